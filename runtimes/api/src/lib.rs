@@ -1,1 +1,98 @@
-//! (in progress)
+//! What a WebAssembly engine looks like to the harness and to a kernel host: three traits for the three
+//! phases that are timed and can fail on their own (compile, instantiate, call), one error type, one trap
+//! taxonomy. No engine type appears here, and an adapter sees neither packs nor other engines.
+//!
+//! The traits do not ask for `Send`: some engines are bound to a thread or to global state. Engines are run
+//! in a process each.
+#![forbid(unsafe_code)]
+
+mod budget;
+mod error;
+mod info;
+#[cfg(feature = "suite")]
+pub mod suite;
+
+pub use budget::{Budget, BudgetKind, TICK};
+pub use error::{Error, Result, Stage, Trap};
+pub use info::{Capabilities, Info, Kind};
+use serde::{Deserialize, Serialize};
+
+/// What a module may use at most; enforced by the adapter at compile, instantiate and call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Pages (64 KiB) of linear memory: a larger minimum is refused, `memory.grow` beyond it answers -1.
+    pub max_memory_pages: u32,
+    /// Elements of all tables in sum.
+    pub max_table_elements: u32,
+    /// Bytes of call stack for wasm code, where the engine lets this be set.
+    pub max_stack_bytes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_memory_pages: 4096,
+            max_table_elements: 65_536,
+            max_stack_bytes: 512 * 1024,
+        }
+    }
+}
+
+/// How a module is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// What the module may use at most.
+    pub limits: Limits,
+    /// Which kind of budget calls will carry; engines that instrument code do so for this kind only.
+    /// A call with another kind than this one, or than `none`, is [`Error::Unsupported`].
+    pub metering: BudgetKind,
+}
+
+/// An engine with one configuration.
+pub trait Runtime {
+    /// Identity, version and what the engine can do; probed, not assumed.
+    fn info(&self) -> &Info;
+
+    /// Compiles a binary module. Text, components and ahead-of-time files are [`Error::Rejected`].
+    fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>>;
+}
+
+/// A compiled module.
+pub trait Module {
+    /// Makes a fresh instance; data and element segments and a start function run under `budget`.
+    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>>;
+}
+
+/// An export resolved once, outside timed regions; valid for the instance that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry(pub usize);
+
+/// An instance with its memory. After a trap it is dropped, never called again.
+pub trait Instance {
+    /// Resolves an exported function of `parameters` i32 parameters (0 to 2) and one i32 result.
+    ///
+    /// # Errors
+    /// [`Error::Export`] if there is none of this name or its type is another.
+    fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry>;
+
+    /// Calls an entry with exactly as many arguments as it was resolved with.
+    fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32>;
+
+    /// Value of an exported i32 global.
+    fn global(&mut self, export: &str) -> Result<i32>;
+
+    /// Pages of the memory exported as `memory`; [`Error::Export`] if there is none.
+    fn memory_pages(&mut self) -> Result<u32>;
+
+    /// Grows the memory by `pages`, as a host does before it places tensors.
+    ///
+    /// # Errors
+    /// [`Error::Trap`] with [`Trap::ResourceLimit`] beyond the limit; nothing changed then.
+    fn grow(&mut self, pages: u32) -> Result<()>;
+
+    /// Copies `into.len()` bytes of memory from address `at`; [`Error::Access`] if they are not all inside.
+    fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()>;
+
+    /// Copies `bytes` into memory at address `at`; [`Error::Access`], and nothing written, if they are not all inside.
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()>;
+}

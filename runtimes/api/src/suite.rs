@@ -1,0 +1,1 @@
+//! The shared adapter suite.
