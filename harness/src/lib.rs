@@ -1,1 +1,6 @@
-//! (in progress)
+//! Kernel Assay: decides whether a WebAssembly runtime may run a signed pack of compute kernels, and whether a
+//! pack may run on a runtime. See `docs/` for the worker protocol, the kernels and the layers.
+
+pub mod cmd;
+pub mod exit;
+pub mod output;

@@ -1,2 +1,48 @@
-//! The assay binary.
-fn main() {}
+//! The `assay` binary: one subcommand, one file in `cmd/`.
+
+use assay::{cmd, exit, output::Output};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Decides whether a WebAssembly runtime may run a signed pack of ML compute kernels, and whether a pack may run on a runtime.
+#[derive(Parser)]
+#[command(
+    name = "assay",
+    version,
+    after_help = "Exit codes: 0 passed, 1 a check failed, 2 usage, 3 pack rejected, 4 engine absent, 5 the harness failed.\n\nExample: assay qualify fixtures/packs/core"
+)]
+struct CommandLine {
+    /// Print one JSON document on stdout and nothing else there.
+    #[arg(long, global = true)]
+    json: bool,
+    /// No progress on stderr.
+    #[arg(long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Verify(cmd::verify::Arguments),
+    Pack(cmd::pack::Arguments),
+}
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let output = Output {
+        json: line.json,
+        quiet: line.quiet,
+    };
+    let result = match &line.command {
+        Command::Verify(arguments) => cmd::verify::run(arguments, &output),
+        Command::Pack(arguments) => cmd::pack::run(arguments, &output),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("assay: {error:#}");
+            exit::of(&error).into()
+        }
+    }
+}

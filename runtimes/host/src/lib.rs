@@ -1,1 +1,15 @@
-//! (in progress)
+//! The kernel host: what an application embeds to call kernels, and what every harness worker uses.
+//!
+//! - [`Frame`] lays regions and guard bands out in linear memory and checks afterwards that nothing but the
+//!   output and the scratch changed;
+//! - [`Invocation`] is one exchange with an instance (writes, calls, reads), [`execute`] carries it out;
+//! - [`call`] does both for an application: tensors in, output or one error out.
+#![forbid(unsafe_code)]
+
+mod call;
+mod frame;
+mod invocation;
+
+pub use call::{CallError, call};
+pub use frame::{Fill, Frame, Output, PlaceError, Tensors, Violation};
+pub use invocation::{Call, Fetched, Form, Invocation, Observation, Outcome, Read, Write, execute};

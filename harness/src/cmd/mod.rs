@@ -1,0 +1,4 @@
+//! One subcommand, one file: parse, load, compute, print.
+
+pub mod pack;
+pub mod verify;

@@ -1,0 +1,71 @@
+//! Exit codes. Nothing else leaves the process.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | everything asked for passed |
+//! | 1 | at least one check failed, or not qualified |
+//! | 2 | usage |
+//! | 3 | the pack was rejected |
+//! | 4 | an engine that was asked for is absent, or none is ready |
+//! | 5 | the harness itself failed |
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything asked for passed.
+    Passed = 0,
+    /// At least one check failed, or not qualified.
+    Failed = 1,
+    /// Wrong use of the command line.
+    Usage = 2,
+    /// The pack was rejected.
+    Rejected = 3,
+    /// An engine that was asked for is absent, or none is ready.
+    EngineAbsent = 4,
+    /// The harness itself failed.
+    Harness = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// An error that knows its exit code; any other error is the harness's own failure.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Stop {
+    /// The exit code.
+    pub exit: Exit,
+    /// What, where, and what to do.
+    pub message: String,
+}
+
+/// A usage error: what is wrong and what to do.
+pub fn usage(message: impl Into<String>) -> anyhow::Error {
+    Stop {
+        exit: Exit::Usage,
+        message: message.into(),
+    }
+    .into()
+}
+
+/// An engine that was asked for is absent, or none is ready.
+pub fn engine_absent(message: impl Into<String>) -> anyhow::Error {
+    Stop {
+        exit: Exit::EngineAbsent,
+        message: message.into(),
+    }
+    .into()
+}
+
+/// The exit code of an error.
+pub fn of(error: &anyhow::Error) -> Exit {
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Stop>())
+        .map_or(Exit::Harness, |stop| stop.exit)
+}

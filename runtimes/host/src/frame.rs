@@ -1,0 +1,430 @@
+use kernel_abi::{Descriptor, PAGE_BYTES, REGION_ALIGNMENT, Region};
+use std::fmt;
+
+/// Bytes of guard band before, between and after the regions.
+const GUARD_BYTES: u64 = 64;
+
+/// What a kernel is called on. All tensors are little-endian bytes, row-major.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensors<'a> {
+    /// The parameter struct.
+    pub params: &'a [u8],
+    /// First input.
+    pub a: &'a [u8],
+    /// Second input; empty means absent.
+    pub b: &'a [u8],
+    /// The output region.
+    pub output: Output<'a>,
+    /// Bytes of scratch; 0 means absent.
+    pub scratch_size: u32,
+}
+
+/// The output region on entry.
+#[derive(Clone, Copy, Debug)]
+pub enum Output<'a> {
+    /// This many bytes that the kernel writes without reading.
+    Written(u32),
+    /// Bytes that the kernel updates in place.
+    Updated(&'a [u8]),
+}
+
+/// What regions hold that the contract says nothing about. Two runs that differ only in their fill must give
+/// the same output; the values are finite and large as f32, f16 and i8, so that reading one shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Every byte of an output that is written only.
+    pub output: u8,
+    /// Every byte of scratch.
+    pub scratch: u8,
+    /// Every byte of memory behind the frame.
+    pub tail: u8,
+}
+
+impl Fill {
+    /// The fill of ordinary calls.
+    pub const FIRST: Fill = Fill {
+        output: 0xC7,
+        scratch: 0x4B,
+        tail: 0xD5,
+    };
+    /// Another fill, to find outputs that depend on it.
+    pub const SECOND: Fill = Fill {
+        output: 0x4D,
+        scratch: 0xC9,
+        tail: 0xD5,
+    };
+}
+
+/// Why tensors could not be placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// The frame would need more memory than the kernel may have.
+    #[error("place the tensors: they need {needed} pages of memory, the limit is {limit}")]
+    TooLarge {
+        /// Pages the frame needs.
+        needed: u64,
+        /// Pages the kernel may have.
+        limit: u32,
+    },
+}
+
+/// A byte that must not have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which part of memory: `guard band after output`, `input a`, ...
+    pub zone: String,
+    /// Its address.
+    pub address: u32,
+    /// What it was.
+    pub before: u8,
+    /// What it is.
+    pub after: u8,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} changed at address {}: {:#04x} became {:#04x}",
+            self.zone, self.address, self.before, self.after
+        )
+    }
+}
+
+/// Regions of one call with the guard bands around them, as an image of linear memory from [`start`](Self::start).
+#[derive(Clone, Debug)]
+pub struct Frame {
+    start: u32,
+    image: Vec<u8>,
+    descriptor_address: u32,
+    placed: Descriptor,
+    fill: Fill,
+}
+
+/// A guard byte depends on its address, so that a shifted copy of a guard band does not look intact.
+fn guard_byte(address: u32) -> u8 {
+    (address as u8).wrapping_mul(29) ^ 0xA6
+}
+
+impl Frame {
+    /// Lays the tensors out at and above `heap_base`: every region 16-byte aligned, guard bands of a known
+    /// pattern before, between and after them.
+    ///
+    /// # Errors
+    /// [`PlaceError::TooLarge`] if the frame would reach beyond `max_pages`.
+    pub fn place(
+        tensors: &Tensors<'_>,
+        heap_base: u32,
+        max_pages: u32,
+        fill: Fill,
+    ) -> Result<Frame, PlaceError> {
+        let output_size = match tensors.output {
+            Output::Written(size) => u64::from(size),
+            Output::Updated(bytes) => bytes.len() as u64,
+        };
+        let sizes = [
+            Descriptor::SIZE as u64,
+            tensors.params.len() as u64,
+            tensors.a.len() as u64,
+            tensors.b.len() as u64,
+            output_size,
+            u64::from(tensors.scratch_size),
+        ];
+        let start = u64::from(heap_base);
+        let mut offsets = [0u64; 6];
+        let mut end = start;
+        for (offset, size) in offsets.iter_mut().zip(sizes) {
+            *offset = (end + GUARD_BYTES).next_multiple_of(u64::from(REGION_ALIGNMENT));
+            end = *offset + size;
+        }
+        end += GUARD_BYTES;
+        let needed = end.div_ceil(PAGE_BYTES);
+        if needed > u64::from(max_pages) {
+            return Err(PlaceError::TooLarge {
+                needed,
+                limit: max_pages,
+            });
+        }
+
+        // Everything lies below max_pages * 64 KiB <= 2^32 now, so offsets and sizes fit u32.
+        let region = |index: usize| {
+            if sizes[index] == 0 {
+                Region::default()
+            } else {
+                Region::new(offsets[index] as u32, sizes[index] as u32)
+            }
+        };
+        let placed = Descriptor {
+            params: region(1),
+            input_a: region(2),
+            input_b: region(3),
+            output: region(4),
+            scratch: region(5),
+        };
+        let mut frame = Frame {
+            start: heap_base,
+            image: (heap_base..=(end - 1) as u32).map(guard_byte).collect(),
+            descriptor_address: offsets[0] as u32,
+            placed,
+            fill,
+        };
+        frame.set_descriptor(&placed);
+        frame
+            .region_mut(placed.params)
+            .copy_from_slice(tensors.params);
+        frame.region_mut(placed.input_a).copy_from_slice(tensors.a);
+        frame.region_mut(placed.input_b).copy_from_slice(tensors.b);
+        match tensors.output {
+            Output::Written(_) => frame.region_mut(placed.output).fill(fill.output),
+            Output::Updated(bytes) => frame.region_mut(placed.output).copy_from_slice(bytes),
+        }
+        frame.region_mut(placed.scratch).fill(fill.scratch);
+        Ok(frame)
+    }
+
+    /// Address of the descriptor: the argument of the call.
+    pub fn descriptor_address(&self) -> u32 {
+        self.descriptor_address
+    }
+
+    /// Where the regions were placed.
+    pub fn placed(&self) -> &Descriptor {
+        &self.placed
+    }
+
+    /// Replaces the descriptor that the kernel will read, without moving any region: how wrong descriptors are presented.
+    pub fn set_descriptor(&mut self, descriptor: &Descriptor) {
+        let at = Region::new(self.descriptor_address, Descriptor::SIZE as u32);
+        self.region_mut(at)
+            .copy_from_slice(&descriptor.to_le_bytes());
+    }
+
+    /// First address of the frame.
+    pub fn start(&self) -> u32 {
+        self.start
+    }
+
+    /// First address after the frame; at most 2^32.
+    pub fn end(&self) -> u64 {
+        u64::from(self.start) + self.image.len() as u64
+    }
+
+    /// Memory content from [`start`](Self::start) to [`end`](Self::end) before the call.
+    pub fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    /// What the memory behind the frame is filled with.
+    pub fn fill(&self) -> Fill {
+        self.fill
+    }
+
+    /// Pages of memory that the frame needs.
+    pub fn pages(&self) -> u32 {
+        self.end().div_ceil(PAGE_BYTES) as u32
+    }
+
+    /// The output's bytes within `after`, the memory content from start to end after the call.
+    pub fn output<'a>(&self, after: &'a [u8]) -> &'a [u8] {
+        &after[self.range(self.placed.output)]
+    }
+
+    /// Compares memory after the call with the image: outside output and scratch nothing may have changed, and
+    /// with a status that is not OK nothing outside scratch. The descriptor, the inputs and the parameters count as inputs.
+    ///
+    /// # Errors
+    /// The first byte that changed.
+    pub fn check(&self, after: &[u8], status_ok: bool) -> Result<(), Violation> {
+        if after.len() != self.image.len() {
+            return Err(Violation {
+                zone: format!(
+                    "frame (read back {} bytes of {})",
+                    after.len(),
+                    self.image.len()
+                ),
+                address: self.start,
+                before: 0,
+                after: 0,
+            });
+        }
+        let free = [
+            self.range(self.placed.scratch),
+            if status_ok {
+                self.range(self.placed.output)
+            } else {
+                0..0
+            },
+        ];
+        let changed = |range: std::ops::Range<usize>| {
+            range
+                .clone()
+                .zip(&self.image[range.clone()])
+                .zip(&after[range])
+                .find(|((_, before), after)| before != after)
+                .map(|((index, before), after)| (index, *before, *after))
+        };
+        // The free ranges split the frame into at most three that are fixed; slices compare faster than bytes.
+        let mut cuts = free;
+        cuts.sort_by_key(|range| range.start);
+        let mut from = 0;
+        for fixed in [
+            cuts[0].clone(),
+            cuts[1].clone(),
+            self.image.len()..self.image.len(),
+        ] {
+            let range = from..fixed.start.max(from);
+            from = fixed.end.max(from);
+            if self.image[range.clone()] == after[range.clone()] {
+                continue;
+            }
+            if let Some((index, before, after)) = changed(range) {
+                let address = self.start + index as u32;
+                return Err(Violation {
+                    zone: self.zone(address, status_ok),
+                    address,
+                    before,
+                    after,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn zone(&self, address: u32, status_ok: bool) -> String {
+        let named = [
+            (
+                "descriptor",
+                Region::new(self.descriptor_address, Descriptor::SIZE as u32),
+            ),
+            ("parameters", self.placed.params),
+            ("input a", self.placed.input_a),
+            ("input b", self.placed.input_b),
+            (
+                if status_ok {
+                    "output"
+                } else {
+                    "output (although the status is not OK)"
+                },
+                self.placed.output,
+            ),
+            ("scratch", self.placed.scratch),
+        ];
+        let mut last = "the heap base";
+        for (name, region) in named {
+            if region.size == 0 {
+                continue;
+            }
+            if address < region.offset {
+                break;
+            }
+            if u64::from(address) < region.end() {
+                return name.to_owned();
+            }
+            last = name;
+        }
+        format!("guard band after {last}")
+    }
+
+    fn range(&self, region: Region) -> std::ops::Range<usize> {
+        if region.size == 0 {
+            return 0..0;
+        }
+        let from = (region.offset - self.start) as usize;
+        from..from + region.size as usize
+    }
+
+    fn region_mut(&mut self, region: Region) -> &mut [u8] {
+        let range = self.range(region);
+        &mut self.image[range]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tensors() -> Tensors<'static> {
+        Tensors {
+            params: &[1; 12],
+            a: &[2; 20],
+            b: &[3; 4],
+            output: Output::Written(20),
+            scratch_size: 8,
+        }
+    }
+
+    #[test]
+    fn regions_are_aligned_disjoint_and_fenced() {
+        let frame = Frame::place(&tensors(), 1030, 4, Fill::FIRST).unwrap();
+        let mut regions = frame.placed().regions().to_vec();
+        regions.push(Region::new(frame.descriptor_address(), 40));
+        regions.sort_by_key(|region| region.offset);
+        let mut end = 1030;
+        for region in regions {
+            assert_eq!(region.offset % REGION_ALIGNMENT, 0);
+            assert!(u64::from(region.offset) >= end + GUARD_BYTES);
+            end = region.end();
+        }
+        assert_eq!(frame.end(), end + GUARD_BYTES);
+        assert_eq!(frame.pages(), 1);
+    }
+
+    #[test]
+    fn every_changed_byte_outside_output_and_scratch_is_found_and_named() {
+        let frame = Frame::place(&tensors(), 1024, 4, Fill::FIRST).unwrap();
+        let placed = *frame.placed();
+        let writable = [frame.range(placed.output), frame.range(placed.scratch)];
+        for index in 0..frame.image().len() {
+            let mut after = frame.image().to_vec();
+            after[index] ^= 1;
+            let free = writable.iter().any(|range| range.contains(&index));
+            assert_eq!(frame.check(&after, true).is_ok(), free, "byte {index}");
+            let scratch = writable[1].contains(&index);
+            assert_eq!(frame.check(&after, false).is_ok(), scratch, "byte {index}");
+        }
+        let mut after = frame.image().to_vec();
+        after[frame.range(placed.output).end] ^= 1;
+        assert_eq!(
+            frame.check(&after, true).unwrap_err().zone,
+            "guard band after output"
+        );
+        let mut after = frame.image().to_vec();
+        after[frame.range(placed.input_a).start] ^= 1;
+        assert_eq!(frame.check(&after, true).unwrap_err().zone, "input a");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let large = Tensors {
+            scratch_size: u32::MAX,
+            ..tensors()
+        };
+        assert!(Frame::place(&large, 1024, 65_536, Fill::FIRST).is_err());
+        assert!(Frame::place(&tensors(), u32::MAX, 65_536, Fill::FIRST).is_err());
+        assert_eq!(
+            Frame::place(&tensors(), 65_500, 1, Fill::FIRST).unwrap_err(),
+            PlaceError::TooLarge {
+                needed: 2,
+                limit: 1
+            }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_untouched_frame_is_intact(
+            a in prop::collection::vec(any::<u8>(), 0..100),
+            b in prop::collection::vec(any::<u8>(), 0..100),
+            params in prop::collection::vec(any::<u8>(), 0..40),
+            output in 0u32..100, scratch in 0u32..100, heap in 0u32..70_000,
+        ) {
+            let tensors = Tensors { params: &params, a: &a, b: &b, output: Output::Written(output), scratch_size: scratch };
+            let frame = Frame::place(&tensors, heap, 16, Fill::SECOND).unwrap();
+            prop_assert_eq!(frame.check(frame.image(), true), Ok(()));
+            prop_assert_eq!(frame.check(frame.image(), false), Ok(()));
+            prop_assert_eq!(frame.output(frame.image()).len(), output as usize);
+        }
+    }
+}
