@@ -1,0 +1,147 @@
+use core::marker::PhantomData;
+
+use kernel_abi::{Descriptor, REGION_ALIGNMENT, Region};
+
+/// The largest region a kernel takes, 2^31 - 1 bytes: no Rust slice on a 32-bit target may be larger.
+pub const MAX_REGION_BYTES: u32 = i32::MAX as u32;
+
+/// Linear memory as a kernel sees it: addresses from 0 to `len`, of which the host may use those from `heap_base` on.
+///
+/// It never becomes one slice: in a guest the bytes below `heap_base` are the running code's own stack and data. Only
+/// regions that were checked to lie in the host's part, and to be disjoint where one is written, become slices.
+#[derive(Debug)]
+pub struct LinearMemory<'a> {
+    base: *mut u8,
+    len: u64,
+    heap_base: u32,
+    memory: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> LinearMemory<'a> {
+    /// Memory whose address 0 is the first byte of `memory`.
+    pub fn new(memory: &'a mut [u8], heap_base: u32) -> Self {
+        Self {
+            base: memory.as_mut_ptr(),
+            len: memory.len() as u64,
+            heap_base,
+            memory: PhantomData,
+        }
+    }
+
+    /// Memory of `len` bytes whose address 0 is `base`; a guest passes the null pointer, exposed.
+    ///
+    /// # Safety
+    /// For `'a`, the bytes from `base + heap_base` to `base + len` are valid for reads and writes and are used by nothing
+    /// else, and none of them is at the null address.
+    #[allow(unsafe_code)]
+    pub unsafe fn from_raw_parts(base: *mut u8, len: u64, heap_base: u32) -> Self {
+        Self {
+            base,
+            len,
+            heap_base,
+            memory: PhantomData,
+        }
+    }
+
+    /// Whether the region lies inside memory, at or above the heap base, aligned to 16 bytes. An absent region does.
+    pub(crate) fn holds(&self, region: Region) -> bool {
+        region.size == 0 || self.holds_aligned(region, REGION_ALIGNMENT)
+    }
+
+    fn holds_aligned(&self, region: Region, alignment: u32) -> bool {
+        region.offset >= self.heap_base
+            && region.offset.is_multiple_of(alignment)
+            && region.size <= MAX_REGION_BYTES
+            && region.end() <= self.len
+    }
+
+    /// Copies the region that starts at `offset` and is as long as `into`; `None` if memory does not [hold](Self::holds) it.
+    pub(crate) fn copy_out(&self, offset: u32, into: &mut [u8]) -> Option<()> {
+        let size = u32::try_from(into.len()).ok()?;
+        if !self.holds(Region::new(offset, size)) {
+            return None;
+        }
+        into.copy_from_slice(self.slice(Region::new(offset, size)));
+        Some(())
+    }
+
+    /// Writes `bytes` at `offset`; `None`, and nothing written, unless they fit inside memory at or above the heap base and
+    /// `offset` is a multiple of `alignment`.
+    pub(crate) fn copy_in(&mut self, offset: u32, bytes: &[u8], alignment: u32) -> Option<()> {
+        let region = Region::new(offset, u32::try_from(bytes.len()).ok()?);
+        if !self.holds_aligned(region, alignment) {
+            return None;
+        }
+        self.slice_mut(region).copy_from_slice(bytes);
+        Some(())
+    }
+
+    /// The four tensor regions of a descriptor, if all five regions and the descriptor at `address` lie where they may and
+    /// share no byte.
+    pub(crate) fn regions(&mut self, address: u32, descriptor: &Descriptor) -> Option<Regions<'_>> {
+        let [a, b, output, scratch, params] = descriptor.regions();
+        let own = Region::new(address, Descriptor::SIZE as u32);
+        let all = [a, b, output, scratch, params, own];
+        for (index, region) in all.iter().enumerate() {
+            let (before, _) = all.split_at(index);
+            if !self.holds(*region) || before.iter().any(|other| region.overlaps(*other)) {
+                return None;
+            }
+        }
+        // SAFETY: every region was just checked to lie in the host's part of memory, which is valid and used by nothing else
+        // while `self` is borrowed mutably, and no two of them share a byte.
+        #[allow(unsafe_code)]
+        unsafe {
+            Some(Regions {
+                input_a: core::slice::from_raw_parts(self.start(a), a.size as usize),
+                input_b: core::slice::from_raw_parts(self.start(b), b.size as usize),
+                output: core::slice::from_raw_parts_mut(self.start(output), output.size as usize),
+                scratch: core::slice::from_raw_parts_mut(
+                    self.start(scratch),
+                    scratch.size as usize,
+                ),
+            })
+        }
+    }
+
+    /// Address of the region's first byte; of an absent region, whose offset means nothing, a pointer that is never read.
+    fn start(&self, region: Region) -> *mut u8 {
+        if region.size == 0 {
+            return core::ptr::NonNull::dangling().as_ptr();
+        }
+        self.base.wrapping_add(region.offset as usize)
+    }
+
+    /// The bytes of a region that memory holds.
+    fn slice(&self, region: Region) -> &[u8] {
+        // SAFETY: callers checked `holds`, so the bytes lie in the host's part of memory, which nothing writes while `self`
+        // is borrowed.
+        #[allow(unsafe_code)]
+        unsafe {
+            core::slice::from_raw_parts(self.start(region), region.size as usize)
+        }
+    }
+
+    /// The bytes of a region that memory holds.
+    fn slice_mut(&mut self, region: Region) -> &mut [u8] {
+        // SAFETY: callers checked `holds_aligned`, so the bytes lie in the host's part of memory, which nothing else uses while
+        // `self` is borrowed mutably.
+        #[allow(unsafe_code)]
+        unsafe {
+            core::slice::from_raw_parts_mut(self.start(region), region.size as usize)
+        }
+    }
+}
+
+/// The tensors of one call. They share no byte; an absent one is empty.
+#[derive(Debug)]
+pub struct Regions<'a> {
+    /// First input.
+    pub input_a: &'a [u8],
+    /// Second input.
+    pub input_b: &'a [u8],
+    /// Output; holds the tensor to update where a kernel works in place.
+    pub output: &'a mut [u8],
+    /// Working memory with unknown content.
+    pub scratch: &'a mut [u8],
+}

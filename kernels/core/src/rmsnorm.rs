@@ -1,0 +1,202 @@
+use kernel_abi::{Descriptor, params::RmsNorm};
+
+use crate::{
+    check::{Definition, Sizes, bytes, sum},
+    element::{Element, F16, F32},
+    memory::Regions,
+};
+
+/// rmsnorm_f32: y = x * (1 / sqrt(mean(x^2) + eps)) * w.
+#[derive(Debug)]
+pub struct RmsNormF32;
+
+/// rmsnorm_f16: as f32, rounded once at the end.
+#[derive(Debug)]
+pub struct RmsNormF16;
+
+/// Rows whose squares are summed side by side. Each row's sum is sequential, so only rows can overlap.
+const ROWS: usize = 4;
+
+impl Definition for RmsNormF32 {
+    type Params = RmsNorm;
+    const ID: &'static str = "rmsnorm_f32";
+    const PARAMS_SIZES: &'static [u32] = &[RmsNorm::SIZE as u32];
+    const HAS_BACKWARD: bool = true;
+
+    fn decode(bytes: &[u8]) -> Option<RmsNorm> {
+        RmsNorm::from_le_bytes(bytes)
+    }
+
+    fn accepts(params: &RmsNorm) -> bool {
+        accepts(params)
+    }
+
+    fn sizes(params: &RmsNorm, _: &Descriptor) -> Sizes {
+        sizes::<F32>(params)
+    }
+
+    fn run(params: &RmsNorm, regions: Regions<'_>) {
+        normalise::<F32>(params, regions);
+    }
+
+    fn backward_sizes(params: &RmsNorm, _: &Descriptor) -> Sizes {
+        backward_sizes::<F32>(params)
+    }
+
+    fn run_backward(params: &RmsNorm, regions: Regions<'_>) {
+        gradient::<F32>(params, regions);
+    }
+}
+
+impl Definition for RmsNormF16 {
+    type Params = RmsNorm;
+    const ID: &'static str = "rmsnorm_f16";
+    const PARAMS_SIZES: &'static [u32] = &[RmsNorm::SIZE as u32];
+    const HAS_BACKWARD: bool = true;
+
+    fn decode(bytes: &[u8]) -> Option<RmsNorm> {
+        RmsNorm::from_le_bytes(bytes)
+    }
+
+    fn accepts(params: &RmsNorm) -> bool {
+        accepts(params)
+    }
+
+    fn sizes(params: &RmsNorm, _: &Descriptor) -> Sizes {
+        sizes::<F16>(params)
+    }
+
+    fn run(params: &RmsNorm, regions: Regions<'_>) {
+        normalise::<F16>(params, regions);
+    }
+
+    fn backward_sizes(params: &RmsNorm, _: &Descriptor) -> Sizes {
+        backward_sizes::<F16>(params)
+    }
+
+    fn run_backward(params: &RmsNorm, regions: Regions<'_>) {
+        gradient::<F16>(params, regions);
+    }
+}
+
+/// Sum of squares, sequential in f32.
+pub fn sum_of_squares<E: Element>(row: &[E]) -> f32 {
+    row.iter().fold(0.0, |sum, x| {
+        let x = x.load();
+        sum + x * x
+    })
+}
+
+/// sqrt(mean(x^2) + eps) of a row and its inverse, from the row's sum of squares.
+pub fn row_factor(params: &RmsNorm, sum: f32) -> (f32, f32) {
+    let root = libm::sqrtf(sum / params.hidden as f32 + params.eps);
+    (root, 1.0 / root)
+}
+
+fn accepts(params: &RmsNorm) -> bool {
+    params.rows != 0 && params.hidden != 0 && params.eps >= 0.0 && params.eps.is_finite()
+}
+
+fn sizes<E: Element>(params: &RmsNorm) -> Sizes {
+    let rows = bytes(&[params.rows, params.hidden], E::BYTES);
+    Sizes {
+        input_a: rows,
+        input_b: bytes(&[params.hidden], E::BYTES),
+        output: rows,
+        scratch: Some(0),
+    }
+}
+
+fn backward_sizes<E: Element>(params: &RmsNorm) -> Sizes {
+    let Sizes {
+        input_a: rows,
+        input_b: weight,
+        ..
+    } = sizes::<E>(params);
+    Sizes {
+        input_a: sum(&[rows, rows]),
+        input_b: weight,
+        output: sum(&[rows, weight]),
+        scratch: bytes(&[params.hidden], F32::BYTES),
+    }
+}
+
+fn normalise<E: Element>(params: &RmsNorm, regions: Regions<'_>) {
+    let hidden = params.hidden as usize;
+    let x = E::view(regions.input_a);
+    let weight = E::view(regions.input_b);
+    let y = E::view_mut(regions.output);
+    // Scratch is optional: too small for all rows, it is left alone.
+    let roots = F32::view_mut(regions.scratch);
+    let roots = roots.get_mut(..params.rows as usize).unwrap_or(&mut []);
+    let mut roots = roots.iter_mut();
+
+    let mut finish = |x: &[E], y: &mut [E], sum: f32| {
+        let (root, factor) = row_factor(params, sum);
+        for ((x, weight), y) in x.iter().zip(weight).zip(y) {
+            *y = E::store(x.load() * factor * weight.load());
+        }
+        if let Some(into) = roots.next() {
+            *into = F32::store(root);
+        }
+    };
+
+    let mut groups = x.chunks_exact(ROWS * hidden);
+    let mut group_outputs = y.chunks_exact_mut(ROWS * hidden);
+    for (group, output) in groups.by_ref().zip(group_outputs.by_ref()) {
+        let rows = group
+            .chunks_exact(hidden)
+            .zip(output.chunks_exact_mut(hidden));
+        for ((x, y), sum) in rows.zip(sums_of_squares(group, hidden)) {
+            finish(x, y, sum);
+        }
+    }
+    let rows = groups.remainder().chunks_exact(hidden);
+    for (x, y) in rows.zip(group_outputs.into_remainder().chunks_exact_mut(hidden)) {
+        finish(x, y, sum_of_squares(x));
+    }
+}
+
+/// [`sum_of_squares`] of `ROWS` rows: additions of one row wait for each other, those of several rows do not.
+fn sums_of_squares<E: Element>(group: &[E], hidden: usize) -> [f32; ROWS] {
+    let (a, rest) = group.split_at(hidden);
+    let (b, rest) = rest.split_at(hidden);
+    let (c, d) = rest.split_at(hidden);
+    let mut sums = [0.0; ROWS];
+    for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+        for (sum, x) in sums.iter_mut().zip([a, b, c, d]) {
+            let x = x.load();
+            *sum += x * x;
+        }
+    }
+    sums
+}
+
+fn gradient<E: Element>(params: &RmsNorm, regions: Regions<'_>) {
+    let hidden = params.hidden as usize;
+    let (dy, x) = regions.input_a.split_at(regions.input_a.len() / 2);
+    let (dy, x) = (E::view(dy), E::view(x));
+    let weight = E::view(regions.input_b);
+    let (dx, dw) = E::view_mut(regions.output).split_at_mut(x.len());
+    let dw_sums = &mut F32::view_mut(regions.scratch)[..hidden];
+    dw_sums.fill(F32::store(0.0));
+
+    let rows = dy.chunks_exact(hidden).zip(x.chunks_exact(hidden));
+    for ((dy, x), dx) in rows.zip(dx.chunks_exact_mut(hidden)) {
+        let (_, factor) = row_factor(params, sum_of_squares(x));
+        let elements = || dy.iter().zip(x).zip(weight);
+        let mut product = 0f32;
+        for ((dy, x), weight) in elements() {
+            product += weight.load() * dy.load() * x.load();
+        }
+        let correction = factor * factor * factor / params.hidden as f32 * product;
+        for ((((dy, x), weight), dx), sum) in elements().zip(dx).zip(&mut *dw_sums) {
+            let (dy, x, weight) = (dy.load(), x.load(), weight.load());
+            *dx = E::store(factor * weight * dy - x * correction);
+            *sum = F32::store(sum.load() + dy * x * factor);
+        }
+    }
+    for (dw, sum) in dw.iter_mut().zip(dw_sums) {
+        *dw = E::store(sum.load());
+    }
+}
