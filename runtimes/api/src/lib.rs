@@ -8,12 +8,14 @@
 
 mod budget;
 mod error;
+mod features;
 mod info;
 #[cfg(feature = "suite")]
 pub mod suite;
 
 pub use budget::{Budget, BudgetKind, TICK};
 pub use error::{Error, Result, Stage, Trap};
+pub use features::{PACK_FEATURES, probe_features};
 pub use info::{Capabilities, Info, Kind};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +78,10 @@ pub trait Instance {
     fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry>;
 
     /// Calls an entry with exactly as many arguments as it was resolved with.
+    ///
+    /// # Errors
+    /// [`Error::Trap`] if the code was stopped, [`Error::Unsupported`] for a budget of another kind than compiled for,
+    /// [`Error::Adapter`] for an entry that this instance never made or another number of arguments.
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32>;
 
     /// Value of an exported i32 global.

@@ -1,0 +1,277 @@
+//! Budgets: what stops a call, and what must not.
+
+use super::{
+    Check, Need, Stop, Subject, Verdict, call_within, fail, options, require, require_equal,
+    require_error,
+};
+use crate::{Budget, BudgetKind, Error, Stage, TICK, Trap};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What an engine may be late by in stopping a call.
+const GRACE: Duration = Duration::from_millis(500);
+
+const MODULE: &str = r#"(module
+  (func (export "endless") (result i32)
+    (local $count i64)
+    (loop $again
+      (local.set $count (i64.add (local.get $count) (i64.const 1)))
+      (br_if $again (i64.lt_u (local.get $count) (i64.const 0x1000000000))))
+    (i32.const 1))
+  (func (export "spin") (param $times i32) (result i32)
+    (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (local.get $sum) (local.get $times)))
+      (br_if $again (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+    (local.get $sum))
+  (func $leaf (param i64) (result i64) (i64.add (local.get 0) (i64.const 1)))
+  (func (export "endless-calls") (result i32)
+    (local $count i64)
+    (loop $again
+      (local.set $count (call $leaf (local.get $count)))
+      (br_if $again (i64.lt_u (local.get $count) (i64.const 0x1000000000))))
+    (i32.const 1))
+  (func (export "answer") (result i32) (i32.const 42)))"#;
+
+const ENDLESS_START: &str = r#"(module
+  (func $start
+    (local $count i64)
+    (loop $again
+      (local.set $count (i64.add (local.get $count) (i64.const 1)))
+      (br_if $again (i64.lt_u (local.get $count) (i64.const 0x1000000000)))))
+  (start $start))"#;
+
+pub(super) fn checks() -> Vec<Check> {
+    let epoch = &[Need::Budget(BudgetKind::Epoch)];
+    let fuel = &[Need::Budget(BudgetKind::Fuel)];
+    vec![
+        Check::new("budget.epoch.stops", epoch, epoch_stops),
+        Check::new("budget.epoch.stops-start", epoch, epoch_stops_start),
+        Check::new("budget.epoch.per-call", epoch, epoch_per_call),
+        Check::new("budget.epoch.extremes", epoch, epoch_extremes),
+        Check::new("budget.fuel.stops", fuel, fuel_stops),
+        Check::new("budget.fuel.stops-start", fuel, fuel_stops_start),
+        Check::new("budget.fuel.per-call", fuel, fuel_per_call),
+        Check::new("budget.fuel.extremes", fuel, fuel_extremes),
+        Check::new("budget.none-when-metered", &[], none_when_metered),
+        Check::new("budget.other-kind", &[], other_kind),
+        Check::new("budget.unclaimed", &[], unclaimed),
+    ]
+}
+
+fn require_stopped(what: &str, error: &Error, stage: Stage, trap: &Trap) -> Verdict {
+    let expected = Error::trap(stage, trap.clone());
+    require_equal(what, error, &expected)
+}
+
+/// Runs until the deadline stops it in time. A loaded machine may delay any thread, so of three stops the fastest
+/// counts; the class must be right, and none may come early, every time.
+fn timely(ticks: u32, mut stop: impl FnMut() -> Result<Duration, Stop>) -> Verdict {
+    let latest = TICK * ticks + GRACE;
+    // The tick that runs when the call begins counts as one.
+    let earliest = TICK * ticks.saturating_sub(2);
+    let mut fastest = Duration::MAX;
+    for _ in 0..3 {
+        let elapsed = stop()?;
+        require(elapsed >= earliest, || {
+            format!("stopped after {elapsed:?}, before {earliest:?}")
+        })?;
+        fastest = fastest.min(elapsed);
+        if fastest <= latest {
+            return Ok(());
+        }
+    }
+    fail(format!("stopped after {fastest:?}, later than {latest:?}"))
+}
+
+fn epoch_stops(subject: &Subject<'_>) -> Verdict {
+    let module = subject.module_with(MODULE, &options(BudgetKind::Epoch))?;
+    for export in ["endless", "endless-calls"] {
+        timely(5, || {
+            let mut instance = module.instantiate(Budget::Epoch(100))?;
+            let entry = instance.entry(export, 0)?;
+            let start = Instant::now();
+            let result = instance.call(entry, &[], Budget::Epoch(5));
+            let elapsed = start.elapsed();
+            let error = require_error(export, result)?;
+            require_stopped(export, &error, Stage::Call, &Trap::EpochDeadline)?;
+            Ok(elapsed)
+        })?;
+    }
+    let mut fresh = module.instantiate(Budget::Epoch(100))?;
+    let answer = call_within(&mut *fresh, "answer", &[], Budget::Epoch(100))?;
+    require_equal("fresh instance", answer, 42)
+}
+
+fn epoch_stops_start(subject: &Subject<'_>) -> Verdict {
+    let module = subject.module_with(ENDLESS_START, &options(BudgetKind::Epoch))?;
+    timely(5, || {
+        let start = Instant::now();
+        let result = module.instantiate(Budget::Epoch(5));
+        let elapsed = start.elapsed();
+        let error = require_error("start", result)?;
+        require_stopped("start", &error, Stage::Instantiate, &Trap::EpochDeadline)?;
+        Ok(elapsed)
+    })
+}
+
+/// The budget belongs to the entry: neither idle time nor earlier calls use it up.
+fn epoch_per_call(subject: &Subject<'_>) -> Verdict {
+    let module = subject.module_with(MODULE, &options(BudgetKind::Epoch))?;
+    let mut instance = module.instantiate(Budget::Epoch(20))?;
+    let entry = instance.entry("spin", 1)?;
+    thread::sleep(TICK * 30);
+    let sum = instance.call(entry, &[1000], Budget::Epoch(20))?;
+    require_equal("after an idle time", sum, 500_500)?;
+    for _ in 0..10 {
+        thread::sleep(TICK * 4);
+        let sum = instance.call(entry, &[1000], Budget::Epoch(20))?;
+        require_equal("one of many calls", sum, 500_500)?;
+    }
+    Ok(())
+}
+
+fn epoch_extremes(subject: &Subject<'_>) -> Verdict {
+    let module = subject.module_with(MODULE, &options(BudgetKind::Epoch))?;
+    let mut instance = module.instantiate(Budget::Epoch(u64::MAX))?;
+    for ticks in [u64::MAX, u64::MAX - 1, u64::MAX / 2, 1 << 32] {
+        let answer = call_within(&mut *instance, "answer", &[], Budget::Epoch(ticks))?;
+        require_equal("a long deadline", answer, 42)?;
+    }
+    for ticks in [0, 1] {
+        let mut instance = module.instantiate(Budget::Epoch(100))?;
+        let result = call_within(&mut *instance, "endless", &[], Budget::Epoch(ticks));
+        let error = require_error("endless", result)?;
+        require_stopped(
+            "a short deadline",
+            &error,
+            Stage::Call,
+            &Trap::EpochDeadline,
+        )?;
+    }
+    Ok(())
+}
+
+fn fuel_stops(subject: &Subject<'_>) -> Verdict {
+    let module = subject.module_with(MODULE, &options(BudgetKind::Fuel))?;
+    for export in ["endless", "endless-calls"] {
+        let mut instance = module.instantiate(Budget::Fuel(100_000))?;
+        let start = Instant::now();
+        let result = call_within(&mut *instance, export, &[], Budget::Fuel(100_000));
+        let elapsed = start.elapsed();
+        let error = require_error(export, result)?;
+        require_stopped(export, &error, Stage::Call, &Trap::FuelExhausted)?;
+        require(elapsed < Duration::from_secs(2), || {
+            format!("{export}: 100 000 of fuel lasted {elapsed:?}")
+        })?;
+    }
+    let mut fresh = module.instantiate(Budget::Fuel(100_000))?;
+    let answer = call_within(&mut *fresh, "answer", &[], Budget::Fuel(100_000))?;
+    require_equal("fresh instance", answer, 42)
+}
+
+fn fuel_stops_start(subject: &Subject<'_>) -> Verdict {
+    let module = subject.module_with(ENDLESS_START, &options(BudgetKind::Fuel))?;
+    let error = require_error("start", module.instantiate(Budget::Fuel(100_000)))?;
+    require_stopped("start", &error, Stage::Instantiate, &Trap::FuelExhausted)
+}
+
+/// One call fits the budget, a hundred together would not; what is left over is not saved for a later call either.
+fn fuel_per_call(subject: &Subject<'_>) -> Verdict {
+    let module = subject.module_with(MODULE, &options(BudgetKind::Fuel))?;
+    let mut instance = module.instantiate(Budget::Fuel(50_000))?;
+    let entry = instance.entry("spin", 1)?;
+    for _ in 0..100 {
+        let sum = instance.call(entry, &[1000], Budget::Fuel(50_000))?;
+        require_equal("one of many calls", sum, 500_500)?;
+    }
+    instance.call(entry, &[1000], Budget::Fuel(1_000_000_000))?;
+    let error = require_error(
+        "spin",
+        instance.call(entry, &[50_000], Budget::Fuel(40_000)),
+    )?;
+    require_stopped(
+        "after a rich call",
+        &error,
+        Stage::Call,
+        &Trap::FuelExhausted,
+    )
+}
+
+fn fuel_extremes(subject: &Subject<'_>) -> Verdict {
+    let module = subject.module_with(MODULE, &options(BudgetKind::Fuel))?;
+    let mut instance = module.instantiate(Budget::Fuel(u64::MAX))?;
+    for fuel in [u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64] {
+        let answer = call_within(&mut *instance, "answer", &[], Budget::Fuel(fuel))?;
+        require_equal("much fuel", answer, 42)?;
+    }
+    for fuel in [0, 1] {
+        let mut instance = module.instantiate(Budget::Fuel(1000))?;
+        let result = call_within(&mut *instance, "endless", &[], Budget::Fuel(fuel));
+        let error = require_error("endless", result)?;
+        require_stopped("little fuel", &error, Stage::Call, &Trap::FuelExhausted)?;
+    }
+    Ok(())
+}
+
+/// Code that is metered runs without a limit under [`Budget::None`], also after idle time and after other budgets.
+fn none_when_metered(subject: &Subject<'_>) -> Verdict {
+    for budget in subject.generous_budgets() {
+        let module = subject.module_with(MODULE, &options(budget.kind()))?;
+        let mut instance = module.instantiate(Budget::None)?;
+        thread::sleep(TICK * 3);
+        let entry = instance.entry("spin", 1)?;
+        let sum = instance.call(entry, &[100_000], Budget::None)?;
+        require_equal("without a budget", sum, 705_082_704)?;
+        instance.call(entry, &[10], budget)?;
+        thread::sleep(TICK * 3);
+        let sum = instance.call(entry, &[100_000], Budget::None)?;
+        require_equal("without a budget, later", sum, 705_082_704)?;
+    }
+    Ok(())
+}
+
+/// A budget of a kind that the module was not compiled for must not be dropped silently.
+fn other_kind(subject: &Subject<'_>) -> Verdict {
+    let kinds = [BudgetKind::Epoch, BudgetKind::Fuel];
+    for compiled in subject.generous_budgets() {
+        let module = subject.module_with(MODULE, &options(compiled.kind()))?;
+        for budget in [Budget::Epoch(1000), Budget::Fuel(1_000_000)] {
+            if kinds.contains(&compiled.kind()) && budget.kind() == compiled.kind() {
+                continue;
+            }
+            let what = format!("{budget:?} of a module compiled for {compiled:?}");
+            require_unsupported(&what, module.instantiate(budget))?;
+            let mut instance = module.instantiate(Budget::None)?;
+            let result = call_within(&mut *instance, "answer", &[], budget);
+            require_unsupported(&what, result)?;
+            let answer = call_within(&mut *instance, "answer", &[], compiled)?;
+            require_equal("afterwards", answer, 42)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is not claimed is refused, and says why.
+fn unclaimed(subject: &Subject<'_>) -> Verdict {
+    let claimed = &subject.runtime.info().capabilities.budgets;
+    for kind in [BudgetKind::Epoch, BudgetKind::Fuel] {
+        if !claimed.contains(&kind) {
+            let wasm = super::binary(MODULE)?;
+            let result = subject.runtime.compile(&wasm, &options(kind));
+            require_unsupported(&format!("metering {kind}"), result)?;
+        }
+    }
+    Ok(())
+}
+
+fn require_unsupported<T>(what: &str, result: crate::Result<T>) -> Verdict {
+    match require_error(what, result)? {
+        Error::Unsupported { reason } => require(!reason.is_empty(), || {
+            format!("{what}: unsupported without a reason")
+        }),
+        other => fail(format!("{what}: {other:?} instead of Error::Unsupported")),
+    }
+}
