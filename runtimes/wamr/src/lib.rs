@@ -1,1 +1,377 @@
-//! (in progress)
+//! WAMR 2.4.3 behind the engine traits: `wamr.fast`, its fast interpreter, and `wamr.aot`, its runtime for modules that
+//! the project's own build of WAMR's compiler turned into machine code.
+//!
+//! # How it is built, and what is absent without which command
+//! The crate wamrx-sys builds WAMR's C sources with CMake and its bindings with libclang:
+//! `apt-get install cmake libclang-dev`. That alone gives `wamr.fast` without SIMD.
+//!
+//! SIMD (through SIMDe) and the loader of ahead-of-time compiled modules are not among that crate's features. The
+//! variable `CMAKE_TOOLCHAIN_FILE=<repository>/runtimes/wamr/toolchain.cmake` adds them: the loader always, SIMD if
+//! `apt-get install libsimde-dev` has been there. What the linked library has is asked at run time and told in
+//! [`Info`](runtime_api::Info).
+//!
+//! `wamr.aot` also needs the compiler: the crate `wamr-compiler`, which needs LLVM 22 (`apt-get install llvm-22-dev`).
+//!
+//! # What differs from an embedding that uses WAMR as it comes
+//! Modules are rewritten before WAMR sees them: `prepare.rs` says how and why. Calls are stopped by a watchdog thread
+//! through `wasm_runtime_terminate`; loops, branches and calls look for its flag, in the interpreter as in machine code.
+//! Hardware bounds checks, which need signal handlers of the process, are off. The runtime's state is one per process.
+
+mod aot;
+mod exceptions;
+mod ffi;
+mod prepare;
+mod watchdog;
+
+use crate::{aot::Compiler, exceptions::trap, ffi::Function, prepare::Prepared, watchdog::Watchdog};
+use runtime_api::{
+    Budget, BudgetKind, Capabilities, Entry, Error, Info, Kind, Limits, Options, Result, Stage,
+    Trap,
+};
+use std::{collections::BTreeMap, path::Path, rc::Rc};
+use wasmparser::ExternalKind;
+
+/// The fast interpreter.
+///
+/// # Errors
+/// [`Error::Adapter`] if WAMR cannot be set up.
+pub fn fast() -> Result<Box<dyn runtime_api::Runtime>> {
+    let engine = Wamr::new("wamr.fast", Kind::Interpreter, None)?;
+    Ok(Box::new(engine))
+}
+
+/// Machine code made by `compiler`, an `assay-wamrc`, and run by WAMR.
+///
+/// # Errors
+/// [`Error::Unsupported`] if the linked WAMR has no loader for it, [`Error::Adapter`] if WAMR cannot be set up or the
+/// compiler does not answer.
+pub fn aot(compiler: &Path) -> Result<Box<dyn runtime_api::Runtime>> {
+    if !start()?.loads_aot() {
+        return Err(Error::unsupported(
+            "this build of WAMR has no loader for machine code: build with CMAKE_TOOLCHAIN_FILE=runtimes/wamr/toolchain.cmake",
+        ));
+    }
+    // What the interpreter can do is what the library was built with, and what the loader takes.
+    let simd = Wamr::new("wamr.fast", Kind::Interpreter, None)?.has("simd");
+    let compiler = Compiler::new(compiler, simd)?;
+    Ok(Box::new(Wamr::new("wamr.aot", Kind::Aot, Some(compiler))?))
+}
+
+fn start() -> Result<ffi::Runtime> {
+    ffi::Runtime::new().map_err(adapter)
+}
+
+fn adapter(message: impl ToString) -> Error {
+    Error::Adapter {
+        message: message.to_string(),
+    }
+}
+
+/// Operand stack of machine code, which has its frames on the thread's own stack.
+const AOT_STACK_BYTES: u32 = 16 * 1024;
+
+struct Wamr {
+    runtime: ffi::Runtime,
+    compiler: Option<Compiler>,
+    watchdog: Rc<Watchdog>,
+    info: Info,
+}
+
+impl Wamr {
+    fn new(id: &str, kind: Kind, compiler: Option<Compiler>) -> Result<Self> {
+        let runtime = start()?;
+        let mut build: BTreeMap<String, String> = [
+            ("bindings", "wamrx-sys 0.3.0"),
+            ("hardware bounds checks", "off"),
+            ("thread manager", "on"),
+            ("native heap in linear memory", "none"),
+            (
+                "module",
+                "rewritten: exports renamed, start called by the adapter, maxima lowered to the limits",
+            ),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+        match &compiler {
+            Some(compiler) => build.extend(compiler.description()),
+            None => {
+                build.insert("interpreter".to_owned(), "fast".to_owned());
+            }
+        }
+        let mut engine = Self {
+            runtime,
+            compiler,
+            watchdog: Rc::new(Watchdog::start().map_err(adapter)?),
+            info: Info {
+                id: id.to_owned(),
+                engine: "wamr".to_owned(),
+                version: runtime.version(),
+                kind,
+                build,
+                capabilities: Capabilities {
+                    features: Vec::new(),
+                    budgets: vec![BudgetKind::None, BudgetKind::Epoch],
+                    interruption: "a watchdog thread calls wasm_runtime_terminate".to_owned(),
+                    memory_limit: true,
+                    table_limit: true,
+                    stack_limit: true,
+                },
+            },
+        };
+        engine.info.capabilities.features = runtime_api::probe_features(&engine);
+        let simd = if engine.has("simd") { "on" } else { "off" };
+        engine.info.build.insert("SIMD".to_owned(), simd.to_owned());
+        Ok(engine)
+    }
+
+    fn has(&self, feature: &str) -> bool {
+        let features = &self.info.capabilities.features;
+        features.iter().any(|known| known == feature)
+    }
+}
+
+impl runtime_api::Runtime for Wamr {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn runtime_api::Module>> {
+        if !self.info.capabilities.budgets.contains(&options.metering) {
+            return Err(Error::unsupported(
+                "WAMR counts instructions in a special build of its slower interpreter only",
+            ));
+        }
+        let rejected = |message| Error::Rejected {
+            stage: Stage::Compile,
+            message,
+        };
+        let prepared = prepare::prepare(wasm, &options.limits).map_err(rejected)?;
+        // The loader for bytecode validates; for machine code it is asked first, because a compiler's process is dear.
+        let mut loaded = self.runtime.load(prepared.wasm.clone()).map_err(rejected)?;
+        if let Some(compiler) = &self.compiler {
+            let code = compiler.compile(&prepared.wasm)?;
+            loaded = self.runtime.load(code).map_err(rejected)?;
+        }
+        if loaded.import_count() != 0 || loaded.is_aot() != self.compiler.is_some() {
+            return Err(rejected("WAMR took the module for another".to_owned()));
+        }
+        Ok(Box::new(Module {
+            loaded,
+            prepared: Rc::new(prepared),
+            limits: options.limits,
+            metering: options.metering,
+            watchdog: Rc::clone(&self.watchdog),
+            engine: self.info.id.clone(),
+        }))
+    }
+}
+
+struct Module {
+    loaded: Rc<ffi::Module>,
+    prepared: Rc<Prepared>,
+    limits: Limits,
+    metering: BudgetKind,
+    watchdog: Rc<Watchdog>,
+    engine: String,
+}
+
+impl runtime_api::Module for Module {
+    fn instantiate(&self, budget: Budget) -> Result<Box<dyn runtime_api::Instance>> {
+        let stage = Stage::Instantiate;
+        check_kind(budget, self.metering)?;
+        if self.prepared.excess {
+            return Err(Error::trap(stage, Trap::ResourceLimit));
+        }
+        let stack_bytes = if self.loaded.is_aot() {
+            AOT_STACK_BYTES
+        } else {
+            self.limits.max_stack_bytes
+        };
+        let instance = self.loaded.instantiate(stack_bytes).map_err(|message| {
+            // "WASM module instantiate failed: " or "AOT module instantiate failed: ", then a trap's text or another.
+            let reason = message
+                .split_once("instantiate failed: ")
+                .map_or(message.as_str(), |(_, reason)| reason);
+            match exceptions::classify(reason) {
+                Some(trap) => Error::trap(stage, trap),
+                None => Error::Rejected { stage, message },
+            }
+        })?;
+        let mut instance = Instance {
+            instance,
+            entries: Vec::new(),
+            prepared: Rc::clone(&self.prepared),
+            limits: self.limits,
+            metering: self.metering,
+            watchdog: Rc::clone(&self.watchdog),
+            engine: self.engine.clone(),
+        };
+        if let Some(start) = &self.prepared.start {
+            let start = instance.instance.function(start).map_err(adapter)?;
+            instance.run(start, &[], budget, stage)?;
+        }
+        Ok(Box::new(instance))
+    }
+}
+
+struct Instance {
+    instance: ffi::Instance,
+    entries: Vec<Function>,
+    prepared: Rc<Prepared>,
+    limits: Limits,
+    metering: BudgetKind,
+    watchdog: Rc<Watchdog>,
+    engine: String,
+}
+
+impl Instance {
+    fn run(
+        &mut self,
+        function: Function,
+        arguments: &[u32],
+        budget: Budget,
+        stage: Stage,
+    ) -> Result<u32> {
+        let native_stack_bytes = self.limits.max_stack_bytes as usize;
+        let instance = &mut self.instance;
+        let outcome = match budget.time() {
+            None => instance.call(function, arguments, native_stack_bytes),
+            Some(time) => {
+                let terminator = instance.terminator();
+                let (outcome, terminated) = self.watchdog.run(time, terminator, || {
+                    instance.call(function, arguments, native_stack_bytes)
+                });
+                if terminated && outcome.is_ok() {
+                    instance.clear_exception();
+                }
+                outcome
+            }
+        };
+        outcome.map_err(|exception| Error::trap(stage, trap(&self.engine, &exception)))
+    }
+
+    fn alias(&self, export: &str, kind: ExternalKind, what: &str) -> Result<&str> {
+        match self.prepared.exports.get(export) {
+            Some(found) if found.kind == kind => Ok(&found.alias),
+            Some(_) => Err(export_error(export, format!("not a {what}"))),
+            None => Err(export_error(export, "no such export")),
+        }
+    }
+
+    fn require_memory(&self) -> Result<()> {
+        self.alias("memory", ExternalKind::Memory, "memory")
+            .map(|_| ())
+    }
+}
+
+impl runtime_api::Instance for Instance {
+    fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
+        if parameters > 2 {
+            return Err(Error::unsupported("entries of more than two parameters"));
+        }
+        let alias = self.alias(export, ExternalKind::Func, "function")?;
+        let function = self
+            .instance
+            .function(alias)
+            .map_err(|message| export_error(export, message))?;
+        if function.parameters != parameters || function.results != 1 {
+            return Err(export_error(
+                export,
+                format!(
+                    "a function of {} i32 parameters and {} results",
+                    function.parameters, function.results
+                ),
+            ));
+        }
+        self.entries.push(function);
+        Ok(Entry(self.entries.len() - 1))
+    }
+
+    fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
+        check_kind(budget, self.metering)?;
+        let function = self
+            .entries
+            .get(entry.0)
+            .copied()
+            .ok_or_else(|| adapter("an entry of another instance"))?;
+        if function.parameters != arguments.len() {
+            return Err(adapter(format!(
+                "{} arguments for {} parameters",
+                arguments.len(),
+                function.parameters
+            )));
+        }
+        self.run(function, arguments, budget, Stage::Call)
+            .map(u32::cast_signed)
+    }
+
+    fn global(&mut self, export: &str) -> Result<i32> {
+        let alias = self.alias(export, ExternalKind::Global, "global")?;
+        self.instance
+            .global(alias)
+            .map_err(|message| export_error(export, message))
+    }
+
+    fn memory_pages(&mut self) -> Result<u32> {
+        self.require_memory()?;
+        let pages = self.instance.memory().len() as u64 / ffi::PAGE;
+        u32::try_from(pages).map_err(adapter)
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<()> {
+        self.require_memory()?;
+        if self.instance.grow(pages) {
+            Ok(())
+        } else {
+            Err(Error::trap(Stage::Call, Trap::ResourceLimit))
+        }
+    }
+
+    fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
+        self.require_memory()?;
+        let memory = self.instance.memory();
+        let place = place(at, into.len(), memory.len())?;
+        into.copy_from_slice(&memory[place]);
+        Ok(())
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
+        self.require_memory()?;
+        let memory = self.instance.memory_mut();
+        let place = place(at, bytes.len(), memory.len())?;
+        memory[place].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Where `length` bytes from address `at` are, if they are all inside.
+fn place(at: u32, length: usize, memory_bytes: usize) -> Result<std::ops::Range<usize>> {
+    (at as usize)
+        .checked_add(length)
+        .filter(|end| *end <= memory_bytes)
+        .map(|end| at as usize..end)
+        .ok_or(Error::Access {
+            at,
+            length: length as u64,
+            memory_bytes: memory_bytes as u64,
+        })
+}
+
+fn check_kind(budget: Budget, metering: BudgetKind) -> Result<()> {
+    let kind = budget.kind();
+    if kind == BudgetKind::None || kind == metering {
+        Ok(())
+    } else {
+        Err(Error::unsupported(format!(
+            "the module was compiled for budget {metering}, not {kind}"
+        )))
+    }
+}
+
+fn export_error(name: &str, message: impl Into<String>) -> Error {
+    Error::Export {
+        name: name.to_owned(),
+        message: message.into(),
+    }
+}

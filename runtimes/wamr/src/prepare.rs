@@ -1,0 +1,453 @@
+//! Rewrites a module so that WAMR does what the specification and the traits say.
+//!
+//! WAMR acts on what it finds in a module in ways an embedder cannot switch off:
+//!
+//! | WAMR | the rewriting |
+//! |---|---|
+//! | calls exports named `__post_instantiate` and `__wasm_call_ctors` by itself | every export is renamed to its position; names are looked up here |
+//! | takes exports named `__heap_base`, `__data_end`, `malloc`, ... for its own purposes: splits the shadow stack among threads, shrinks memory to the heap base | the same |
+//! | treats names as C strings: `"a\0b"` answers to `a` | the same |
+//! | runs the start function before the caller holds a handle that could stop it | the start section becomes an export, which is called under the budget |
+//! | turns a memory without `memory.size` and `memory.grow` in the code into one page of another size that the host cannot grow | a function that is never called, with `memory.size` in it |
+//! | has no cap on tables, ignores memory caps below the minimum | declared maxima are lowered to the limits |
+//!
+//! Function, type and global indices stay what they were: entries are appended, never inserted.
+
+use runtime_api::Limits;
+use std::collections::HashMap;
+use wasm_encoder::{Encode, MemoryType, RawSection, RefType, SectionId, TableType};
+use wasmparser::{ExternalKind, Parser, Payload, SectionLimited, TableInit};
+
+/// A module ready for WAMR, and what the rewriting took out of it.
+pub(crate) struct Prepared {
+    /// The rewritten module.
+    pub(crate) wasm: Vec<u8>,
+    /// The exports by their own names.
+    pub(crate) exports: HashMap<String, Export>,
+    /// The name under which the start function is exported.
+    pub(crate) start: Option<String>,
+    /// Whether the initial memory or tables exceed the limits.
+    pub(crate) excess: bool,
+}
+
+/// One export.
+pub(crate) struct Export {
+    /// What is exported.
+    pub(crate) kind: ExternalKind,
+    /// Its name in the rewritten module.
+    pub(crate) alias: String,
+}
+
+/// Rewrites `wasm`; an error is the reason why it is not a module for WAMR.
+pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> {
+    if wasm.get(..8) != Some(b"\0asm\x01\0\0\0") {
+        return Err("not a binary module: magic or version differs".to_owned());
+    }
+    let payloads = Parser::new(0)
+        .parse_all(wasm)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+
+    check_order(&payloads)?;
+    let mut exports = HashMap::new();
+    let mut start_function = None;
+    let mut has_memory = false;
+    let mut type_count = 0;
+    let mut excess = false;
+    for payload in &payloads {
+        match payload {
+            Payload::ImportSection(imports) if imports.count() > 0 => {
+                return Err("imports are not provided".to_owned());
+            }
+            Payload::TypeSection(types) => type_count = types.count(),
+            Payload::StartSection { func, .. } => start_function = Some(*func),
+            Payload::MemorySection(memories) => has_memory |= memories.count() > 0,
+            Payload::ExportSection(section) => {
+                for (position, export) in section.clone().into_iter().enumerate() {
+                    let export = export.map_err(|error| error.to_string())?;
+                    let entry = Export {
+                        kind: export.kind,
+                        alias: position.to_string(),
+                    };
+                    if exports.insert(export.name.to_owned(), entry).is_some() {
+                        return Err(format!("duplicate export `{}`", export.name));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(function) = start_function {
+        check_start(&payloads, function)?;
+    }
+    let start = start_function.map(|_| exports.len().to_string());
+
+    let mut sections = Vec::new();
+    for payload in &payloads {
+        let Some((id, range)) = payload.as_section() else {
+            continue;
+        };
+        if id == SectionId::Start as u8 {
+            continue;
+        }
+        let body = slice(wasm, range)?;
+        let body = match payload {
+            Payload::TableSection(tables) => {
+                let (body, too_many) = cap_tables(tables.clone(), limits.max_table_elements)?;
+                excess |= too_many;
+                body
+            }
+            Payload::MemorySection(memories) => {
+                let (body, too_many) = cap_memories(memories.clone(), limits.max_memory_pages)?;
+                excess |= too_many;
+                body
+            }
+            Payload::ExportSection(section) => {
+                rename_exports(section.clone(), start_function, exports.len())?
+            }
+            Payload::TypeSection(types) if has_memory => {
+                append(types.count(), rest(wasm, types)?, SIZE_FUNCTION_TYPE)
+            }
+            Payload::FunctionSection(functions) if has_memory => {
+                let mut index = Vec::new();
+                type_count.encode(&mut index);
+                append(functions.count(), rest(wasm, functions)?, &index)
+            }
+            Payload::CodeSectionStart { count, .. } if has_memory => {
+                append(*count, skip_count(body)?, SIZE_FUNCTION_BODY)
+            }
+            _ => body.to_vec(),
+        };
+        sections.push((id, body));
+    }
+    if has_memory {
+        insert_if_absent(&mut sections, SectionId::Type, SIZE_FUNCTION_TYPE);
+        let mut index = Vec::new();
+        type_count.encode(&mut index);
+        insert_if_absent(&mut sections, SectionId::Function, &index);
+        insert_if_absent(&mut sections, SectionId::Code, SIZE_FUNCTION_BODY);
+    }
+    if let (Some(function), Some(alias)) = (start_function, &start) {
+        let mut entry = Vec::new();
+        wasm_export(alias, wasm_encoder::ExportKind::Func, function, &mut entry);
+        insert_if_absent(&mut sections, SectionId::Export, &entry);
+    }
+
+    let mut module = wasm_encoder::Module::new();
+    for (id, data) in &sections {
+        module.section(&RawSection { id: *id, data });
+    }
+    Ok(Prepared {
+        wasm: module.finish(),
+        exports,
+        start,
+        excess,
+    })
+}
+
+/// `(type (func (result i32)))`
+const SIZE_FUNCTION_TYPE: &[u8] = &[0x60, 0x00, 0x01, 0x7f];
+/// `(func (result i32) memory.size)`: 4 bytes, no locals, `memory.size 0`, `end`.
+const SIZE_FUNCTION_BODY: &[u8] = &[0x04, 0x00, 0x3f, 0x00, 0x0b];
+
+fn slice(wasm: &[u8], range: std::ops::Range<u64>) -> Result<&[u8], String> {
+    usize::try_from(range.start)
+        .ok()
+        .zip(usize::try_from(range.end).ok())
+        .and_then(|(start, end)| wasm.get(start..end))
+        .ok_or_else(|| "a section ends beyond the module".to_owned())
+}
+
+/// The entries of a section, without their count.
+fn rest<'a, T>(wasm: &'a [u8], section: &SectionLimited<'_, T>) -> Result<&'a [u8], String> {
+    slice(wasm, section.original_position()..section.range().end)
+}
+
+fn skip_count(body: &[u8]) -> Result<&[u8], String> {
+    let mut reader = wasmparser::BinaryReader::new(body, 0);
+    reader.read_var_u32().map_err(|error| error.to_string())?;
+    slice(body, reader.original_position()..body.len() as u64)
+}
+
+/// A section with one entry more. The count of a hostile section may be the largest there is.
+fn append(count: u32, entries: &[u8], entry: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(entries.len() + entry.len() + 5);
+    count.saturating_add(1).encode(&mut body);
+    body.extend_from_slice(entries);
+    body.extend_from_slice(entry);
+    body
+}
+
+fn insert_if_absent(sections: &mut Vec<(u8, Vec<u8>)>, id: SectionId, entry: &[u8]) {
+    let id = id as u8;
+    if sections.iter().any(|(other, _)| *other == id) {
+        return;
+    }
+    let place = sections
+        .iter()
+        .position(|(other, _)| order(*other) > order(id))
+        .unwrap_or(sections.len());
+    sections.insert(place, (id, append(0, &[], entry)));
+}
+
+/// Sections once each and in order. WAMR checks that too, but no longer sees the start section.
+fn check_order(payloads: &[Payload<'_>]) -> Result<(), String> {
+    let mut last = 0;
+    for (id, _) in payloads.iter().filter_map(Payload::as_section) {
+        if id == SectionId::Custom as u8 {
+            continue;
+        }
+        if order(id) <= last {
+            return Err(format!("section {id} is out of order"));
+        }
+        last = order(id);
+    }
+    Ok(())
+}
+
+/// The start function takes and gives nothing. WAMR checks this of a start section only.
+fn check_start(payloads: &[Payload<'_>], function: u32) -> Result<(), String> {
+    let find = |index: u32| {
+        let index = payloads.iter().find_map(|payload| match payload {
+            Payload::FunctionSection(section) => section.clone().into_iter().nth(index as usize),
+            _ => None,
+        })?;
+        let index = index.ok()?;
+        payloads.iter().find_map(|payload| match payload {
+            Payload::TypeSection(section) => section
+                .clone()
+                .into_iter_err_on_gc_types()
+                .nth(index as usize)?
+                .ok(),
+            _ => None,
+        })
+    };
+    match find(function) {
+        Some(found) if found.params().is_empty() && found.results().is_empty() => Ok(()),
+        _ => Err("the start function is not one without parameters and results".to_owned()),
+    }
+}
+
+/// Sections in the order modules have them; custom sections may stand anywhere, the data count stands before the code.
+fn order(id: u8) -> u8 {
+    const CODE: u8 = SectionId::Code as u8;
+    const DATA: u8 = SectionId::Data as u8;
+    const DATA_COUNT: u8 = SectionId::DataCount as u8;
+    match id {
+        DATA_COUNT => CODE,
+        CODE => CODE + 1,
+        DATA => CODE + 2,
+        // Tags stand between others; WAMR refuses the section itself.
+        other => other,
+    }
+}
+
+fn wasm_export(name: &str, kind: wasm_encoder::ExportKind, index: u32, sink: &mut Vec<u8>) {
+    name.encode(sink);
+    kind.encode(sink);
+    index.encode(sink);
+}
+
+fn rename_exports(
+    section: SectionLimited<'_, wasmparser::Export<'_>>,
+    start_function: Option<u32>,
+    start_alias: usize,
+) -> Result<Vec<u8>, String> {
+    let count = section.count();
+    let mut entries = Vec::new();
+    for (position, export) in section.into_iter().enumerate() {
+        let export = export.map_err(|error| error.to_string())?;
+        let kind = match export.kind {
+            ExternalKind::Func => wasm_encoder::ExportKind::Func,
+            ExternalKind::Table => wasm_encoder::ExportKind::Table,
+            ExternalKind::Memory => wasm_encoder::ExportKind::Memory,
+            ExternalKind::Global => wasm_encoder::ExportKind::Global,
+            ExternalKind::Tag | ExternalKind::FuncExact => {
+                return Err(format!("export `{}` is of no kind WAMR has", export.name));
+            }
+        };
+        wasm_export(&position.to_string(), kind, export.index, &mut entries);
+    }
+    let mut body = Vec::new();
+    let total = count.saturating_add(u32::from(start_function.is_some()));
+    total.encode(&mut body);
+    body.append(&mut entries);
+    if let Some(function) = start_function {
+        wasm_export(
+            &start_alias.to_string(),
+            wasm_encoder::ExportKind::Func,
+            function,
+            &mut body,
+        );
+    }
+    Ok(body)
+}
+
+/// Lowers the maxima; the second value says whether the limit is exceeded from the start.
+fn cap_memories(
+    memories: SectionLimited<'_, wasmparser::MemoryType>,
+    max_pages: u32,
+) -> Result<(Vec<u8>, bool), String> {
+    let mut body = Vec::new();
+    memories.count().encode(&mut body);
+    let mut excess = false;
+    for memory in memories {
+        let memory = memory.map_err(|error| error.to_string())?;
+        if memory.memory64 || memory.shared || memory.page_size_log2.is_some() {
+            return Err("a 64-bit, shared or custom-page memory".to_owned());
+        }
+        excess |= memory.initial > u64::from(max_pages);
+        let cap = memory.initial.max(u64::from(max_pages));
+        MemoryType {
+            minimum: memory.initial,
+            // A maximum below the minimum is invalid and stays so, for WAMR to refuse.
+            maximum: Some(memory.maximum.map_or(cap, |declared| declared.min(cap))),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        }
+        .encode(&mut body);
+    }
+    Ok((body, excess))
+}
+
+/// Lowers the maxima so that all tables together stay within the limit: what the minima leave is shared in equal parts.
+fn cap_tables(
+    tables: SectionLimited<'_, wasmparser::Table<'_>>,
+    max_elements: u32,
+) -> Result<(Vec<u8>, bool), String> {
+    let tables = tables
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    let minima = tables
+        .iter()
+        .fold(0_u64, |sum, table| sum.saturating_add(table.ty.initial));
+    let excess = minima > u64::from(max_elements);
+    let growable = tables
+        .iter()
+        .filter(|table| table.ty.maximum.is_none_or(|max| max > table.ty.initial))
+        .count() as u64;
+    let share = u64::from(max_elements).saturating_sub(minima) / growable.max(1);
+
+    let mut body = Vec::new();
+    tables.len().encode(&mut body);
+    for table in tables {
+        let element_type = match table.ty.element_type {
+            wasmparser::RefType::FUNCREF => RefType::FUNCREF,
+            wasmparser::RefType::EXTERNREF => RefType::EXTERNREF,
+            _ => return Err("a table of typed references".to_owned()),
+        };
+        if table.ty.table64 || table.ty.shared || !matches!(table.init, TableInit::RefNull) {
+            return Err("a 64-bit, shared or initialised table".to_owned());
+        }
+        let cap = table.ty.initial.saturating_add(share);
+        TableType {
+            element_type,
+            table64: false,
+            minimum: table.ty.initial,
+            maximum: Some(table.ty.maximum.map_or(cap, |declared| declared.min(cap))),
+            shared: false,
+        }
+        .encode(&mut body);
+    }
+    Ok((body, excess))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared(text: &str, limits: &Limits) -> Prepared {
+        let prepared = prepare(&wat::parse_str(text).unwrap(), limits).unwrap();
+        wasmparser::Validator::new()
+            .validate_all(&prepared.wasm)
+            .unwrap();
+        prepared
+    }
+
+    fn maxima(wasm: &[u8]) -> (Vec<u64>, Vec<u64>) {
+        let (mut memories, mut tables) = (Vec::new(), Vec::new());
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload.unwrap() {
+                Payload::MemorySection(section) => {
+                    memories.extend(section.into_iter().map(|m| m.unwrap().maximum.unwrap()));
+                }
+                Payload::TableSection(section) => {
+                    tables.extend(section.into_iter().map(|t| t.unwrap().ty.maximum.unwrap()));
+                }
+                _ => {}
+            }
+        }
+        (memories, tables)
+    }
+
+    #[test]
+    fn modules_stay_valid_whatever_sections_they_have() {
+        for text in [
+            "(module)",
+            "(module (memory 1))",
+            "(module (memory (export \"memory\") 1) (data (i32.const 0) \"a\"))",
+            "(module (func $s) (start $s))",
+            "(module (memory 1) (func $s) (start $s) (func (export \"f\") (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 0))) (data \"a\"))",
+            "(module (table 1 funcref) (global (export \"g\") i32 (i32.const 1)) (elem (i32.const 0) func $f) (func $f (param i32) (result i32) local.get 0))",
+        ] {
+            prepared(text, &Limits::default());
+        }
+    }
+
+    #[test]
+    fn names_are_gone_but_known() {
+        let module = prepared(
+            r#"(module (memory (export "memory") 1) (func $s) (start $s)
+                (func (export "__wasm_call_ctors")) (func (export "a\00b")))"#,
+            &Limits::default(),
+        );
+        assert!(!module.wasm.windows(4).any(|w| w == b"ctor"));
+        assert_eq!(module.exports["__wasm_call_ctors"].alias, "1");
+        assert_eq!(module.exports["a\0b"].alias, "2");
+        assert!(!module.exports.contains_key("a"));
+        assert_eq!(module.start.as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn maxima_are_lowered_and_excess_is_named() {
+        let limits = Limits {
+            max_memory_pages: 10,
+            max_table_elements: 100,
+            ..Limits::default()
+        };
+        let within = prepared(
+            "(module (memory 2) (table 10 funcref) (table 20 30 funcref) (table 5 5 funcref))",
+            &limits,
+        );
+        assert_eq!(maxima(&within.wasm), (vec![10], vec![42, 30, 5]));
+        assert!(!within.excess);
+        assert!(prepared("(module (memory 11))", &limits).excess);
+        assert!(
+            prepared("(module (table 60 funcref) (table 41 funcref))", &limits)
+                .excess
+        );
+    }
+
+    #[test]
+    fn what_is_no_module_is_refused() {
+        let module = wat::parse_str("(module (memory 1) (func (export \"f\")))").unwrap();
+        for bytes in [
+            &b""[..],
+            b"(module)",
+            b"\0asm",
+            b"\0asm\x02\0\0\0",
+            b"\0asm\x0d\0\x01\0",
+            b"\0aot\x05\0\0\0",
+            b"\x7fELF\x02\x01\x01\0",
+        ] {
+            assert!(prepare(bytes, &Limits::default()).is_err());
+        }
+        for end in 9..module.len() {
+            let _either = prepare(&module[..end], &Limits::default());
+        }
+        let imports = wat::parse_str("(module (import \"env\" \"memory\" (memory 1)))").unwrap();
+        assert!(prepare(&imports, &Limits::default()).is_err());
+    }
+}

@@ -1,0 +1,51 @@
+# What the crate wamrx-sys does not let Cargo features choose about WAMR's own CMake build. Named by the variable
+# CMAKE_TOOLCHAIN_FILE; plain variables set here win over the -D options that the crate passes.
+# Other CMake projects that meet this file see nothing but unused WAMR_ variables and, in cross builds, their compiler.
+
+# The loader of ahead-of-time compiled modules, for wamr.aot.
+set(WAMR_BUILD_AOT 1)
+
+# Off by default is an instruction that old kernels refuse, and whether it is used would depend on the machine that built it.
+set(WAMR_DISABLE_WRITE_GS_BASE 1)
+
+# SIMD in the interpreter is SIMDe, a header-only library that WAMR's build would clone from a repository.
+# The system's copy is linked into a folder of its own: putting all of /usr/include on the path breaks cross builds.
+if(EXISTS /usr/include/simde/wasm/simd128.h)
+  set(SIMDE_FOLDER ${CMAKE_BINARY_DIR}/system-simde)
+  file(MAKE_DIRECTORY ${SIMDE_FOLDER})
+  file(CREATE_LINK /usr/include/simde ${SIMDE_FOLDER}/simde SYMBOLIC)
+  set(FETCHCONTENT_SOURCE_DIR_SIMDE ${SIMDE_FOLDER} CACHE PATH "" FORCE)
+  set(WAMR_BUILD_SIMD 1)
+  set(WAMR_BUILD_LIB_SIMDE 1)
+else()
+  set(WAMR_BUILD_SIMD 0)
+  set(WAMR_BUILD_LIB_SIMDE 0)
+endif()
+
+# With a toolchain file the crate `cmake` leaves the cross compiler to it. TARGET and HOST are set by Cargo for build scripts.
+if(DEFINED ENV{TARGET} AND DEFINED ENV{HOST} AND NOT "$ENV{TARGET}" STREQUAL "$ENV{HOST}")
+  string(REPLACE "-" "_" TARGET_NAME "$ENV{TARGET}")
+  if("$ENV{TARGET}" MATCHES "linux")
+    set(CMAKE_SYSTEM_NAME Linux)
+  endif()
+  string(REGEX REPLACE "-.*" "" CMAKE_SYSTEM_PROCESSOR "$ENV{TARGET}")
+  if(DEFINED ENV{CC_${TARGET_NAME}})
+    set(CMAKE_C_COMPILER $ENV{CC_${TARGET_NAME}})
+  elseif("$ENV{TARGET}" STREQUAL "armv7-unknown-linux-gnueabihf")
+    set(CMAKE_C_COMPILER arm-linux-gnueabihf-gcc)
+  elseif("$ENV{TARGET}" STREQUAL "aarch64-unknown-linux-gnu")
+    set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+  endif()
+  if(DEFINED ENV{CXX_${TARGET_NAME}})
+    set(CMAKE_CXX_COMPILER $ENV{CXX_${TARGET_NAME}})
+  elseif("$ENV{TARGET}" STREQUAL "armv7-unknown-linux-gnueabihf")
+    set(CMAKE_CXX_COMPILER arm-linux-gnueabihf-g++)
+  elseif("$ENV{TARGET}" STREQUAL "aarch64-unknown-linux-gnu")
+    set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+  endif()
+endif()
+
+# wamrx-sys says plain ARM for every 32-bit ARM, whose call stubs are soft-float.
+if("$ENV{TARGET}" MATCHES "^armv7.*hf$")
+  set(WAMR_BUILD_TARGET ARMV7_VFP)
+endif()
