@@ -36,6 +36,7 @@ mod lora;
 mod memory;
 mod rmsnorm;
 mod rope;
+pub mod slice;
 mod swiglu;
 
 pub use check::{Call, Definition, Sizes, backward, bytes, forward, info, init};

@@ -4,6 +4,7 @@ use crate::{
     check::{Definition, Sizes, bytes, sum},
     element::{Element, F16, F32},
     memory::Regions,
+    slice::{rows, rows_mut, span, split, split_mut},
 };
 
 /// lora_apply_f32: y = base + scale * ((x * A) * B), in place.
@@ -145,39 +146,39 @@ impl Shape {
 fn apply<E: Element>(params: &Lora, regions: Regions<'_>) {
     let shape = Shape::new(params);
     let x = E::view(regions.input_a);
-    let (a, b) = E::view(regions.input_b).split_at(shape.input * shape.rank);
-    let intermediate = &mut F32::view_mut(regions.scratch)[..shape.rows * shape.rank];
+    let (a, b) = split(E::view(regions.input_b), shape.input * shape.rank);
+    let intermediate = F32::view_mut(regions.scratch);
     let y = E::view_mut(regions.output);
 
-    let rows = x
-        .chunks_exact(shape.input)
-        .zip(intermediate.chunks_exact_mut(shape.rank));
-    for ((x, intermediate), y) in rows.zip(y.chunks_exact_mut(shape.output)) {
-        multiply(x, a, shape.rank, |at, product| {
-            intermediate[at] = F32::store(product);
-        });
+    let inputs = rows(x, shape.input).zip(rows_mut(intermediate, shape.rank));
+    for ((x, intermediate), y) in inputs.zip(rows_mut(y, shape.output)) {
+        multiply(x, a, intermediate, |_, product| product);
         // Multiplied even by a scale of 0, so that a NaN is not hidden.
-        multiply(intermediate, b, shape.output, |at, product| {
-            y[at] = E::store(y[at].load() + params.scale * product);
+        multiply(intermediate, b, y, |base, product| {
+            base + params.scale * product
         });
     }
 }
 
-/// Vector times row-major matrix of that many columns; `take` receives every column's index and sum.
-fn multiply<V: Element, E: Element>(
+/// Vector times row-major matrix; `finish` makes the new value of an output element from its old value and the product.
+fn multiply<V: Element, E: Element, O: Element>(
     vector: &[V],
     matrix: &[E],
-    columns: usize,
-    mut take: impl FnMut(usize, f32),
+    output: &mut [O],
+    finish: impl Fn(f32, f32) -> f32,
 ) {
-    for first in (0..columns).step_by(COLUMNS) {
-        let count = COLUMNS.min(columns - first);
+    let columns = output.len();
+    for (index, output) in output.chunks_mut(COLUMNS).enumerate() {
+        let first = index * COLUMNS;
         let mut totals = [0f32; COLUMNS];
-        for (values, rows) in vector.chunks(TERMS).zip(matrix.chunks(TERMS * columns)) {
+        let terms = vector
+            .chunks(TERMS)
+            .zip(matrix.chunks((TERMS * columns).max(1)));
+        for (values, matrix_rows) in terms {
             let mut sums = [0f32; COLUMNS];
-            for (value, row) in values.iter().zip(rows.chunks_exact(columns)) {
+            for (value, row) in values.iter().zip(rows(matrix_rows, columns)) {
                 let value = value.load();
-                for (sum, element) in sums.iter_mut().zip(&row[first..first + count]) {
+                for (sum, element) in sums.iter_mut().zip(span(row, first, output.len())) {
                     *sum += value * element.load();
                 }
             }
@@ -185,8 +186,8 @@ fn multiply<V: Element, E: Element>(
                 *total += sum;
             }
         }
-        for (index, total) in totals[..count].iter().enumerate() {
-            take(first + index, *total);
+        for (output, total) in output.iter_mut().zip(totals) {
+            *output = O::store(finish(output.load(), total));
         }
     }
 }
@@ -194,40 +195,30 @@ fn multiply<V: Element, E: Element>(
 fn gradient<E: Element>(params: &Lora, regions: Regions<'_>) {
     let shape = Shape::new(params);
     let scale = params.scale;
-    let (dy, x) = E::view(regions.input_a).split_at(shape.rows * shape.output);
-    let (a, b) = E::view(regions.input_b).split_at(shape.input * shape.rank);
-    let (dx, dadapter) = E::view_mut(regions.output).split_at_mut(shape.rows * shape.input);
-    let (da, db) = dadapter.split_at_mut(shape.input * shape.rank);
-    let (u, rest) = F32::view_mut(regions.scratch).split_at_mut(shape.rows * shape.rank);
-    let h = &mut rest[..shape.rows * shape.rank];
+    let (dy, x) = split(E::view(regions.input_a), shape.rows * shape.output);
+    let (a, b) = split(E::view(regions.input_b), shape.input * shape.rank);
+    let (dx, dadapter) = split_mut(E::view_mut(regions.output), shape.rows * shape.input);
+    let (da, db) = split_mut(dadapter, shape.input * shape.rank);
+    let (u, rest) = split_mut(F32::view_mut(regions.scratch), shape.rows * shape.rank);
+    let (h, _) = split_mut(rest, shape.rows * shape.rank);
 
-    // u = scale * dy * B^T, h = x * A
-    let rows = dy
-        .chunks_exact(shape.output)
-        .zip(x.chunks_exact(shape.input));
-    let intermediates = u
-        .chunks_exact_mut(shape.rank)
-        .zip(h.chunks_exact_mut(shape.rank));
-    for ((dy, x), (u, h)) in rows.zip(intermediates) {
-        for (u, b) in u.iter_mut().zip(b.chunks_exact(shape.output)) {
+    let inputs = rows(dy, shape.output).zip(rows(x, shape.input));
+    let intermediates = rows_mut(u, shape.rank).zip(rows_mut(h, shape.rank));
+    for (((dy, x), (u, h)), dx) in inputs.zip(intermediates).zip(rows_mut(dx, shape.input)) {
+        // u = scale * dy * B^T
+        for (u, b) in u.iter_mut().zip(rows(b, shape.output)) {
             *u = F32::store(scale * dot(dy.iter().zip(b)));
         }
-        multiply(x, a, shape.rank, |at, product| h[at] = F32::store(product));
-    }
-
-    // dx = u * A^T
-    for (dx, u) in dx
-        .chunks_exact_mut(shape.input)
-        .zip(u.chunks_exact(shape.rank))
-    {
-        for (dx, a) in dx.iter_mut().zip(a.chunks_exact(shape.rank)) {
+        // h = x * A
+        multiply(x, a, h, |_, product| product);
+        // dx = u * A^T
+        for (dx, a) in dx.iter_mut().zip(rows(a, shape.rank)) {
             *dx = E::store(dot(u.iter().zip(a)));
         }
     }
-
     // dA = x^T * u
     outer(da, (x, shape.input), (u, shape.rank), 1.0);
-    // dB = scale * (x * A)^T * dy
+    // dB = scale * h^T * dy
     outer(db, (h, shape.rank), (dy, shape.output), scale);
 }
 
@@ -243,10 +234,10 @@ fn outer<E: Element, V: Element, W: Element>(
     (right, right_columns): (&[W], usize),
     scale: f32,
 ) {
-    for (row, into) in into.chunks_exact_mut(right_columns).enumerate() {
+    for (row, into) in rows_mut(into, right_columns).enumerate() {
         for (column, into) in into.iter_mut().enumerate() {
-            let left = left.iter().skip(row).step_by(left_columns);
-            let right = right.iter().skip(column).step_by(right_columns);
+            let left = left.iter().skip(row).step_by(left_columns.max(1));
+            let right = right.iter().skip(column).step_by(right_columns.max(1));
             *into = E::store(scale * dot(left.zip(right)));
         }
     }

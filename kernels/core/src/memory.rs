@@ -11,7 +11,9 @@ pub const MAX_REGION_BYTES: u32 = i32::MAX as u32;
 /// regions that were checked to lie in the host's part, and to be disjoint where one is written, become slices.
 #[derive(Debug)]
 pub struct LinearMemory<'a> {
-    base: *mut u8,
+    /// Address of the first byte, whose provenance is exposed. No pointer, because in a guest it is 0: what is computed from a
+    /// null pointer may be optimised away.
+    base: usize,
     len: u64,
     heap_base: u32,
     memory: PhantomData<&'a mut [u8]>,
@@ -21,20 +23,20 @@ impl<'a> LinearMemory<'a> {
     /// Memory whose address 0 is the first byte of `memory`.
     pub fn new(memory: &'a mut [u8], heap_base: u32) -> Self {
         Self {
-            base: memory.as_mut_ptr(),
+            base: memory.as_mut_ptr().expose_provenance(),
             len: memory.len() as u64,
             heap_base,
             memory: PhantomData,
         }
     }
 
-    /// Memory of `len` bytes whose address 0 is `base`; a guest passes the null pointer, exposed.
+    /// Memory of `len` bytes whose address 0 is at `base`: 0 in a guest.
     ///
     /// # Safety
     /// For `'a`, the bytes from `base + heap_base` to `base + len` are valid for reads and writes and are used by nothing
-    /// else, and none of them is at the null address.
+    /// else, their provenance is exposed, and none of them is at address 0.
     #[allow(unsafe_code)]
-    pub unsafe fn from_raw_parts(base: *mut u8, len: u64, heap_base: u32) -> Self {
+    pub unsafe fn from_raw_parts(base: usize, len: u64, heap_base: u32) -> Self {
         Self {
             base,
             len,
@@ -109,7 +111,7 @@ impl<'a> LinearMemory<'a> {
         if region.size == 0 {
             return core::ptr::NonNull::dangling().as_ptr();
         }
-        self.base.wrapping_add(region.offset as usize)
+        core::ptr::with_exposed_provenance_mut(self.base + region.offset as usize)
     }
 
     /// The bytes of a region that memory holds.

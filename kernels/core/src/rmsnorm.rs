@@ -4,6 +4,7 @@ use crate::{
     check::{Definition, Sizes, bytes, sum},
     element::{Element, F16, F32},
     memory::Regions,
+    slice::{rows, rows_mut, split, split_mut},
 };
 
 /// rmsnorm_f32: y = x * (1 / sqrt(mean(x^2) + eps)) * w.
@@ -141,27 +142,25 @@ fn normalise<E: Element>(params: &RmsNorm, regions: Regions<'_>) {
         }
     };
 
-    let mut groups = x.chunks_exact(ROWS * hidden);
-    let mut group_outputs = y.chunks_exact_mut(ROWS * hidden);
+    let mut groups = rows(x, ROWS * hidden);
+    let mut group_outputs = rows_mut(y, ROWS * hidden);
     for (group, output) in groups.by_ref().zip(group_outputs.by_ref()) {
-        let rows = group
-            .chunks_exact(hidden)
-            .zip(output.chunks_exact_mut(hidden));
+        let rows = rows(group, hidden).zip(rows_mut(output, hidden));
         for ((x, y), sum) in rows.zip(sums_of_squares(group, hidden)) {
             finish(x, y, sum);
         }
     }
-    let rows = groups.remainder().chunks_exact(hidden);
-    for (x, y) in rows.zip(group_outputs.into_remainder().chunks_exact_mut(hidden)) {
+    let rest = rows_mut(group_outputs.into_remainder(), hidden);
+    for (x, y) in rows(groups.remainder(), hidden).zip(rest) {
         finish(x, y, sum_of_squares(x));
     }
 }
 
 /// [`sum_of_squares`] of `ROWS` rows: additions of one row wait for each other, those of several rows do not.
 fn sums_of_squares<E: Element>(group: &[E], hidden: usize) -> [f32; ROWS] {
-    let (a, rest) = group.split_at(hidden);
-    let (b, rest) = rest.split_at(hidden);
-    let (c, d) = rest.split_at(hidden);
+    let (a, rest) = split(group, hidden);
+    let (b, rest) = split(rest, hidden);
+    let (c, d) = split(rest, hidden);
     let mut sums = [0.0; ROWS];
     for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
         for (sum, x) in sums.iter_mut().zip([a, b, c, d]) {
@@ -174,15 +173,15 @@ fn sums_of_squares<E: Element>(group: &[E], hidden: usize) -> [f32; ROWS] {
 
 fn gradient<E: Element>(params: &RmsNorm, regions: Regions<'_>) {
     let hidden = params.hidden as usize;
-    let (dy, x) = regions.input_a.split_at(regions.input_a.len() / 2);
+    let (dy, x) = split(regions.input_a, regions.input_a.len() / 2);
     let (dy, x) = (E::view(dy), E::view(x));
     let weight = E::view(regions.input_b);
-    let (dx, dw) = E::view_mut(regions.output).split_at_mut(x.len());
-    let dw_sums = &mut F32::view_mut(regions.scratch)[..hidden];
+    let (dx, dw) = split_mut(E::view_mut(regions.output), x.len());
+    let (dw_sums, _) = split_mut(F32::view_mut(regions.scratch), hidden);
     dw_sums.fill(F32::store(0.0));
 
-    let rows = dy.chunks_exact(hidden).zip(x.chunks_exact(hidden));
-    for ((dy, x), dx) in rows.zip(dx.chunks_exact_mut(hidden)) {
+    let inputs = rows(dy, hidden).zip(rows(x, hidden));
+    for ((dy, x), dx) in inputs.zip(rows_mut(dx, hidden)) {
         let (_, factor) = row_factor(params, sum_of_squares(x));
         let elements = || dy.iter().zip(x).zip(weight);
         let mut product = 0f32;

@@ -9,6 +9,7 @@ use crate::{
     check::{Definition, Sizes, bytes, sum},
     element::{Element, F16, F32},
     memory::Regions,
+    slice::{rows, rows_mut, span, span_mut, split, split_mut},
 };
 
 /// rope_f32: rotary position embedding.
@@ -159,37 +160,36 @@ pub fn rotate<E: Element>(
 ) {
     let angles = Angles::new(params, regions.input_b);
     let [head_dim, heads, seq] = [params.head_dim, params.heads, params.seq].map(|n| n as usize);
-    let position_elements = heads * head_dim;
+    let half = head_dim / 2;
     let input = E::view(regions.input_a);
     let output = E::view_mut(regions.output);
 
     let mut turns = Turns::<PAIRS>::new();
-    for first in (0..head_dim / 2).step_by(PAIRS) {
-        let count = PAIRS.min(head_dim / 2 - first);
-        turns.start(&angles, (first..first + count).map(|pair| pair as u32));
+    for first in (0..half).step_by(PAIRS) {
+        let count = PAIRS.min(half - first);
+        turns.start(&angles, first as u32..(first + count) as u32);
         for position in 0..seq {
             turns.turn_to(&angles, position as u32, &sine_and_cosine);
-            let (cosines, sines) = (&turns.cosines[..count], &turns.sines[..count]);
-            let rows = input
-                .chunks_exact(position_elements)
-                .zip(output.chunks_exact_mut(position_elements))
-                .skip(position)
-                .step_by(seq);
-            for (row, row_output) in rows {
-                for (x, y) in row
-                    .chunks_exact(head_dim)
-                    .zip(row_output.chunks_exact_mut(head_dim))
-                {
+            let (cosines, sines) = turns.values();
+            let batches = rows(input, heads * head_dim).zip(rows_mut(output, heads * head_dim));
+            for (x, y) in batches.skip(position).step_by(seq.max(1)) {
+                for (x, y) in rows(x, head_dim).zip(rows_mut(y, head_dim)) {
                     if params.layout == LAYOUT_INTERLEAVED {
-                        let span = 2 * first..2 * (first + count);
-                        rotate_interleaved(&x[span.clone()], &mut y[span], cosines, sines);
+                        rotate_interleaved(
+                            span(x, 2 * first, 2 * count),
+                            span_mut(y, 2 * first, 2 * count),
+                            cosines,
+                            sines,
+                        );
                     } else {
-                        let (low, high) = x.split_at(head_dim / 2);
-                        let (low_output, high_output) = y.split_at_mut(head_dim / 2);
-                        let span = first..first + count;
+                        let (low, high) = split(x, half);
+                        let (low_output, high_output) = split_mut(y, half);
                         rotate_halves(
-                            (&low[span.clone()], &high[span.clone()]),
-                            (&mut low_output[span.clone()], &mut high_output[span]),
+                            (span(low, first, count), span(high, first, count)),
+                            (
+                                span_mut(low_output, first, count),
+                                span_mut(high_output, first, count),
+                            ),
                             cosines,
                             sines,
                         );
@@ -239,30 +239,28 @@ fn rotate_q8(params: &Rope, regions: Regions<'_>) {
         let elements = block * ELEMENTS..(block + 1) * ELEMENTS;
         let pair = |element: usize| match params.layout {
             LAYOUT_INTERLEAVED => element / 2,
-            _ => element % half,
+            _ if element < half => element,
+            _ => element - half,
         };
         turns.start(&angles, elements.clone().map(|e| pair(e) as u32));
         for position in 0..seq {
             turns.turn_to(&angles, position as u32, sine_and_cosine);
-            let rows = input
-                .chunks_exact(heads * blocks)
-                .zip(output.chunks_exact_mut(heads * blocks))
-                .skip(position)
-                .step_by(seq);
-            for (row, row_output) in rows {
-                for (x, y) in row
-                    .chunks_exact(blocks)
-                    .zip(row_output.chunks_exact_mut(blocks))
-                {
-                    let mut rotated = block::unpack_q8(&x[block]);
-                    let turns = turns.cosines.iter().zip(&turns.sines);
+            let (cosines, sines) = turns.values();
+            let batches = rows(input, heads * blocks).zip(rows_mut(output, heads * blocks));
+            for (x, y) in batches.skip(position).step_by(seq.max(1)) {
+                for (x, y) in rows(x, blocks).zip(rows_mut(y, blocks)) {
+                    let (Some(source), Some(target)) = (x.get(block), y.get_mut(block)) else {
+                        continue;
+                    };
+                    let mut values = block::unpack_q8(source);
+                    let turns = cosines.iter().zip(sines);
                     if params.layout == LAYOUT_INTERLEAVED {
-                        let (pairs, _) = rotated.as_chunks_mut::<2>();
+                        let (pairs, _) = values.as_chunks_mut::<2>();
                         for ([x0, x1], (cosine, sine)) in pairs.iter_mut().zip(turns.step_by(2)) {
                             (*x0, *x1) = (*x0 * cosine - *x1 * sine, *x0 * sine + *x1 * cosine);
                         }
                     } else {
-                        let values = rotated.iter_mut().zip(elements.clone());
+                        let values = values.iter_mut().zip(elements.clone());
                         for ((value, element), (cosine, sine)) in values.zip(turns) {
                             *value = if element < half {
                                 *value * cosine - element_of(x, element + half) * sine
@@ -271,7 +269,7 @@ fn rotate_q8(params: &Rope, regions: Regions<'_>) {
                             };
                         }
                     }
-                    block::pack_q8(&rotated, &mut y[block]);
+                    block::pack_q8(&values, target);
                 }
             }
         }
@@ -280,8 +278,11 @@ fn rotate_q8(params: &Rope, regions: Regions<'_>) {
 
 /// One dequantised element of a row of Q8_0 blocks.
 fn element_of(blocks: &[[u8; Q8_BYTES]], index: usize) -> f32 {
-    let [low, high, codes @ ..] = &blocks[index / ELEMENTS];
-    f32::from(codes[index % ELEMENTS] as i8) * [*low, *high].load()
+    blocks
+        .get(index / ELEMENTS)
+        .map_or(0.0, |[low, high, codes @ ..]| {
+            f32::from(codes[index % ELEMENTS] as i8) * [*low, *high].load()
+        })
 }
 
 /// Sine and cosine, taken in f64 and rounded once. Argument reduction has a fixed bound for every angle.
@@ -309,7 +310,7 @@ fn accepts_theta(params: &Rope, descriptor: &Descriptor) -> bool {
 /// Where the angles come from; tables are \[seq, pairs\].
 enum Angles<'a> {
     Computed {
-        theta: f64,
+        ln_theta: f64,
         head_dim: f64,
     },
     Given {
@@ -331,10 +332,10 @@ enum Angles<'a> {
 impl<'a> Angles<'a> {
     fn new(params: &Rope, input_b: &'a [u8]) -> Self {
         let pairs = (params.head_dim / 2) as usize;
-        let (cosines, sines) = input_b.split_at(input_b.len() / 2);
+        let (cosines, sines) = split(input_b, input_b.len() / 2);
         match params.table {
             TABLE_NONE if input_b.is_empty() => Self::Computed {
-                theta: f64::from(params.theta),
+                ln_theta: libm::log(f64::from(params.theta)),
                 head_dim: f64::from(params.head_dim),
             },
             TABLE_NONE => Self::Given {
@@ -379,11 +380,12 @@ impl<const N: usize> Turns<N> {
     /// Chooses the pairs.
     fn start(&mut self, angles: &Angles<'_>, pairs: impl Iterator<Item = u32>) {
         self.count = 0;
-        for ((into, frequency), pair) in self.pairs.iter_mut().zip(&mut self.frequencies).zip(pairs)
-        {
-            *into = pair;
-            if let Angles::Computed { theta, head_dim } = angles {
-                *frequency = libm::pow(*theta, -2.0 * f64::from(pair) / head_dim);
+        let places = self.pairs.iter_mut().zip(&mut self.frequencies);
+        for ((place, frequency), pair) in places.zip(pairs) {
+            *place = pair;
+            if let Angles::Computed { ln_theta, head_dim } = angles {
+                // theta^(-2 pair / head_dim)
+                *frequency = libm::exp(ln_theta * (-2.0 * f64::from(pair) / head_dim));
             }
             self.count += 1;
         }
@@ -396,34 +398,46 @@ impl<const N: usize> Turns<N> {
         position: u32,
         sine_and_cosine: impl Fn(f64) -> (f32, f32),
     ) {
-        for index in 0..self.count.min(N) {
-            let pair = self.pairs[index] as usize;
-            let row = position as usize;
-            let (sine, cosine) = match *angles {
-                Angles::Computed { .. } => {
-                    sine_and_cosine(f64::from(position) * self.frequencies[index])
-                }
+        let row = position as usize;
+        let pairs_of = self.pairs.iter().zip(&self.frequencies);
+        let places = self.sines.iter_mut().zip(&mut self.cosines);
+        for ((sine, cosine), (&pair, frequency)) in places.zip(pairs_of).take(self.count) {
+            let pair = pair as usize;
+            (*sine, *cosine) = match *angles {
+                Angles::Computed { .. } => sine_and_cosine(f64::from(position) * frequency),
                 Angles::Given { angles, pairs } => {
-                    sine_and_cosine(f64::from(angles[row * pairs + pair].load()))
+                    sine_and_cosine(f64::from(entry(angles, row * pairs + pair)))
                 }
                 Angles::TablesF32 {
                     cosines,
                     sines,
                     pairs,
-                } => {
-                    let at = row * pairs + pair;
-                    (sines[at].load(), cosines[at].load())
-                }
+                } => (
+                    entry(sines, row * pairs + pair),
+                    entry(cosines, row * pairs + pair),
+                ),
                 Angles::TablesF16 {
                     cosines,
                     sines,
                     pairs,
-                } => {
-                    let at = row * pairs + pair;
-                    (sines[at].load(), cosines[at].load())
-                }
+                } => (
+                    entry(sines, row * pairs + pair),
+                    entry(cosines, row * pairs + pair),
+                ),
             };
-            (self.sines[index], self.cosines[index]) = (sine, cosine);
         }
     }
+
+    /// The cosines and sines of the chosen pairs.
+    fn values(&self) -> (&[f32], &[f32]) {
+        (
+            split(&self.cosines, self.count).0,
+            split(&self.sines, self.count).0,
+        )
+    }
+}
+
+/// An entry of a table, which has one for every position and pair.
+fn entry<E: Element>(table: &[E], index: usize) -> f32 {
+    table.get(index).map_or(f32::NAN, |entry| entry.load())
 }

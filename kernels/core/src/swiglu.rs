@@ -4,6 +4,7 @@ use crate::{
     check::{Definition, Sizes, bytes, sum},
     element::{Element, F16, F32},
     memory::Regions,
+    slice::{split, split_mut},
 };
 
 /// swiglu_f32: y = gate * sigmoid(beta * gate) * x.
@@ -125,10 +126,10 @@ fn gate<E: Element>(params: &Swiglu, regions: Regions<'_>) {
 
 fn gradient<E: Element>(params: &Swiglu, regions: Regions<'_>) {
     let beta = f64::from(params.beta);
-    let (dy, x) = regions.input_a.split_at(regions.input_a.len() / 2);
+    let (dy, x) = split(regions.input_a, regions.input_a.len() / 2);
     let (dy, x) = (E::view(dy), E::view(x));
     let gate = E::view(regions.input_b);
-    let (dx, dgate) = E::view_mut(regions.output).split_at_mut(x.len());
+    let (dx, dgate) = split_mut(E::view_mut(regions.output), x.len());
     for ((((dy, x), gate), dx), dgate) in dy.iter().zip(x).zip(gate).zip(dx).zip(dgate) {
         let [dy, x, gate] = [dy, x, gate].map(|element| f64::from(element.load()));
         let sigmoid = sigmoid(beta * gate);
