@@ -1,1 +1,364 @@
-//! (in progress)
+//! The adapter for [wasmer](https://docs.rs/wasmer) with its LLVM compiler: engine `wasmer.llvm`.
+//!
+//! Licence: `wasmer-compiler-llvm` is under the Business Source License 1.1 (no production use without
+//! sponsorship of Wasmer), unlike the rest of wasmer (MIT). Nothing depends on this crate by default.
+//!
+//! Building needs LLVM 22.1, found as `llvm-config-22` on the path or through `LLVM_SYS_221_PREFIX`; its static libraries
+//! are preferred. The code it generates is exact: no fast-math flags, no contraction into fused multiply-add;
+//! memory accesses are volatile (wasmer's default), so LLVM neither removes nor merges any.
+//!
+//! Budgets:
+//! - `fuel` is metering, in modules compiled for it: one point for each operator, charged by basic block before it runs.
+//! - `epoch` is a deadline: a watchdog thread has wasmer interrupt the call by a signal (`SIGUSR1`), which costs running
+//!   code nothing. wasmer calls this experimental and best effort, so whoever must be certain kills the process
+//!   some time after the deadline.
+//!
+//! Every memory reserves 8 GiB of address space, whatever its limit: a limit on the process has to be one on memory in
+//! use, not on addresses.
+
+mod deadline;
+mod fuel;
+mod limits;
+mod tables;
+mod trap;
+
+use crate::{deadline::Watch, fuel::Fuel, limits::Limiting, tables::TableSum};
+use runtime_api::{
+    Budget, BudgetKind, Capabilities, Entry, Error, Info, Instance, Kind, Module, Options, Result,
+    Runtime, Stage, Trap, probe_features,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use wasmer::{
+    Memory, Pages, RuntimeError, Store, Type, TypedFunction, Value, imports,
+    sys::{CompilerConfig, EngineBuilder, Features, LLVM, Target},
+};
+
+/// Identity of the engine.
+const ID: &str = "wasmer.llvm";
+
+/// The first bytes of every core module, format version 1.
+const MODULE_MAGIC: &[u8] = b"\0asm\x01\0\0\0";
+
+/// Wasmer with its LLVM compiler.
+///
+/// # Errors
+/// None today; the signature is that of every adapter.
+pub fn llvm() -> Result<Box<dyn Runtime>> {
+    let info = Info {
+        id: ID.to_owned(),
+        engine: "wasmer".to_owned(),
+        version: wasmer::sys::vm::VERSION.to_owned(),
+        kind: Kind::Jit,
+        build: build(),
+        capabilities: Capabilities {
+            features: Vec::new(),
+            budgets: vec![BudgetKind::None, BudgetKind::Epoch, BudgetKind::Fuel],
+            interruption: "signal to the calling thread at the deadline, best effort".to_owned(),
+            memory_limit: true,
+            table_limit: true,
+            stack_limit: true,
+        },
+    };
+    let mut runtime = Llvm { info };
+    runtime.info.capabilities.features = probe_features(&runtime);
+    Ok(Box::new(runtime))
+}
+
+/// What may change results or speed.
+fn build() -> BTreeMap<String, String> {
+    let cpu_features: Vec<String> = Target::default()
+        .cpu_features()
+        .iter()
+        .map(|feature| feature.to_string())
+        .collect();
+    [
+        ("compiler", "LLVM 22.1".to_owned()),
+        ("optimization", "aggressive".to_owned()),
+        ("cpu-features", cpu_features.join(",")),
+        ("nan-canonicalization", "off".to_owned()),
+        ("memory-accesses", "volatile".to_owned()),
+        ("bounds-checks", "guard pages".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// An engine for one module: the middlewares cannot be used for a second one.
+fn engine(options: &Options) -> wasmer::sys::engine::Engine {
+    let mut compiler = LLVM::new();
+    if options.metering == BudgetKind::Fuel {
+        compiler.push_middleware(Arc::new(Fuel::new()));
+    }
+    // After metering, so that what it inserts costs no fuel.
+    let table_sum = TableSum::new(options.limits.max_table_elements);
+    compiler.push_middleware(Arc::new(table_sum));
+    EngineBuilder::new(compiler)
+        .set_features(Some(features()))
+        .engine()
+}
+
+/// What packs may use and nothing else. Mutable globals, sign extension and saturating conversions cannot be turned off.
+fn features() -> Features {
+    Features {
+        reference_types: true,
+        simd: true,
+        bulk_memory: true,
+        multi_value: true,
+        ..Features::none()
+    }
+}
+
+struct Llvm {
+    info: Info,
+}
+
+impl Runtime for Llvm {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
+        let rejected = |message: String| Error::Rejected {
+            stage: Stage::Compile,
+            message,
+        };
+        if !wasm.starts_with(MODULE_MAGIC) {
+            return Err(rejected("not a binary core module".to_owned()));
+        }
+        let mut engine = engine(options);
+        let module = wasmer::Module::from_binary(&wasmer::Engine::from(&engine), wasm)
+            .map_err(|error| rejected(error.to_string()))?;
+        engine.set_tunables(Limiting::new(&options.limits, module.info()));
+        Ok(Box::new(Compiled {
+            engine: engine.into(),
+            module,
+            options: *options,
+        }))
+    }
+}
+
+struct Compiled {
+    /// Carries the limits, as tunables.
+    engine: wasmer::Engine,
+    module: wasmer::Module,
+    options: Options,
+}
+
+impl Module for Compiled {
+    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+        const STAGE: Stage = Stage::Instantiate;
+        check_kind(&self.options, budget)?;
+        limits::fit_stack(self.options.limits.max_stack_bytes);
+        let mut store = Store::new(self.engine.clone());
+        let instance = within_deadline(STAGE, &mut store, budget, |store| {
+            wasmer::Instance::new(store, &self.module, &imports! {})
+                .map_err(trap::of_instantiation_error)
+        })?;
+        let mut instance = Instantiated {
+            memory: instance.exports.get_memory("memory").ok().cloned(),
+            store,
+            instance,
+            options: self.options,
+            entries: Vec::new(),
+        };
+        if self.options.metering == BudgetKind::Fuel {
+            instance.enter(STAGE, budget, |store, instance| {
+                fuel::run_start(store, instance)
+            })?;
+        }
+        Ok(Box::new(instance))
+    }
+}
+
+struct Instantiated {
+    store: Store,
+    instance: wasmer::Instance,
+    memory: Option<Memory>,
+    options: Options,
+    entries: Vec<Function>,
+}
+
+#[derive(Clone)]
+enum Function {
+    Nullary(TypedFunction<(), i32>),
+    Unary(TypedFunction<u32, i32>),
+    Binary(TypedFunction<(u32, u32), i32>),
+}
+
+impl Instantiated {
+    /// Runs wasm code under `budget`.
+    fn enter<T>(
+        &mut self,
+        stage: Stage,
+        budget: Budget,
+        run: impl FnOnce(&mut Store, &wasmer::Instance) -> std::result::Result<T, RuntimeError>,
+    ) -> Result<T> {
+        check_kind(&self.options, budget)?;
+        limits::fit_stack(self.options.limits.max_stack_bytes);
+        let metered = self.options.metering == BudgetKind::Fuel;
+        let (store, instance) = (&mut self.store, &self.instance);
+        if metered {
+            let points = match budget {
+                Budget::Fuel(points) => points,
+                Budget::None | Budget::Epoch(_) => u64::MAX,
+            };
+            fuel::set(store, instance, points);
+        }
+        within_deadline(stage, store, budget, |store| {
+            run(store, instance).map_err(|error| {
+                let trap = match trap::of_runtime_error(&error) {
+                    Trap::Unreachable if metered && fuel::exhausted(store, instance) => {
+                        Trap::FuelExhausted
+                    }
+                    trap => trap,
+                };
+                Error::trap(stage, trap)
+            })
+        })
+    }
+
+    fn memory(&self) -> Result<&Memory> {
+        self.memory.as_ref().ok_or_else(|| Error::Export {
+            name: "memory".to_owned(),
+            message: "no such memory".to_owned(),
+        })
+    }
+
+    fn outside(&self, at: u32, length: usize) -> Result<Error> {
+        Ok(Error::Access {
+            at,
+            length: length as u64,
+            memory_bytes: self.memory()?.view(&self.store).data_size(),
+        })
+    }
+}
+
+impl Instance for Instantiated {
+    fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
+        let error = |message: &str| Error::Export {
+            name: export.to_owned(),
+            message: message.to_owned(),
+        };
+        let function = self
+            .instance
+            .exports
+            .get_function(export)
+            .map_err(|_| error("no such function"))?;
+        let ty = function.ty(&self.store);
+        if ty.params() != vec![Type::I32; parameters] || ty.results() != [Type::I32] {
+            return Err(error(&format!("its type is {ty}")));
+        }
+        let wrong = |_: RuntimeError| error("its type is another");
+        let function = match parameters {
+            0 => Function::Nullary(function.typed(&self.store).map_err(wrong)?),
+            1 => Function::Unary(function.typed(&self.store).map_err(wrong)?),
+            2 => Function::Binary(function.typed(&self.store).map_err(wrong)?),
+            _ => return Err(error("entries have at most two parameters")),
+        };
+        self.entries.push(function);
+        Ok(Entry(self.entries.len() - 1))
+    }
+
+    fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
+        let function = self.entries.get(entry.0).cloned();
+        let wrong = || Error::Adapter {
+            message: format!(
+                "entry {} called with {} arguments",
+                entry.0,
+                arguments.len()
+            ),
+        };
+        match (function.ok_or_else(wrong)?, arguments) {
+            (Function::Nullary(function), []) => {
+                self.enter(Stage::Call, budget, |store, _| function.call(store))
+            }
+            (Function::Unary(function), &[a]) => {
+                self.enter(Stage::Call, budget, |store, _| function.call(store, a))
+            }
+            (Function::Binary(function), &[a, b]) => {
+                self.enter(Stage::Call, budget, |store, _| function.call(store, a, b))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn global(&mut self, export: &str) -> Result<i32> {
+        let error = |message: &str| Error::Export {
+            name: export.to_owned(),
+            message: message.to_owned(),
+        };
+        let global = self
+            .instance
+            .exports
+            .get_global(export)
+            .map_err(|_| error("no such global"))?;
+        match global.get(&mut self.store) {
+            Value::I32(value) => Ok(value),
+            other => Err(error(&format!("its type is {}", other.ty()))),
+        }
+    }
+
+    fn memory_pages(&mut self) -> Result<u32> {
+        Ok(self.memory()?.size(&self.store).0)
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<()> {
+        let memory = self.memory()?.clone();
+        memory
+            .grow(&mut self.store, Pages(pages))
+            .map_err(|_| Error::trap(Stage::Call, Trap::ResourceLimit))?;
+        Ok(())
+    }
+
+    fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
+        match self.memory()?.view(&self.store).read(at.into(), into) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.outside(at, into.len())?),
+        }
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
+        match self.memory()?.view(&self.store).write(at.into(), bytes) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.outside(at, bytes.len())?),
+        }
+    }
+}
+
+fn check_kind(options: &Options, budget: Budget) -> Result<()> {
+    let (metering, kind) = (options.metering, budget.kind());
+    if kind == BudgetKind::None || kind == metering {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "the module was compiled for budget `{metering}`, not `{kind}`"
+    )))
+}
+
+/// Runs `run`, and interrupts it at the deadline of an epoch budget.
+fn within_deadline<T>(
+    stage: Stage,
+    store: &mut Store,
+    budget: Budget,
+    run: impl FnOnce(&mut Store) -> Result<T>,
+) -> Result<T> {
+    let Some(time) = budget.time() else {
+        return run(store);
+    };
+    let overdue = Error::trap(stage, Trap::EpochDeadline);
+    if time.is_zero() {
+        return Err(overdue);
+    }
+    let Some(deadline) = Instant::now().checked_add(time) else {
+        return run(store);
+    };
+    let watch = Watch::begin(store.interrupter(), deadline).map_err(|error| Error::Adapter {
+        message: format!("no thread to watch the deadline from: {error}"),
+    })?;
+    let result = run(store);
+    let interrupted = watch.end();
+    match result {
+        Ok(_) if interrupted => Err(overdue),
+        result => result,
+    }
+}
