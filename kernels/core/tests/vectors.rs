@@ -1,6 +1,8 @@
 //! The vectors of other people's libraries: bit for bit or within the contract's tolerance, as
 //! fixtures/vectors/README.md says.
 
+#![allow(clippy::unwrap_used)] // tests say what they expect by unwrapping
+
 mod common;
 
 use common::{Call, f16s, f32s, fixture, hex, ulp16};

@@ -1,9 +1,12 @@
 //! A call on a small linear memory: places regions, keeps guard bytes between them and checks the frame afterwards.
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part
 
 use std::path::PathBuf;
 
-use kernel_abi::{Descriptor, Region, Status};
+use kernel_abi::{
+    Descriptor, Region, Status,
+    params::{Kv, Lora, RmsNorm, Rope, Swiglu},
+};
 use kernel_core::{Kernel, kernel};
 use serde_json::Value;
 
@@ -11,6 +14,75 @@ pub(crate) const HEAP_BASE: u32 = 64;
 pub(crate) const DESCRIPTOR: u32 = HEAP_BASE;
 const GUARD: u8 = 0xa5;
 const GUARD_BYTES: usize = 32;
+
+pub(crate) const ROPE: Rope = Rope {
+    theta: 10_000.0,
+    seq: 3,
+    head_dim: 32,
+    heads: 2,
+    batch: 2,
+    layout: 0,
+    table: 0,
+};
+const LORA: Lora = Lora {
+    rows: 2,
+    in_features: 3,
+    rank: 4,
+    out_features: 5,
+    scale: 0.5,
+};
+
+/// A call that the kernel takes, with all the regions it knows.
+pub(crate) fn good(id: &str) -> Call {
+    let zeros = |count: usize| vec![0u8; count];
+    let (a, b, output, scratch, params) = match id {
+        "rope_f32" => (1536, 192, 1536, 16, ROPE.to_le_bytes().to_vec()),
+        "rope_f16" => (768, 192, 768, 16, ROPE.to_le_bytes().to_vec()),
+        "rope_q8" => (408, 192, 408, 16, ROPE.to_le_bytes().to_vec()),
+        "rmsnorm_f32" | "rmsnorm_f16" => {
+            let params = RmsNorm {
+                eps: 1e-5,
+                hidden: 6,
+                rows: 3,
+            };
+            let size = if id == "rmsnorm_f32" { 4 } else { 2 };
+            let bytes = params.to_le_bytes().to_vec();
+            (18 * size, 6 * size, 18 * size, 12, bytes)
+        }
+        "swiglu_f32" | "swiglu_f16" => {
+            let params = Swiglu {
+                rows: 3,
+                hidden: 5,
+                beta: 1.0,
+            };
+            let size = if id == "swiglu_f32" { 4 } else { 2 };
+            let bytes = params.to_le_bytes().to_vec();
+            (15 * size, 15 * size, 15 * size, 16, bytes)
+        }
+        "lora_apply_f32" | "lora_apply_f16" => {
+            let size = if id == "lora_apply_f32" { 4 } else { 2 };
+            let bytes = LORA.to_le_bytes().to_vec();
+            (6 * size, 32 * size, 10 * size, 32, bytes)
+        }
+        _ => {
+            let params = Kv { rows: 2, dim: 64 }.to_le_bytes().to_vec();
+            match id {
+                "kv_pack_q4" => (512, 0, 72, 16, params),
+                "kv_pack_q8" => (512, 0, 136, 16, params),
+                "kv_unpack_q4" => (72, 0, 512, 16, params),
+                "kv_unpack_q8" => (136, 0, 512, 16, params),
+                other => panic!("unknown kernel {other}"),
+            }
+        }
+    };
+    Call {
+        a: zeros(a),
+        b: zeros(b),
+        output: zeros(output),
+        scratch: zeros(scratch),
+        params,
+    }
+}
 
 /// The bytes of a call's regions before it.
 #[derive(Clone, Debug, Default)]
