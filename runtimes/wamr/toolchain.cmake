@@ -5,7 +5,10 @@
 # The loader of ahead-of-time compiled modules, for wamr.aot.
 set(WAMR_BUILD_AOT 1)
 
-# Off by default is an instruction that old kernels refuse, and whether it is used would depend on the machine that built it.
+# The same engine in every Rust profile: an unoptimised WAMR has assertions that abort the process.
+set(CMAKE_BUILD_TYPE Release)
+
+# An instruction that old kernels refuse: whether it is used would depend on the machine that builds.
 set(WAMR_DISABLE_WRITE_GS_BASE 1)
 
 # SIMD in the interpreter is SIMDe, a header-only library that WAMR's build would clone from a repository.
@@ -15,6 +18,8 @@ if(EXISTS /usr/include/simde/wasm/simd128.h)
   file(MAKE_DIRECTORY ${SIMDE_FOLDER})
   file(CREATE_LINK /usr/include/simde ${SIMDE_FOLDER}/simde SYMBOLIC)
   set(FETCHCONTENT_SOURCE_DIR_SIMDE ${SIMDE_FOLDER} CACHE PATH "" FORCE)
+  # Portable code only: the SSE2 code of SIMDe 0.7.4 has i16x8.q15mulr_sat_s wrong, and 32-bit NEON flushes denormals.
+  add_compile_definitions(SIMDE_NO_NATIVE)
   set(WAMR_BUILD_SIMD 1)
   set(WAMR_BUILD_LIB_SIMDE 1)
 else()

@@ -1,0 +1,245 @@
+//! Builds WAMR's ahead-of-time compiler from the sources inside the crate wamrx-sys, the very sources that the runtime
+//! is built from: file format and structure layouts of the two must agree.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The version that main.c and the adapter are written for.
+const WAMRX_SYS: &str = "0.3.0";
+const LLVM_MAJOR: &str = "22";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/compile.c");
+    println!("cargo::rerun-if-env-changed=LLVM_SYS_221_PREFIX");
+    let core = wamr_sources().join("core");
+    let llvm = Llvm::find();
+
+    let iwasm = core.join("iwasm");
+    let shared = core.join("shared");
+    let platform = shared.join("platform");
+    let mut c = cc::Build::new();
+    configure(&mut c, &core, &llvm);
+    let objects = c
+        .std("gnu99")
+        .file("src/compile.c")
+        .files(
+            sources(&iwasm.join("compilation"), "c")
+                .into_iter()
+                .map(|file| if file.ends_with(CONTROL) { interruptible(&file) } else { file }),
+        )
+        .files(sources(&iwasm.join("compilation/simd"), "c"))
+        .files(sources(&iwasm.join("common"), "c"))
+        .files(sources(&iwasm.join("libraries/thread-mgr"), "c"))
+        .files(sources(&shared.join("utils"), "c"))
+        .files(sources(&shared.join("mem-alloc"), "c"))
+        .files(sources(&shared.join("mem-alloc/ems"), "c"))
+        .files(sources(&platform.join("linux"), "c"))
+        .files(
+            [
+                "posix_blocking_op.c",
+                "posix_malloc.c",
+                "posix_memmap.c",
+                "posix_sleep.c",
+                "posix_thread.c",
+                "posix_time.c",
+            ]
+            .map(|name| platform.join("common/posix").join(name)),
+        )
+        .files(
+            [
+                "interpreter/wasm_loader.c",
+                "interpreter/wasm_runtime.c",
+                "interpreter/wasm_interp_classic.c",
+                "aot/aot_intrinsic.c",
+                "aot/aot_loader.c",
+                "aot/aot_runtime.c",
+                // Neither relocation nor calls of native functions happen in a compiler.
+                "aot/arch/aot_reloc_dummy.c",
+                "common/arch/invokeNative_general.c",
+            ]
+            .map(|name| iwasm.join(name)),
+        )
+        .compile_intermediates();
+
+    let mut cpp = cc::Build::new();
+    configure(&mut cpp, &core, &llvm);
+    cpp.cpp(true)
+        .std("c++17")
+        .flag("-fno-rtti")
+        .flag("-fno-exceptions")
+        .files(sources(&iwasm.join("compilation"), "cpp"))
+        // One archive: the two languages call each other.
+        .objects(objects)
+        .compile("wamr_compiler");
+
+    println!("cargo::rustc-link-search=native={}", llvm.libraries);
+    println!("cargo::rustc-link-lib=dylib=LLVM-{LLVM_MAJOR}");
+    println!("cargo::rustc-env=LLVM_VERSION={}", llvm.version);
+}
+
+const CONTROL: &str = "aot_emit_control.c";
+
+/// WAMR's compiler looks at the flag that stops a thread only where memory is shared, so that nothing stops other
+/// loops. This makes a copy of the source in which it always looks.
+fn interruptible(source: &Path) -> PathBuf {
+    const SHARED_ONLY: &str = "if (!is_shared_memory) {\n        return true;\n    }\n";
+    let text = fs::read_to_string(source)
+        .unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+    assert_eq!(
+        text.matches(SHARED_ONLY).count(),
+        1,
+        "{} is not the file that this change is for",
+        source.display()
+    );
+    let changed = text.replace(
+        SHARED_ONLY,
+        "(void)is_shared_memory; /* changed by the project Kernel Assay: was a return unless memory is shared */\n",
+    );
+    let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let copy = folder.join(CONTROL);
+    fs::write(&copy, changed).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
+    copy
+}
+
+/// Definitions as WAMR's own build of wamrc has them, with the features that the adapter's runtime has.
+fn configure(build: &mut cc::Build, core: &Path, llvm: &Llvm) {
+    // Release, whatever the Rust profile: assertions abort on input that is merely wrong, and LLVM is slow enough.
+    build.opt_level(2).debug(false).warnings(false).define("NDEBUG", None);
+    for folder in [
+        "iwasm/include",
+        "iwasm/common",
+        "iwasm/interpreter",
+        "iwasm/aot",
+        "iwasm/compilation",
+        "iwasm/libraries/thread-mgr",
+        "shared/mem-alloc",
+        "shared/platform/include",
+        "shared/platform/linux",
+        "shared/utils",
+        "shared/utils/uncommon",
+        "",
+    ] {
+        build.include(core.join(folder));
+    }
+    build.include(&llvm.includes);
+    let target = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("x86_64") => "BUILD_TARGET_X86_64",
+        Ok("aarch64") => "BUILD_TARGET_AARCH64",
+        other => panic!("assay-wamrc runs on x86_64 and aarch64, not on {other:?}"),
+    };
+    if target == "BUILD_TARGET_AARCH64" {
+        build.define("BUILD_TARGET", "\"AARCH64\"");
+    }
+    for name in [
+        target,
+        "_GNU_SOURCE",
+        "__STDC_CONSTANT_MACROS",
+        "__STDC_FORMAT_MACROS",
+        "__STDC_LIMIT_MACROS",
+        "BH_PLATFORM_LINUX",
+    ] {
+        build.define(name, None);
+    }
+    for (name, value) in [
+        ("BH_MALLOC", "wasm_runtime_malloc"),
+        ("BH_FREE", "wasm_runtime_free"),
+        // Its progress report goes nowhere: what this program prints is what is wrong.
+        ("BH_VPRINTF", "assay_discard"),
+        ("WASM_HAVE_MREMAP", "1"),
+        ("WASM_ENABLE_WAMR_COMPILER", "1"),
+        ("WASM_ENABLE_AOT", "1"),
+        ("WASM_ENABLE_AOT_INTRINSICS", "1"),
+        ("WASM_ENABLE_QUICK_AOT_ENTRY", "1"),
+        ("WASM_ENABLE_INTERP", "1"),
+        ("WASM_ENABLE_FAST_INTERP", "0"),
+        ("WASM_ENABLE_THREAD_MGR", "1"),
+        ("WASM_ENABLE_BULK_MEMORY", "1"),
+        ("WASM_ENABLE_BULK_MEMORY_OPT", "1"),
+        ("WASM_ENABLE_REF_TYPES", "1"),
+        ("WASM_ENABLE_CALL_INDIRECT_OVERLONG", "1"),
+        ("WASM_ENABLE_SIMD", "1"),
+        ("WASM_ENABLE_SHRUNK_MEMORY", "0"),
+        ("WASM_ENABLE_MULTI_MODULE", "0"),
+        ("WASM_DISABLE_HW_BOUND_CHECK", "1"),
+        ("WASM_DISABLE_STACK_HW_BOUND_CHECK", "1"),
+        ("WASM_DISABLE_WRITE_GS_BASE", "1"),
+    ] {
+        build.define(name, value);
+    }
+}
+
+/// WAMR's folder in the unpacked crate, wherever Cargo keeps it.
+fn wamr_sources() -> PathBuf {
+    let manifest = env::var("CARGO_MANIFEST_PATH").unwrap_or_else(|_| "Cargo.toml".to_owned());
+    let metadata = cargo_metadata::MetadataCommand::new()
+        .manifest_path(manifest)
+        .other_options(vec!["--offline".to_owned()])
+        .exec()
+        .unwrap_or_else(|error| panic!("cargo metadata, for the sources of wamrx-sys: {error}"));
+    let package = metadata
+        .packages
+        .iter()
+        .find(|package| package.name.as_str() == "wamrx-sys")
+        .unwrap_or_else(|| panic!("no package of this workspace depends on wamrx-sys"));
+    assert_eq!(
+        package.version.to_string(),
+        WAMRX_SYS,
+        "this compiler is written for another wamrx-sys"
+    );
+    let folder = package.manifest_path.with_file_name("wasm-micro-runtime");
+    println!("cargo::rerun-if-changed={folder}");
+    folder.into_std_path_buf()
+}
+
+fn sources(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+struct Llvm {
+    includes: String,
+    libraries: String,
+    version: String,
+}
+
+impl Llvm {
+    /// By the variable that llvm-sys uses too, else where Debian installs it.
+    fn find() -> Self {
+        let candidates = match env::var("LLVM_SYS_221_PREFIX") {
+            Ok(prefix) => vec![format!("{prefix}/bin/llvm-config")],
+            Err(_) => vec![
+                format!("llvm-config-{LLVM_MAJOR}"),
+                format!("/usr/lib/llvm-{LLVM_MAJOR}/bin/llvm-config"),
+            ],
+        };
+        let found = candidates.iter().find_map(|program| {
+            let ask = |question: &str| {
+                let output = Command::new(program).arg(question).output().ok()?;
+                let answer = String::from_utf8(output.stdout).ok()?;
+                (output.status.success()).then(|| answer.trim().to_owned())
+            };
+            let version = ask("--version").filter(|version| version.starts_with("22."))?;
+            Some(Self {
+                includes: ask("--includedir")?,
+                libraries: ask("--libdir")?,
+                version,
+            })
+        });
+        found.unwrap_or_else(|| {
+            panic!(
+                "LLVM {LLVM_MAJOR} is needed: apt-get install llvm-{LLVM_MAJOR}-dev, or LLVM_SYS_221_PREFIX=<its folder>; tried {candidates:?}"
+            )
+        })
+    }
+}
