@@ -21,6 +21,7 @@ mod aot;
 mod exceptions;
 mod ffi;
 mod prepare;
+mod tables;
 mod watchdog;
 
 use crate::{aot::Compiler, exceptions::trap, ffi::Function, prepare::Prepared, watchdog::Watchdog};

@@ -9,14 +9,15 @@
 //! | treats names as C strings: `"a\0b"` answers to `a` | the same |
 //! | runs the start function before the caller holds a handle that could stop it | the start section becomes an export, which is called under the budget |
 //! | turns a memory without `memory.size` and `memory.grow` in the code into one page of another size that the host cannot grow | a function that is never called, with `memory.size` in it |
-//! | has no cap on tables, ignores memory caps below the minimum | declared maxima are lowered to the limits |
+//! | has no cap on tables, ignores memory caps below the minimum | declared maxima are lowered to the limits; see also `tables.rs` |
 //!
 //! Function, type and global indices stay what they were: entries are appended, never inserted.
 
+use crate::tables;
 use runtime_api::Limits;
 use std::collections::HashMap;
-use wasm_encoder::{Encode, MemoryType, RawSection, RefType, SectionId, TableType};
-use wasmparser::{ExternalKind, Parser, Payload, SectionLimited, TableInit};
+use wasm_encoder::{Encode, ExportKind, MemoryType, RawSection, SectionId};
+use wasmparser::{ExternalKind, Parser, Payload, SectionLimited};
 
 /// A module ready for WAMR, and what the rewriting took out of it.
 pub(crate) struct Prepared {
@@ -38,6 +39,35 @@ pub(crate) struct Export {
     pub(crate) alias: String,
 }
 
+/// Entries to append, encoded, by section.
+#[derive(Default)]
+pub(crate) struct Additions {
+    pub(crate) types: Vec<Vec<u8>>,
+    /// Types of the functions, counted from the first appended one.
+    pub(crate) functions: Vec<u32>,
+    pub(crate) globals: Vec<Vec<u8>>,
+    exports: Vec<Vec<u8>>,
+    /// Bodies of the functions.
+    pub(crate) bodies: Vec<Vec<u8>>,
+}
+
+impl Additions {
+    fn entries(&self, id: SectionId, first_type: u32) -> Vec<Vec<u8>> {
+        match id {
+            SectionId::Type => self.types.clone(),
+            SectionId::Function => self
+                .functions
+                .iter()
+                .map(|index| encoded(&first_type.saturating_add(*index)))
+                .collect(),
+            SectionId::Global => self.globals.clone(),
+            SectionId::Export => self.exports.clone(),
+            SectionId::Code => self.bodies.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Rewrites `wasm`; an error is the reason why it is not a module for WAMR.
 pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> {
     if wasm.get(..8) != Some(b"\0asm\x01\0\0\0") {
@@ -47,90 +77,73 @@ pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> 
         .parse_all(wasm)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| error.to_string())?;
-
     check_order(&payloads)?;
+
+    let mut counts = Counts::default();
     let mut exports = HashMap::new();
     let mut start_function = None;
-    let mut has_memory = false;
-    let mut type_count = 0;
-    let mut excess = false;
+    let mut additions = Additions::default();
     for payload in &payloads {
         match payload {
             Payload::ImportSection(imports) if imports.count() > 0 => {
                 return Err("imports are not provided".to_owned());
             }
-            Payload::TypeSection(types) => type_count = types.count(),
+            Payload::TypeSection(section) => counts.types = section.count(),
+            Payload::FunctionSection(section) => counts.functions = section.count(),
+            Payload::GlobalSection(section) => counts.globals = section.count(),
             Payload::StartSection { func, .. } => start_function = Some(*func),
-            Payload::MemorySection(memories) => has_memory |= memories.count() > 0,
-            Payload::ExportSection(section) => {
-                for (position, export) in section.clone().into_iter().enumerate() {
-                    let export = export.map_err(|error| error.to_string())?;
-                    let entry = Export {
-                        kind: export.kind,
-                        alias: position.to_string(),
-                    };
-                    if exports.insert(export.name.to_owned(), entry).is_some() {
-                        return Err(format!("duplicate export `{}`", export.name));
-                    }
-                }
+            Payload::MemorySection(memories) if memories.count() > 0 => {
+                additions.types.push(SIZE_FUNCTION_TYPE.to_vec());
+                additions.functions.push(0);
+                additions.bodies.push(SIZE_FUNCTION_BODY.to_vec());
             }
+            Payload::ExportSection(section) => exports = name_exports(section.clone())?,
             _ => {}
         }
     }
+    let mut start = None;
     if let Some(function) = start_function {
         check_start(&payloads, function)?;
+        let alias = exports.len().to_string();
+        additions
+            .exports
+            .push(export_entry(&alias, ExportKind::Func, function));
+        start = Some(alias);
     }
-    let start = start_function.map(|_| exports.len().to_string());
+    let tables = tables::cap(wasm, &payloads, &counts, limits, &mut additions)?;
 
+    let mut excess = tables.excess;
     let mut sections = Vec::new();
     for payload in &payloads {
         let Some((id, range)) = payload.as_section() else {
             continue;
         };
-        if id == SectionId::Start as u8 {
-            continue;
-        }
         let body = slice(wasm, range)?;
         let body = match payload {
-            Payload::TableSection(tables) => {
-                let (body, too_many) = cap_tables(tables.clone(), limits.max_table_elements)?;
-                excess |= too_many;
-                body
-            }
+            Payload::StartSection { .. } => continue,
+            Payload::TableSection(_) => tables.section.clone(),
+            Payload::CodeSectionStart { .. } => match &tables.code {
+                Some(code) => code.clone(),
+                None => body.to_vec(),
+            },
             Payload::MemorySection(memories) => {
                 let (body, too_many) = cap_memories(memories.clone(), limits.max_memory_pages)?;
                 excess |= too_many;
                 body
             }
-            Payload::ExportSection(section) => {
-                rename_exports(section.clone(), start_function, exports.len())?
-            }
-            Payload::TypeSection(types) if has_memory => {
-                append(types.count(), rest(wasm, types)?, SIZE_FUNCTION_TYPE)
-            }
-            Payload::FunctionSection(functions) if has_memory => {
-                let mut index = Vec::new();
-                type_count.encode(&mut index);
-                append(functions.count(), rest(wasm, functions)?, &index)
-            }
-            Payload::CodeSectionStart { count, .. } if has_memory => {
-                append(*count, skip_count(body)?, SIZE_FUNCTION_BODY)
-            }
+            Payload::ExportSection(section) => rename_exports(section.clone())?,
             _ => body.to_vec(),
         };
         sections.push((id, body));
     }
-    if has_memory {
-        insert_if_absent(&mut sections, SectionId::Type, SIZE_FUNCTION_TYPE);
-        let mut index = Vec::new();
-        type_count.encode(&mut index);
-        insert_if_absent(&mut sections, SectionId::Function, &index);
-        insert_if_absent(&mut sections, SectionId::Code, SIZE_FUNCTION_BODY);
-    }
-    if let (Some(function), Some(alias)) = (start_function, &start) {
-        let mut entry = Vec::new();
-        wasm_export(alias, wasm_encoder::ExportKind::Func, function, &mut entry);
-        insert_if_absent(&mut sections, SectionId::Export, &entry);
+    for id in [
+        SectionId::Type,
+        SectionId::Function,
+        SectionId::Global,
+        SectionId::Export,
+        SectionId::Code,
+    ] {
+        append(&mut sections, id, &additions.entries(id, counts.types))?;
     }
 
     let mut module = wasm_encoder::Module::new();
@@ -145,12 +158,26 @@ pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> 
     })
 }
 
+/// How many entries the module itself has. Nothing is imported.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) types: u32,
+    pub(crate) functions: u32,
+    pub(crate) globals: u32,
+}
+
 /// `(type (func (result i32)))`
 const SIZE_FUNCTION_TYPE: &[u8] = &[0x60, 0x00, 0x01, 0x7f];
 /// `(func (result i32) memory.size)`: 4 bytes, no locals, `memory.size 0`, `end`.
 const SIZE_FUNCTION_BODY: &[u8] = &[0x04, 0x00, 0x3f, 0x00, 0x0b];
 
-fn slice(wasm: &[u8], range: std::ops::Range<u64>) -> Result<&[u8], String> {
+pub(crate) fn encoded(value: &impl Encode) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    value.encode(&mut bytes);
+    bytes
+}
+
+pub(crate) fn slice(wasm: &[u8], range: std::ops::Range<u64>) -> Result<&[u8], String> {
     usize::try_from(range.start)
         .ok()
         .zip(usize::try_from(range.end).ok())
@@ -158,36 +185,35 @@ fn slice(wasm: &[u8], range: std::ops::Range<u64>) -> Result<&[u8], String> {
         .ok_or_else(|| "a section ends beyond the module".to_owned())
 }
 
-/// The entries of a section, without their count.
-fn rest<'a, T>(wasm: &'a [u8], section: &SectionLimited<'_, T>) -> Result<&'a [u8], String> {
-    slice(wasm, section.original_position()..section.range().end)
-}
-
-fn skip_count(body: &[u8]) -> Result<&[u8], String> {
-    let mut reader = wasmparser::BinaryReader::new(body, 0);
-    reader.read_var_u32().map_err(|error| error.to_string())?;
-    slice(body, reader.original_position()..body.len() as u64)
-}
-
-/// A section with one entry more. The count of a hostile section may be the largest there is.
-fn append(count: u32, entries: &[u8], entry: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(entries.len() + entry.len() + 5);
-    count.saturating_add(1).encode(&mut body);
-    body.extend_from_slice(entries);
-    body.extend_from_slice(entry);
-    body
-}
-
-fn insert_if_absent(sections: &mut Vec<(u8, Vec<u8>)>, id: SectionId, entry: &[u8]) {
-    let id = id as u8;
-    if sections.iter().any(|(other, _)| *other == id) {
-        return;
+/// Appends entries to a section, which is made if there is none.
+fn append(
+    sections: &mut Vec<(u8, Vec<u8>)>,
+    id: SectionId,
+    entries: &[Vec<u8>],
+) -> Result<(), String> {
+    if entries.is_empty() {
+        return Ok(());
     }
-    let place = sections
-        .iter()
-        .position(|(other, _)| order(*other) > order(id))
-        .unwrap_or(sections.len());
-    sections.insert(place, (id, append(0, &[], entry)));
+    let id = id as u8;
+    let place = match sections.iter().position(|(other, _)| *other == id) {
+        Some(place) => place,
+        None => {
+            let place = sections
+                .iter()
+                .position(|(other, _)| order(*other) > order(id))
+                .unwrap_or(sections.len());
+            sections.insert(place, (id, vec![0]));
+            place
+        }
+    };
+    let body = &mut sections[place].1;
+    let mut reader = wasmparser::BinaryReader::new(body, 0);
+    let count = reader.read_var_u32().map_err(|error| error.to_string())?;
+    let rest = slice(body, reader.original_position()..body.len() as u64)?;
+    // The count of a hostile section may be the largest there is.
+    let count = count.saturating_add(u32::try_from(entries.len()).unwrap_or(u32::MAX));
+    *body = [encoded(&count), rest.to_vec(), entries.concat()].concat();
+    Ok(())
 }
 
 /// Sections once each and in order. WAMR checks that too, but no longer sees the start section.
@@ -242,43 +268,43 @@ fn order(id: u8) -> u8 {
     }
 }
 
-fn wasm_export(name: &str, kind: wasm_encoder::ExportKind, index: u32, sink: &mut Vec<u8>) {
-    name.encode(sink);
-    kind.encode(sink);
-    index.encode(sink);
+fn export_entry(name: &str, kind: ExportKind, index: u32) -> Vec<u8> {
+    [encoded(&name), encoded(&kind), encoded(&index)].concat()
+}
+
+fn name_exports(
+    section: SectionLimited<'_, wasmparser::Export<'_>>,
+) -> Result<HashMap<String, Export>, String> {
+    let mut exports = HashMap::new();
+    for (position, export) in section.into_iter().enumerate() {
+        let export = export.map_err(|error| error.to_string())?;
+        let entry = Export {
+            kind: export.kind,
+            alias: position.to_string(),
+        };
+        if exports.insert(export.name.to_owned(), entry).is_some() {
+            return Err(format!("duplicate export `{}`", export.name));
+        }
+    }
+    Ok(exports)
 }
 
 fn rename_exports(
     section: SectionLimited<'_, wasmparser::Export<'_>>,
-    start_function: Option<u32>,
-    start_alias: usize,
 ) -> Result<Vec<u8>, String> {
-    let count = section.count();
-    let mut entries = Vec::new();
+    let mut body = encoded(&section.count());
     for (position, export) in section.into_iter().enumerate() {
         let export = export.map_err(|error| error.to_string())?;
         let kind = match export.kind {
-            ExternalKind::Func => wasm_encoder::ExportKind::Func,
-            ExternalKind::Table => wasm_encoder::ExportKind::Table,
-            ExternalKind::Memory => wasm_encoder::ExportKind::Memory,
-            ExternalKind::Global => wasm_encoder::ExportKind::Global,
+            ExternalKind::Func => ExportKind::Func,
+            ExternalKind::Table => ExportKind::Table,
+            ExternalKind::Memory => ExportKind::Memory,
+            ExternalKind::Global => ExportKind::Global,
             ExternalKind::Tag | ExternalKind::FuncExact => {
                 return Err(format!("export `{}` is of no kind WAMR has", export.name));
             }
         };
-        wasm_export(&position.to_string(), kind, export.index, &mut entries);
-    }
-    let mut body = Vec::new();
-    let total = count.saturating_add(u32::from(start_function.is_some()));
-    total.encode(&mut body);
-    body.append(&mut entries);
-    if let Some(function) = start_function {
-        wasm_export(
-            &start_alias.to_string(),
-            wasm_encoder::ExportKind::Func,
-            function,
-            &mut body,
-        );
+        body.append(&mut export_entry(&position.to_string(), kind, export.index));
     }
     Ok(body)
 }
@@ -288,8 +314,7 @@ fn cap_memories(
     memories: SectionLimited<'_, wasmparser::MemoryType>,
     max_pages: u32,
 ) -> Result<(Vec<u8>, bool), String> {
-    let mut body = Vec::new();
-    memories.count().encode(&mut body);
+    let mut body = encoded(&memories.count());
     let mut excess = false;
     for memory in memories {
         let memory = memory.map_err(|error| error.to_string())?;
@@ -305,49 +330,6 @@ fn cap_memories(
             memory64: false,
             shared: false,
             page_size_log2: None,
-        }
-        .encode(&mut body);
-    }
-    Ok((body, excess))
-}
-
-/// Lowers the maxima so that all tables together stay within the limit: what the minima leave is shared in equal parts.
-fn cap_tables(
-    tables: SectionLimited<'_, wasmparser::Table<'_>>,
-    max_elements: u32,
-) -> Result<(Vec<u8>, bool), String> {
-    let tables = tables
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| error.to_string())?;
-    let minima = tables
-        .iter()
-        .fold(0_u64, |sum, table| sum.saturating_add(table.ty.initial));
-    let excess = minima > u64::from(max_elements);
-    let growable = tables
-        .iter()
-        .filter(|table| table.ty.maximum.is_none_or(|max| max > table.ty.initial))
-        .count() as u64;
-    let share = u64::from(max_elements).saturating_sub(minima) / growable.max(1);
-
-    let mut body = Vec::new();
-    tables.len().encode(&mut body);
-    for table in tables {
-        let element_type = match table.ty.element_type {
-            wasmparser::RefType::FUNCREF => RefType::FUNCREF,
-            wasmparser::RefType::EXTERNREF => RefType::EXTERNREF,
-            _ => return Err("a table of typed references".to_owned()),
-        };
-        if table.ty.table64 || table.ty.shared || !matches!(table.init, TableInit::RefNull) {
-            return Err("a 64-bit, shared or initialised table".to_owned());
-        }
-        let cap = table.ty.initial.saturating_add(share);
-        TableType {
-            element_type,
-            table64: false,
-            minimum: table.ty.initial,
-            maximum: Some(table.ty.maximum.map_or(cap, |declared| declared.min(cap))),
-            shared: false,
         }
         .encode(&mut body);
     }
@@ -421,7 +403,7 @@ mod tests {
             "(module (memory 2) (table 10 funcref) (table 20 30 funcref) (table 5 5 funcref))",
             &limits,
         );
-        assert_eq!(maxima(&within.wasm), (vec![10], vec![42, 30, 5]));
+        assert_eq!(maxima(&within.wasm), (vec![10], vec![75, 30, 5]));
         assert!(!within.excess);
         assert!(prepared("(module (memory 11))", &limits).excess);
         assert!(
