@@ -1,1 +1,88 @@
-//! (in progress)
+//! wasmi, an interpreter: `wasmi` with its portable dispatch loop, `wasmi.fast` with tail calls; which of the two is
+//! chosen by the feature `portable-dispatch` at build time.
+//!
+//! wasmi meters fuel and has no interruption. An epoch budget is honoured by fuel slices: code runs until a slice is
+//! used up, the clock is asked, and the call is resumed or given up (`slices`).
+#![forbid(unsafe_code)]
+
+mod config;
+mod instance;
+mod limiter;
+mod slices;
+mod traps;
+
+use instance::CompiledModule;
+use runtime_api::{
+    BudgetKind, Capabilities, Error, Info, Kind, Module, Options, Result, Runtime, Stage,
+    probe_features,
+};
+use wasmi::Engine;
+
+/// The pinned version, which a test compares with the lock file.
+const VERSION: &str = "2.0.0";
+
+/// Engine identity of this build.
+const ID: &str = if cfg!(feature = "portable-dispatch") {
+    "wasmi"
+} else {
+    "wasmi.fast"
+};
+
+/// wasmi with the dispatch of this build.
+///
+/// # Errors
+/// None today; the signature is that of the other adapters.
+pub fn runtime() -> Result<Box<dyn Runtime>> {
+    let mut runtime = WasmiRuntime { info: info() };
+    runtime.info.capabilities.features = probe_features(&runtime);
+    Ok(Box::new(runtime))
+}
+
+struct WasmiRuntime {
+    info: Info,
+}
+
+impl Runtime for WasmiRuntime {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
+        // An engine of its own for each module: wasmi's engine keeps the code of every module it has ever seen.
+        let engine = Engine::new(&config::config(options));
+        let rejected = |message| Error::Rejected {
+            stage: Stage::Compile,
+            message,
+        };
+        let module =
+            wasmi::Module::new(&engine, wasm).map_err(|error| rejected(error.to_string()))?;
+        if let Some(import) = module.imports().next() {
+            return Err(rejected(format!(
+                "import of `{}` from `{}`: nothing is provided",
+                import.name(),
+                import.module()
+            )));
+        }
+        Ok(Box::new(CompiledModule::new(module, *options)))
+    }
+}
+
+fn info() -> Info {
+    Info {
+        id: ID.to_owned(),
+        engine: "wasmi".to_owned(),
+        version: VERSION.to_owned(),
+        kind: Kind::Interpreter,
+        build: config::description(),
+        capabilities: Capabilities {
+            features: Vec::new(), // probed once the runtime is there
+            budgets: vec![BudgetKind::None, BudgetKind::Epoch, BudgetKind::Fuel],
+            interruption: "fuel slices of about 1 ms, the clock asked after each; a start function is run again \
+                from its beginning with twice the fuel; table.grow answers -1 meanwhile"
+                .to_owned(),
+            memory_limit: true,
+            table_limit: true,
+            stack_limit: true,
+        },
+    }
+}

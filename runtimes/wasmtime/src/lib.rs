@@ -1,1 +1,136 @@
-//! (in progress)
+//! wasmtime as three engines: `wasmtime.cranelift` and `wasmtime.winch` compile to machine code, `wasmtime.pulley`
+//! compiles with Cranelift to a portable bytecode and interprets it.
+//!
+//! The configuration is explicit: exactly the pack features are on. Metering is a property of wasmtime's `Engine`, so
+//! there is one per budget kind and stack size, made when first asked for and kept.
+#![forbid(unsafe_code)]
+
+mod config;
+mod instance;
+mod limiter;
+mod ticker;
+mod traps;
+
+use config::Strategy;
+use instance::{CompiledModule, metered};
+use runtime_api::{
+    BudgetKind, Capabilities, Error, Info, Kind, Module, Options, Result, Runtime, Stage,
+    probe_features,
+};
+use std::{cell::RefCell, collections::BTreeMap};
+use wasmtime::Engine;
+
+/// The pinned version, which a test compares with the lock file.
+const VERSION: &str = "48.0.8";
+
+/// Cranelift compiling to this machine's code.
+///
+/// # Errors
+/// [`Error::Unsupported`] where Cranelift has no backend for this machine.
+pub fn cranelift() -> Result<Box<dyn Runtime>> {
+    WasmtimeRuntime::boxed(Strategy::Cranelift)
+}
+
+/// Cranelift compiling to Pulley bytecode, interpreted; the same on every machine.
+///
+/// # Errors
+/// [`Error::Adapter`] if the engine cannot be made.
+pub fn pulley() -> Result<Box<dyn Runtime>> {
+    WasmtimeRuntime::boxed(Strategy::Pulley)
+}
+
+/// The baseline compiler Winch, for x86_64 and aarch64.
+///
+/// # Errors
+/// [`Error::Unsupported`] on other machines.
+pub fn winch() -> Result<Box<dyn Runtime>> {
+    WasmtimeRuntime::boxed(Strategy::Winch)
+}
+
+/// wasmtime with one compiler.
+struct WasmtimeRuntime {
+    strategy: Strategy,
+    info: Info,
+    engines: RefCell<BTreeMap<(BudgetKind, u32), Engine>>,
+}
+
+impl WasmtimeRuntime {
+    fn boxed(strategy: Strategy) -> Result<Box<dyn Runtime>> {
+        let mut runtime = Self {
+            strategy,
+            info: info(strategy),
+            engines: RefCell::default(),
+        };
+        // A machine that the compiler cannot serve shows here, not at the first module.
+        runtime.engine(
+            BudgetKind::None,
+            runtime_api::Limits::default().max_stack_bytes,
+        )?;
+        runtime.info.capabilities.features = probe_features(&runtime);
+        Ok(Box::new(runtime))
+    }
+
+    fn engine(&self, metering: BudgetKind, max_stack_bytes: u32) -> Result<Engine> {
+        let key = (metering, max_stack_bytes);
+        if let Some(engine) = self.engines.borrow().get(&key) {
+            return Ok(engine.clone());
+        }
+        let engine = config::engine(self.strategy, metering, max_stack_bytes)?;
+        if metering == BudgetKind::Epoch {
+            ticker::start(&engine)?;
+        }
+        self.engines.borrow_mut().insert(key, engine.clone());
+        Ok(engine)
+    }
+}
+
+impl Runtime for WasmtimeRuntime {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
+        let engine = self.engine(options.metering, options.limits.max_stack_bytes)?;
+        let rejected = |message| Error::Rejected {
+            stage: Stage::Compile,
+            message,
+        };
+        let module =
+            wasmtime::Module::new(&engine, wasm).map_err(|error| rejected(format!("{error:#}")))?;
+        if let Some(import) = module.imports().next() {
+            return Err(rejected(format!(
+                "import of `{}` from `{}`: nothing is provided",
+                import.name(),
+                import.module()
+            )));
+        }
+        Ok(Box::new(CompiledModule::new(
+            module,
+            *options,
+            self.strategy,
+        )))
+    }
+}
+
+fn info(strategy: Strategy) -> Info {
+    Info {
+        id: strategy.id().to_owned(),
+        engine: "wasmtime".to_owned(),
+        version: VERSION.to_owned(),
+        kind: match strategy {
+            Strategy::Cranelift | Strategy::Winch => Kind::Jit,
+            Strategy::Pulley => Kind::Interpreter,
+        },
+        build: config::description(strategy),
+        capabilities: Capabilities {
+            features: Vec::new(), // probed once the engine is there
+            budgets: metered().to_vec(),
+            interruption:
+                "epoch checks in function entries and loop headers; a ticker thread of 10 ms"
+                    .to_owned(),
+            memory_limit: true,
+            table_limit: true,
+            stack_limit: true,
+        },
+    }
+}

@@ -1,0 +1,248 @@
+use crate::{
+    limiter::Limiter,
+    slices::{self, Ended, Slice},
+    traps,
+};
+use runtime_api::{
+    Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Trap,
+};
+use std::{ops::Range, time::Instant};
+use wasmi::{Extern, Linker, Memory, Store, TypedFunc, WasmParams};
+
+pub(crate) struct CompiledModule {
+    module: wasmi::Module,
+    options: Options,
+}
+
+impl CompiledModule {
+    pub(crate) fn new(module: wasmi::Module, options: Options) -> Self {
+        Self { module, options }
+    }
+
+    /// A fresh store with an instance, whose segments and start function may use this much fuel.
+    fn attempt(
+        &self,
+        fuel: u64,
+    ) -> std::result::Result<(Store<Limiter>, wasmi::Instance), wasmi::Error> {
+        let engine = self.module.engine();
+        let mut store = Store::new(engine, Limiter::new(&self.options.limits));
+        store.limiter(|limiter| limiter);
+        if self.options.metering != BudgetKind::None {
+            store.set_fuel(fuel)?;
+        }
+        // Compiled modules have no imports.
+        let instance = Linker::new(engine).instantiate_and_start(&mut store, &self.module)?;
+        Ok((store, instance))
+    }
+}
+
+impl Module for CompiledModule {
+    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+        let metering = self.options.metering;
+        require_kind(metering, budget)?;
+        let made = match (budget, deadline(budget)) {
+            (_, Some(deadline)) => slices::instantiate(deadline, |fuel| self.attempt(fuel)),
+            (Budget::Fuel(fuel), None) => self.attempt(fuel).map_err(Ended::Error),
+            (_, None) => self.attempt(u64::MAX).map_err(Ended::Error),
+        };
+        let (store, instance) = made.map_err(|ended| stopped(Stage::Instantiate, &ended))?;
+        let memory = instance.get_memory(&store, "memory");
+        Ok(Box::new(LiveInstance {
+            store,
+            instance,
+            memory,
+            entries: Vec::new(),
+            metering,
+            slice: Slice::default(),
+        }))
+    }
+}
+
+fn require_kind(metering: BudgetKind, budget: Budget) -> Result<()> {
+    if budget == Budget::None || budget.kind() == metering {
+        Ok(())
+    } else {
+        Err(Error::unsupported(format!(
+            "a budget of kind {} for a module compiled with metering {metering}",
+            budget.kind()
+        )))
+    }
+}
+
+/// When an epoch budget that starts now is used up; none for other budgets and for times beyond the clock's range,
+/// which no process lives to see.
+fn deadline(budget: Budget) -> Option<Instant> {
+    budget
+        .time()
+        .and_then(|time| Instant::now().checked_add(time))
+}
+
+fn stopped(stage: Stage, ended: &Ended) -> Error {
+    match ended {
+        Ended::Deadline => Error::trap(stage, Trap::EpochDeadline),
+        Ended::Error(error) => traps::stopped(stage, error),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Function {
+    Nullary(TypedFunc<(), i32>),
+    Unary(TypedFunc<(u32,), i32>),
+    Binary(TypedFunc<(u32, u32), i32>),
+}
+
+struct LiveInstance {
+    store: Store<Limiter>,
+    instance: wasmi::Instance,
+    memory: Option<Memory>,
+    entries: Vec<Function>,
+    metering: BudgetKind,
+    slice: Slice,
+}
+
+impl LiveInstance {
+    fn run<P: WasmParams>(
+        &mut self,
+        function: TypedFunc<P, i32>,
+        parameters: P,
+        budget: Budget,
+    ) -> Result<i32> {
+        let deadline = deadline(budget);
+        self.store.data_mut().tables_may_grow = deadline.is_none();
+        let result = match deadline {
+            Some(deadline) => slices::call(
+                &mut self.store,
+                function,
+                parameters,
+                deadline,
+                &mut self.slice,
+            ),
+            None => self.run_at_once(function, parameters, budget),
+        };
+        result.map_err(|ended| stopped(Stage::Call, &ended))
+    }
+
+    fn run_at_once<P: WasmParams>(
+        &mut self,
+        function: TypedFunc<P, i32>,
+        parameters: P,
+        budget: Budget,
+    ) -> std::result::Result<i32, Ended> {
+        if self.metering != BudgetKind::None {
+            self.store.set_fuel(match budget {
+                Budget::Fuel(fuel) => fuel,
+                Budget::None | Budget::Epoch(_) => u64::MAX,
+            })?;
+        }
+        Ok(function.call(&mut self.store, parameters)?)
+    }
+
+    fn memory(&self) -> Result<Memory> {
+        self.memory
+            .ok_or_else(|| no_export("memory", "no memory is exported by this name"))
+    }
+
+    /// The bytes from `at`, if they are all inside memory.
+    fn range(&self, memory: Memory, at: u32, length: usize) -> Result<Range<usize>> {
+        let memory_bytes = memory.data_size(&self.store);
+        let start = at as usize;
+        match start.checked_add(length) {
+            Some(end) if end <= memory_bytes => Ok(start..end),
+            _ => Err(Error::Access {
+                at,
+                length: length as u64,
+                memory_bytes: memory_bytes as u64,
+            }),
+        }
+    }
+}
+
+impl Instance for LiveInstance {
+    fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
+        let function = self
+            .instance
+            .get_func(&self.store, export)
+            .ok_or_else(|| no_export(export, "no function is exported by this name"))?;
+        let typed = match parameters {
+            0 => function.typed(&self.store).map(Function::Nullary),
+            1 => function.typed(&self.store).map(Function::Unary),
+            2 => function.typed(&self.store).map(Function::Binary),
+            _ => return Err(no_export(export, "an entry has at most two parameters")),
+        };
+        let function = typed.map_err(|error| no_export(export, &error.to_string()))?;
+        self.entries.push(function);
+        Ok(Entry(self.entries.len() - 1))
+    }
+
+    fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
+        let function = *self.entries.get(entry.0).ok_or_else(|| Error::Adapter {
+            message: format!("there is no entry {}", entry.0),
+        })?;
+        require_kind(self.metering, budget)?;
+        match (function, arguments) {
+            (Function::Nullary(function), []) => self.run(function, (), budget),
+            (Function::Unary(function), [first]) => self.run(function, (*first,), budget),
+            (Function::Binary(function), [first, second]) => {
+                self.run(function, (*first, *second), budget)
+            }
+            _ => Err(Error::Adapter {
+                message: format!("the entry does not take {} arguments", arguments.len()),
+            }),
+        }
+    }
+
+    fn global(&mut self, export: &str) -> Result<i32> {
+        let found = self.instance.get_export(&self.store, export);
+        let Some(Extern::Global(global)) = found else {
+            return Err(no_export(export, "no global is exported by this name"));
+        };
+        global
+            .get(&self.store)
+            .i32()
+            .ok_or_else(|| no_export(export, "the global is not an i32"))
+    }
+
+    fn memory_pages(&mut self) -> Result<u32> {
+        let pages = self.memory()?.size(&self.store);
+        // A 32-bit memory has at most 2^16 pages.
+        Ok(pages as u32)
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<()> {
+        let memory = self.memory()?;
+        if self.metering != BudgetKind::None {
+            // The host's own growth is not the module's to pay.
+            self.store
+                .set_fuel(u64::MAX)
+                .map_err(|error| Error::Adapter {
+                    message: error.to_string(),
+                })?;
+        }
+        // The type leaves one cause: a limit, the memory's own, the instance's or the machine's.
+        match memory.grow(&mut self.store, u64::from(pages)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::trap(Stage::Call, Trap::ResourceLimit)),
+        }
+    }
+
+    fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
+        let memory = self.memory()?;
+        let range = self.range(memory, at, into.len())?;
+        into.copy_from_slice(&memory.data(&self.store)[range]);
+        Ok(())
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
+        let memory = self.memory()?;
+        let range = self.range(memory, at, bytes.len())?;
+        memory.data_mut(&mut self.store)[range].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+fn no_export(name: &str, message: &str) -> Error {
+    Error::Export {
+        name: name.to_owned(),
+        message: message.to_owned(),
+    }
+}

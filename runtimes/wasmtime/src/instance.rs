@@ -1,0 +1,212 @@
+use crate::{config::Strategy, limiter::Limiter, traps};
+use runtime_api::{
+    Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Trap,
+};
+use std::ops::Range;
+use wasmtime::{Extern, Memory, Store, TypedFunc};
+
+/// Ticks that no process lives to see. wasmtime adds them to the current epoch without checking.
+const ENDLESS: u64 = u64::MAX / 2;
+
+/// The budgets that all strategies honour.
+pub(crate) const fn metered() -> [BudgetKind; 3] {
+    [BudgetKind::None, BudgetKind::Epoch, BudgetKind::Fuel]
+}
+
+pub(crate) struct CompiledModule {
+    module: wasmtime::Module,
+    options: Options,
+    strategy: Strategy,
+}
+
+impl CompiledModule {
+    pub(crate) fn new(module: wasmtime::Module, options: Options, strategy: Strategy) -> Self {
+        Self {
+            module,
+            options,
+            strategy,
+        }
+    }
+}
+
+impl Module for CompiledModule {
+    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+        let limiter = Limiter::new(&self.options.limits);
+        let mut store = Store::new(self.module.engine(), limiter);
+        store.limiter(|limiter| limiter);
+        let metering = self.options.metering;
+        set_budget(&mut store, metering, budget)?;
+        // Compiled modules have no imports.
+        let instance = wasmtime::Instance::new(&mut store, &self.module, &[])
+            .map_err(|error| not_instantiated(&store, self.strategy, &error))?;
+        let memory = instance.get_memory(&mut store, "memory");
+        Ok(Box::new(LiveInstance {
+            store,
+            instance,
+            memory,
+            entries: Vec::new(),
+            metering,
+            strategy: self.strategy,
+        }))
+    }
+}
+
+/// A refusal of the limiter is known from the limiter: wasmtime's error for it has no type.
+fn not_instantiated(store: &Store<Limiter>, strategy: Strategy, error: &wasmtime::Error) -> Error {
+    if error.is::<wasmtime::Trap>() {
+        traps::stopped(Stage::Instantiate, strategy.id(), error)
+    } else if store.data().refused() {
+        Error::trap(Stage::Instantiate, Trap::ResourceLimit)
+    } else {
+        Error::Rejected {
+            stage: Stage::Instantiate,
+            message: format!("{error:#}"),
+        }
+    }
+}
+
+/// Sets what the next entry into wasm may cost: a store starts with a deadline of 0 and no fuel.
+fn set_budget(store: &mut Store<Limiter>, metering: BudgetKind, budget: Budget) -> Result<()> {
+    if budget != Budget::None && budget.kind() != metering {
+        return Err(Error::unsupported(format!(
+            "a budget of kind {} for a module compiled with metering {metering}",
+            budget.kind()
+        )));
+    }
+    let fuel = match (metering, budget) {
+        (BudgetKind::None, _) => return Ok(()),
+        (BudgetKind::Epoch, Budget::Epoch(ticks)) => {
+            store.set_epoch_deadline(ticks.min(ENDLESS));
+            return Ok(());
+        }
+        (BudgetKind::Epoch, _) => {
+            store.set_epoch_deadline(ENDLESS);
+            return Ok(());
+        }
+        (BudgetKind::Fuel, Budget::Fuel(fuel)) => fuel,
+        (BudgetKind::Fuel, _) => u64::MAX,
+    };
+    store.set_fuel(fuel).map_err(|error| Error::Adapter {
+        message: format!("fuel is not taken: {error:#}"),
+    })
+}
+
+enum Function {
+    Nullary(TypedFunc<(), i32>),
+    Unary(TypedFunc<u32, i32>),
+    Binary(TypedFunc<(u32, u32), i32>),
+}
+
+struct LiveInstance {
+    store: Store<Limiter>,
+    instance: wasmtime::Instance,
+    memory: Option<Memory>,
+    entries: Vec<Function>,
+    metering: BudgetKind,
+    strategy: Strategy,
+}
+
+impl LiveInstance {
+    fn memory(&self) -> Result<Memory> {
+        self.memory
+            .ok_or_else(|| no_export("memory", "no memory is exported by this name"))
+    }
+
+    /// The bytes from `at`, if they are all inside memory.
+    fn range(&self, memory: Memory, at: u32, length: usize) -> Result<Range<usize>> {
+        let memory_bytes = memory.data_size(&self.store);
+        let start = at as usize;
+        match start.checked_add(length) {
+            Some(end) if end <= memory_bytes => Ok(start..end),
+            _ => Err(Error::Access {
+                at,
+                length: length as u64,
+                memory_bytes: memory_bytes as u64,
+            }),
+        }
+    }
+}
+
+impl Instance for LiveInstance {
+    fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
+        let function = self
+            .instance
+            .get_func(&mut self.store, export)
+            .ok_or_else(|| no_export(export, "no function is exported by this name"))?;
+        let typed = match parameters {
+            0 => function.typed(&self.store).map(Function::Nullary),
+            1 => function.typed(&self.store).map(Function::Unary),
+            2 => function.typed(&self.store).map(Function::Binary),
+            _ => return Err(no_export(export, "an entry has at most two parameters")),
+        };
+        let function = typed.map_err(|error| no_export(export, &format!("{error:#}")))?;
+        self.entries.push(function);
+        Ok(Entry(self.entries.len() - 1))
+    }
+
+    fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
+        let function = self.entries.get(entry.0).ok_or_else(|| Error::Adapter {
+            message: format!("there is no entry {}", entry.0),
+        })?;
+        set_budget(&mut self.store, self.metering, budget)?;
+        let result = match (function, arguments) {
+            (Function::Nullary(function), []) => function.call(&mut self.store, ()),
+            (Function::Unary(function), [first]) => function.call(&mut self.store, *first),
+            (Function::Binary(function), [first, second]) => {
+                function.call(&mut self.store, (*first, *second))
+            }
+            _ => {
+                return Err(Error::Adapter {
+                    message: format!("the entry does not take {} arguments", arguments.len()),
+                });
+            }
+        };
+        result.map_err(|error| traps::stopped(Stage::Call, self.strategy.id(), &error))
+    }
+
+    fn global(&mut self, export: &str) -> Result<i32> {
+        let found = self.instance.get_export(&mut self.store, export);
+        let Some(Extern::Global(global)) = found else {
+            return Err(no_export(export, "no global is exported by this name"));
+        };
+        global
+            .get(&mut self.store)
+            .i32()
+            .ok_or_else(|| no_export(export, "the global is not an i32"))
+    }
+
+    fn memory_pages(&mut self) -> Result<u32> {
+        let pages = self.memory()?.size(&self.store);
+        // A 32-bit memory has at most 2^16 pages.
+        Ok(pages as u32)
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<()> {
+        // The type leaves one cause: a limit, the memory's own, the instance's or the machine's.
+        match self.memory()?.grow(&mut self.store, u64::from(pages)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::trap(Stage::Call, Trap::ResourceLimit)),
+        }
+    }
+
+    fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
+        let memory = self.memory()?;
+        let range = self.range(memory, at, into.len())?;
+        into.copy_from_slice(&memory.data(&self.store)[range]);
+        Ok(())
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
+        let memory = self.memory()?;
+        let range = self.range(memory, at, bytes.len())?;
+        memory.data_mut(&mut self.store)[range].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+fn no_export(name: &str, message: &str) -> Error {
+    Error::Export {
+        name: name.to_owned(),
+        message: message.to_owned(),
+    }
+}

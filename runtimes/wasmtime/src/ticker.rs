@@ -1,0 +1,30 @@
+use runtime_api::{Error, Result, TICK};
+use std::{thread, time::Instant};
+use wasmtime::Engine;
+
+/// Starts the thread that advances the engine's epoch every [`TICK`] of wall-clock time, for as long as the engine lives.
+///
+/// # Errors
+/// [`Error::Adapter`] if there is no thread to be had.
+pub(crate) fn start(engine: &Engine) -> Result<()> {
+    let engine = engine.weak();
+    let tick = move || {
+        let mut due = Instant::now() + TICK;
+        loop {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            let Some(engine) = engine.upgrade() else {
+                return;
+            };
+            engine.increment_epoch();
+            // From the time due, not from now: ticks that a busy machine made late are caught up.
+            due += TICK;
+        }
+    };
+    thread::Builder::new()
+        .name("epoch-ticker".to_owned())
+        .spawn(tick)
+        .map(drop)
+        .map_err(|error| Error::Adapter {
+            message: format!("the epoch ticker does not start: {error}"),
+        })
+}

@@ -1,0 +1,38 @@
+//! The shared adapter suite over every id of this crate, and what each may leave unsupported.
+
+use runtime_api::{
+    Kind, PACK_FEATURES, Runtime,
+    suite::{assert_passes, unsupported},
+};
+
+#[test]
+fn cranelift() {
+    let runtime = runtime_wasmtime::cranelift().unwrap();
+    assert_identity(&*runtime, "wasmtime.cranelift", Kind::Jit);
+    assert_eq!(runtime.info().capabilities.features, PACK_FEATURES);
+    assert_eq!(unsupported(&assert_passes(&*runtime)), [""; 0]);
+}
+
+#[test]
+fn pulley() {
+    let runtime = runtime_wasmtime::pulley().unwrap();
+    assert_identity(&*runtime, "wasmtime.pulley", Kind::Interpreter);
+    assert_eq!(runtime.info().capabilities.features, PACK_FEATURES);
+    assert_eq!(unsupported(&assert_passes(&*runtime)), [""; 0]);
+}
+
+#[test]
+fn winch() {
+    let runtime = runtime_wasmtime::winch().unwrap();
+    assert_identity(&*runtime, "wasmtime.winch", Kind::Jit);
+    let findings = assert_passes(&*runtime);
+    println!("{:?} {:?}", runtime.info(), unsupported(&findings));
+}
+
+fn assert_identity(runtime: &dyn Runtime, id: &str, kind: Kind) {
+    let info = runtime.info();
+    assert_eq!((info.id.as_str(), info.kind), (id, kind));
+    let lock = include_str!("../../../Cargo.lock");
+    let locked = format!("name = \"wasmtime\"\nversion = \"{}\"", info.version);
+    assert!(lock.contains(&locked), "{}", info.version);
+}
