@@ -42,6 +42,8 @@ pub struct Stop {
     pub exit: Exit,
     /// What, where, and what to do.
     pub message: String,
+    /// What `--json` prints, where the command line's documents have a shape for it.
+    pub document: Option<serde_json::Value>,
 }
 
 /// A usage error: what is wrong and what to do.
@@ -49,6 +51,7 @@ pub fn usage(message: impl Into<String>) -> anyhow::Error {
     Stop {
         exit: Exit::Usage,
         message: message.into(),
+        document: None,
     }
     .into()
 }
@@ -58,14 +61,25 @@ pub fn engine_absent(message: impl Into<String>) -> anyhow::Error {
     Stop {
         exit: Exit::EngineAbsent,
         message: message.into(),
+        document: None,
     }
     .into()
 }
 
 /// The exit code of an error.
 pub fn of(error: &anyhow::Error) -> Exit {
-    error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<Stop>())
-        .map_or(Exit::Harness, |stop| stop.exit)
+    stop_in(error).map_or(Exit::Harness, |stop| stop.exit)
+}
+
+/// What `--json` prints for an error.
+pub fn document(error: &anyhow::Error) -> serde_json::Value {
+    stop_in(error)
+        .and_then(|stop| stop.document.clone())
+        .unwrap_or_else(|| {
+            serde_json::json!({ "error": format!("{error:#}"), "exit": of(error) as u8 })
+        })
+}
+
+fn stop_in(error: &anyhow::Error) -> Option<&Stop> {
+    error.chain().find_map(|cause| cause.downcast_ref())
 }

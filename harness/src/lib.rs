@@ -1,6 +1,13 @@
 //! Kernel Assay: decides whether a WebAssembly runtime may run a signed pack of compute kernels, and whether a
 //! pack may run on a runtime. See `docs/` for the worker protocol, the kernels and the layers.
 
+pub mod basics;
 pub mod cmd;
+pub mod conform;
 pub mod exit;
+pub mod matrix;
+pub mod outcome;
 pub mod output;
+pub mod registry;
+pub mod results;
+pub mod worker;

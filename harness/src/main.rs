@@ -24,8 +24,13 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    List(cmd::list::Arguments),
     Verify(cmd::verify::Arguments),
+    Conform(cmd::conform::Arguments),
+    Qualify(cmd::qualify::Arguments),
     Pack(cmd::pack::Arguments),
+    #[command(hide = true)]
+    Worker(cmd::worker::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -35,13 +40,19 @@ fn main() -> ExitCode {
         quiet: line.quiet,
     };
     let result = match &line.command {
+        Command::List(arguments) => cmd::list::run(arguments, &output),
         Command::Verify(arguments) => cmd::verify::run(arguments, &output),
+        Command::Conform(arguments) => cmd::conform::run(arguments, &output),
+        Command::Qualify(arguments) => cmd::qualify::run(arguments, &output),
         Command::Pack(arguments) => cmd::pack::run(arguments, &output),
+        Command::Worker(arguments) => cmd::worker::run(arguments),
     };
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("assay: {error:#}");
+            // Where stdout is what failed, there is nothing more to say.
+            drop(output.document(&exit::document(&error)));
             exit::of(&error).into()
         }
     }

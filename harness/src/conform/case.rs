@@ -24,6 +24,17 @@ pub enum Source {
     Generated,
 }
 
+impl Source {
+    /// The source in a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Source::Vector => "vector",
+            Source::Edge => "edge",
+            Source::Generated => "generated",
+        }
+    }
+}
+
 /// A word of the descriptor, by its position in the struct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

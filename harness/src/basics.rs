@@ -1,0 +1,244 @@
+//! The trap basics of `qualify`: small modules that end badly on purpose. An engine that gets one of them wrong must not
+//! run anybody's kernels.
+
+use crate::{
+    outcome::Outcome,
+    worker::{InstanceChoice, Launch, RunError, Worker, WorkerError},
+};
+use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Trap};
+use runtime_host::{Call, Invocation, Outcome as Ended};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// What a check of the basics found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Engine id.
+    pub runtime: String,
+    /// Name of the check.
+    pub check: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What happened.
+    pub detail: String,
+}
+
+/// Ticks that the endless loop gets: 200 ms.
+const LOOP_TICKS: u64 = 20;
+/// Fuel that it gets where an engine has no ticks.
+const LOOP_FUEL: u64 = 10_000_000;
+/// An endless loop must be over this long after its budget, one way or another.
+const LOOP_GRACE: Duration = Duration::from_secs(1);
+/// Budget of everything that ends by itself.
+const TICKS: u64 = 1000;
+/// Pages that the memory checks allow.
+const PAGES: u32 = 8;
+/// What the watchdog allows on top of budgets.
+const ALLOWANCE: Duration = Duration::from_secs(10);
+
+/// What must happen.
+enum Expect {
+    /// The call ends in this trap.
+    Trap(Trap),
+    /// The call is stopped by the engine, or by the end of its worker, in time.
+    Stopped,
+    /// The module does not get an instance.
+    Refused,
+    /// The call returns this value.
+    Value(i32),
+}
+
+/// The checks: name, module, expectation. Each exports `run: (i32) -> i32`.
+fn checks() -> Vec<(&'static str, &'static str, Expect)> {
+    vec![
+        (
+            "returns",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32) (i32.add (local.get 0) (i32.const 41))))"#,
+            Expect::Value(42),
+        ),
+        (
+            "unreachable",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32) unreachable))"#,
+            Expect::Trap(Trap::Unreachable),
+        ),
+        (
+            "out-of-bounds load",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32) (i32.load (i32.const 65533))))"#,
+            Expect::Trap(Trap::MemoryAccessViolation),
+        ),
+        (
+            "out-of-bounds store",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32)
+                    (i32.store8 (i32.const -1) (i32.const 7)) (i32.const 0)))"#,
+            Expect::Trap(Trap::MemoryAccessViolation),
+        ),
+        (
+            "stack overflow",
+            r#"(module (memory (export "memory") 1)
+                (func $deeper (param i32) (result i32)
+                    (i32.add (call $deeper (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+                (func (export "run") (param i32) (result i32) (call $deeper (local.get 0))))"#,
+            Expect::Trap(Trap::StackOverflow),
+        ),
+        (
+            "endless loop",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32) (loop $again (br $again)) (i32.const 0)))"#,
+            Expect::Stopped,
+        ),
+        (
+            "memory too large at start",
+            r#"(module (memory (export "memory") 9)
+                (func (export "run") (param i32) (result i32) (memory.size)))"#,
+            Expect::Refused,
+        ),
+        (
+            "memory limit on growth",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32) (memory.grow (i32.const 8))))"#,
+            Expect::Value(-1),
+        ),
+        (
+            "memory growth within the limit",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32) (memory.grow (i32.const 7))))"#,
+            Expect::Value(1),
+        ),
+    ]
+}
+
+/// Number of checks; a run that made fewer has failed.
+pub fn count() -> usize {
+    checks().len()
+}
+
+/// Runs all checks on an engine, one after the other in one worker, so that each check also shows that the engine is well
+/// after the trap before it.
+pub fn run(launch: &Launch) -> Vec<Finding> {
+    let mut worker = Worker::start(launch);
+    let mut findings = Vec::new();
+    for (check, text, expect) in checks() {
+        let (outcome, detail) = match (&mut worker, wat::parse_str(text)) {
+            (Ok(worker), Ok(wasm)) => one(worker, &wasm, &expect),
+            (Err(error), _) => (Outcome::Error, format!("failed to {error}")),
+            (_, Err(error)) => (Outcome::Error, error.to_string()),
+        };
+        findings.push(Finding {
+            runtime: launch.id.clone(),
+            check: check.to_owned(),
+            outcome,
+            detail,
+        });
+        // A worker that was lost or killed is replaced; one that is well goes on.
+        if outcome != Outcome::Pass || matches!(expect, Expect::Stopped) {
+            drop(worker);
+            worker = Worker::start(launch);
+        }
+    }
+    findings
+}
+
+fn one(worker: &mut Worker, wasm: &[u8], expect: &Expect) -> (Outcome, String) {
+    let can = |kind| worker.info().capabilities.budgets.contains(&kind);
+    let endless = matches!(expect, Expect::Stopped);
+    let budget = if can(BudgetKind::Epoch) {
+        Budget::Epoch(if endless { LOOP_TICKS } else { TICKS })
+    } else if can(BudgetKind::Fuel) {
+        Budget::Fuel(LOOP_FUEL)
+    } else {
+        Budget::None
+    };
+    let options = Options {
+        limits: Limits {
+            max_memory_pages: PAGES,
+            ..Limits::default()
+        },
+        metering: budget.kind(),
+    };
+    let module = match worker.load(wasm, &options) {
+        Ok(module) => module,
+        Err(error) => return judge_refusal(expect, &error),
+    };
+    let invocation = Invocation {
+        pages: 0,
+        writes: Vec::new(),
+        calls: vec![Call {
+            export: "run".to_owned(),
+            arguments: vec![1],
+            budget,
+        }],
+        reads: Vec::new(),
+    };
+    let allowance = if endless {
+        Duration::from_millis(100)
+    } else {
+        ALLOWANCE
+    };
+    let start = Instant::now();
+    let ran = worker.run(module, InstanceChoice::Fresh, budget, invocation, allowance);
+    let elapsed = start.elapsed();
+    let observation = match ran {
+        Ok(observation) => observation,
+        Err(RunError::Worker(WorkerError::TimedOut { .. })) if endless => {
+            return (
+                Outcome::Pass,
+                format!("the engine could not stop it; its worker was killed after {elapsed:.0?}"),
+            );
+        }
+        Err(error) => return judge_refusal(expect, &error),
+    };
+    let Some(ended) = observation.calls.first() else {
+        return (Outcome::Error, "no call was made".to_owned());
+    };
+    let seen = match ended {
+        Ended::Returned(value) => format!("returned {value}"),
+        Ended::Failed(error) => format!("failed to {error}"),
+    };
+    let holds = match (expect, ended) {
+        (Expect::Value(due), Ended::Returned(value)) => due == value,
+        (Expect::Trap(due), Ended::Failed(Error::Trap { trap, .. })) => due == trap,
+        (Expect::Stopped, Ended::Failed(Error::Trap { trap, .. })) => {
+            let late = budget.time().is_some_and(|time| elapsed > time + LOOP_GRACE);
+            matches!(trap, Trap::EpochDeadline | Trap::FuelExhausted) && !late
+        }
+        _ => false,
+    };
+    if holds {
+        (Outcome::Pass, format!("{seen} ({elapsed:.0?})"))
+    } else {
+        (Outcome::Fail, format!("{seen} where {} is due", due(expect)))
+    }
+}
+
+fn judge_refusal(expect: &Expect, error: &RunError) -> (Outcome, String) {
+    let detail = format!("failed to {error}");
+    let outcome = match (expect, error) {
+        (
+            Expect::Refused,
+            RunError::Engine(
+                Error::Rejected { .. }
+                | Error::Trap {
+                    trap: Trap::ResourceLimit,
+                    ..
+                },
+            ),
+        ) => Outcome::Pass,
+        (_, RunError::Engine(Error::Unsupported { .. })) => Outcome::Unsupported,
+        (_, RunError::Engine(_)) => Outcome::Fail,
+        (_, RunError::Worker(_)) => Outcome::Error,
+    };
+    (outcome, detail)
+}
+
+fn due(expect: &Expect) -> String {
+    match expect {
+        Expect::Trap(trap) => trap.to_string(),
+        Expect::Stopped => "EpochDeadline or FuelExhausted in time".to_owned(),
+        Expect::Refused => "a refusal".to_owned(),
+        Expect::Value(value) => format!("the value {value}"),
+    }
+}

@@ -1,0 +1,421 @@
+//! `assay conform`: layers L1 to L6 on vectors, edge cases and generated cases.
+
+use crate::{
+    conform::{
+        judge::Layer,
+        plan::{self, Choice, Plan},
+        record::{Entry, Recorder},
+        run::{self, Session},
+        shrink,
+    },
+    exit::Exit,
+    matrix,
+    outcome::{Counts, Outcome},
+    output::Output,
+    registry::{self, Availability, Engine},
+    results::Folder,
+    worker::Launch,
+};
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kernel_pack::Pack;
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Generated cases per kernel and engine, unless asked otherwise.
+const CASES: u32 = 64;
+/// The seed, unless asked otherwise: fixed, so that two runs of the same version do the same.
+const SEED: u64 = 1;
+/// Failures printed on screen; all are in the results folder.
+const MAX_SHOWN: usize = 8;
+
+/// Judge every kernel of a pack on every engine: status, agreement, same source, truth, external vectors, frame.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: assay conform fixtures/packs/core --runtime 'wasmtime.*' --kernel rope_f32"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// Run only the case of this name, as a failure names it.
+    #[arg(long, value_name = "NAME")]
+    case: Option<String>,
+}
+
+/// What `conform` and `qualify` run, and on what.
+#[derive(clap::Args)]
+pub struct Selection {
+    /// Pack folder or .tar.
+    pub pack: PathBuf,
+    /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
+    #[arg(long, value_name = "FILE")]
+    pub trust: Vec<PathBuf>,
+    /// Engine id or glob (repeatable) [default: all that are ready].
+    #[arg(long, value_name = "ID")]
+    pub runtime: Vec<String>,
+    /// Kernel id or glob (repeatable) [default: all].
+    #[arg(long, value_name = "ID")]
+    pub kernel: Vec<String>,
+    /// Folder of vector files besides those of the pack.
+    #[arg(long, value_name = "DIR")]
+    pub vectors: Option<PathBuf>,
+    /// Generated cases per kernel.
+    #[arg(long, value_name = "N", default_value_t = CASES)]
+    pub cases: u32,
+    /// Seed of the generated cases.
+    #[arg(long, value_name = "N", default_value_t = SEED)]
+    pub seed: u64,
+    /// Results folder [default: a dated one under assay-results/].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// What conformance found: the JSON document.
+#[derive(Serialize)]
+pub struct Report {
+    /// `pass` or `fail`.
+    pub verdict: &'static str,
+    /// Why it failed as a whole, besides the entries of `results`.
+    pub reasons: Vec<String>,
+    /// Seed of the generated cases.
+    pub seed: u64,
+    /// Generated cases per kernel.
+    pub cases: u32,
+    /// Outcomes of all (case, layer) pairs on all engines; `absent` counts (engine, kernel) cells.
+    pub counts: Counts,
+    /// The engines, ready or absent.
+    pub engines: Vec<EngineReport>,
+    /// Vector files that were passed over.
+    pub notes: Vec<String>,
+    /// Sums, then failing cases.
+    pub results: Vec<Entry>,
+    /// The results folder.
+    pub evidence: String,
+}
+
+/// An engine of a report.
+#[derive(Serialize)]
+pub struct EngineReport {
+    /// Engine id.
+    pub id: String,
+    /// `ready`, `absent` or `failed`.
+    pub status: &'static str,
+    /// Version, where it is ready.
+    pub version: Option<String>,
+    /// Why it is absent or failed.
+    pub reason: Option<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// See the exit codes.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
+    let selection = &arguments.selection;
+    let engines = registry::select(registry::engines(), &selection.runtime)?;
+    let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
+    let plan = selection.plan(&pack, arguments.case.as_deref())?;
+    let folder = Folder::create(selection.out.as_deref(), "conform")?;
+    let report = conform(&pack, plan, selection, &engines, &folder, output)?;
+    folder.document("conform.json", &report)?;
+    output.document(&report)?;
+    output.text(&report.to_text(output.colour()))?;
+    Ok(if report.passed() {
+        Exit::Passed
+    } else {
+        Exit::Failed
+    })
+}
+
+impl Selection {
+    /// The work that is asked for.
+    ///
+    /// # Errors
+    /// Usage, for names that fit nothing.
+    pub fn plan(&self, pack: &Pack, case: Option<&str>) -> Result<Plan> {
+        plan::plan(
+            pack,
+            &Choice {
+                kernels: &self.kernel,
+                vectors: self.vectors.as_deref(),
+                cases: self.cases,
+                seed: self.seed,
+                case,
+            },
+        )
+    }
+
+    fn repeat(&self, runtime: &str, kernel: &str, case: &str, layer: Layer) -> String {
+        let quoted = |text: &str| shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into);
+        let path = |path: &Path| quoted(&path.display().to_string());
+        let mut command = format!("assay conform {}", path(&self.pack));
+        for trust in &self.trust {
+            command += &format!(" --trust {}", path(trust));
+        }
+        // Agreement needs the others.
+        if layer != Layer::L2 {
+            command += &format!(" --runtime {}", quoted(runtime));
+        }
+        command += &format!(" --kernel {}", quoted(kernel));
+        if let Some(vectors) = &self.vectors {
+            command += &format!(" --vectors {}", path(vectors));
+        }
+        if self.cases != CASES {
+            command += &format!(" --cases {}", self.cases);
+        }
+        format!("{command} --seed {} --case {}", self.seed, quoted(case))
+    }
+}
+
+/// Runs a plan on the engines that are ready.
+///
+/// # Errors
+/// If the results folder cannot be written.
+pub fn conform(
+    pack: &Pack,
+    plan: Plan,
+    selection: &Selection,
+    engines: &[Engine],
+    folder: &Folder,
+    output: &Output,
+) -> Result<Report> {
+    let launches: Vec<Launch> = engines
+        .iter()
+        .filter_map(|engine| match &engine.availability {
+            Availability::Ready(launch) => Some(launch.clone()),
+            Availability::Absent { .. } => None,
+        })
+        .collect();
+    let runtimes: Vec<String> = launches.iter().map(|launch| launch.id.clone()).collect();
+    let repeat = |runtime: &str, kernel: &str, case: &str, layer: Layer| {
+        selection.repeat(runtime, kernel, case, layer)
+    };
+    let mut recorder = Recorder::new(folder, runtimes.clone(), &repeat)?;
+    let per_engine: usize = plan.work.iter().map(|work| work.cases.len()).sum();
+    let progress = progress_bar(output, (per_engine * launches.len()) as u64);
+
+    // (engine, kernel, variant) -> cases judged, to notice what was silently not run.
+    let mut judged_cases: BTreeMap<(usize, String, String), (usize, bool)> = BTreeMap::new();
+    let infos = run::run(
+        &launches,
+        &plan.work,
+        &|info, subject| plan::gate(pack, info, subject),
+        &|| progress.inc(1),
+        |judged| {
+            let cell = judged_cases
+                .entry((
+                    judged.engine,
+                    judged.subject.kernel.clone(),
+                    judged.subject.variant.clone(),
+                ))
+                .or_default();
+            if judged.case.is_some() {
+                cell.0 += 1;
+            } else if judged
+                .layers
+                .values()
+                .any(|judgement| judgement.outcome == Outcome::Unsupported)
+            {
+                cell.1 = true;
+            }
+            recorder.push(&judged)
+        },
+    )?;
+    progress.finish_and_clear();
+
+    let mut reasons = Vec::new();
+    for (engine, id) in runtimes.iter().enumerate() {
+        let mut ran = 0;
+        for work in &plan.work {
+            let subject = &work.subject;
+            let key = (engine, subject.kernel.clone(), subject.variant.clone());
+            let (cases, unsupported) = judged_cases.get(&key).copied().unwrap_or_default();
+            ran += cases;
+            if cases != work.cases.len() && !unsupported {
+                reasons.push(format!(
+                    "{id} ran {cases} of {} cases of {} ({})",
+                    work.cases.len(),
+                    subject.kernel,
+                    subject.variant
+                ));
+            }
+        }
+        if ran == 0 {
+            reasons.push(format!("{id} ran no case at all"));
+        }
+    }
+
+    for failed in std::mem::take(&mut recorder.to_shrink) {
+        let work = plan.work.iter().find(|work| {
+            work.subject.kernel == failed.kernel && work.subject.variant == failed.variant
+        });
+        let index = failed
+            .case
+            .strip_prefix("generated:")
+            .and_then(|index| index.parse().ok());
+        if let (Some(work), Some(index)) = (work, index)
+            && let Some(kernel) = work.kernel
+        {
+            let mut session = Session::new(&launches[failed.engine]);
+            let seed = (selection.seed, index);
+            let smallest =
+                shrink::shrink(&mut session, &work.subject, kernel, failed.layer, seed);
+            let what = match &smallest {
+                Some(smallest) => shrink::describe(smallest),
+                None => "the failure did not repeat alone: it depends on what ran before".to_owned(),
+            };
+            if let Some((case, _)) = &smallest {
+                recorder.write_shrunk(&failed, case)?;
+            }
+            recorder.shrunk(&failed, what);
+        }
+    }
+
+    let mut counts = recorder.counts;
+    let kernels = plan.work.len() as u64;
+    let mut ready = infos.into_iter();
+    let engines = engines
+        .iter()
+        .map(|engine| match &engine.availability {
+            Availability::Absent { reason, command } => {
+                counts.absent += kernels;
+                EngineReport {
+                    id: engine.id.to_owned(),
+                    status: "absent",
+                    version: None,
+                    reason: Some(format!("{reason}; to add it: {command}")),
+                }
+            }
+            Availability::Ready(_) => match ready.next() {
+                Some(Ok(info)) => EngineReport {
+                    id: engine.id.to_owned(),
+                    status: "ready",
+                    version: Some(info.version),
+                    reason: None,
+                },
+                Some(Err(reason)) => EngineReport {
+                    id: engine.id.to_owned(),
+                    status: "failed",
+                    version: None,
+                    reason: Some(reason),
+                },
+                None => EngineReport {
+                    id: engine.id.to_owned(),
+                    status: "failed",
+                    version: None,
+                    reason: Some("it was not started".to_owned()),
+                },
+            },
+        })
+        .collect();
+    if counts.pass == 0 {
+        reasons.push("nothing passed".to_owned());
+    }
+    let bad = counts.fail + counts.error > 0 || !reasons.is_empty();
+    Ok(Report {
+        verdict: if bad { "fail" } else { "pass" },
+        reasons,
+        seed: selection.seed,
+        cases: selection.cases,
+        counts,
+        engines,
+        notes: plan.notes,
+        results: recorder.finish(),
+        evidence: folder.path().display().to_string(),
+    })
+}
+
+impl Report {
+    /// Whether everything that ran holds.
+    pub fn passed(&self) -> bool {
+        self.verdict == "pass"
+    }
+
+    /// Ids of the engines that ran.
+    pub fn runtimes(&self) -> Vec<String> {
+        self.engines
+            .iter()
+            .filter(|engine| engine.status != "absent")
+            .map(|engine| engine.id.clone())
+            .collect()
+    }
+
+    /// The report for people.
+    pub fn to_text(&self, colour: bool) -> String {
+        let mut text = matrix::render(&self.results, &self.runtimes(), colour);
+        text += "\nok N: N checks hold (a check is a layer of a case). \
+                 L1 status, L2 agreement, L3 same source, L4 truth, L5 external, L6 frame.\n";
+        for engine in &self.engines {
+            if let Some(reason) = &engine.reason {
+                text += &format!("{} {}: {reason}\n", engine.id, engine.status);
+            }
+        }
+        for note in self.notes.iter().chain(&self.reasons) {
+            text += &format!("{note}\n");
+        }
+        let failures: Vec<_> = self
+            .results
+            .iter()
+            .filter(|entry| entry.outcome.is_bad() && entry.case.is_some())
+            .collect();
+        for failure in failures.iter().take(MAX_SHOWN) {
+            text += &format!(
+                "\n{} {} on {}, {:?} {}: {}\n",
+                failure.outcome,
+                failure.kernel,
+                failure.runtime,
+                failure.layer,
+                failure.layer.title(),
+                failure.detail
+            );
+            if let Some(shrunk) = &failure.shrunk {
+                text += &format!("  smallest: {shrunk}\n");
+            }
+            if let Some(bytes) = &failure.bytes {
+                text += &format!("  bytes:    {}/{bytes}\n", self.evidence);
+            }
+            if let Some(repeat) = &failure.repeat {
+                text += &format!("  repeat:   {repeat}\n");
+            }
+        }
+        if failures.len() > MAX_SHOWN {
+            text += &format!(
+                "\n... and {} more failing cases in {}/conform.json\n",
+                failures.len() - MAX_SHOWN,
+                self.evidence
+            );
+        }
+        let counts = &self.counts;
+        text += &format!(
+            "\nconformance: {} - {} of {} checks pass, {} fail, {} unsupported, {} error; {} absent (engine, kernel) cells; seed {}; results in {}",
+            self.verdict,
+            counts.pass,
+            counts.total() - counts.absent,
+            counts.fail,
+            counts.unsupported,
+            counts.error,
+            counts.absent,
+            self.seed,
+            self.evidence
+        );
+        text
+    }
+}
+
+fn progress_bar(output: &Output, length: u64) -> ProgressBar {
+    let target = if output.progress() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    match ProgressStyle::with_template(
+        "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
+    ) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

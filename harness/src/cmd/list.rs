@@ -1,0 +1,223 @@
+//! `assay list`: the engines, or the kernels of a pack.
+
+use crate::{
+    exit::Exit,
+    output::Output,
+    registry::{self, Availability},
+    results::PackIdentity,
+    worker::Worker,
+};
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use runtime_api::{BudgetKind, Capabilities, Info, Kind};
+use serde::Serialize;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Name every engine, ready or absent with the reason and the command that adds it; with PACK, its kernels.
+#[derive(clap::Args)]
+#[command(after_help = "Examples: assay list\n          assay list fixtures/packs/core --json")]
+pub struct Arguments {
+    /// Pack folder or .tar: list its kernels instead.
+    pack: Option<PathBuf>,
+    /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
+    #[arg(long, value_name = "FILE", requires = "pack")]
+    trust: Vec<PathBuf>,
+    /// Print the support table of the README, which does not depend on this machine.
+    #[arg(long, conflicts_with = "pack")]
+    markdown: bool,
+}
+
+#[derive(Serialize)]
+struct Engines {
+    engines: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    id: &'static str,
+    status: &'static str,
+    reason: Option<String>,
+    command: Option<&'static str>,
+    version: Option<String>,
+    kind: Kind,
+    default: bool,
+    build: BTreeMap<String, String>,
+    capabilities: Option<Capabilities>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// See the exit codes.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
+    if let Some(pack) = &arguments.pack {
+        return list_pack(pack, &arguments.trust, output);
+    }
+    if arguments.markdown {
+        output.text(&markdown())?;
+        return Ok(Exit::Passed);
+    }
+    let engines: Vec<Row> = registry::engines().into_iter().map(row).collect();
+    let ready = engines.iter().filter(|row| row.status == "ready").count();
+    output.text(&format!("{}\n{ready} of {} engines are ready", table(&engines), engines.len()))?;
+    for row in &engines {
+        if let (Some(reason), Some(command)) = (&row.reason, row.command) {
+            output.text(&format!("{}: {reason}\n  to add it: {command}", row.id))?;
+        }
+    }
+    output.document(&Engines { engines })?;
+    Ok(if ready == 0 { Exit::EngineAbsent } else { Exit::Passed })
+}
+
+/// Starts the engine's worker and asks it; what does not answer is absent, whatever the build says.
+fn row(engine: registry::Engine) -> Row {
+    let row = |status, reason, command, info: Option<Info>| {
+        let (version, build, capabilities) = match info {
+            Some(info) => (Some(info.version), info.build, Some(info.capabilities)),
+            None => (None, BTreeMap::new(), None),
+        };
+        Row {
+            id: engine.id,
+            status,
+            reason,
+            command,
+            version,
+            kind: engine.kind,
+            default: engine.default,
+            build,
+            capabilities,
+        }
+    };
+    match &engine.availability {
+        Availability::Absent { reason, command } => {
+            row("absent", Some(reason.clone()), Some(*command), None)
+        }
+        Availability::Ready(launch) => match Worker::start(launch) {
+            Ok(worker) => row("ready", None, None, Some(worker.info().clone())),
+            Err(error) => row("absent", Some(format!("failed to {error}")), None, None),
+        },
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Jit => "jit",
+        Kind::Aot => "aot",
+        Kind::Interpreter => "interpreter",
+    }
+}
+
+fn table(engines: &[Row]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["engine", "status", "version", "kind", "budgets", "features"]);
+    for row in engines {
+        let (budgets, features) = match &row.capabilities {
+            Some(can) => (
+                can.budgets
+                    .iter()
+                    .map(BudgetKind::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                can.features.join(" "),
+            ),
+            None => Default::default(),
+        };
+        table.add_row([
+            row.id,
+            row.status,
+            row.version.as_deref().unwrap_or("-"),
+            kind_name(row.kind),
+            &budgets,
+            &features,
+        ]);
+    }
+    table
+}
+
+/// The support table: what there is to be had, the same on every machine.
+fn markdown() -> String {
+    let mut text = "| engine | kind | build | to add it |\n|---|---|---|---|".to_owned();
+    for engine in registry::catalogue() {
+        text += &format!(
+            "\n| `{}` | {} | {} | `{}` |",
+            engine.id,
+            kind_name(engine.kind),
+            if engine.default { "default" } else { "opt-in" },
+            engine.command,
+        );
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct Kernels {
+    pack: PackIdentity,
+    kernels: Vec<KernelRow>,
+}
+
+#[derive(Serialize)]
+struct KernelRow {
+    id: String,
+    name: String,
+    category: String,
+    bytes: usize,
+    sha256: String,
+    backward: bool,
+    max_memory_pages: u32,
+    max_epoch_ticks: u64,
+    variants: usize,
+    vectors: usize,
+}
+
+fn list_pack(path: &std::path::Path, trust: &[PathBuf], output: &Output) -> Result<Exit> {
+    let pack = super::verify::load_pack(path, trust)?;
+    let kernels: Vec<KernelRow> = pack
+        .kernels()
+        .iter()
+        .map(|kernel| KernelRow {
+            id: kernel.id().to_owned(),
+            name: kernel.name().to_owned(),
+            category: kernel.category().to_owned(),
+            bytes: kernel.wasm().len(),
+            sha256: hex::encode(kernel.sha256()),
+            backward: kernel.facts().has_backward,
+            max_memory_pages: kernel.limits().max_memory_pages,
+            max_epoch_ticks: kernel.limits().max_epoch_ticks,
+            variants: kernel.variants().len(),
+            vectors: pack
+                .vectors()
+                .iter()
+                .filter(|vector| vector.kernel() == kernel.id())
+                .count(),
+        })
+        .collect();
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "kernel", "category", "bytes", "pages", "ticks", "variants", "vectors", "sha256",
+    ]);
+    for kernel in &kernels {
+        table.add_row([
+            kernel.id.clone(),
+            kernel.category.clone(),
+            kernel.bytes.to_string(),
+            kernel.max_memory_pages.to_string(),
+            kernel.max_epoch_ticks.to_string(),
+            kernel.variants.to_string(),
+            kernel.vectors.to_string(),
+            kernel.sha256.chars().take(16).collect(),
+        ]);
+    }
+    output.text(&format!(
+        "{} {}, {} kernels\n{table}",
+        pack.name(),
+        pack.version(),
+        kernels.len()
+    ))?;
+    output.document(&Kernels {
+        pack: PackIdentity::of(&pack),
+        kernels,
+    })?;
+    Ok(Exit::Passed)
+}

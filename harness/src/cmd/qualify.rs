@@ -1,0 +1,211 @@
+//! `assay qualify`: verification, conformance and the trap basics; a verdict and an evidence folder.
+
+use super::conform::{self, Report, Selection};
+use crate::{
+    basics::{self, Finding},
+    conform::judge::Layer,
+    exit::Exit,
+    outcome::Outcome,
+    output::Output,
+    registry::{self, Availability},
+    results::{Folder, PackIdentity},
+};
+use anyhow::Result;
+use kernel_pack::Pack;
+use serde::Serialize;
+use std::thread;
+
+/// Decide whether engines may run a pack: verify it, judge every kernel on every engine, check the trap basics.
+#[derive(clap::Args)]
+#[command(after_help = "Example: assay qualify fixtures/packs/core")]
+pub struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// What the engines are qualified for.
+    #[arg(long, value_enum, default_value_t = Profile::Server)]
+    profile: Profile,
+}
+
+/// What engines are qualified for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Profile {
+    /// Default stacks and heaps, one call at a time per instance.
+    Server,
+}
+
+/// The verdict: the JSON document.
+#[derive(Serialize)]
+struct Verdict {
+    verdict: &'static str,
+    profile: Profile,
+    pack: PackIdentity,
+    engines: Vec<EngineVerdict>,
+    basics: Vec<Finding>,
+    conform: Report,
+    evidence: String,
+}
+
+#[derive(Serialize)]
+struct EngineVerdict {
+    id: String,
+    verdict: &'static str,
+    reasons: Vec<String>,
+}
+
+const QUALIFIED: &str = "qualified";
+const NOT_QUALIFIED: &str = "not-qualified";
+const ABSENT: &str = "absent";
+
+/// Runs the command.
+///
+/// # Errors
+/// See the exit codes.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
+    let selection = &arguments.selection;
+    let engines = registry::select(registry::engines(), &selection.runtime)?;
+    let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
+    let plan = selection.plan(&pack, None)?;
+    let folder = Folder::create(selection.out.as_deref(), "qualify")?;
+    let report = conform::conform(&pack, plan, selection, &engines, &folder, output)?;
+    folder.document("conform.json", &report)?;
+
+    // Side by side: most of this time is spent waiting for endless loops to be stopped.
+    let found: Vec<Vec<Finding>> = thread::scope(|scope| {
+        let running: Vec<_> = engines
+            .iter()
+            .filter_map(|engine| match &engine.availability {
+                Availability::Ready(launch) => Some(scope.spawn(|| basics::run(launch))),
+                Availability::Absent { .. } => None,
+            })
+            .collect();
+        running
+            .into_iter()
+            .map(|running| running.join().unwrap_or_default())
+            .collect()
+    });
+    let basics: Vec<Finding> = found.into_iter().flatten().collect();
+    folder.document("basics.json", &basics)?;
+
+    let verdicts = verdicts(&report, &basics);
+    let qualified = report.passed()
+        && verdicts.iter().any(|engine| engine.verdict == QUALIFIED)
+        && verdicts.iter().all(|engine| engine.verdict != NOT_QUALIFIED);
+    let verdict = Verdict {
+        verdict: if qualified { QUALIFIED } else { NOT_QUALIFIED },
+        profile: arguments.profile,
+        pack: PackIdentity::of(&pack),
+        engines: verdicts,
+        basics,
+        evidence: report.evidence.clone(),
+        conform: report,
+    };
+    folder.document("qualify.json", &verdict)?;
+    output.document(&verdict)?;
+    output.text(&text(&verdict, &pack, output.colour()))?;
+    Ok(if qualified { Exit::Passed } else { Exit::Failed })
+}
+
+/// An engine qualifies if every kernel was run on it and holds, and all basics do.
+fn verdicts(report: &Report, basics: &[Finding]) -> Vec<EngineVerdict> {
+    report
+        .engines
+        .iter()
+        .map(|engine| {
+            if engine.status == "absent" {
+                return EngineVerdict {
+                    id: engine.id.clone(),
+                    verdict: ABSENT,
+                    reasons: engine.reason.iter().cloned().collect(),
+                };
+            }
+            let mut reasons = Vec::new();
+            for entry in report
+                .results
+                .iter()
+                .filter(|entry| entry.runtime == engine.id && entry.case.is_none())
+            {
+                // A kernel that could not be run at all shows in the status layer; elsewhere a layer may have nothing to say.
+                let nothing_ran =
+                    entry.variant == "base" && entry.layer == Layer::L1 && entry.passed == 0;
+                if entry.outcome.is_bad() || nothing_ran {
+                    reasons.push(format!(
+                        "{} {:?} {} ({} of {} {} cases pass): {}",
+                        entry.kernel,
+                        entry.layer,
+                        entry.outcome,
+                        entry.passed,
+                        entry.cases,
+                        entry.source.name(),
+                        entry.detail
+                    ));
+                }
+            }
+            let own: Vec<_> = basics
+                .iter()
+                .filter(|finding| finding.runtime == engine.id)
+                .collect();
+            for finding in &own {
+                if finding.outcome != Outcome::Pass {
+                    reasons.push(format!(
+                        "trap basics, {}: {}: {}",
+                        finding.check, finding.outcome, finding.detail
+                    ));
+                }
+            }
+            if own.len() != basics::count() {
+                reasons.push(format!(
+                    "{} of {} trap basics were run",
+                    own.len(),
+                    basics::count()
+                ));
+            }
+            if let Some(reason) = &engine.reason {
+                reasons.push(reason.clone());
+            }
+            EngineVerdict {
+                id: engine.id.clone(),
+                verdict: if reasons.is_empty() {
+                    QUALIFIED
+                } else {
+                    NOT_QUALIFIED
+                },
+                reasons,
+            }
+        })
+        .collect()
+}
+
+fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
+    let mut text = format!(
+        "pack {} {} accepted: {} kernels, signed by {}\n\n{}\n",
+        pack.name(),
+        pack.version(),
+        pack.kernels().len(),
+        pack.key(),
+        verdict.conform.to_text(colour)
+    );
+    let passed = verdict
+        .basics
+        .iter()
+        .filter(|finding| finding.outcome == Outcome::Pass)
+        .count();
+    text += &format!(
+        "trap basics: {passed} of {} checks pass\n\n",
+        verdict.basics.len()
+    );
+    for engine in &verdict.engines {
+        text += &format!("{:<20} {}\n", engine.id, engine.verdict);
+        for reason in engine.reasons.iter().take(5) {
+            text += &format!("    {reason}\n");
+        }
+        if engine.reasons.len() > 5 {
+            text += &format!(
+                "    ... and {} more in {}/qualify.json\n",
+                engine.reasons.len() - 5,
+                verdict.evidence
+            );
+        }
+    }
+    text + &format!("\n{}", verdict.verdict)
+}

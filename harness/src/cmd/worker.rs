@@ -1,0 +1,49 @@
+//! `assay worker ENGINE`: serves an engine over stdin and stdout; started by the harness itself.
+
+use crate::{exit, exit::Exit, registry, worker};
+use anyhow::Result;
+use std::{io, process::ExitCode};
+
+/// Serve an engine over stdin and stdout (started by the harness itself; docs/worker-protocol.md describes the wire).
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Engine id.
+    engine: String,
+}
+
+/// Serves until stdin ends.
+///
+/// # Errors
+/// If the engine is absent or the conversation breaks.
+pub fn run(arguments: &Arguments) -> Result<Exit> {
+    serve(&arguments.engine)?;
+    Ok(Exit::Passed)
+}
+
+/// The main function of a worker executable that serves one engine.
+pub fn main(engine: &str) -> ExitCode {
+    match serve(engine) {
+        Ok(()) => Exit::Passed.into(),
+        Err(error) => {
+            eprintln!("{engine}: {error:#}");
+            exit::of(&error).into()
+        }
+    }
+}
+
+fn serve(engine: &str) -> Result<()> {
+    end_with_parent();
+    let runtime = registry::open(engine)?;
+    worker::serve(runtime.as_ref(), io::stdin().lock(), io::stdout().lock())?;
+    Ok(())
+}
+
+/// A worker in an endless call does not notice that its stdin closed: where the system can, it ends with the harness.
+fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+    {
+        eprintln!("failed to tie this worker's life to the harness's: {error}");
+    }
+}

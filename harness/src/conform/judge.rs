@@ -1,0 +1,343 @@
+//! The six layers of a case, each reported separately because each failure means something else.
+
+use super::{
+    observe::{Ended, Observed, describe},
+    subject::Prepared,
+    truth::{self, Verdict},
+};
+use crate::outcome::Outcome;
+use kernel_abi::Status;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Layer {
+    /// The status or the trap is the expected one.
+    L1,
+    /// Output bytes are equal across all engines that run the same module, NaN as a class.
+    L2,
+    /// Output bytes are equal to the same source compiled natively.
+    L3,
+    /// The output is within the tolerance of the f64 oracle.
+    L4,
+    /// The output is what other people's libraries say.
+    L5,
+    /// Nothing outside output and scratch was written, and nothing the contract leaves open was read.
+    L6,
+}
+
+impl Layer {
+    /// All layers.
+    pub const ALL: [Layer; 6] = [
+        Layer::L1,
+        Layer::L2,
+        Layer::L3,
+        Layer::L4,
+        Layer::L5,
+        Layer::L6,
+    ];
+
+    /// The layer in a word.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Layer::L1 => "status",
+            Layer::L2 => "agreement",
+            Layer::L3 => "same source",
+            Layer::L4 => "truth",
+            Layer::L5 => "external",
+            Layer::L6 => "frame",
+        }
+    }
+}
+
+/// A layer of a case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What differs, or why the layer does not apply.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub detail: String,
+    /// Largest distance from the expectation in units in the last place, where that is measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_ulp: Option<f64>,
+}
+
+impl Judgement {
+    fn pass() -> Self {
+        Self::of(Outcome::Pass, String::new())
+    }
+
+    /// An outcome with its detail.
+    pub fn of(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            detail: detail.into(),
+            max_ulp: None,
+        }
+    }
+
+    fn fail(detail: impl Into<String>) -> Self {
+        Self::of(Outcome::Fail, detail)
+    }
+}
+
+impl From<Verdict> for Judgement {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass { max_ulp } => Self {
+                max_ulp: Some(max_ulp),
+                ..Self::pass()
+            },
+            Verdict::Fail(mismatch) => Self {
+                max_ulp: mismatch.ulp,
+                ..Self::fail(mismatch.to_string())
+            },
+            Verdict::NotApplicable(reason) => Self::of(Outcome::Unsupported, reason),
+        }
+    }
+}
+
+/// The layers of a case; one that says nothing about the case (L5 without a vector, L4 of a refused call) is left out.
+pub type Layers = BTreeMap<Layer, Judgement>;
+
+/// Judges a case on each of the engines that ran it, in the order of `observed`.
+pub fn judge(prepared: &Prepared, observed: &[&Observed]) -> Vec<Layers> {
+    let agreement = agreement(prepared, observed);
+    observed
+        .iter()
+        .zip(agreement)
+        .map(|(observed, agreement)| {
+            let mut layers = judge_alone(prepared, observed);
+            layers.insert(Layer::L2, agreement);
+            layers
+        })
+        .collect()
+}
+
+/// Every layer that needs no other engine: all but L2's comparison.
+pub fn judge_alone(prepared: &Prepared, observed: &Observed) -> Layers {
+    let case = &prepared.case;
+    let mut layers = Layers::new();
+    let Ended::Status { status, output } = &observed.ended else {
+        return not_returned(prepared, observed);
+    };
+    let output = output.as_deref().unwrap_or(&prepared.native.output);
+
+    layers.insert(
+        Layer::L1,
+        if *status != case.expect {
+            Judgement::fail(format!(
+                "status {} where {} is due",
+                Status(*status),
+                Status(case.expect)
+            ))
+        } else {
+            match &observed.lifecycle {
+                Ok(()) => Judgement::pass(),
+                Err(what) => Judgement::fail(what.clone()),
+            }
+        },
+    );
+
+    layers.insert(
+        Layer::L3,
+        if *status != prepared.native.status {
+            Judgement::fail(format!(
+                "status {} where the native build answers {}",
+                Status(*status),
+                Status(prepared.native.status)
+            ))
+        } else if *status != 0 {
+            Judgement::pass()
+        } else {
+            match truth::bits_differ(case, &prepared.native.output, output) {
+                None => Judgement::pass(),
+                Some(mismatch) => Judgement {
+                    max_ulp: mismatch.ulp,
+                    ..Judgement::fail(format!("differs from the native build: {mismatch}"))
+                },
+            }
+        },
+    );
+
+    if case.expects_output() {
+        let same_as_native = output == prepared.native.output;
+        let missing = || Judgement::fail(format!("no output: status {}", Status(*status)));
+        layers.insert(
+            Layer::L4,
+            match (&prepared.native_truth, *status) {
+                (_, status) if status != 0 => missing(),
+                (Some(verdict), _) if same_as_native => verdict.clone().into(),
+                _ => truth::judge(case, output).into(),
+            },
+        );
+        if !case.external.is_empty() {
+            let judgement = if *status != 0 {
+                missing()
+            } else {
+                external(prepared, output)
+            };
+            layers.insert(Layer::L5, judgement);
+        }
+    }
+
+    layers.insert(
+        Layer::L6,
+        match &observed.frame {
+            Ok(()) => Judgement::pass(),
+            Err(what) => Judgement::fail(what.clone()),
+        },
+    );
+    layers
+}
+
+/// L5: every oracle that binds must hold; those that inform never fail, and alone they make no pass.
+fn external(prepared: &Prepared, output: &[u8]) -> Judgement {
+    let mut result: Option<Judgement> = None;
+    for external in &prepared.case.external {
+        let judgement = Judgement::from(truth::judge_external(&prepared.case, external, output));
+        let judgement = Judgement {
+            detail: if judgement.detail.is_empty() {
+                String::new()
+            } else {
+                format!("oracle {}: {}", external.oracle, judgement.detail)
+            },
+            ..judgement
+        };
+        result = Some(match result {
+            None => judgement,
+            Some(worst) => {
+                let max_ulp = match (worst.max_ulp, judgement.max_ulp) {
+                    (Some(a), Some(b)) => Some(a.max(b)),
+                    (a, b) => a.or(b),
+                };
+                // A binding pass beats an oracle that only informs; a failure beats both.
+                let rank = |judgement: &Judgement| match judgement.outcome {
+                    Outcome::Fail | Outcome::Error => 2,
+                    Outcome::Pass => 1,
+                    _ => 0,
+                };
+                let kept = if rank(&judgement) > rank(&worst) {
+                    judgement
+                } else {
+                    worst
+                };
+                Judgement { max_ulp, ..kept }
+            }
+        });
+    }
+    result.unwrap_or_else(|| Judgement::of(Outcome::Error, "the vector names no oracle"))
+}
+
+/// The layers of a call that did not return: nothing that needs its result can hold.
+fn not_returned(prepared: &Prepared, observed: &Observed) -> Layers {
+    let what = describe(&observed.ended);
+    let outcome = match &observed.ended {
+        Ended::Lost(_) => Outcome::Error,
+        Ended::Stopped(runtime_api::Error::Unsupported { .. }) => Outcome::Unsupported,
+        _ => Outcome::Fail,
+    };
+    Layer::ALL
+        .into_iter()
+        .filter(|layer| match layer {
+            Layer::L2 => false,
+            Layer::L4 => prepared.case.expects_output(),
+            Layer::L5 => prepared.case.expects_output() && !prepared.case.external.is_empty(),
+            Layer::L1 | Layer::L3 | Layer::L6 => true,
+        })
+        .map(|layer| (layer, Judgement::of(outcome, what.clone())))
+        .collect()
+}
+
+/// What engines must agree on.
+#[derive(PartialEq, Eq, Hash)]
+enum Answer {
+    Status(i32, Vec<u8>),
+    Stopped(String),
+}
+
+/// L2: all engines give the same answer. Where they do not, the engines outside the largest group fail; without a
+/// strict majority group all do. One engine alone agrees with nobody.
+fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
+    let answers: Vec<Option<Answer>> = observed
+        .iter()
+        .map(|observed| match &observed.ended {
+            Ended::Status { status, output } => {
+                let output = output.as_deref().unwrap_or(&prepared.native.output);
+                let bytes = if *status == 0 {
+                    truth::canonical(&prepared.case, output)
+                } else {
+                    Vec::new()
+                };
+                Some(Answer::Status(*status, bytes))
+            }
+            Ended::Stopped(runtime_api::Error::Unsupported { .. }) | Ended::Lost(_) => None,
+            Ended::Stopped(runtime_api::Error::Trap { stage, trap }) => {
+                Some(Answer::Stopped(format!("{stage:?} {}", trap.name())))
+            }
+            Ended::Stopped(other) => Some(Answer::Stopped(other.to_string())),
+        })
+        .collect();
+    let mut groups: HashMap<&Answer, usize> = HashMap::new();
+    for answer in answers.iter().flatten() {
+        *groups.entry(answer).or_default() += 1;
+    }
+    let comparable: usize = groups.values().sum();
+    let majority = groups
+        .iter()
+        .find(|(_, size)| **size * 2 > comparable)
+        .map(|(answer, _)| *answer);
+
+    observed
+        .iter()
+        .zip(&answers)
+        .map(|(observed, answer)| {
+            if let Some(what) = &observed.nan_bits {
+                return Judgement::fail(what.clone());
+            }
+            let Some(answer) = answer else {
+                let outcome = match observed.ended {
+                    Ended::Lost(_) => Outcome::Error,
+                    _ => Outcome::Unsupported,
+                };
+                return Judgement::of(outcome, describe(&observed.ended));
+            };
+            if comparable < 2 {
+                return Judgement::of(
+                    Outcome::Unsupported,
+                    "no other engine ran this case: nothing to agree with",
+                );
+            }
+            match majority {
+                Some(majority) if majority == answer => Judgement::pass(),
+                Some(Answer::Status(0, theirs)) => match answer {
+                    Answer::Status(0, ours) => {
+                        let mismatch = truth::bits_differ(&prepared.case, theirs, ours);
+                        Judgement {
+                            max_ulp: mismatch.as_ref().and_then(|mismatch| mismatch.ulp),
+                            ..Judgement::fail(format!(
+                                "differs from most engines: {}",
+                                mismatch.map_or_else(String::new, |mismatch| mismatch.to_string())
+                            ))
+                        }
+                    }
+                    _ => Judgement::fail(format!(
+                        "{} where most engines return an output",
+                        describe(&observed.ended)
+                    )),
+                },
+                Some(_) => Judgement::fail(format!(
+                    "{}, unlike most engines",
+                    describe(&observed.ended)
+                )),
+                None => Judgement::fail(format!(
+                    "{}: the engines fall into {} groups without a majority",
+                    describe(&observed.ended),
+                    groups.len()
+                )),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,18 @@
+//! Conformance: every kernel of a pack on every engine, judged in six layers on vectors, edge cases and generated cases.
+//!
+//! `case` says what is run; `vectors`, `edge` and `generate` make cases; `subject` places them in memory; `observe` runs one on
+//! one engine; `truth` and `tolerance` know what is right; `judge` derives the layers; `run` drives it all; `record` keeps it.
+
+pub mod case;
+pub mod edge;
+pub mod generate;
+pub mod judge;
+pub mod observe;
+pub mod plan;
+pub mod record;
+pub mod run;
+pub mod shrink;
+pub mod subject;
+pub mod tolerance;
+pub mod truth;
+pub mod vectors;

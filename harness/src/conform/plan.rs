@@ -1,0 +1,207 @@
+//! From a verified pack and the user's choices to the work of a run.
+
+use super::{
+    case::{Case, Entry},
+    edge, generate,
+    run::Work,
+    subject::Subject,
+    vectors,
+};
+use crate::{exit, registry};
+use anyhow::{Context, Result};
+use kernel_pack::{Feature, ModuleFacts, Pack, PackKernel, compat};
+use runtime_api::Info;
+use std::{collections::BTreeSet, path::Path};
+
+/// What the user chose.
+#[derive(Clone, Debug)]
+pub struct Choice<'a> {
+    /// Kernel ids and globs; empty means all.
+    pub kernels: &'a [String],
+    /// A folder of vector files besides those of the pack.
+    pub vectors: Option<&'a Path>,
+    /// Generated cases per kernel.
+    pub cases: u32,
+    /// Seed of the generated cases.
+    pub seed: u64,
+    /// Run only the case of this name.
+    pub case: Option<&'a str>,
+}
+
+/// The work of a run.
+pub struct Plan {
+    /// One entry per module.
+    pub work: Vec<Work>,
+    /// Vector files that were passed over, with the reason.
+    pub notes: Vec<String>,
+}
+
+/// Chooses kernels, gathers their cases and places them.
+///
+/// # Errors
+/// Usage for a kernel name that fits nothing, a vector folder that cannot be used, or a case name that no case has.
+pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
+    let selected = select(pack, choice.kernels)?;
+    let mut notes = Vec::new();
+    let mut outside = Vec::new();
+    if let Some(folder) = choice.vectors {
+        let loaded = vectors::load_folder(folder)
+            .map_err(|error| exit::usage(format!("failed to use --vectors: {error}")))?;
+        notes.extend(loaded.skipped);
+        outside = loaded.cases;
+        outside.retain(|case| selected.iter().any(|kernel| kernel.id() == case.kernel));
+        if outside.is_empty() {
+            return Err(exit::usage(format!(
+                "the vector folder `{}` has no case for any selected kernel",
+                folder.display()
+            )));
+        }
+    }
+    let mut work = Vec::new();
+    for kernel in selected {
+        let mut cases = Vec::new();
+        for vector in pack.vectors().iter().filter(|vector| vector.kernel() == kernel.id()) {
+            let loaded = vectors::load_bytes(vector.path(), vector.bytes())
+                .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
+            if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel.id()) {
+                anyhow::bail!(
+                    "the pack's vectors `{}` are listed for `{}` and hold `{}`",
+                    vector.path(),
+                    kernel.id(),
+                    stray.kernel
+                );
+            }
+            cases.extend(loaded);
+        }
+        cases.extend(outside.iter().filter(|case| case.kernel == kernel.id()).cloned());
+        distinguish(&mut cases);
+        cases.extend(edge::cases(kernel.id()));
+        cases.extend(
+            (0..choice.cases).filter_map(|index| generate::case(kernel.id(), choice.seed, index)),
+        );
+        if let Some(name) = choice.case {
+            cases.retain(|case| case.name == name);
+        }
+        for subject in subjects(kernel) {
+            let mut cases = cases.clone();
+            if !subject.has_backward {
+                // The export is optional, and its absence was settled by the pre-pass.
+                cases.retain(|case| case.entry == Entry::Forward);
+            }
+            work.push(Work::new(subject, cases));
+        }
+    }
+    if let Some(name) = choice.case
+        && work
+            .iter()
+            .all(|work| work.cases.is_empty() && work.unplaceable.is_empty())
+    {
+        return Err(exit::usage(format!(
+            "no case of the selected kernels is called `{name}`; the results folder of a run names them all"
+        )));
+    }
+    Ok(Plan { work, notes })
+}
+
+/// The kernels that one of `wanted` names; all if nothing is asked for.
+fn select<'a>(pack: &'a Pack, wanted: &[String]) -> Result<Vec<&'a PackKernel>> {
+    let globs = registry::matchers(wanted)?;
+    for (pattern, glob) in wanted.iter().zip(&globs) {
+        if !pack.kernels().iter().any(|kernel| glob.is_match(kernel.id())) {
+            let ids: Vec<_> = pack.kernels().iter().map(PackKernel::id).collect();
+            return Err(exit::usage(format!(
+                "the pack has no kernel `{pattern}`; it has: {}",
+                ids.join(", ")
+            )));
+        }
+    }
+    Ok(pack
+        .kernels()
+        .iter()
+        .filter(|kernel| globs.is_empty() || globs.iter().any(|glob| glob.is_match(kernel.id())))
+        .collect())
+}
+
+/// Case names must be unique within a kernel: a folder of vectors may use the pack's names again.
+fn distinguish(cases: &mut [Case]) {
+    let mut seen = BTreeSet::new();
+    for case in cases {
+        let mut name = case.name.clone();
+        let mut number = 2;
+        while !seen.insert(name.clone()) {
+            name = format!("{}~{number}", case.name);
+            number += 1;
+        }
+        case.name = name;
+    }
+}
+
+/// The modules of a kernel: its base module, then its variants.
+fn subjects(kernel: &PackKernel) -> Vec<Subject> {
+    let limits = kernel.limits();
+    let subject = |variant: String, features: Vec<String>, wasm: &[u8], facts: &ModuleFacts| Subject {
+        kernel: kernel.id().to_owned(),
+        variant,
+        features,
+        wasm: wasm.to_vec(),
+        entry_point: kernel.entry_point().to_owned(),
+        heap_base: facts.heap_base,
+        minimum_pages: facts.memory_minimum_pages,
+        // A module may limit its own memory further.
+        max_pages: limits
+            .max_memory_pages
+            .min(facts.memory_maximum_pages.unwrap_or(u32::MAX)),
+        max_table_elements: limits.max_table_elements,
+        ticks: limits.max_epoch_ticks,
+        fuel: limits.max_fuel,
+        has_backward: facts.has_backward,
+    };
+    let mut subjects = vec![subject(
+        "base".to_owned(),
+        Vec::new(),
+        kernel.wasm(),
+        kernel.facts(),
+    )];
+    for variant in kernel.variants() {
+        let features: Vec<String> = variant.features().iter().map(Feature::to_string).collect();
+        subjects.push(subject(
+            features.join("+"),
+            features,
+            variant.wasm(),
+            variant.facts(),
+        ));
+    }
+    subjects
+}
+
+/// Whether the pack's manifest lets a subject run on an engine; the reason if not.
+///
+/// # Errors
+/// The reason.
+pub fn gate(pack: &Pack, info: &Info, subject: &Subject) -> Result<(), String> {
+    let Some(kernel) = pack.kernel(&subject.kernel) else {
+        return Err(format!("the pack has no kernel `{}`", subject.kernel));
+    };
+    let version = semver::Version::parse(&info.version)
+        .map_err(|error| format!("the engine states the version {:?}: {error}", info.version))?;
+    let features: BTreeSet<Feature> = info
+        .capabilities
+        .features
+        .iter()
+        .filter_map(|name| Feature::parse(name))
+        .collect();
+    let engine = compat::Engine {
+        id: &info.id,
+        version: &version,
+        features: &features,
+    };
+    compat::check_engine(kernel, &engine).map_err(|rejection| rejection.to_string())?;
+    match subject
+        .features
+        .iter()
+        .find(|feature| !info.capabilities.features.contains(feature))
+    {
+        Some(missing) => Err(format!("the variant needs `{missing}`, which this engine lacks")),
+        None => Ok(()),
+    }
+}

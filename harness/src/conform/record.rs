@@ -1,0 +1,385 @@
+//! What is kept of a conformance run: one JSON line per case and engine, sums per (runtime, kernel, variant, layer, source),
+//! and the failing cases with their bytes.
+
+use super::{
+    case::{Case, Source},
+    judge::{Judgement, Layer},
+    observe::{Ended, Observed},
+    run::Judged,
+};
+use crate::{
+    outcome::{Counts, Outcome},
+    results::{Folder, Lines},
+};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Failing cases per (runtime, kernel, layer) that are listed one by one with their bytes; the JSON lines have all.
+const MAX_LISTED: u64 = 10;
+
+/// An entry of `results`: a sum of cases, or one failing case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Engine id.
+    pub runtime: String,
+    /// Kernel id.
+    pub kernel: String,
+    /// `base` or the variant's features.
+    pub variant: String,
+    /// Where the cases come from.
+    pub source: Source,
+    /// The failing case; `None` for a sum.
+    pub case: Option<String>,
+    /// The layer.
+    pub layer: Layer,
+    /// For a sum: fail or error if any case is, else pass if any case is.
+    pub outcome: Outcome,
+    /// What differs, or why the layer does not apply; for a sum of its worst case.
+    pub detail: String,
+    /// Largest distance from the expectation in units in the last place.
+    pub max_ulp: Option<f64>,
+    /// Number of cases.
+    pub cases: u64,
+    /// How many of them passed.
+    pub passed: u64,
+    /// For a failing case: the folder, below the results folder, that holds its bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<String>,
+    /// For a failing generated case: the smallest input found that still fails this layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shrunk: Option<String>,
+    /// For a failing case: the command that repeats it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<String>,
+}
+
+/// Makes the command that repeats a case, from runtime, kernel, case name and layer.
+pub type Repeat<'a> = dyn Fn(&str, &str, &str, Layer) -> String + 'a;
+
+/// Gathers judged cases into a results folder and into sums.
+pub struct Recorder<'a> {
+    folder: &'a Folder,
+    lines: Lines,
+    runtimes: Vec<String>,
+    repeat: &'a Repeat<'a>,
+    sums: BTreeMap<(usize, String, String, Layer, Source), Entry>,
+    failures: Vec<Entry>,
+    listed: BTreeMap<(usize, String, Layer), u64>,
+    written: BTreeSet<String>,
+    /// Outcomes of all (case, layer) pairs.
+    pub counts: Counts,
+    /// Generated cases that failed, for shrinking: the first per engine, module and layer.
+    pub to_shrink: Vec<ToShrink>,
+}
+
+/// A failing generated case to be made smaller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToShrink {
+    /// Index of the engine.
+    pub engine: usize,
+    /// Kernel id.
+    pub kernel: String,
+    /// Variant.
+    pub variant: String,
+    /// Case name, `generated:N`.
+    pub case: String,
+    /// The layer that failed.
+    pub layer: Layer,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    runtime: &'a str,
+    kernel: &'a str,
+    variant: &'a str,
+    source: Source,
+    case: &'a str,
+    layers: &'a BTreeMap<Layer, Judgement>,
+}
+
+impl<'a> Recorder<'a> {
+    /// Starts the folder's `results.jsonl`. `repeat` makes the command that repeats a case.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn new(
+        folder: &'a Folder,
+        runtimes: Vec<String>,
+        repeat: &'a Repeat<'a>,
+    ) -> Result<Self> {
+        Ok(Self {
+            lines: folder.lines("results.jsonl")?,
+            folder,
+            runtimes,
+            repeat,
+            sums: BTreeMap::new(),
+            failures: Vec::new(),
+            listed: BTreeMap::new(),
+            written: BTreeSet::new(),
+            counts: Counts::default(),
+            to_shrink: Vec::new(),
+        })
+    }
+
+    /// Keeps a judged case.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn push(&mut self, judged: &Judged<'_>) -> Result<()> {
+        let source = judged.case.map_or(Source::Edge, |prepared| prepared.case.source);
+        let subject = judged.subject;
+        self.lines.push(&Line {
+            runtime: &self.runtimes[judged.engine],
+            kernel: &subject.kernel,
+            variant: &subject.variant,
+            source,
+            case: &judged.name,
+            layers: &judged.layers,
+        })?;
+        for (layer, judgement) in &judged.layers {
+            self.counts.add(judgement.outcome);
+            self.sum(judged, source, *layer, judgement);
+            if judgement.outcome.is_bad() {
+                self.list(judged, source, *layer, judgement)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sum(&mut self, judged: &Judged<'_>, source: Source, layer: Layer, judgement: &Judgement) {
+        let subject = judged.subject;
+        let key = (
+            judged.engine,
+            subject.kernel.clone(),
+            subject.variant.clone(),
+            layer,
+            source,
+        );
+        let sum = self
+            .sums
+            .entry(key)
+            .or_insert_with(|| entry(&self.runtimes[judged.engine], judged, source, layer, judgement));
+        sum.cases += 1;
+        sum.passed += u64::from(judgement.outcome == Outcome::Pass);
+        sum.max_ulp = match (sum.max_ulp, judgement.max_ulp) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        };
+        // Worst first; but a layer that holds for some cases and does not apply to others has passed.
+        let rank = |outcome: Outcome| match outcome {
+            Outcome::Fail => 5,
+            Outcome::Error => 4,
+            Outcome::KnownFailure => 3,
+            Outcome::Pass => 2,
+            Outcome::Unsupported => 1,
+            Outcome::Absent => 0,
+        };
+        if rank(judgement.outcome) > rank(sum.outcome) {
+            sum.outcome = judgement.outcome;
+            sum.detail = detail(judged, judgement);
+        }
+    }
+
+    fn list(
+        &mut self,
+        judged: &Judged<'_>,
+        source: Source,
+        layer: Layer,
+        judgement: &Judgement,
+    ) -> Result<()> {
+        let subject = judged.subject;
+        let listed = self
+            .listed
+            .entry((judged.engine, subject.kernel.clone(), layer))
+            .or_default();
+        *listed += 1;
+        if *listed > MAX_LISTED {
+            return Ok(());
+        }
+        let runtime = self.runtimes[judged.engine].clone();
+        let bytes = match judged.case {
+            Some(prepared) => {
+                let name = folder_name(&runtime, &subject.kernel, &subject.variant, &judged.name);
+                if self.written.insert(name.clone()) {
+                    write_case(self.folder, &name, &prepared.case)?;
+                    self.folder
+                        .file(&format!("{name}/native.bin"), &prepared.native.output)?;
+                    if let Some(Observed {
+                        ended: Ended::Status { output, .. },
+                        ..
+                    }) = judged.observed
+                    {
+                        let output = output.as_deref().unwrap_or(&prepared.native.output);
+                        self.folder.file(&format!("{name}/output.bin"), output)?;
+                    }
+                }
+                Some(name)
+            }
+            None => None,
+        };
+        let first_of_layer = !self.to_shrink.iter().any(|other| {
+            other.engine == judged.engine
+                && other.kernel == subject.kernel
+                && other.variant == subject.variant
+                && other.layer == layer
+        });
+        if source == Source::Generated && judgement.outcome == Outcome::Fail && first_of_layer {
+            self.to_shrink.push(ToShrink {
+                engine: judged.engine,
+                kernel: subject.kernel.clone(),
+                variant: subject.variant.clone(),
+                case: judged.name.clone(),
+                layer,
+            });
+        }
+        self.failures.push(Entry {
+            case: Some(judged.name.clone()),
+            cases: 1,
+            passed: 0,
+            bytes,
+            repeat: Some((self.repeat)(&runtime, &subject.kernel, &judged.name, layer)),
+            ..entry(&runtime, judged, source, layer, judgement)
+        });
+        Ok(())
+    }
+
+    /// Adds what shrinking found to the entry of a failing case.
+    pub fn shrunk(&mut self, of: &ToShrink, what: String) {
+        for failure in &mut self.failures {
+            if failure.runtime == self.runtimes[of.engine]
+                && failure.kernel == of.kernel
+                && failure.variant == of.variant
+                && failure.case.as_deref() == Some(&of.case)
+                && failure.layer == of.layer
+            {
+                failure.shrunk = Some(what.clone());
+            }
+        }
+    }
+
+    /// Writes the smallest input found of a failing case beside its own bytes.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn write_shrunk(&self, of: &ToShrink, case: &Case) -> Result<()> {
+        let name = folder_name(&self.runtimes[of.engine], &of.kernel, &of.variant, &of.case);
+        write_case(self.folder, &format!("{name}/smallest-{:?}", of.layer), case)
+    }
+
+    /// The sums, then the failing cases.
+    pub fn finish(self) -> Vec<Entry> {
+        self.sums.into_values().chain(self.failures).collect()
+    }
+}
+
+fn entry(
+    runtime: &str,
+    judged: &Judged<'_>,
+    source: Source,
+    layer: Layer,
+    judgement: &Judgement,
+) -> Entry {
+    Entry {
+        runtime: runtime.to_owned(),
+        kernel: judged.subject.kernel.clone(),
+        variant: judged.subject.variant.clone(),
+        source,
+        case: None,
+        layer,
+        outcome: judgement.outcome,
+        detail: detail(judged, judgement),
+        max_ulp: judgement.max_ulp,
+        cases: 0,
+        passed: 0,
+        bytes: None,
+        shrunk: None,
+        repeat: None,
+    }
+}
+
+/// A sum shows its worst case, so a bad outcome names its case.
+fn detail(judged: &Judged<'_>, judgement: &Judgement) -> String {
+    if judgement.outcome.is_bad() {
+        format!("{}: {}", judged.name, judgement.detail)
+    } else {
+        judgement.detail.clone()
+    }
+}
+
+/// Folder of a failing case below the results folder. Case names come from vector files: only harmless characters stay.
+pub fn folder_name(runtime: &str, kernel: &str, variant: &str, case: &str) -> String {
+    format!(
+        "failures/{}-{}-{}-{}",
+        clean(runtime),
+        clean(kernel),
+        clean(variant),
+        clean(case)
+    )
+}
+
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '_' || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(60)
+        .collect()
+}
+
+/// Writes a case as `case.json` and its tensors as raw little-endian bytes.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn write_case(folder: &Folder, name: &str, case: &Case) -> Result<()> {
+    folder.document(
+        &format!("{name}/case.json"),
+        &serde_json::json!({
+            "kernel": case.kernel,
+            "entry": case.entry,
+            "source": case.source,
+            "name": case.name,
+            "params": hex::encode(&case.params),
+            "a_bytes": case.a.len(),
+            "b_bytes": case.b.len(),
+            "output_bytes": case.output_size,
+            "scratch_bytes": case.scratch_size,
+            "tweaks": case.tweaks,
+            "expected_status": case.expect,
+        }),
+    )?;
+    for (file, bytes) in [("a", &case.a), ("b", &case.b), ("params", &case.params)] {
+        folder.file(&format!("{name}/{file}.bin"), bytes)?;
+    }
+    if let Some(base) = &case.base {
+        folder.file(&format!("{name}/base.bin"), base)?;
+    }
+    for external in &case.external {
+        folder.file(
+            &format!("{name}/expected-{}.bin", clean(&external.oracle)),
+            &external.bytes,
+        )?;
+    }
+    Ok(())
+}
+
+/// A case's shape in a line, for messages.
+pub fn summary(case: &Case) -> String {
+    format!(
+        "params {}, a {} bytes, b {} bytes, output {} bytes, scratch {} bytes{}",
+        hex::encode(&case.params),
+        case.a.len(),
+        case.b.len(),
+        case.output_size,
+        case.scratch_size,
+        if case.tweaks.is_empty() {
+            String::new()
+        } else {
+            format!(", descriptor changed: {:?}", case.tweaks)
+        }
+    )
+}

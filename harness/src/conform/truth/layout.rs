@@ -1,0 +1,246 @@
+//! How the bytes of a case's tensors are divided into elements, and what depends on nothing else: comparison bit for bit,
+//! and NaN encodings.
+
+use super::{Mismatch, describe_f16, describe_f32};
+use crate::conform::{
+    case::{Case, Entry},
+    tolerance::{ulps_f16, ulps_f32},
+};
+use kernel_abi::{
+    block::{ELEMENTS, Q4_BYTES, Q8_BYTES},
+    params::Rope,
+};
+
+const F32_NAN: u32 = 0x7fc0_0000;
+const F16_NAN: u16 = 0x7e00;
+
+/// What a tensor consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    F32,
+    F16,
+    /// Blocks of an f16 scale and 32 signed codes.
+    Q8,
+    /// Blocks of an f16 scale and 32 nibbles.
+    Q4,
+    /// Nothing is known: bytes are bytes.
+    Bytes,
+}
+
+impl Layout {
+    /// Of the elements a kernel's name ends in.
+    fn of_suffix(kernel: &str) -> Self {
+        match kernel.rsplit('_').next() {
+            Some("f32") => Layout::F32,
+            Some("f16") => Layout::F16,
+            Some("q8") => Layout::Q8,
+            Some("q4") => Layout::Q4,
+            _ => Layout::Bytes,
+        }
+    }
+
+    /// Of the output of the case's entry.
+    pub(super) fn of_output(case: &Case) -> Self {
+        match (case.kernel.as_str(), case.entry) {
+            ("kv_unpack_q8" | "kv_unpack_q4", Entry::Forward) => Layout::F32,
+            (kernel, _) => Self::of_suffix(kernel),
+        }
+    }
+
+    /// Of input a.
+    fn of_a(kernel: &str) -> Self {
+        match kernel {
+            "kv_pack_q8" | "kv_pack_q4" => Layout::F32,
+            _ => Self::of_suffix(kernel),
+        }
+    }
+
+    /// Of input b.
+    fn of_b(kernel: &str, params: &[u8]) -> Self {
+        let table = Rope::from_le_bytes(params).map_or(0, |rope| rope.table);
+        match kernel {
+            "rope_f32" | "rope_q8" => Layout::F32,
+            "rope_f16" if table == 2 => Layout::F16,
+            "rope_f16" => Layout::F32,
+            _ => Self::of_suffix(kernel),
+        }
+    }
+
+    /// Bytes of an element, or of a block.
+    const fn unit_bytes(self) -> usize {
+        match self {
+            Layout::F32 => 4,
+            Layout::F16 => 2,
+            Layout::Q8 => Q8_BYTES,
+            Layout::Q4 => Q4_BYTES,
+            Layout::Bytes => 1,
+        }
+    }
+
+    /// Calls `f32_at` or `f16_at` with every float of the tensor; bytes that do not fill a unit are left alone.
+    fn floats(
+        self,
+        bytes: &mut [u8],
+        mut f32_at: impl FnMut(&mut u32),
+        mut f16_at: impl FnMut(&mut u16),
+    ) {
+        if self == Layout::Bytes {
+            return;
+        }
+        for unit in bytes.chunks_exact_mut(self.unit_bytes()) {
+            if self == Layout::F32 {
+                let mut bits = u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]);
+                f32_at(&mut bits);
+                unit.copy_from_slice(&bits.to_le_bytes());
+            } else {
+                // An f16, or the scale that a block begins with.
+                let mut bits = u16::from_le_bytes([unit[0], unit[1]]);
+                f16_at(&mut bits);
+                unit[..2].copy_from_slice(&bits.to_le_bytes());
+            }
+        }
+    }
+}
+
+pub(super) const fn is_nan_f32(bits: u32) -> bool {
+    bits & 0x7fff_ffff > 0x7f80_0000
+}
+
+pub(super) const fn is_nan_f16(bits: u16) -> bool {
+    bits & 0x7fff > 0x7c00
+}
+
+/// The bytes with every NaN in one encoding.
+pub(super) fn canonical(layout: Layout, bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    layout.floats(
+        &mut bytes,
+        |bits| {
+            if is_nan_f32(*bits) {
+                *bits = F32_NAN;
+            }
+        },
+        |bits| {
+            if is_nan_f16(*bits) {
+                *bits = F16_NAN;
+            }
+        },
+    );
+    bytes
+}
+
+/// The first element in which `a` (expected) and `b` (got) differ, NaN as a class.
+pub(super) fn first_difference(layout: Layout, a: &[u8], b: &[u8]) -> Option<Mismatch> {
+    let (canonical_a, canonical_b) = (canonical(layout, a), canonical(layout, b));
+    if canonical_a.len() != canonical_b.len() {
+        return Some(Mismatch::length(a.len(), b.len()));
+    }
+    let at = canonical_a
+        .iter()
+        .zip(&canonical_b)
+        .position(|(a, b)| a != b)?;
+    let unit_bytes = layout.unit_bytes();
+    let unit = at / unit_bytes;
+    let (start, within) = (unit * unit_bytes, at % unit_bytes);
+    let word = |bytes: &[u8]| u16::from_le_bytes([bytes[start], bytes[start + 1]]);
+    let whole_unit = start + unit_bytes <= a.len();
+    Some(match layout {
+        Layout::F32 if whole_unit => {
+            let word = |bytes: &[u8]| {
+                f32::from_le_bytes([
+                    bytes[start],
+                    bytes[start + 1],
+                    bytes[start + 2],
+                    bytes[start + 3],
+                ])
+            };
+            Mismatch {
+                index: unit,
+                expected: describe_f32(word(a)),
+                got: describe_f32(word(b)),
+                ulp: ulps_f32(word(a), word(b)),
+                detail: "bits differ".to_owned(),
+            }
+        }
+        Layout::F16 if whole_unit => Mismatch {
+            index: unit,
+            expected: describe_f16(word(a)),
+            got: describe_f16(word(b)),
+            ulp: ulps_f16(word(a), word(b)),
+            detail: "bits differ".to_owned(),
+        },
+        Layout::Q8 | Layout::Q4 if whole_unit && within < 2 => Mismatch {
+            index: unit * ELEMENTS,
+            expected: describe_f16(word(a)),
+            got: describe_f16(word(b)),
+            ulp: ulps_f16(word(a), word(b)),
+            detail: format!("scale of block {unit}"),
+        },
+        Layout::Q8 if whole_unit => Mismatch {
+            index: unit * ELEMENTS + within - 2,
+            expected: format!("code {}", a[at].cast_signed()),
+            got: format!("code {}", b[at].cast_signed()),
+            ulp: None,
+            detail: format!("code {} of block {unit}", within - 2),
+        },
+        Layout::Q4 if whole_unit => {
+            let high = a[at] & 15 == b[at] & 15;
+            let nibble = |byte: u8| if high { byte >> 4 } else { byte & 15 };
+            let element = within - 2 + if high { ELEMENTS / 2 } else { 0 };
+            Mismatch {
+                index: unit * ELEMENTS + element,
+                expected: format!("nibble {}", nibble(a[at])),
+                got: format!("nibble {}", nibble(b[at])),
+                ulp: None,
+                detail: format!("element {element} of block {unit}"),
+            }
+        }
+        _ => Mismatch {
+            index: at,
+            expected: format!("{:#04x}", a[at]),
+            got: format!("{:#04x}", b[at]),
+            ulp: None,
+            detail: "byte index, bytes differ".to_owned(),
+        },
+    })
+}
+
+/// The case with every NaN of its tensors in another encoding; `None` if they hold none.
+pub(super) fn flip_nans(case: &Case) -> Option<Case> {
+    let mut case = case.clone();
+    let mut found = flip(Layout::of_a(&case.kernel), &mut case.a);
+    found |= flip(Layout::of_b(&case.kernel, &case.params), &mut case.b);
+    let layout = Layout::of_output(&case);
+    if let Some(base) = &mut case.base {
+        found |= flip(layout, base);
+    }
+    found.then_some(case)
+}
+
+/// The other sign and another payload; a quiet NaN stays quiet, a signalling one signalling.
+fn flip(layout: Layout, bytes: &mut [u8]) -> bool {
+    let (mut found_f32, mut found_f16) = (false, false);
+    layout.floats(
+        bytes,
+        |bits| {
+            if is_nan_f32(*bits) {
+                found_f32 = true;
+                *bits ^= 0x8015_5aa5;
+                // A payload of 0 without the quiet bit would be Inf.
+                if !is_nan_f32(*bits) {
+                    *bits |= 2;
+                }
+            }
+        },
+        |bits| {
+            if is_nan_f16(*bits) {
+                found_f16 = true;
+                *bits ^= 0x80a5;
+                if !is_nan_f16(*bits) {
+                    *bits |= 2;
+                }
+            }
+        },
+    );
+    found_f32 || found_f16
+}

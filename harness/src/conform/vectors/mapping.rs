@@ -1,0 +1,523 @@
+//! Which input of a vector case goes where in a call, and which of its oracles bind: the table of the vectors' README.
+
+use super::{
+    super::case::{Binding, Case, Entry, External, Source},
+    MAX_FILE_BYTES, VectorError,
+    file::{Array, Class, Dtype, File, Params, VectorCase},
+};
+use kernel_abi::{
+    block::{ELEMENTS, Q4_BYTES, Q8_BYTES},
+    params::{Kv, Lora, RmsNorm, Rope, Swiglu},
+};
+use serde_json::Value;
+
+/// Calls that a file may ask for.
+const MAX_CALLS: usize = 1 << 14;
+/// Largest hidden for which rmsnorm_f16 is bit for bit onnxruntime's.
+const RMSNORM_F16_EXACT_HIDDEN: u32 = 4096;
+/// Base of rope's angles where a case does not say: it counts only where the kernel computes the angles itself, and a vector
+/// case always gives them.
+const DEFAULT_THETA: f32 = 10_000.0;
+/// The oracle that class `onnx_node` is about.
+const ONNX_NODE_ORACLE: &str = "onnx_node_test";
+
+/// The calls of a file.
+pub(super) fn cases(file: &str, content: &File) -> Result<Vec<Case>, VectorError> {
+    let mut cases = Vec::new();
+    for vector in &content.cases {
+        let calls = calls(&content.kernel, vector)
+            .and_then(|calls| finish(&content.kernel, vector, calls))
+            .map_err(|what| VectorError::Case {
+                file: file.to_owned(),
+                case: vector.name.clone(),
+                what,
+            })?;
+        cases.extend(calls);
+        if cases.len() > MAX_CALLS {
+            return Err(VectorError::TooLarge {
+                file: file.to_owned(),
+                limit: MAX_CALLS as u64,
+                unit: "calls",
+            });
+        }
+    }
+    Ok(cases)
+}
+
+/// One call of a vector case.
+struct Call<'a> {
+    /// What its name has after the case's.
+    suffix: String,
+    params: Vec<u8>,
+    a: &'a [u8],
+    b: Vec<u8>,
+    base: Option<&'a [u8]>,
+    scratch_bytes: u64,
+    /// Type of the output's elements.
+    output: Dtype,
+    /// Number of them.
+    output_elements: u64,
+    /// Numbers that they stand for: more than elements where blocks are packed.
+    values: u64,
+    /// The part of the case's outputs that this call makes, and the number of parts.
+    part: (usize, usize),
+    oracles: Oracles,
+}
+
+/// Which oracles bind a call, and how closely.
+struct Oracles {
+    named: Vec<(&'static str, Binding)>,
+    /// How closely `onnx_node_test` binds in a case of class `onnx_node`.
+    onnx_node: Binding,
+}
+
+impl Oracles {
+    fn binding(&self, class: Class, oracle: &str) -> Binding {
+        match class {
+            Class::Stress | Class::ImplDefined => Binding::Informs,
+            Class::OnnxNode if oracle == ONNX_NODE_ORACLE => self.onnx_node,
+            Class::OnnxNode => Binding::Informs,
+            Class::Normal | Class::Edge => self
+                .named
+                .iter()
+                .find(|(name, _)| *name == oracle)
+                .map_or(Binding::Informs, |(_, binding)| *binding),
+        }
+    }
+}
+
+fn calls<'a>(kernel: &str, vector: &'a VectorCase) -> Result<Vec<Call<'a>>, String> {
+    match kernel {
+        "rope_f32" => rope(vector, RopeKind::F32),
+        "rope_f16" => rope(vector, RopeKind::F16),
+        "rope_q8" => rope(vector, RopeKind::Q8),
+        "rmsnorm_f32" => rmsnorm(vector, Dtype::F32),
+        "rmsnorm_f16" => rmsnorm(vector, Dtype::F16),
+        "swiglu_f32" => swiglu(vector, Dtype::F32),
+        "swiglu_f16" => swiglu(vector, Dtype::F16),
+        "kv_pack_q8" => kv(vector, Q8_BYTES, true),
+        "kv_pack_q4" => kv(vector, Q4_BYTES, true),
+        "kv_unpack_q8" => kv(vector, Q8_BYTES, false),
+        "kv_unpack_q4" => kv(vector, Q4_BYTES, false),
+        "lora_apply_f32" => lora(vector, Dtype::F32),
+        "lora_apply_f16" => lora(vector, Dtype::F16),
+        other => Err(format!("no vectors are known for the kernel `{other}`")),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RopeKind {
+    F32,
+    F16,
+    Q8,
+}
+
+fn rope(vector: &VectorCase, kind: RopeKind) -> Result<Vec<Call<'_>>, String> {
+    let params = &vector.params;
+    let [batch, seq, heads, head_dim] = [
+        params.dimension("batch")?,
+        params.dimension("seq")?,
+        params.dimension("heads")?,
+        params.dimension("dim")?,
+    ];
+    let multiple = if kind == RopeKind::Q8 { ELEMENTS as u32 } else { 2 };
+    if !head_dim.is_multiple_of(multiple) {
+        return Err(format!(
+            "params.dim is {head_dim} and no multiple of {multiple}"
+        ));
+    }
+    let layout = u32::from(!params.flag("interleaved")?);
+    let theta = params.optional_number("theta")?.unwrap_or(DEFAULT_THETA);
+    let values = product(&[batch, seq, heads, head_dim])?;
+    let (x_name, dtype, elements) = match kind {
+        RopeKind::F32 => ("x", Dtype::F32, values),
+        RopeKind::F16 => ("x", Dtype::F16, values),
+        RopeKind::Q8 => ("x_q8", Dtype::U8, packed_bytes(values, Q8_BYTES)?),
+    };
+    let x = input(vector, x_name, dtype, elements)?;
+
+    let per_batch = params.optional_flag("tables_per_batch")?;
+    let table_elements = product(&[seq, head_dim / 2])?;
+    let batch_tables = product(&[batch, seq, head_dim / 2])?;
+    // One call with all batches, or one per batch with its part of x and of the output.
+    let call = |run: &str, table, b: &[&[u8]], parts: u32, oracles: &dyn Fn() -> Oracles| {
+        let count = parts as usize;
+        if count > MAX_CALLS {
+            return Err(format!("it asks for {parts} calls, the limit is {MAX_CALLS}"));
+        }
+        let rope = Rope {
+            theta,
+            seq,
+            head_dim,
+            heads,
+            batch: batch / parts,
+            layout,
+            table,
+        };
+        Ok((0..count)
+            .map(|index| Call {
+                suffix: if count == 1 {
+                    format!("/{run}")
+                } else {
+                    format!("/{run}/batch{index}")
+                },
+                params: rope.to_le_bytes().to_vec(),
+                a: part(x, index, count),
+                b: b.iter()
+                    .flat_map(|tensor| part(tensor, index, count))
+                    .copied()
+                    .collect(),
+                base: None,
+                scratch_bytes: 0,
+                output: dtype,
+                output_elements: elements / u64::from(parts),
+                values: values / u64::from(parts),
+                part: (index, count),
+                oracles: oracles(),
+            })
+            .collect::<Vec<_>>())
+    };
+
+    let mut calls = Vec::new();
+    if let Some(angles) = vector.inputs.get("freqs") {
+        let per_batch = per_batch && elements_of(angles) == batch_tables;
+        let (elements, parts) = if per_batch {
+            (batch_tables, batch)
+        } else {
+            (table_elements, 1)
+        };
+        let angles = input(vector, "freqs", Dtype::F32, elements)?;
+        calls.extend(call("angles", 0, &[angles], parts, &|| Oracles {
+            named: vec![match kind {
+                RopeKind::F32 | RopeKind::F16 => ("cr", Binding::Tolerance),
+                RopeKind::Q8 => ("y_q8_gguf", Binding::Tolerance),
+            }],
+            onnx_node: Binding::Informs,
+        })?);
+    }
+    match (vector.inputs.get("cos"), vector.inputs.get("sin")) {
+        (Some(cosines), Some(_)) => {
+            let dtype = table_dtype(params, kind, cosines)?;
+            let (elements, parts) = if per_batch {
+                (batch_tables, batch)
+            } else {
+                (table_elements, 1)
+            };
+            let cosines = input(vector, "cos", dtype, elements)?;
+            let sines = input(vector, "sin", dtype, elements)?;
+            let table = if dtype == Dtype::F16 { 2 } else { 1 };
+            calls.extend(call("tables", table, &[cosines, sines], parts, &|| {
+                Oracles {
+                    named: match (kind, table) {
+                        (RopeKind::F32, _) => vec![("onnx_ref", Binding::Bits)],
+                        (RopeKind::F16, 2) => vec![("ort", Binding::Bits)],
+                        (RopeKind::F16, _) => Vec::new(),
+                        (RopeKind::Q8, _) => vec![("y_q8_gguf", Binding::Bits)],
+                    },
+                    onnx_node: match kind {
+                        RopeKind::F32 => Binding::Bits,
+                        RopeKind::F16 | RopeKind::Q8 => Binding::Tolerance,
+                    },
+                }
+            })?);
+        }
+        (None, None) => {}
+        _ => return Err("inputs.cos and inputs.sin only make sense together".to_owned()),
+    }
+    if calls.is_empty() {
+        return Err("it has neither inputs.freqs nor inputs.cos and inputs.sin".to_owned());
+    }
+    Ok(calls)
+}
+
+/// Type of cos and sin: as params.tables says, else as they are.
+fn table_dtype(params: &Params, kind: RopeKind, cosines: &Array) -> Result<Dtype, String> {
+    let halves = match params.optional("tables") {
+        None => cosines.dtype == Dtype::F16,
+        Some(Value::String(name)) if name == "f16" => true,
+        Some(Value::String(name)) if name == "f32" => false,
+        Some(_) => return Err("params.tables is neither \"f16\" nor \"f32\"".to_owned()),
+    };
+    match (halves, kind) {
+        (false, _) => Ok(Dtype::F32),
+        (true, RopeKind::F16) => Ok(Dtype::F16),
+        (true, RopeKind::F32 | RopeKind::Q8) => {
+            Err("tables in f16 are for rope_f16 only".to_owned())
+        }
+    }
+}
+
+fn rmsnorm(vector: &VectorCase, dtype: Dtype) -> Result<Vec<Call<'_>>, String> {
+    let rows = vector.params.dimension("rows")?;
+    let hidden = vector.params.dimension("hidden")?;
+    let eps = vector.params.number("eps")?;
+    if eps < 0.0 {
+        return Err(format!("params.eps is {eps}, which no kernel takes"));
+    }
+    let elements = product(&[rows, hidden])?;
+    let named = match dtype {
+        Dtype::F16 if hidden <= RMSNORM_F16_EXACT_HIDDEN => {
+            vec![("ort", Binding::Bits), ("cr", Binding::Tolerance)]
+        }
+        Dtype::F32 if !vector.outputs.contains_key("cr") => vec![("ort", Binding::Tolerance)],
+        _ => vec![("cr", Binding::Tolerance)],
+    };
+    Ok(vec![Call {
+        b: input(vector, "w", dtype, hidden.into())?.to_vec(),
+        ..elementwise(
+            RmsNorm { eps, hidden, rows }.to_le_bytes().to_vec(),
+            input(vector, "x", dtype, elements)?,
+            (dtype, elements),
+            named,
+        )
+    }])
+}
+
+fn swiglu(vector: &VectorCase, dtype: Dtype) -> Result<Vec<Call<'_>>, String> {
+    let rows = vector.params.dimension("rows")?;
+    let hidden = vector.params.dimension("hidden")?;
+    let beta = vector.params.number("beta")?;
+    let elements = product(&[rows, hidden])?;
+    Ok(vec![Call {
+        b: input(vector, "gate", dtype, elements)?.to_vec(),
+        ..elementwise(
+            Swiglu { rows, hidden, beta }.to_le_bytes().to_vec(),
+            input(vector, "x", dtype, elements)?,
+            (dtype, elements),
+            vec![("cr", Binding::Tolerance)],
+        )
+    }])
+}
+
+fn kv(vector: &VectorCase, block_bytes: usize, pack: bool) -> Result<Vec<Call<'_>>, String> {
+    let rows = vector.params.dimension("rows")?;
+    let dim = vector.params.dimension("dim")?;
+    if !dim.is_multiple_of(ELEMENTS as u32) {
+        return Err(format!("params.dim is {dim} and no multiple of {ELEMENTS}"));
+    }
+    let values = product(&[rows, dim])?;
+    let packed = (Dtype::U8, packed_bytes(values, block_bytes)?);
+    let plain = (Dtype::F32, values);
+    let (name, from, to) = if pack {
+        ("x", plain, packed)
+    } else {
+        ("packed", packed, plain)
+    };
+    let call = elementwise(
+        Kv { rows, dim }.to_le_bytes().to_vec(),
+        input(vector, name, from.0, from.1)?,
+        to,
+        vec![("gguf", Binding::Bits)],
+    );
+    Ok(vec![Call {
+        values,
+        oracles: Oracles {
+            onnx_node: Binding::Bits,
+            ..call.oracles
+        },
+        ..call
+    }])
+}
+
+fn lora(vector: &VectorCase, dtype: Dtype) -> Result<Vec<Call<'_>>, String> {
+    let params = &vector.params;
+    let lora = Lora {
+        rows: params.dimension("rows")?,
+        in_features: params.dimension("in")?,
+        rank: params.dimension("rank")?,
+        out_features: params.dimension("out")?,
+        scale: params.number("scale")?,
+    };
+    let x = product(&[lora.rows, lora.in_features])?;
+    let a = product(&[lora.in_features, lora.rank])?;
+    let b = product(&[lora.rank, lora.out_features])?;
+    let y = product(&[lora.rows, lora.out_features])?;
+    let a = input(vector, "A", dtype, a)?;
+    let b = input(vector, "B", dtype, b)?;
+    Ok(vec![Call {
+        b: [a, b].concat(),
+        base: Some(input(vector, "base", dtype, y)?),
+        scratch_bytes: product(&[lora.rows, lora.rank])?.saturating_mul(4),
+        ..elementwise(
+            lora.to_le_bytes().to_vec(),
+            input(vector, "x", dtype, x)?,
+            (dtype, y),
+            vec![("cr", Binding::Tolerance)],
+        )
+    }])
+}
+
+/// A call without input b, base and scratch, and with an output of so many elements of a type.
+fn elementwise(
+    params: Vec<u8>,
+    a: &[u8],
+    (output, elements): (Dtype, u64),
+    named: Vec<(&'static str, Binding)>,
+) -> Call<'_> {
+    Call {
+        suffix: String::new(),
+        params,
+        a,
+        b: Vec::new(),
+        base: None,
+        scratch_bytes: 0,
+        output,
+        output_elements: elements,
+        values: elements,
+        part: (0, 1),
+        oracles: Oracles {
+            named,
+            onnx_node: Binding::Tolerance,
+        },
+    }
+}
+
+/// Calls as cases, with what the oracles say.
+fn finish(kernel: &str, vector: &VectorCase, calls: Vec<Call<'_>>) -> Result<Vec<Case>, String> {
+    let cases = calls
+        .into_iter()
+        .map(|call| {
+            let external = externals(vector, &call)?;
+            Ok(Case {
+                kernel: kernel.to_owned(),
+                entry: Entry::Forward,
+                source: Source::Vector,
+                name: format!("vector:{}{}", vector.name, call.suffix),
+                output_size: size(
+                    call.output_elements.saturating_mul(call.output.bytes()),
+                    "output",
+                )?,
+                params: call.params,
+                a: call.a.to_vec(),
+                b: call.b,
+                base: call.base.map(<[u8]>::to_vec),
+                scratch_size: size(call.scratch_bytes, "scratch")?,
+                tweaks: Vec::new(),
+                expect: 0,
+                external,
+                stress: vector.class.only_informs(),
+            })
+        })
+        .collect::<Result<Vec<Case>, String>>()?;
+    let binds = |external: &External| external.binding != Binding::Informs;
+    if !vector.class.only_informs() && !cases.iter().any(|case| case.external.iter().any(binds)) {
+        let oracles: Vec<&str> = vector.outputs.keys().map(String::as_str).collect();
+        return Err(format!(
+            "none of its oracles ({}) binds, and its class does not only inform",
+            oracles.join(", ")
+        ));
+    }
+    Ok(cases)
+}
+
+fn externals(vector: &VectorCase, call: &Call<'_>) -> Result<Vec<External>, String> {
+    let (index, count) = call.part;
+    let magnitude = match &vector.magnitude {
+        None => None,
+        Some(array) => {
+            let values = array
+                .floats()
+                .ok_or_else(|| format!("mag is {} and no array of floats", array.dtype.name()))?;
+            let expected = call.values * count as u64;
+            if values.len() as u64 != expected {
+                return Err(format!(
+                    "mag has {} elements, the output stands for {expected}",
+                    values.len()
+                ));
+            }
+            Some(part(&values, index, count).to_vec())
+        }
+    };
+    let mut externals = Vec::new();
+    for (oracle, array) in &vector.outputs {
+        let binding = call.oracles.binding(vector.class, oracle);
+        let expected = call.output_elements * count as u64;
+        if array.dtype != call.output || elements_of(array) != expected {
+            if binding == Binding::Informs {
+                continue; // another format, or not a result of this kernel
+            }
+            return Err(format!(
+                "outputs.{oracle} is {} x {}, the output is {} x {expected}",
+                array.dtype.name(),
+                elements_of(array),
+                call.output.name(),
+            ));
+        }
+        if let (Binding::Tolerance, Some(magnitude), Some(values)) =
+            (binding, &magnitude, array.floats())
+        {
+            check_magnitude(magnitude, part(&values, index, count))?;
+        }
+        externals.push(External {
+            oracle: oracle.clone(),
+            bytes: part(&array.bytes, index, count).to_vec(),
+            binding,
+            magnitude: magnitude.clone(),
+        });
+    }
+    Ok(externals)
+}
+
+/// A tolerance that scales with an infinite magnitude would allow anything.
+fn check_magnitude(magnitude: &[f64], expected: &[f64]) -> Result<(), String> {
+    for (index, (magnitude, expected)) in magnitude.iter().zip(expected).enumerate() {
+        if expected.is_finite() && !(magnitude.is_finite() && *magnitude >= 0.0) {
+            return Err(format!(
+                "mag[{index}] is {magnitude} where the oracle says {expected}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn input<'a>(
+    vector: &'a VectorCase,
+    name: &str,
+    dtype: Dtype,
+    elements: u64,
+) -> Result<&'a [u8], String> {
+    let array = vector
+        .inputs
+        .get(name)
+        .ok_or_else(|| format!("inputs.{name} is missing"))?;
+    if array.dtype != dtype || elements_of(array) != elements {
+        return Err(format!(
+            "inputs.{name} is {} x {}, the params ask for {} x {elements}",
+            array.dtype.name(),
+            elements_of(array),
+            dtype.name(),
+        ));
+    }
+    Ok(&array.bytes)
+}
+
+fn elements_of(array: &Array) -> u64 {
+    array.bytes.len() as u64 / array.dtype.bytes()
+}
+
+/// One of `count` equal parts.
+fn part<T>(all: &[T], index: usize, count: usize) -> &[T] {
+    let length = all.len() / count;
+    &all[index * length..][..length]
+}
+
+fn product(dimensions: &[u32]) -> Result<u64, String> {
+    dimensions
+        .iter()
+        .try_fold(1u64, |product, &next| product.checked_mul(next.into()))
+        .ok_or_else(|| "the product of its params overflows".to_owned())
+}
+
+/// Bytes of that many values in blocks.
+fn packed_bytes(values: u64, block_bytes: usize) -> Result<u64, String> {
+    (values / ELEMENTS as u64)
+        .checked_mul(block_bytes as u64)
+        .ok_or_else(|| "the product of its params overflows".to_owned())
+}
+
+fn size(bytes: u64, what: &str) -> Result<u32, String> {
+    u32::try_from(bytes)
+        .ok()
+        .filter(|bytes| u64::from(*bytes) <= MAX_FILE_BYTES)
+        .ok_or_else(|| format!("it asks for {bytes} bytes of {what}, the limit is {MAX_FILE_BYTES}"))
+}

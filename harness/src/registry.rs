@@ -1,0 +1,350 @@
+//! The engines this project knows. All feature `cfg`s stand here: one arm per engine beside its "absent, because ..." twin.
+
+use crate::{exit, worker::Launch};
+use anyhow::Result;
+use globset::GlobMatcher;
+use runtime_api::{Error, Kind, Runtime};
+use std::path::PathBuf;
+
+/// Opens an engine in this process: what a worker does.
+type Open = fn() -> Result<Box<dyn Runtime>, Error>;
+
+/// An engine, in this build or not.
+pub struct Engine {
+    /// Engine and strategy.
+    pub id: &'static str,
+    /// How it executes code.
+    pub kind: Kind,
+    /// Whether the default build has it.
+    pub default: bool,
+    /// Ready to be started, or the reason why not.
+    pub availability: Availability,
+}
+
+/// Whether an engine can be started.
+pub enum Availability {
+    /// A worker can be launched.
+    Ready(Launch),
+    /// Not in this build or not on this machine.
+    Absent {
+        /// Why.
+        reason: String,
+        /// The command that adds it.
+        command: &'static str,
+    },
+}
+
+/// Where an engine's code is.
+enum Place {
+    /// In this executable.
+    Here(Open),
+    /// In an executable beside this one.
+    Beside(&'static str),
+    /// Nowhere in this build.
+    Absent(&'static str),
+}
+
+struct Known {
+    id: &'static str,
+    kind: Kind,
+    default: bool,
+    place: Place,
+    command: &'static str,
+}
+
+/// An engine as far as no machine and no build matters.
+pub struct Described {
+    /// Engine and strategy.
+    pub id: &'static str,
+    /// How it executes code.
+    pub kind: Kind,
+    /// Whether the default build has it.
+    pub default: bool,
+    /// The command that adds it.
+    pub command: &'static str,
+}
+
+/// Every engine there is to be had, for documentation.
+pub fn catalogue() -> Vec<Described> {
+    known()
+        .into_iter()
+        .map(|engine| Described {
+            id: engine.id,
+            kind: engine.kind,
+            default: engine.default,
+            command: engine.command,
+        })
+        .collect()
+}
+
+const ADD_DEFAULT: &str = "cargo build --release -p assay";
+const ADD_WASMI_FAST: &str =
+    "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
+const ADD_WAMR: &str =
+    "apt-get install cmake libclang-dev && cargo build --release -p assay --features wamr";
+const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev llvm-22-dev libpolly-22-dev && cargo build --release -p assay -p runtime-wamr-compiler --features assay/wamr";
+const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev && LLVM_SYS_221_PREFIX=/usr/lib/llvm-22 cargo build --release -p assay --features wasmer-llvm";
+
+#[cfg(feature = "wasmtime")]
+const WASMTIME: [Place; 3] = [
+    Place::Here(runtime_wasmtime::cranelift),
+    Place::Here(runtime_wasmtime::pulley),
+    Place::Here(runtime_wasmtime::winch),
+];
+#[cfg(not(feature = "wasmtime"))]
+const WASMTIME: [Place; 3] =
+    [const { Place::Absent("this build leaves the default feature `wasmtime` out") }; 3];
+
+#[cfg(feature = "wasmi")]
+const WASMI: Place = Place::Here(runtime_wasmi::runtime);
+#[cfg(not(feature = "wasmi"))]
+const WASMI: Place = Place::Absent("this build leaves the default feature `wasmi` out");
+
+#[cfg(all(feature = "wasmi-fast", not(feature = "wasmi")))]
+const WASMI_FAST: Place = Place::Here(runtime_wasmi::runtime);
+#[cfg(not(all(feature = "wasmi-fast", not(feature = "wasmi"))))]
+const WASMI_FAST: Place = Place::Beside("assay-wasmi-fast");
+
+#[cfg(feature = "wamr")]
+const WAMR: [Place; 2] = [Place::Here(runtime_wamr::fast), Place::Here(open_wamr_aot)];
+#[cfg(not(feature = "wamr"))]
+const WAMR: [Place; 2] =
+    [const { Place::Absent("the feature `wamr` is off: it needs cmake and libclang") }; 2];
+
+#[cfg(feature = "wamr")]
+fn open_wamr_aot() -> Result<Box<dyn Runtime>, Error> {
+    match wamr_compiler() {
+        Ok(compiler) => runtime_wamr::aot(&compiler),
+        Err(reason) => Err(Error::unsupported(reason)),
+    }
+}
+
+#[cfg(feature = "wasmer-llvm")]
+const WASMER: Place = Place::Here(runtime_wasmer::llvm);
+#[cfg(not(feature = "wasmer-llvm"))]
+const WASMER: Place = Place::Absent(
+    "the feature `wasmer-llvm` is off: it needs LLVM 22.1 (and wasmer-compiler-llvm is under BUSL-1.1)",
+);
+
+fn known() -> [Known; 8] {
+    let [cranelift, pulley, winch] = WASMTIME;
+    let [wamr_fast, wamr_aot] = WAMR;
+    let engine = |id, kind, default, place, command| Known {
+        id,
+        kind,
+        default,
+        place,
+        command,
+    };
+    [
+        engine("wasmtime.cranelift", Kind::Jit, true, cranelift, ADD_DEFAULT),
+        engine("wasmtime.pulley", Kind::Interpreter, true, pulley, ADD_DEFAULT),
+        engine("wasmtime.winch", Kind::Jit, true, winch, ADD_DEFAULT),
+        engine("wasmi", Kind::Interpreter, true, WASMI, ADD_DEFAULT),
+        engine("wasmi.fast", Kind::Interpreter, false, WASMI_FAST, ADD_WASMI_FAST),
+        engine("wamr.fast", Kind::Interpreter, false, wamr_fast, ADD_WAMR),
+        engine("wamr.aot", Kind::Aot, false, wamr_aot, ADD_WAMR_AOT),
+        engine("wasmer.llvm", Kind::Jit, false, WASMER, ADD_WASMER),
+    ]
+}
+
+/// Opens an engine in this process.
+///
+/// # Errors
+/// The reason why it is absent, or the engine's own.
+pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
+    let Some(engine) = known().into_iter().find(|engine| engine.id == id) else {
+        return Err(exit::usage(format!("there is no engine `{id}`; `assay list` names them")));
+    };
+    match engine.place {
+        Place::Here(open) => Ok(open()?),
+        Place::Beside(program) => Err(exit::engine_absent(format!("`{id}` is served by `{program}`"))),
+        Place::Absent(reason) => Err(exit::engine_absent(format!("`{id}` is absent: {reason}"))),
+    }
+}
+
+/// All engines that this project knows, in the order of reports.
+pub fn engines() -> Vec<Engine> {
+    let here = std::env::current_exe();
+    known()
+        .into_iter()
+        .map(|engine| {
+            let launch = |program: PathBuf, arguments: &[&str]| {
+                Availability::Ready(Launch {
+                    id: engine.id.to_owned(),
+                    program,
+                    arguments: arguments.iter().map(Into::into).collect(),
+                })
+            };
+            let absent = |reason: String| Availability::Absent {
+                reason,
+                command: engine.command,
+            };
+            let availability = match (&engine.place, &here) {
+                (Place::Absent(reason), _) => absent((*reason).to_owned()),
+                (_, Err(error)) => absent(format!("the path of this executable is unknown: {error}")),
+                (Place::Here(_), Ok(here)) => match missing_helper(engine.id) {
+                    None => launch(here.clone(), &["worker", engine.id]),
+                    Some(reason) => absent(reason),
+                },
+                (Place::Beside(program), Ok(_)) => match beside(program) {
+                    Some(path) => launch(path, &[]),
+                    None => absent(format!("the worker `{program}` is not beside this executable")),
+                },
+            };
+            Engine {
+                id: engine.id,
+                kind: engine.kind,
+                default: engine.default,
+                availability,
+            }
+        })
+        .collect()
+}
+
+/// Narrows the engines to those that one of `wanted` names, in the order of reports. Every id or glob must name at least
+/// one; an id without wildcards must be ready, and where nothing is asked for, or only globs are, at least one must be.
+///
+/// # Errors
+/// Usage for a name that fits nothing; engine absent otherwise.
+pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
+    let globs = matchers(wanted)?;
+    for (pattern, glob) in wanted.iter().zip(&globs) {
+        if !engines.iter().any(|engine| glob.is_match(engine.id)) {
+            let ids: Vec<_> = engines.iter().map(|engine| engine.id).collect();
+            return Err(exit::usage(format!(
+                "no engine is called `{pattern}`; there are: {}",
+                ids.join(", ")
+            )));
+        }
+    }
+    for engine in &engines {
+        if let Availability::Absent { reason, command } = &engine.availability
+            && wanted.iter().any(|pattern| pattern == engine.id)
+        {
+            return Err(exit::engine_absent(format!(
+                "engine `{}` is absent: {reason}; to add it: {command}",
+                engine.id
+            )));
+        }
+    }
+    let selected: Vec<_> = engines
+        .into_iter()
+        .filter(|engine| globs.is_empty() || globs.iter().any(|glob| glob.is_match(engine.id)))
+        .collect();
+    if !selected
+        .iter()
+        .any(|engine| matches!(engine.availability, Availability::Ready(_)))
+    {
+        return Err(exit::engine_absent(
+            "none of the engines asked for is ready; `assay list` says why",
+        ));
+    }
+    Ok(selected)
+}
+
+/// Compiles ids and globs.
+///
+/// # Errors
+/// Usage, for a pattern that is not a glob.
+pub fn matchers(patterns: &[String]) -> Result<Vec<GlobMatcher>> {
+    patterns
+        .iter()
+        .map(|pattern| {
+            globset::Glob::new(pattern)
+                .map(|glob| glob.compile_matcher())
+                .map_err(|error| exit::usage(format!("`{pattern}` is not an id or a glob: {error}")))
+        })
+        .collect()
+}
+
+/// What an engine that is in this executable still lacks on this machine.
+fn missing_helper(id: &str) -> Option<String> {
+    if id == "wamr.aot" {
+        return wamr_compiler().err();
+    }
+    None
+}
+
+/// WAMR's ahead-of-time compiler is an executable of its own: its library clashes with the runtime's.
+fn wamr_compiler() -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os("ASSAY_WAMRC") {
+        let path = PathBuf::from(path);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(format!("ASSAY_WAMRC names `{}`, which is no file", path.display()))
+        };
+    }
+    beside("assay-wamrc").ok_or_else(|| {
+        "the ahead-of-time compiler `assay-wamrc` is not beside this executable: it needs LLVM 22.1".to_owned()
+    })
+}
+
+/// An executable beside this one; tests run one folder further down.
+fn beside(program: &str) -> Option<PathBuf> {
+    let here = std::env::current_exe().ok()?;
+    let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+    here.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(&name))
+        .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(id: &'static str) -> Engine {
+        Engine {
+            id,
+            kind: Kind::Interpreter,
+            default: true,
+            availability: Availability::Ready(Launch {
+                id: id.to_owned(),
+                program: PathBuf::from("worker"),
+                arguments: Vec::new(),
+            }),
+        }
+    }
+
+    fn absent(id: &'static str) -> Engine {
+        Engine {
+            availability: Availability::Absent {
+                reason: "because".to_owned(),
+                command: "add it",
+            },
+            ..ready(id)
+        }
+    }
+
+    fn exit_of(engines: Vec<Engine>, wanted: &[&str]) -> exit::Exit {
+        let wanted: Vec<_> = wanted.iter().map(|&w| w.to_owned()).collect();
+        match select(engines, &wanted) {
+            Ok(_) => exit::Exit::Passed,
+            Err(error) => exit::of(&error),
+        }
+    }
+
+    #[test]
+    fn names_globs_and_absence_end_as_documented() {
+        let engines = || vec![ready("a.one"), absent("a.two"), absent("b")];
+        assert_eq!(exit_of(engines(), &[]), exit::Exit::Passed);
+        assert_eq!(exit_of(engines(), &["a.*"]), exit::Exit::Passed);
+        assert_eq!(exit_of(engines(), &["a.one"]), exit::Exit::Passed);
+        assert_eq!(exit_of(engines(), &["a.one", "nothing"]), exit::Exit::Usage);
+        assert_eq!(exit_of(engines(), &["a.[one"]), exit::Exit::Usage);
+        assert_eq!(exit_of(engines(), &["a.one", "b"]), exit::Exit::EngineAbsent);
+        assert_eq!(exit_of(engines(), &["b*"]), exit::Exit::EngineAbsent);
+        assert_eq!(exit_of(vec![absent("b")], &[]), exit::Exit::EngineAbsent);
+    }
+
+    #[test]
+    fn every_engine_is_named_once() {
+        let mut ids: Vec<_> = known().iter().map(|engine| engine.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), known().len());
+    }
+}

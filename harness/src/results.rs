@@ -1,0 +1,138 @@
+//! The results folder: made before anything runs, so that a folder that cannot be written costs nothing; records are
+//! flushed line by line, documents are written beside and renamed.
+
+use anyhow::{Context, Result};
+use kernel_pack::Pack;
+use serde::Serialize;
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+/// Which pack a result is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PackIdentity {
+    /// Name of the pack.
+    pub name: String,
+    /// Version of the pack.
+    pub version: String,
+    /// The key that verified it.
+    pub key: String,
+    /// Number of kernels.
+    pub kernels: usize,
+    /// SHA-256 of the manifest, which lists the hash of every file.
+    pub manifest_sha256: String,
+}
+
+impl PackIdentity {
+    /// The identity of a verified pack.
+    pub fn of(pack: &Pack) -> Self {
+        Self {
+            name: pack.name().to_owned(),
+            version: pack.version().to_string(),
+            key: pack.key(),
+            kernels: pack.kernels().len(),
+            manifest_sha256: hex::encode(pack.manifest_sha256()),
+        }
+    }
+}
+
+/// A folder of results.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Makes the folder: `out` if given, else a dated one under `assay-results/` in the current folder.
+    ///
+    /// # Errors
+    /// If it cannot be made or written.
+    pub fn create(out: Option<&Path>, command: &str) -> Result<Folder> {
+        let path = match out {
+            Some(path) => path.to_owned(),
+            None => {
+                let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]");
+                let stamp = time::OffsetDateTime::now_utc()
+                    .format(format)
+                    .context("failed to name a results folder by the time")?;
+                // Two runs in one second must not share a folder.
+                PathBuf::from("assay-results").join(format!("{stamp}-{command}-{}", std::process::id()))
+            }
+        };
+        let context = || {
+            format!(
+                "failed to write the results folder `{}`; name another with --out DIR",
+                path.display()
+            )
+        };
+        fs::create_dir_all(&path).with_context(context)?;
+        tempfile::tempfile_in(&path).with_context(context)?;
+        Ok(Folder { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts a file of JSON lines.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn lines(&self, name: &str) -> Result<Lines> {
+        let path = self.path.join(name);
+        let file = File::create(&path)
+            .with_context(|| format!("failed to write `{}`", path.display()))?;
+        Ok(Lines {
+            path,
+            file: BufWriter::new(file),
+        })
+    }
+
+    /// Writes a JSON document, complete or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn document(&self, name: &str, document: &impl Serialize) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(document).context("failed to encode a document")?;
+        self.file(name, &bytes)
+    }
+
+    /// Writes a file, complete or not at all; `name` may name folders below this one.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        let context = || format!("failed to write `{}`", path.display());
+        let folder = path.parent().unwrap_or(&self.path);
+        fs::create_dir_all(folder).with_context(context)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+        file.write_all(bytes).with_context(context)?;
+        file.persist(&path).with_context(context)?;
+        Ok(())
+    }
+}
+
+/// A file of JSON lines.
+#[derive(Debug)]
+pub struct Lines {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Lines {
+    /// Appends a record and flushes it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn push(&mut self, record: &impl Serialize) -> Result<()> {
+        serde_json::to_writer(&mut self.file, record)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.file.write_all(b"\n"))
+            .and_then(|()| self.file.flush())
+            .with_context(|| format!("failed to write `{}`", self.path.display()))
+    }
+}

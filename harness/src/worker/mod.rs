@@ -1,0 +1,10 @@
+//! Engines run in worker processes: the versioned protocol, the server that a worker runs over an engine, and the
+//! client that starts, watches and stops workers. `docs/worker-protocol.md` describes the wire for other languages.
+
+mod client;
+pub mod protocol;
+mod server;
+
+pub use client::{Launch, RunError, Worker, WorkerError};
+pub use protocol::InstanceChoice;
+pub use server::serve;

@@ -1,0 +1,118 @@
+use super::protocol::{
+    Answer, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION,
+};
+use runtime_api::{Error, Instance, Module, Result, Runtime};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, Read, Write},
+};
+
+/// A loaded module and its instance. Fields drop in this order: an instance before its module.
+struct Loaded {
+    instance: Option<Box<dyn Instance>>,
+    module: Box<dyn Module>,
+}
+
+/// Answers requests over `runtime` until `input` ends.
+///
+/// # Errors
+/// If the input cannot be read or a line is not a request, or the output cannot be written: the worker ends then, and
+/// the harness sees it end.
+pub fn serve(
+    runtime: &dyn Runtime,
+    input: impl io::Read,
+    mut output: impl Write,
+) -> io::Result<()> {
+    let mut input = io::BufReader::new(input);
+    let mut modules = BTreeMap::new();
+    let mut next_module = 1;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut input)
+            .take(MAX_LINE_BYTES as u64 + 1)
+            .read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(());
+        }
+        if read > MAX_LINE_BYTES {
+            return Err(io::Error::other("a request is longer than the protocol allows"));
+        }
+        let request: Request = serde_json::from_slice(&line)?;
+        let answer = handle(runtime, &mut modules, &mut next_module, request.operation);
+        let reply = Reply {
+            id: request.id,
+            answer: answer.unwrap_or_else(Answer::Error),
+        };
+        let mut bytes = serde_json::to_vec(&reply)?;
+        bytes.push(b'\n');
+        output.write_all(&bytes)?;
+        output.flush()?;
+    }
+}
+
+fn handle(
+    runtime: &dyn Runtime,
+    modules: &mut BTreeMap<u64, Loaded>,
+    next_module: &mut u64,
+    operation: Operation,
+) -> Result<Answer> {
+    match operation {
+        Operation::Hello { protocol: _ } => Ok(Answer::Hello {
+            protocol: VERSION,
+            info: Box::new(runtime.info().clone()),
+        }),
+        Operation::Load { wasm, options } => {
+            let module = runtime.compile(&wasm, &options)?;
+            let number = *next_module;
+            *next_module += 1;
+            modules.insert(
+                number,
+                Loaded {
+                    instance: None,
+                    module,
+                },
+            );
+            Ok(Answer::Loaded { module: number })
+        }
+        Operation::Run {
+            module,
+            instance,
+            budget,
+            invocation,
+        } => {
+            let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
+            if instance == InstanceChoice::Fresh {
+                loaded.instance = None;
+                loaded.instance = Some(loaded.module.instantiate(budget)?);
+            }
+            let Some(live) = loaded.instance.as_mut() else {
+                return Err(Error::Adapter {
+                    message: format!("module {module} has no instance to use again"),
+                });
+            };
+            let observation = runtime_host::execute(live.as_mut(), &invocation);
+            // After a trap, or an error half way through, an instance is in no known state.
+            let sound = observation.as_ref().is_ok_and(|observation| {
+                observation
+                    .calls
+                    .iter()
+                    .all(|call| matches!(call, runtime_host::Outcome::Returned(_)))
+            });
+            if !sound {
+                loaded.instance = None;
+            }
+            observation.map(Answer::Ran)
+        }
+        Operation::Drop { module } => {
+            modules.remove(&module).ok_or_else(|| unknown(module))?;
+            Ok(Answer::Dropped {})
+        }
+    }
+}
+
+fn unknown(module: u64) -> Error {
+    Error::Adapter {
+        message: format!("no module {module} is loaded"),
+    }
+}
