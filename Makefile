@@ -1,0 +1,70 @@
+# `make qualify` and `make test` are all that most people need; `make help` lists the rest.
+#
+# The opt-in engines are built exactly where their system packages are found. To choose otherwise:
+#   make qualify ENGINES=              only the engines that need nothing: wasmtime and wasmi
+#   make test ENGINES="wamr"           of: wamr wamr-aot wasmer-llvm
+#   make qualify PACK=path/to/pack ARGUMENTS="--runtime wasmi --profile embedded"
+
+CARGO ?= cargo
+PACK ?= fixtures/packs/core
+ENGINES = $(shell scripts/setup --found)
+
+target = $(or $(CARGO_TARGET_DIR),target)
+assay = $(target)/release/assay
+
+# WAMR's crate leaves its SIMD and its loader of ahead-of-time code out; this file adds them. Other crates do not use CMake.
+export CMAKE_TOOLCHAIN_FILE = $(CURDIR)/runtimes/wamr/toolchain.cmake
+
+release = $(CARGO) build --locked --release
+features = --features "$(addprefix assay/,$(filter wamr wasmer-llvm,$(ENGINES)))"
+# The members that do not compile without an engine's packages.
+members = --workspace \
+	$(if $(filter wamr,$(ENGINES)),,--exclude runtime-wamr) \
+	$(if $(filter wamr-aot,$(ENGINES)),,--exclude wamr-compiler) \
+	$(if $(filter wasmer-llvm,$(ENGINES)),,--exclude runtime-wasmer)
+
+.PHONY: help qualify test build helpers setup lint format doc pack check-pack readme-table check-readme
+
+help: ## lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+qualify: setup build ## qualifies the core pack on every engine that is ready
+	$(assay) qualify $(PACK) $(ARGUMENTS)
+
+test: setup helpers ## runs all tests
+	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)
+
+build: helpers ## builds assay with every engine whose packages are here
+	$(release) -p assay $(features)
+
+# Executables that assay starts, each a build of its own: two builds of wasmi differ in features, and the libraries of
+# WAMR's runtime and of its compiler clash.
+helpers:
+	$(release) -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast
+	$(if $(filter wamr-aot,$(ENGINES)),$(release) -p wamr-compiler)
+
+setup: ## installs missing system packages where it can, and says what stays missing
+	@scripts/setup
+
+lint: ## clippy and the formatting, as CI runs them
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --release $(members) $(features) --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release -p assay --no-default-features --features wasmi-fast -- -D warnings
+
+format: ## formats the code
+	$(CARGO) fmt --all
+
+doc: ## the documentation, without warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $(members) $(features)
+
+pack: build ## rebuilds the core pack from source; needs the target wasm32-unknown-unknown
+	scripts/make-pack
+
+check-pack: ## that the modules of the core pack are what their sources give
+	scripts/check-reproducible
+
+readme-table: build ## writes the table of engines into README.md; needs jq
+	scripts/readme-table $(assay)
+
+check-readme: build ## that the table of engines in README.md is current
+	scripts/readme-table --check $(assay)
