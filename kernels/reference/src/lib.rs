@@ -1,1 +1,2 @@
-//! (in progress)
+//! Independent f64 oracles of the kernels.
+pub mod float16;
