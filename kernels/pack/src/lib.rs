@@ -1,1 +1,58 @@
-//! (in progress)
+//! Signed kernel packs.
+//!
+//! A pack is a folder, or the same tree in an uncompressed tar archive: `kernels.json`, its Ed25519 signature, and
+//! the files that it lists. [`verify`] is the only way to a [`Pack`]: signature first, before the JSON is parsed; then
+//! the manifest, the versions, the hashes of all files, and the pre-pass over all modules. A kernel's bytes are read
+//! once: what was hashed is what [`PackKernel::wasm`] hands out.
+//!
+//! Needs a Unix: files are opened relative to the pack's folder, following no link.
+#![forbid(unsafe_code)]
+
+mod archive;
+pub mod build;
+pub mod compat;
+mod error;
+mod fallback;
+mod feature;
+mod fields;
+mod files;
+mod json;
+mod manifest;
+mod module;
+mod pack;
+mod path;
+mod rollback;
+pub mod sign;
+pub mod signature;
+mod trust;
+mod write;
+
+pub use error::{Code, Error, Rejection};
+pub use fallback::Fallback;
+pub use feature::Feature;
+pub use manifest::{
+    ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
+    Param, Platform, ResourceLimits, SCHEMA, Tensor, Tolerance, VariantEntry, VectorEntry,
+};
+pub use module::{ModuleFacts, ModuleRules, inspect_module};
+pub use pack::{
+    Pack, PackArtifact, PackKernel, PackVariant, PackVector, Policy, UntrustedPack, verify,
+};
+pub use path::check_path;
+pub use rollback::SeenVersions;
+pub use trust::TrustList;
+
+/// The manifest.
+pub const MANIFEST_FILE: &str = "kernels.json";
+
+/// The signature over the manifest's bytes.
+pub const SIGNATURE_FILE: &str = "kernels.json.sig";
+
+/// Bytes of a manifest.
+pub const LARGEST_MANIFEST: u64 = 1 << 20;
+
+/// Bytes of any other file.
+pub const LARGEST_FILE: u64 = 8 << 20;
+
+/// Bytes of all listed files of a pack together.
+pub const LARGEST_PACK: u64 = 256 << 20;

@@ -1,0 +1,231 @@
+//! The keys that packs may be signed with.
+
+use std::io::Read;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::VerifyingKey;
+
+use crate::error::{Code, Error, Rejection, quoted};
+
+/// How a public key is spelled in trust lists and manifests, before the base64.
+const KEY_PREFIX: &str = "ed25519:";
+
+/// A trust list larger than this is not a trust list.
+const LARGEST_LIST: u64 = 1 << 20;
+
+/// One line of a trust list.
+#[derive(Clone, Debug)]
+pub(crate) struct TrustedKey {
+    pub(crate) key: VerifyingKey,
+    pub(crate) revoked: bool,
+    pub(crate) allow_native: bool,
+}
+
+/// The keys that packs may be signed with; holds no weak key.
+///
+/// One `ed25519:<base64 of 32 bytes>` per line, `#` starts a comment. After the key a line may carry
+/// `revoked` (packs signed with it are refused) and `allow-native` (its packs may bring native code).
+/// A key on several lines is revoked if one of them says so.
+#[derive(Clone, Debug, Default)]
+pub struct TrustList {
+    keys: Vec<TrustedKey>,
+}
+
+impl TrustList {
+    /// A list that trusts nobody.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Reads a list; `source_name` stands in errors.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] with [`Code::TrustedKeyWeak`] for a small-order or non-canonical key,
+    /// [`Error::TrustList`] for a line that is not understood: a misspelt `revoked` must not trust.
+    pub fn parse(text: &str, source_name: &str) -> Result<Self, Error> {
+        let mut list = Self::empty();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default();
+            let mut words = line.split_ascii_whitespace();
+            let Some(key) = words.next() else { continue };
+            let malformed = |reason: String| Error::TrustList {
+                source_name: source_name.to_owned(),
+                line: index + 1,
+                reason,
+            };
+            let bytes = decode_key(key).ok_or_else(|| {
+                malformed(format!(
+                    "{} is not ed25519:<base64 of 32 bytes>",
+                    quoted(key)
+                ))
+            })?;
+            let key = strong_key(&bytes).map_err(|reason| {
+                Rejection::new(
+                    Code::TrustedKeyWeak,
+                    format!(
+                        "line {} of {source_name}: the key is {reason}, so signatures by it prove nothing; remove it",
+                        index + 1
+                    ),
+                )
+                .file(source_name)
+            })?;
+            let mut entry = TrustedKey {
+                key,
+                revoked: false,
+                allow_native: false,
+            };
+            for word in words {
+                match word {
+                    "revoked" => entry.revoked = true,
+                    "allow-native" => entry.allow_native = true,
+                    other => {
+                        return Err(malformed(format!(
+                            "{} is neither revoked nor allow-native",
+                            quoted(other)
+                        )));
+                    }
+                }
+            }
+            list.add(entry);
+        }
+        Ok(list)
+    }
+
+    /// Reads a list from a file.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); [`Error::NotFound`] if there is no such file, [`Error::Io`] if it cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let file = std::fs::File::open(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::NotFound(path.to_owned()),
+            _ => Error::io("read the trust list", path, source),
+        })?;
+        let mut text = String::new();
+        file.take(LARGEST_LIST)
+            .read_to_string(&mut text)
+            .map_err(|source| Error::io("read the trust list", path, source))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Adds the keys of another list. What either list revokes is revoked.
+    pub fn merge(&mut self, other: TrustList) {
+        for entry in other.keys {
+            self.add(entry);
+        }
+    }
+
+    /// Whether the list trusts nobody.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Number of different keys, revoked ones included.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(crate) fn keys(&self) -> &[TrustedKey] {
+        &self.keys
+    }
+
+    fn add(&mut self, entry: TrustedKey) {
+        match self.keys.iter_mut().find(|known| known.key == entry.key) {
+            Some(known) => {
+                known.revoked |= entry.revoked;
+                known.allow_native |= entry.allow_native;
+            }
+            None => self.keys.push(entry),
+        }
+    }
+}
+
+/// The 32 bytes of `ed25519:<base64>`; padded standard base64 and nothing else, so that a key has one spelling.
+pub(crate) fn decode_key(text: &str) -> Option<[u8; 32]> {
+    let bytes = STANDARD.decode(text.strip_prefix(KEY_PREFIX)?).ok()?;
+    bytes.try_into().ok()
+}
+
+/// `ed25519:<base64>` of a public key.
+pub(crate) fn encode_key(bytes: &[u8; 32]) -> String {
+    format!("{KEY_PREFIX}{}", STANDARD.encode(bytes))
+}
+
+/// The key, if it is canonical and of large order; otherwise what it is instead.
+fn strong_key(bytes: &[u8; 32]) -> Result<VerifyingKey, &'static str> {
+    let key = VerifyingKey::from_bytes(bytes).map_err(|_| "no point of the curve")?;
+    if key.is_weak() {
+        return Err("of small order");
+    }
+    // Decompression accepts coordinates that are not reduced; compressing the point again does not yield them.
+    if VerifyingKey::from(key.to_edwards()).to_bytes() != *bytes {
+        return Err("not canonically encoded");
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Public key of RFC 8032, section 7.1, test 1.
+    const KEY: &str = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
+    fn code(text: &str) -> Code {
+        match TrustList::parse(text, "test") {
+            Err(Error::Rejected(rejection)) => rejection.code,
+            other => panic!("expected a rejection, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_keys_words_and_comments() {
+        let list = TrustList::parse(
+            &format!("# ours\n\n  {KEY} allow-native # since May\n"),
+            "test",
+        )
+        .unwrap();
+        assert_eq!(list.len(), 1);
+        assert!(list.keys()[0].allow_native && !list.keys()[0].revoked);
+    }
+
+    #[test]
+    fn revocation_on_any_line_wins() {
+        for text in [
+            format!("{KEY}\n{KEY} revoked"),
+            format!("{KEY} revoked\n{KEY}"),
+        ] {
+            let list = TrustList::parse(&text, "test").unwrap();
+            assert_eq!(list.len(), 1);
+            assert!(list.keys()[0].revoked);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_word_is_an_error_not_trust() {
+        for text in [
+            format!("{KEY} revokd"),
+            KEY.to_uppercase(),
+            KEY.trim_end_matches('=').to_owned(),
+        ] {
+            assert!(matches!(
+                TrustList::parse(&text, "test"),
+                Err(Error::TrustList { line: 1, .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn weak_keys_are_refused() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert_eq!(code(&encode_key(&identity)), Code::TrustedKeyWeak);
+        assert_eq!(code(&encode_key(&[0; 32])), Code::TrustedKeyWeak);
+        // y = p + 3: not reduced, and 3 is the y of a point of large order.
+        let mut not_reduced = [0xff; 32];
+        not_reduced[0] = 0xf0;
+        not_reduced[31] = 0x7f;
+        assert_eq!(code(&encode_key(&not_reduced)), Code::TrustedKeyWeak);
+    }
+}

@@ -1,0 +1,122 @@
+//! Every broken pack is refused for its defect and for nothing else.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use kernel_pack::{Code, Error, Rejection, TrustList, verify};
+use support::{Draft, fixtures, policy, trust};
+
+fn rejection(result: Result<kernel_pack::Pack, Error>) -> Rejection {
+    match result {
+        Err(Error::Rejected(rejection)) => rejection,
+        Err(other) => panic!("expected a rejection, got {other}"),
+        Ok(pack) => panic!("expected a rejection, {} was accepted", pack.name()),
+    }
+}
+
+#[test]
+fn the_pack_they_are_made_from_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    Draft::new().write(folder.path());
+    let pack = verify(folder.path(), &trust(), &policy()).unwrap();
+    assert_eq!(pack.name(), "tiny");
+    assert_eq!(pack.kernels()[0].wasm(), support::tiny_module());
+}
+
+#[test]
+fn every_broken_pack_is_refused_with_its_code() {
+    let folder = fixtures().join("packs/broken");
+    let index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
+    let index = index.as_array().unwrap();
+    assert!(index.len() >= 40, "{}", index.len());
+    let mut wrong = Vec::new();
+    let mut codes = BTreeSet::new();
+    for entry in index {
+        let name = entry["defect"].as_str().unwrap();
+        let trust_file = entry["trust"].as_str().unwrap_or("trusted_keys");
+        let started = std::time::Instant::now();
+        let result = TrustList::read(&folder.join(trust_file))
+            .and_then(|trust| verify(&folder.join(name), &trust, &policy()));
+        let elapsed = started.elapsed();
+        let found = match &result {
+            Err(Error::Rejected(rejection)) => {
+                codes.insert(rejection.code);
+                serde_json::json!({
+                    "code": rejection.code.as_str(),
+                    "kernel": rejection.kernel,
+                    // A trust list is named by the path it was read from.
+                    "file": rejection.file.as_deref().filter(|_| entry["trust"].is_null()),
+                })
+            }
+            Err(other) => serde_json::json!(other.to_string()),
+            Ok(_) => serde_json::json!("accepted"),
+        };
+        let expected = serde_json::json!({
+            "code": entry["code"], "kernel": entry["kernel"], "file": entry["file"],
+        });
+        if found != expected {
+            let message = result.err().map(|error| error.to_string());
+            wrong.push(format!(
+                "{name}: expected {expected}, found {found}: {message:?}"
+            ));
+        }
+        assert!(elapsed.as_secs() < 1, "{name} took {elapsed:?}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // What a committed folder cannot show: a file over 8 MiB, an engine's features, the memory of the host.
+    let shown_elsewhere = [
+        Code::FileTooLarge,
+        Code::FeatureMissing,
+        Code::RollbackRefused,
+    ];
+    for code in Code::ALL {
+        assert_eq!(
+            codes.contains(code),
+            !shown_elsewhere.contains(code),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn the_committed_packs_are_what_the_generator_makes() {
+    let folder = fixtures().join("packs/broken");
+    let defects = support::defects::all();
+    let names: BTreeSet<_> = defects.iter().map(|defect| defect.name).collect();
+    assert_eq!(names.len(), defects.len(), "two defects of one name");
+    for defect in &defects {
+        for (path, bytes) in defect.draft.all_files() {
+            let committed = std::fs::read(folder.join(defect.name).join(&path)).unwrap();
+            assert!(
+                committed == bytes,
+                "{}/{path} is not up to date",
+                defect.name
+            );
+        }
+    }
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let name = entry.file_name().into_string().unwrap();
+            assert!(
+                names.contains(name.as_str()),
+                "{name} is a folder without a defect"
+            );
+        }
+    }
+}
+
+#[test]
+fn rejections_of_modules_name_kernel_and_file() {
+    let folder = tempfile::tempdir().unwrap();
+    Draft::new()
+        .module(support::extended("(memory 1)"))
+        .write(folder.path());
+    let rejection = rejection(verify(folder.path(), &trust(), &policy()));
+    assert_eq!(rejection.kernel.as_deref(), Some("tiny"));
+    assert_eq!(rejection.file.as_deref(), Some(support::MODULE));
+    assert!(rejection.message.contains(support::MODULE), "{rejection}");
+}
