@@ -29,7 +29,13 @@ fn main() {
         .files(
             sources(&iwasm.join("compilation"), "c")
                 .into_iter()
-                .map(|file| if file.ends_with(CONTROL) { interruptible(&file) } else { file }),
+                .map(|file| {
+                    if file.ends_with(CONTROL) {
+                        interruptible(&file)
+                    } else {
+                        file
+                    }
+                }),
         )
         .files(sources(&iwasm.join("compilation/simd"), "c"))
         .files(sources(&iwasm.join("common"), "c"))
@@ -87,8 +93,8 @@ const CONTROL: &str = "aot_emit_control.c";
 /// loops. This makes a copy of the source in which it always looks.
 fn interruptible(source: &Path) -> PathBuf {
     const SHARED_ONLY: &str = "if (!is_shared_memory) {\n        return true;\n    }\n";
-    let text = fs::read_to_string(source)
-        .unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+    let text =
+        fs::read_to_string(source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
     assert_eq!(
         text.matches(SHARED_ONLY).count(),
         1,
@@ -108,7 +114,11 @@ fn interruptible(source: &Path) -> PathBuf {
 /// Definitions as WAMR's own build of wamrc has them, with the features that the adapter's runtime has.
 fn configure(build: &mut cc::Build, core: &Path, llvm: &Llvm) {
     // Release, whatever the Rust profile: assertions abort on input that is merely wrong, and LLVM is slow enough.
-    build.opt_level(2).debug(false).warnings(false).define("NDEBUG", None);
+    build
+        .opt_level(2)
+        .debug(false)
+        .warnings(false)
+        .define("NDEBUG", None);
     for folder in [
         "iwasm/include",
         "iwasm/common",
@@ -196,8 +206,8 @@ fn wamr_sources() -> PathBuf {
 }
 
 fn sources(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())

@@ -115,7 +115,8 @@ fn parse(arguments: &[String]) -> Option<Request> {
 }
 
 fn run(request: &Request) -> Result<(), String> {
-    let mut wasm = fs::read(&request.input).map_err(|error| format!("{}: {error}", request.input))?;
+    let mut wasm =
+        fs::read(&request.input).map_err(|error| format!("{}: {error}", request.input))?;
     if wasm.get(..8) != Some(b"\0asm\x01\0\0\0") {
         return Err(format!("{}: not a binary module", request.input));
     }
@@ -150,7 +151,9 @@ fn compile(wasm: &mut [u8], target: Target, simd: bool) -> Result<&'static [u8],
             error.len() as u32,
         );
         if code.is_null() {
-            Err(CStr::from_ptr(error.as_ptr()).to_string_lossy().into_owned())
+            Err(CStr::from_ptr(error.as_ptr())
+                .to_string_lossy()
+                .into_owned())
         } else {
             Ok(std::slice::from_raw_parts(code, code_size as usize))
         }

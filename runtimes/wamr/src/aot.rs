@@ -72,14 +72,17 @@ impl Compiler {
             });
         }
         if !status.success() {
-            return Err(adapter(format!("the compiler ended with {status}: {words}")));
+            return Err(adapter(format!(
+                "the compiler ended with {status}: {words}"
+            )));
         }
         fs::read(&output).map_err(adapter)
     }
 
     /// Runs to the end, or stops it; the text is what it printed. Output goes to a file, which cannot block it.
     fn run(&self, command: &mut Command) -> Result<(ExitStatus, String)> {
-        let failed = |error: std::io::Error| adapter(format!("{}: {error}", self.program.display()));
+        let failed =
+            |error: std::io::Error| adapter(format!("{}: {error}", self.program.display()));
         let mut printed: File = tempfile::tempfile().map_err(failed)?;
         let mut child = command
             .stdin(Stdio::null())

@@ -24,7 +24,9 @@ mod prepare;
 mod tables;
 mod watchdog;
 
-use crate::{aot::Compiler, exceptions::trap, ffi::Function, prepare::Prepared, watchdog::Watchdog};
+use crate::{
+    aot::Compiler, exceptions::trap, ffi::Function, prepare::Prepared, watchdog::Watchdog,
+};
 use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Info, Kind, Limits, Options, Result, Stage,
     Trap,

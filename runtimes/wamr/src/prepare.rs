@@ -289,9 +289,7 @@ fn name_exports(
     Ok(exports)
 }
 
-fn rename_exports(
-    section: SectionLimited<'_, wasmparser::Export<'_>>,
-) -> Result<Vec<u8>, String> {
+fn rename_exports(section: SectionLimited<'_, wasmparser::Export<'_>>) -> Result<Vec<u8>, String> {
     let mut body = encoded(&section.count());
     for (position, export) in section.into_iter().enumerate() {
         let export = export.map_err(|error| error.to_string())?;
@@ -406,10 +404,7 @@ mod tests {
         assert_eq!(maxima(&within.wasm), (vec![10], vec![75, 30, 5]));
         assert!(!within.excess);
         assert!(prepared("(module (memory 11))", &limits).excess);
-        assert!(
-            prepared("(module (table 60 funcref) (table 41 funcref))", &limits)
-                .excess
-        );
+        assert!(prepared("(module (table 60 funcref) (table 41 funcref))", &limits).excess);
     }
 
     #[test]
