@@ -56,11 +56,11 @@ pub struct Sizes {
 
 /// A call that passed every check.
 #[derive(Debug)]
-pub struct Call<'a, P> {
+struct Call<'a, P> {
     /// The parameters, copied out of linear memory.
-    pub params: P,
+    params: P,
     /// The tensors.
-    pub regions: Regions<'a>,
+    regions: Regions<'a>,
 }
 
 impl<'a, P> Call<'a, P> {
@@ -68,7 +68,7 @@ impl<'a, P> Call<'a, P> {
     ///
     /// # Errors
     /// The status of the first check that does not hold. Nothing was written.
-    pub fn check<D: Definition<Params = P>>(
+    fn check<D: Definition<Params = P>>(
         memory: &'a mut LinearMemory<'_>,
         address: u32,
         sizes: impl Fn(&P, &Descriptor) -> Sizes,
@@ -166,7 +166,7 @@ pub fn info<D: Definition>(memory: &mut LinearMemory<'_>, out: u32, name_ptr: u3
 
 /// Bytes of a tensor of those dimensions and that many bytes per element; `None` if they do not fit 32 bits.
 /// No dimension is 0.
-pub fn bytes(dimensions: &[u32], element_bytes: u32) -> Option<u32> {
+pub(crate) fn bytes(dimensions: &[u32], element_bytes: u32) -> Option<u32> {
     dimensions.iter().try_fold(element_bytes, |product, &next| {
         u32::try_from(u64::from(product) * u64::from(next)).ok()
     })

@@ -39,13 +39,13 @@ mod rope;
 pub mod slice;
 mod swiglu;
 
-pub use check::{Call, Definition, Sizes, backward, bytes, forward, info, init};
+pub use check::{Definition, Sizes, backward, forward, info, init};
 pub use element::{Element, F16, F32};
 pub use kv::{KvPackQ4, KvPackQ8, KvUnpackQ4, KvUnpackQ8};
 pub use lora::{LoraApplyF16, LoraApplyF32};
 pub use memory::{LinearMemory, MAX_REGION_BYTES, Regions};
 pub use rmsnorm::{RmsNormF16, RmsNormF32, row_factor, sum_of_squares};
-pub use rope::{RopeF16, RopeF32, RopeQ8, rope_bytes, rope_sizes, rotate};
+pub use rope::{RopeF16, RopeF32, RopeQ8, rotate};
 pub use swiglu::{SwigluF16, SwigluF32, swiglu};
 
 use kernel_abi::Status;

@@ -128,7 +128,7 @@ impl Definition for RopeQ8 {
 }
 
 /// Bytes of x\[batch, seq, heads, head_dim\].
-pub fn rope_bytes<E: Element>(params: &Rope) -> Option<u32> {
+fn rope_bytes<E: Element>(params: &Rope) -> Option<u32> {
     bytes(
         &[params.head_dim, params.heads, params.seq, params.batch],
         E::BYTES,
@@ -136,7 +136,7 @@ pub fn rope_bytes<E: Element>(params: &Rope) -> Option<u32> {
 }
 
 /// The sizes of a call whose x has `tensor` bytes.
-pub fn rope_sizes(params: &Rope, descriptor: &Descriptor, tensor: Option<u32>) -> Sizes {
+fn rope_sizes(params: &Rope, descriptor: &Descriptor, tensor: Option<u32>) -> Sizes {
     let table = |element_bytes| bytes(&[params.head_dim / 2, params.seq], element_bytes);
     let input_b = match params.table {
         TABLE_NONE if descriptor.input_b.size == 0 => Some(0),
