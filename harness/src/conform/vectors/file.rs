@@ -159,7 +159,10 @@ impl Params {
         match whole.and_then(|number| u32::try_from(number).ok()) {
             Some(0) => Err(format!("params.{name} is 0")),
             Some(number) => Ok(number),
-            None => Err(format!("params.{name} is {} and no dimension", brief(value))),
+            None => Err(format!(
+                "params.{name} is {} and no dimension",
+                brief(value)
+            )),
         }
     }
 
@@ -175,9 +178,7 @@ impl Params {
 
     /// A number that is finite as f32, where there is one.
     pub(super) fn optional_number(&self, name: &str) -> Result<Option<f32>, String> {
-        self.optional(name)
-            .map(|_| self.number(name))
-            .transpose()
+        self.optional(name).map(|_| self.number(name)).transpose()
     }
 
     /// A flag: true, false, 1 or 0.
@@ -193,8 +194,7 @@ impl Params {
 
     /// A flag that is false where it is missing.
     pub(super) fn optional_flag(&self, name: &str) -> Result<bool, String> {
-        self.optional(name)
-            .map_or(Ok(false), |_| self.flag(name))
+        self.optional(name).map_or(Ok(false), |_| self.flag(name))
     }
 
     /// A value, where there is one.
@@ -253,7 +253,10 @@ pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<File, VectorError> {
         };
         let parsed_case = parse_case(case).map_err(wrong)?;
         if let Some(other) = name.and_then(|name| names.insert(name, index)) {
-            return Err(wrong(format!("case number {} has the same name", other + 1)));
+            return Err(wrong(format!(
+                "case number {} has the same name",
+                other + 1
+            )));
         }
         result.push(parsed_case);
     }
@@ -299,8 +302,8 @@ fn arrays(members: &Map<String, Value>, name: &str) -> Result<BTreeMap<String, A
         .iter()
         .filter(|(_, array)| !array.is_null())
         .map(|(key, array)| {
-            let array = parse_array(array)
-                .map_err(|what| format!("{name}.{}: {what}", shortened(key)))?;
+            let array =
+                parse_array(array).map_err(|what| format!("{name}.{}: {what}", shortened(key)))?;
             Ok((key.clone(), array))
         })
         .collect()
@@ -365,8 +368,5 @@ fn brief(value: &Value) -> String {
 
 /// A name from a file in a message: not long, and without control characters.
 fn shortened(name: &str) -> String {
-    name.chars()
-        .take(60)
-        .flat_map(char::escape_debug)
-        .collect()
+    name.chars().take(60).flat_map(char::escape_debug).collect()
 }

@@ -120,7 +120,11 @@ fn rope(vector: &VectorCase, kind: RopeKind) -> Result<Vec<Call<'_>>, String> {
         params.dimension("heads")?,
         params.dimension("dim")?,
     ];
-    let multiple = if kind == RopeKind::Q8 { ELEMENTS as u32 } else { 2 };
+    let multiple = if kind == RopeKind::Q8 {
+        ELEMENTS as u32
+    } else {
+        2
+    };
     if !head_dim.is_multiple_of(multiple) {
         return Err(format!(
             "params.dim is {head_dim} and no multiple of {multiple}"
@@ -143,7 +147,9 @@ fn rope(vector: &VectorCase, kind: RopeKind) -> Result<Vec<Call<'_>>, String> {
     let call = |run: &str, table, b: &[&[u8]], parts: u32, oracles: &dyn Fn() -> Oracles| {
         let count = parts as usize;
         if count > MAX_CALLS {
-            return Err(format!("it asks for {parts} calls, the limit is {MAX_CALLS}"));
+            return Err(format!(
+                "it asks for {parts} calls, the limit is {MAX_CALLS}"
+            ));
         }
         let rope = Rope {
             theta,
@@ -348,12 +354,12 @@ fn lora(vector: &VectorCase, dtype: Dtype) -> Result<Vec<Call<'_>>, String> {
 }
 
 /// A call without input b, base and scratch, and with an output of so many elements of a type.
-fn elementwise(
+fn elementwise<'a>(
     params: Vec<u8>,
-    a: &[u8],
+    a: &'a [u8],
     (output, elements): (Dtype, u64),
     named: Vec<(&'static str, Binding)>,
-) -> Call<'_> {
+) -> Call<'a> {
     Call {
         suffix: String::new(),
         params,
@@ -519,5 +525,7 @@ fn size(bytes: u64, what: &str) -> Result<u32, String> {
     u32::try_from(bytes)
         .ok()
         .filter(|bytes| u64::from(*bytes) <= MAX_FILE_BYTES)
-        .ok_or_else(|| format!("it asks for {bytes} bytes of {what}, the limit is {MAX_FILE_BYTES}"))
+        .ok_or_else(|| {
+            format!("it asks for {bytes} bytes of {what}, the limit is {MAX_FILE_BYTES}")
+        })
 }

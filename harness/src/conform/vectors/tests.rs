@@ -1,0 +1,567 @@
+use super::{
+    super::{case::Binding, edge::native},
+    *,
+};
+use half::f16;
+use serde_json::{Value, json};
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/packs/core/vectors")
+}
+
+fn fixture(kernel: &str) -> Value {
+    let text = fs::read_to_string(fixtures().join(format!("{kernel}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn load(content: &Value) -> Result<Vec<Case>, VectorError> {
+    load_bytes("file.json", content.to_string().as_bytes())
+}
+
+fn count(cases: &[Case], binding: Binding) -> usize {
+    cases
+        .iter()
+        .filter(|case| {
+            case.external
+                .iter()
+                .any(|external| external.binding == binding)
+        })
+        .count()
+}
+
+/// Equal bits, NaN as a class.
+fn same(kernel: &str, actual: &[u8], expected: &[u8]) -> bool {
+    if actual.len() != expected.len() {
+        return false;
+    }
+    if kernel == "kv_unpack_q8" || kernel == "kv_unpack_q4" || kernel.ends_with("f32") {
+        let (actual, expected) = (actual.as_chunks().0, expected.as_chunks().0);
+        return actual.iter().zip(expected).all(|(actual, expected)| {
+            let nan = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes).is_nan();
+            actual == expected || nan(actual) && nan(expected)
+        });
+    }
+    if kernel.ends_with("f16") {
+        let (actual, expected) = (actual.as_chunks().0, expected.as_chunks().0);
+        return actual.iter().zip(expected).all(|(actual, expected)| {
+            let nan = |bytes: &[u8; 2]| f16::from_le_bytes(*bytes).is_nan();
+            actual == expected || nan(actual) && nan(expected)
+        });
+    }
+    actual == expected
+}
+
+#[test]
+fn every_vector_of_the_core_pack_is_mapped() {
+    let folder = load_folder(&fixtures()).unwrap();
+    assert!(folder.skipped.is_empty());
+    // Per kernel: calls, calls with an oracle that binds bit for bit, calls with one that binds within the tolerance.
+    let expected = [
+        ("kv_pack_q4", 12, 10, 0),
+        ("kv_pack_q8", 12, 10, 0),
+        ("kv_unpack_q4", 10, 10, 0),
+        ("kv_unpack_q8", 10, 10, 0),
+        ("lora_apply_f16", 6, 0, 6),
+        ("lora_apply_f32", 6, 0, 6),
+        ("rmsnorm_f16", 9, 9, 9),
+        ("rmsnorm_f32", 10, 0, 10),
+        ("rope_f16", 21, 3, 9),
+        ("rope_f32", 20, 11, 9),
+        ("rope_q8", 10, 5, 5),
+        ("swiglu_f16", 5, 0, 5),
+        ("swiglu_f32", 6, 0, 6),
+    ];
+    assert_eq!(expected.len(), kernel_core::KERNELS.len());
+    let mut total = 0;
+    for (kernel, calls, bits, tolerance) in expected {
+        let cases: Vec<Case> = folder
+            .cases
+            .iter()
+            .filter(|case| case.kernel == kernel)
+            .cloned()
+            .collect();
+        assert_eq!(
+            (
+                cases.len(),
+                count(&cases, Binding::Bits),
+                count(&cases, Binding::Tolerance)
+            ),
+            (calls, bits, tolerance),
+            "{kernel}"
+        );
+        total += cases.len();
+    }
+    assert_eq!(folder.cases.len(), total);
+}
+
+#[test]
+fn every_mapped_call_is_accepted_and_exact_where_an_oracle_binds_bit_for_bit() {
+    let mut exact = 0;
+    for case in load_folder(&fixtures()).unwrap().cases {
+        let name = format!("{} {}", case.kernel, case.name);
+        let ran = native::run(&case);
+        assert_eq!((ran.status, case.expect), (0, 0), "{name}");
+        assert_eq!(ran.violation, None, "{name}");
+        for external in &case.external {
+            assert_eq!(external.bytes.len(), ran.output.len(), "{name}");
+            if external.binding == Binding::Bits {
+                assert!(
+                    same(&case.kernel, &ran.output, &external.bytes),
+                    "{name}: differs from {}",
+                    external.oracle
+                );
+                exact += 1;
+            }
+        }
+    }
+    assert_eq!(exact, 68);
+}
+
+#[test]
+fn a_rope_case_becomes_a_run_with_angles_and_one_with_tables() {
+    let cases = load(&fixture("rope_f32")).unwrap();
+    let named = |name: &str| cases.iter().find(|case| case.name == name).unwrap();
+    let angles = named("vector:b2s3h2d6_th10000_p1x1_il/angles");
+    let tables = named("vector:b2s3h2d6_th10000_p1x1_il/tables");
+    assert_eq!(angles.b.len() * 2, tables.b.len());
+    assert_eq!(angles.a, tables.a);
+    let binding = |case: &Case, oracle: &str| {
+        let external = case.external.iter().find(|e| e.oracle == oracle).unwrap();
+        (external.binding, external.magnitude.as_ref().map(Vec::len))
+    };
+    assert_eq!(binding(angles, "cr"), (Binding::Tolerance, Some(72)));
+    assert_eq!(binding(angles, "onnx_ref"), (Binding::Informs, Some(72)));
+    assert_eq!(binding(tables, "onnx_ref"), (Binding::Bits, Some(72)));
+    assert_eq!(binding(tables, "mlx"), (Binding::Informs, Some(72)));
+    // layout 0, table 0 and 1.
+    assert_eq!(angles.params[20..], [0; 8]);
+    assert_eq!(tables.params[20..], [0, 0, 0, 0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn tables_of_each_batch_become_a_call_per_batch() {
+    let cases = load(&fixture("rope_f32")).unwrap();
+    let node = "vector:onnx_node_test_rotary_embedding_3d_input/tables/batch";
+    let batches: Vec<&Case> = cases
+        .iter()
+        .filter(|case| case.name.starts_with(node))
+        .collect();
+    assert_eq!(batches.len(), 2);
+    for batch in &batches {
+        assert_eq!(batch.a.len(), 3 * 4 * 8 * 4);
+        assert_eq!(batch.b.len(), 2 * 3 * 4 * 4);
+        assert_eq!(batch.params[16..24], [1, 0, 0, 0, 1, 0, 0, 0]); // batch 1, layout 1
+        assert_eq!(batch.external[0].binding, Binding::Bits);
+        assert_eq!(batch.external[0].bytes.len(), batch.output_size as usize);
+    }
+    assert_ne!(batches[0].external[0].bytes, batches[1].external[0].bytes);
+}
+
+#[test]
+fn classes_that_only_inform_bind_nothing_and_do_not_count_for_the_truth() {
+    let mut file = fixture("kv_pack_q8");
+    let cases = load(&file).unwrap();
+    let informing: Vec<&Case> = cases.iter().filter(|case| case.stress).collect();
+    assert_eq!(informing.len(), 2);
+    for case in informing {
+        assert!(!case.external.is_empty());
+        assert!(case.external.iter().all(|e| e.binding == Binding::Informs));
+    }
+    // A stress case needs no oracle at all.
+    file["cases"][0]["class"] = json!("stress");
+    file["cases"][0]["outputs"] = json!({});
+    assert!(load(&file).unwrap()[0].stress);
+}
+
+#[test]
+fn oracles_of_another_format_are_left_out() {
+    let cases = load(&fixture("kv_pack_q8")).unwrap();
+    let oracles: Vec<&str> = cases[0]
+        .external
+        .iter()
+        .map(|e| e.oracle.as_str())
+        .collect();
+    assert_eq!(oracles, ["gguf"]);
+}
+
+#[test]
+fn oracles_may_be_missing_or_unknown_and_keys_may_be_more() {
+    let mut file = fixture("rmsnorm_f32");
+    file["more"] = json!([1, {"a": null}]);
+    let case = &mut file["cases"][1];
+    case["note"] = json!("text");
+    case["params"]["more"] = json!([]);
+    let outputs = case["outputs"].as_object_mut().unwrap();
+    let cr = outputs.remove("cr").unwrap();
+    outputs.insert("another_library".to_owned(), cr);
+    outputs.insert("nothing".to_owned(), Value::Null);
+    let cases = load(&file).unwrap();
+    let bindings: Vec<(&str, Binding)> = cases[1]
+        .external
+        .iter()
+        .map(|external| (external.oracle.as_str(), external.binding))
+        .collect();
+    // Without `cr` it is `ort` that binds.
+    assert_eq!(
+        bindings,
+        [
+            ("another_library", Binding::Informs),
+            ("ggml", Binding::Informs),
+            ("mlx", Binding::Informs),
+            ("onnx_fn", Binding::Informs),
+            ("ort", Binding::Tolerance),
+        ]
+    );
+}
+
+#[test]
+fn dimensions_may_be_written_as_floats_and_flags_as_booleans() {
+    let mut file = fixture("rope_f32");
+    for case in file["cases"].as_array_mut().unwrap() {
+        let params = &mut case["params"];
+        params["batch"] = json!(params["batch"].as_u64().unwrap() as f64);
+        params["interleaved"] = json!(params["interleaved"] == 1);
+        params.as_object_mut().unwrap().remove("theta");
+    }
+    assert_eq!(load(&file).unwrap().len(), 20);
+}
+
+/// What is wrong with the file after a change to its first case, in words.
+fn damage(kernel: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut file = fixture(kernel);
+    assert!(load(&file).is_ok());
+    change(&mut file["cases"][0]);
+    load(&file).unwrap_err().to_string()
+}
+
+#[test]
+fn each_damage_is_refused_with_the_case_and_what_is_wrong() {
+    let swiglu = |change: fn(&mut Value)| damage("swiglu_f32", change);
+    let table: [(String, &str); 30] = [
+        (
+            swiglu(|c| c["name"] = json!(5)),
+            "`name` is 5 and no string",
+        ),
+        (
+            swiglu(|c| c["name"] = json!("")),
+            "a name has 1 to 200 bytes",
+        ),
+        (
+            swiglu(|c| c["name"] = json!("a\u{1b}[2J")),
+            "no control characters",
+        ),
+        (
+            swiglu(|c| c["name"] = json!("1x1_beta1")),
+            "case number 1 has the same name",
+        ),
+        (
+            swiglu(|c| c["class"] = json!("norm")),
+            "unknown class `norm`",
+        ),
+        (
+            swiglu(|c| c["class"] = json!(null)),
+            "`class` is null and no string",
+        ),
+        (
+            swiglu(|c| c["params"] = json!([1])),
+            "params is an array and no object",
+        ),
+        (
+            swiglu(|c| c["params"]["rows"] = json!("2")),
+            "params.rows is \"2\" and no dimension",
+        ),
+        (
+            swiglu(|c| c["params"]["rows"] = json!(-2)),
+            "params.rows is -2 and no dimension",
+        ),
+        (
+            swiglu(|c| c["params"]["rows"] = json!(2.5)),
+            "params.rows is 2.5 and no dimension",
+        ),
+        (
+            swiglu(|c| c["params"]["rows"] = json!(0)),
+            "params.rows is 0",
+        ),
+        (
+            swiglu(|c| c["params"]["rows"] = json!(4_294_967_296u64)),
+            "no dimension",
+        ),
+        (
+            swiglu(|c| c["params"]["rows"] = json!(u32::MAX)),
+            "the params ask for f32 x",
+        ),
+        (
+            swiglu(|c| c["params"]["beta"] = json!(1e39)),
+            "no finite f32",
+        ),
+        (
+            swiglu(|c| c["params"]["beta"] = json!(null)),
+            "params.beta is missing",
+        ),
+        (
+            swiglu(|c| c["inputs"] = json!(null)),
+            "inputs is null and no object",
+        ),
+        (
+            swiglu(|c| c["inputs"]["gate"] = json!(null)),
+            "inputs.gate is missing",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["dtype"] = json!("bf16")),
+            "unknown dtype `bf16`",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["dtype"] = json!(4)),
+            "`dtype` is 4 and no string",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["dtype"] = json!("f16")),
+            "inputs.x: `hex` has 64 digits",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["shape"] = json!(8)),
+            "`shape` is 8 and no array",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["shape"] = json!([2, -4])),
+            "`shape` has -4",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["shape"] = json!([2, 5])),
+            "need 80",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["shape"] = json!([1u64 << 32, 1u64 << 32])),
+            "`shape` overflows",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["shape"] = json!([1u64 << 32, 1u64 << 31])),
+            "need more than 2^64",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["hex"] = json!("zz".repeat(32))),
+            "`hex`: Invalid character",
+        ),
+        (
+            swiglu(|c| c["inputs"]["x"]["hex"] = json!([])),
+            "`hex` is an array and no string",
+        ),
+        (
+            swiglu(|c| c["outputs"] = json!({})),
+            "none of its oracles () binds",
+        ),
+        (
+            swiglu(|c| c["outputs"]["cr"] = c["outputs"]["missing"].take()),
+            "none of its oracles",
+        ),
+        (
+            swiglu(|c| {
+                c["outputs"]["cr"]["shape"] = json!([1]);
+                c["outputs"]["cr"]["hex"] = json!("00000000");
+            }),
+            "outputs.cr is f32 x 1, the output is f32 x 8",
+        ),
+    ];
+    for (message, expected) in table {
+        assert!(
+            message.contains(expected),
+            "{message:?} should say {expected:?}"
+        );
+        assert!(
+            message.starts_with("load vector file `file.json`: case `"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_kernel_is_refused() {
+    let rope = |change: fn(&mut Value)| damage("rope_f32", change);
+    let table: [(String, &str); 16] = [
+        (
+            rope(|c| c["params"]["dim"] = json!(3)),
+            "params.dim is 3 and no multiple of 2",
+        ),
+        (
+            rope(|c| c["params"]["interleaved"] = json!(2)),
+            "params.interleaved is 2 and no flag",
+        ),
+        (
+            rope(|c| c["params"]["interleaved"] = json!(null)),
+            "params.interleaved is missing",
+        ),
+        (
+            rope(|c| c["params"]["theta"] = json!("x")),
+            "params.theta is \"x\"",
+        ),
+        (
+            rope(|c| c["params"]["tables"] = json!("f16")),
+            "for rope_f16 only",
+        ),
+        (
+            rope(|c| c["params"]["tables"] = json!("f8")),
+            "neither \"f16\" nor \"f32\"",
+        ),
+        (
+            rope(|c| c["inputs"]["sin"] = json!(null)),
+            "only make sense together",
+        ),
+        (
+            rope(|c| {
+                let x = c["inputs"]["x"].take();
+                c["inputs"] = json!({ "x": x });
+            }),
+            "neither inputs.freqs nor",
+        ),
+        (
+            rope(|c| c["mag"]["hex"] = json!("0000c07f0000c07f")),
+            "mag[0] is NaN where",
+        ),
+        (
+            rope(|c| c["mag"]["hex"] = json!("0000807f0000807f")),
+            "mag[0] is inf where",
+        ),
+        (
+            rope(|c| c["mag"]["hex"] = json!("000080bf000080bf")),
+            "mag[0] is -1 where",
+        ),
+        (
+            rope(|c| c["mag"] = json!({"dtype": "f32", "shape": [1], "hex": "00000000"})),
+            "mag has 1 elements, the output stands for 2",
+        ),
+        (
+            rope(|c| c["mag"] = json!({"dtype": "i8", "shape": [2], "hex": "0000"})),
+            "mag is i8 and no array of floats",
+        ),
+        (
+            damage("kv_pack_q4", |c| c["params"]["dim"] = json!(31)),
+            "no multiple of 32",
+        ),
+        (
+            damage("rmsnorm_f16", |c| c["params"]["eps"] = json!(-1.0)),
+            "params.eps is -1",
+        ),
+        (
+            // x is 1 x in, A in x rank and B rank x 1: the intermediate may be far larger than the file.
+            damage("lora_apply_f32", |c| {
+                let array =
+                    |n: usize| json!({"dtype": "f32", "shape": [n], "hex": "00".repeat(n * 4)});
+                c["params"] = json!({"rows": 8192, "in": 1, "rank": 8192, "out": 1, "scale": 1});
+                c["mag"] = json!(null);
+                c["class"] = json!("stress");
+                c["inputs"] = json!({"x": array(8192), "A": array(8192), "B": array(8192), "base": array(8192)});
+            }),
+            "bytes of scratch, the limit is",
+        ),
+    ];
+    for (message, expected) in table {
+        assert!(
+            message.contains(expected),
+            "{message:?} should say {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_none_is_refused() {
+    let refused = |bytes: &[u8]| load_bytes("file.json", bytes).unwrap_err();
+    for bytes in [
+        &b""[..],
+        b"{",
+        b"\xff\xfe",
+        b"{\"kernel\":\"rope_f32\",\"cases\":[}",
+        "[".repeat(10_000).as_bytes(),
+    ] {
+        assert!(matches!(refused(bytes), VectorError::Json { .. }));
+    }
+    for json in [
+        json!([]),
+        json!(null),
+        json!({}),
+        json!({"kernel": 3}),
+        json!({"kernel": "rope_f32"}),
+        json!({"kernel": "rope_f32", "cases": {}}),
+        json!({"kernel": "rope_f32", "cases": []}),
+    ] {
+        let error = load(&json).unwrap_err();
+        assert!(matches!(error, VectorError::File { .. }), "{error}");
+    }
+    let unknown = load(&json!({"kernel": "softmax_f32", "cases": []})).unwrap_err();
+    assert!(matches!(unknown, VectorError::UnknownKernel { .. }));
+    let case = load(&json!({"kernel": "rope_f32", "cases": [7]})).unwrap_err();
+    assert_eq!(
+        case.to_string(),
+        "load vector file `file.json`: case `number 1`: the case is 7 and no object"
+    );
+    let many = format!(
+        "{{\"kernel\":\"rope_f32\",\"cases\":[{}]}}",
+        "0,".repeat(1 << 20)
+    );
+    assert!(matches!(
+        refused(many.as_bytes()),
+        VectorError::TooLarge { .. }
+    ));
+    let large = vec![b' '; MAX_FILE_BYTES as usize + 1];
+    assert!(matches!(refused(&large), VectorError::TooLarge { .. }));
+}
+
+/// Every byte of a small file changed, and every prefix of it: an answer, never a panic.
+#[test]
+fn no_damage_to_a_byte_panics() {
+    let mut file = fixture("rope_f32");
+    file["cases"].as_array_mut().unwrap().truncate(1);
+    let bytes = file.to_string().into_bytes();
+    for index in 0..bytes.len() {
+        assert!(load_bytes("file.json", &bytes[..index]).is_err());
+        for change in [b'0', b'"', b'}', b'-', 0xff, b'9'] {
+            let mut bytes = bytes.clone();
+            bytes[index] = change;
+            let _ = load_bytes("file.json", &bytes);
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_read_file_by_file_and_what_it_cannot_use_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = load_folder(folder.path()).unwrap_err();
+    assert!(matches!(error, VectorError::NoCases { .. }));
+    assert!(matches!(
+        load_folder(&folder.path().join("missing")).unwrap_err(),
+        VectorError::Read { .. }
+    ));
+
+    let write = |name: &str, content: &Value| {
+        fs::write(folder.path().join(name), content.to_string()).unwrap();
+    };
+    fs::write(folder.path().join("README.md"), "text").unwrap();
+    write("other.json", &json!({"kernel": "convert_f16", "cases": []}));
+    let error = load_folder(folder.path()).unwrap_err();
+    assert!(matches!(error, VectorError::NoCases { .. }));
+
+    write("b.json", &fixture("swiglu_f32"));
+    write("a.json", &fixture("swiglu_f32"));
+    let loaded = load_folder(folder.path()).unwrap();
+    assert_eq!(
+        loaded.skipped,
+        [
+            "skipped: failed to load vector file `other.json`: kernel `convert_f16` is not one of this harness"
+        ]
+    );
+    assert_eq!(loaded.cases.len(), 12);
+    assert_eq!(loaded.cases[1].name, "vector:1x1_beta1");
+    assert_eq!(loaded.cases[7].name, "vector:1x1_beta1@b.json");
+
+    fs::create_dir(folder.path().join("c.json")).unwrap();
+    assert!(matches!(
+        load_folder(folder.path()).unwrap_err(),
+        VectorError::NotRegular { .. }
+    ));
+    fs::remove_dir(folder.path().join("c.json")).unwrap();
+
+    fs::write(folder.path().join("d.json"), "{").unwrap();
+    assert!(matches!(
+        load_folder(folder.path()).unwrap_err(),
+        VectorError::Json { .. }
+    ));
+}

@@ -1,0 +1,92 @@
+//! Runs a case on the native kernels, for the tests of what makes cases. The changes to the descriptor are made here
+//! from their description in `case.rs`, without the code that conformance runs use.
+
+use super::super::case::{Case, Entry, Tweak, Word};
+use kernel_abi::{Descriptor, PAGE_BYTES, Region};
+use runtime_host::{Fill, Frame, Output, Tensors};
+
+/// Where the frame starts: like a module's, above its stack, and not aligned.
+const HEAP_BASE: u32 = 70_004;
+const MAX_PAGES: u32 = 1024;
+
+/// What came of a case.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) output: Vec<u8>,
+    /// A byte that changed although it must not have.
+    pub(crate) violation: Option<String>,
+}
+
+/// Runs it.
+pub(crate) fn run(case: &Case) -> Ran {
+    let tensors = Tensors {
+        params: &case.params,
+        a: &case.a,
+        b: &case.b,
+        output: match &case.base {
+            Some(base) => Output::Updated(base),
+            None => Output::Written(case.output_size),
+        },
+        scratch_size: case.scratch_size,
+    };
+    let mut frame = Frame::place(&tensors, HEAP_BASE, MAX_PAGES, Fill::FIRST).unwrap();
+    let memory_bytes = u64::from(frame.pages()) * PAGE_BYTES;
+    let descriptor = changed(frame.placed(), &case.tweaks, memory_bytes);
+    frame.set_descriptor(&descriptor);
+    let frame = &frame;
+    let mut memory = vec![0xD5; memory_bytes as usize];
+    let within = frame.start() as usize..frame.end() as usize;
+    memory[within.clone()].copy_from_slice(frame.image());
+    let before = memory.clone();
+
+    let kernel = kernel_core::kernel(&case.kernel).unwrap();
+    let entry = match case.entry {
+        Entry::Forward => kernel_core::Kernel::forward,
+        Entry::Backward => kernel_core::Kernel::backward,
+    };
+    let status = entry(kernel, &mut memory, HEAP_BASE, frame.descriptor_address());
+    let violation = frame.check(&memory[within.clone()], status.is_ok()).err();
+    let outside = memory[..within.start] != before[..within.start]
+        || memory[within.end..] != before[within.end..];
+    Ran {
+        status: status.0,
+        output: frame.output(&memory[within]).to_vec(),
+        violation: violation
+            .map(|violation| violation.to_string())
+            .or(outside.then(|| "memory around the frame changed".to_owned())),
+    }
+}
+
+fn changed(placed: &Descriptor, tweaks: &[Tweak], memory_bytes: u64) -> Descriptor {
+    let mut words = words(placed);
+    for tweak in tweaks {
+        let (word, value) = match *tweak {
+            Tweak::Set(word, value) => (word, i64::from(value)),
+            Tweak::Add(word, by) => (word, i64::from(words[word as usize]) + i64::from(by)),
+            Tweak::Copy(word, from, by) => {
+                let placed = self::words(placed)[from as usize];
+                (word, i64::from(placed) + i64::from(by))
+            }
+            Tweak::FromMemoryEnd(word, before) => (word, memory_bytes as i64 - i64::from(before)),
+            Tweak::BelowHeap(word, below) => (word, i64::from(HEAP_BASE) - i64::from(below)),
+        };
+        words[word as usize] = value as u32; // wraps
+    }
+    let region = |at: Word| Region::new(words[at as usize], words[at as usize + 1]);
+    Descriptor {
+        input_a: region(Word::InputAOffset),
+        input_b: region(Word::InputBOffset),
+        output: region(Word::OutputOffset),
+        scratch: region(Word::ScratchOffset),
+        params: region(Word::ParamsOffset),
+    }
+}
+
+fn words(descriptor: &Descriptor) -> [u32; 10] {
+    let mut words = [0; 10];
+    for (pair, region) in words.chunks_exact_mut(2).zip(descriptor.regions()) {
+        pair.copy_from_slice(&[region.offset, region.size]);
+    }
+    words
+}
