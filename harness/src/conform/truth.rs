@@ -5,10 +5,20 @@
 //! in f64, sees nothing, an element has no truth to be judged by: if all others pass, the case is
 //! [`NotApplicable`](Verdict::NotApplicable), never passed.
 
+mod expectation;
 mod layout;
+mod requantised;
 
-use self::layout::{Layout, first_difference};
-use super::case::{Case, External};
+use self::{
+    expectation::{Expectation, decode, expectation},
+    layout::{Layout, first_difference},
+};
+use super::{
+    case::{Binding, Case, External},
+    tolerance::{Format, Policy},
+};
+use kernel_abi::params::Rope;
+use kernel_reference::{Element, Hazard, Truth, float16};
 use std::fmt;
 
 /// What a comparison found.
@@ -70,15 +80,66 @@ impl fmt::Display for Mismatch {
 }
 
 /// Layer L4: `output` of the case against the f64 oracle.
+///
+/// Total: a case whose sizes do not fit its parameters has no truth, an output of the wrong length fails.
 pub fn judge(case: &Case, output: &[u8]) -> Verdict {
-    let _ = (case, output);
-    Verdict::NotApplicable("in progress".to_owned())
+    let expectation = match expectation(case) {
+        Ok(expectation) => expectation,
+        Err(reason) => return Verdict::NotApplicable(reason),
+    };
+    if case.stress {
+        return judge_stress(case, expectation, output);
+    }
+    match expectation {
+        Expectation::Exact(expected) => judge_bits(case, &expected, output),
+        Expectation::Elements(format, tensors) => judge_elements(format, &tensors, output),
+        Expectation::Requantised(policy, elements) => {
+            requantised::judge(policy, &elements, None, output)
+        }
+    }
 }
 
 /// Layer L5: `output` of the case against what one outside oracle says.
 pub fn judge_external(case: &Case, external: &External, output: &[u8]) -> Verdict {
-    let _ = (case, external, output);
-    Verdict::NotApplicable("in progress".to_owned())
+    match external.binding {
+        Binding::Bits => return judge_bits(case, &external.bytes, output),
+        Binding::Informs => return inform(case, &external.bytes, output),
+        Binding::Tolerance => {}
+    }
+    // The case's own truth says what the tolerance needs to know: magnitudes, and where f32 and f64 part.
+    match expectation(case) {
+        Err(reason) => Verdict::NotApplicable(reason),
+        Ok(Expectation::Exact(_)) => judge_bits(case, &external.bytes, output),
+        Ok(Expectation::Requantised(policy, elements)) => {
+            requantised::judge(policy, &elements, Some(&external.bytes), output)
+        }
+        Ok(Expectation::Elements(format, mut tensors)) => {
+            let expected = decode(format, &external.bytes);
+            let elements: usize = tensors.iter().map(|(_, elements)| elements.len()).sum();
+            let given = external.magnitude.as_ref().map(Vec::len);
+            if expected.len() != elements || given.is_some_and(|given| given != elements) {
+                return Verdict::NotApplicable(format!(
+                    "oracle {} has {} values and {} magnitudes for {elements} elements",
+                    external.oracle,
+                    expected.len(),
+                    given.map_or("no".to_owned(), |given| given.to_string())
+                ));
+            }
+            let all = tensors.iter_mut().flat_map(|(_, elements)| elements);
+            for (index, (element, expected)) in all.zip(expected).enumerate() {
+                // Where the two agree the unrounded value is kept: it knows how far Inf is.
+                if let Truth::Value(value) = element.truth
+                    && format.round(value) != expected
+                {
+                    element.truth = Truth::Value(expected);
+                }
+                if let Some(magnitude) = &external.magnitude {
+                    element.magnitude = magnitude[index];
+                }
+            }
+            judge_elements(format, &tensors, output)
+        }
+    }
 }
 
 /// The first element in which two outputs of the case differ bit for bit, NaN as a class. `a` counts as the expected one.
@@ -97,10 +158,205 @@ pub fn flip_nans(case: &Case) -> Option<Case> {
     layout::flip_nans(case)
 }
 
+/// What has been seen of the elements so far.
+#[derive(Default)]
+struct Tally {
+    elements: usize,
+    max_ulp: f64,
+    unknown: usize,
+    first_unknown: Option<(usize, Hazard)>,
+}
+
+impl Tally {
+    fn judged(&mut self, elements: usize, ulps: f64) {
+        self.elements += elements;
+        self.max_ulp = self.max_ulp.max(ulps);
+    }
+
+    fn unknown(&mut self, index: usize, elements: usize, hazard: Hazard) {
+        self.elements += elements;
+        self.unknown += elements;
+        self.first_unknown.get_or_insert((index, hazard));
+    }
+
+    fn verdict(self) -> Verdict {
+        match self.first_unknown {
+            None => Verdict::Pass {
+                max_ulp: self.max_ulp,
+            },
+            Some((index, hazard)) => Verdict::NotApplicable(format!(
+                "truth undefined here: {hazard} at index {index} and {} more of {} elements; all others pass",
+                self.unknown - 1,
+                self.elements
+            )),
+        }
+    }
+}
+
+fn judge_bits(case: &Case, expected: &[u8], output: &[u8]) -> Verdict {
+    match bits_differ(case, expected, output) {
+        None => Verdict::Pass { max_ulp: 0.0 },
+        Some(mismatch) => Verdict::Fail(mismatch),
+    }
+}
+
+fn judge_elements(format: Format, tensors: &[(Policy, Vec<Element>)], output: &[u8]) -> Verdict {
+    let elements: usize = tensors.iter().map(|(_, elements)| elements.len()).sum();
+    let element_bytes = match format {
+        Format::F32 => 4,
+        Format::F16 => 2,
+    };
+    if output.len() != elements * element_bytes {
+        return Verdict::Fail(Mismatch::length(elements * element_bytes, output.len()));
+    }
+    let mut tally = Tally::default();
+    let all = tensors
+        .iter()
+        .flat_map(|(policy, elements)| elements.iter().map(move |element| (policy, element)));
+    for (index, ((policy, element), got)) in all.zip(decode(format, output)).enumerate() {
+        match judge_element(format, policy, element, got) {
+            Ok(Ok(ulps)) => tally.judged(1, ulps),
+            Ok(Err(hazard)) => tally.unknown(index, 1, hazard),
+            Err((expected, ulp, detail)) => {
+                return Verdict::Fail(Mismatch {
+                    index,
+                    expected,
+                    got: describe(format, got),
+                    ulp,
+                    detail,
+                });
+            }
+        }
+    }
+    tally.verdict()
+}
+
+type Held = Result<f64, Hazard>;
+
+/// Answers the distance or why there is none; fails with the expectation, the distance and the tolerance.
+fn judge_element(
+    format: Format,
+    policy: &Policy,
+    element: &Element,
+    got: f64,
+) -> Result<Held, (String, Option<f64>, String)> {
+    let value = match element.truth {
+        Truth::Unknown(hazard) => return Ok(Err(hazard)),
+        Truth::Bounded => return hold_bound(format, policy, element, got).map(Ok),
+        Truth::Value(value) => value,
+    };
+    let rounded = format.round(value);
+    if value.is_finite() && policy.is_drowned(element, value) {
+        return Ok(Err(Hazard::Underflow));
+    }
+    policy
+        .hold(format, element, value, got)
+        .map(Ok)
+        .map_err(|allowed| {
+            (
+                describe(format, rounded),
+                format.ulps(rounded, got),
+                format!("{allowed:.3e} allowed ({}), truth {value:?}", policy.name),
+            )
+        })
+}
+
+/// A rotation by an angle beyond the accurate range stays finite and within the size of its pair; Inf only where that size,
+/// rounded, is no finite value of the format.
+fn hold_bound(
+    format: Format,
+    policy: &Policy,
+    element: &Element,
+    got: f64,
+) -> Result<f64, (String, Option<f64>, String)> {
+    let most = element.magnitude + policy.allowed(element, element.magnitude) + element.loss;
+    let within = if got.is_infinite() {
+        format.round(most).is_infinite()
+    } else {
+        got.abs() <= most
+    };
+    if within {
+        return Ok(0.0);
+    }
+    Err((
+        format!("at most {most:e} in magnitude"),
+        None,
+        "the angle is beyond 2^17, so only the size of the result is known".to_owned(),
+    ))
+}
+
+/// Cases that only ask for an end in time and finite results where the contract promises them: rotations of finite pairs.
+fn judge_stress(case: &Case, expectation: Expectation, output: &[u8]) -> Verdict {
+    let no_truth = "the case asks only for an end in time and, where the contract promises it, a finite result";
+    let bounded = |element: Element| match element.truth {
+        Truth::Value(value) if value.is_finite() => Element {
+            truth: Truth::Bounded,
+            ..element
+        },
+        _ => element,
+    };
+    // Tables need not be rotations, so they promise no size.
+    let by_angles = Rope::from_le_bytes(&case.params).is_some_and(|params| params.table == 0);
+    let verdict = match expectation {
+        Expectation::Elements(format, tensors) if case.kernel.starts_with("rope_") && by_angles => {
+            let tensors: Vec<_> = tensors
+                .into_iter()
+                .map(|(policy, elements)| (policy, elements.into_iter().map(bounded).collect()))
+                .collect();
+            judge_elements(format, &tensors, output)
+        }
+        Expectation::Requantised(policy, elements) if by_angles => {
+            let elements: Vec<_> = elements.into_iter().map(bounded).collect();
+            requantised::judge(policy, &elements, None, output)
+        }
+        _ => return Verdict::NotApplicable(no_truth.to_owned()),
+    };
+    match verdict {
+        Verdict::Fail(mismatch) => Verdict::Fail(mismatch),
+        Verdict::Pass { .. } => Verdict::NotApplicable(format!("{no_truth}: it is finite")),
+        Verdict::NotApplicable(_) => Verdict::NotApplicable(no_truth.to_owned()),
+    }
+}
+
+/// How far the output is from an oracle that does not bind.
+fn inform(case: &Case, expected: &[u8], output: &[u8]) -> Verdict {
+    let Some(first) = bits_differ(case, expected, output) else {
+        return Verdict::NotApplicable("informs only: equal bit for bit".to_owned());
+    };
+    let format = match Layout::of_output(case) {
+        Layout::F32 => Format::F32,
+        Layout::F16 => Format::F16,
+        _ => return Verdict::NotApplicable(format!("informs only: {first}")),
+    };
+    if expected.len() != output.len() {
+        return Verdict::NotApplicable(format!("informs only: {first}"));
+    }
+    let (mut differing, mut largest) = (0_usize, 0.0_f64);
+    let (expected, output) = (decode(format, expected), decode(format, output));
+    for (expected, got) in expected.iter().zip(&output) {
+        let ulps = format.ulps(*expected, *got).unwrap_or(f64::INFINITY);
+        if ulps > 0.0 {
+            differing += 1;
+            largest = largest.max(ulps);
+        }
+    }
+    Verdict::NotApplicable(format!(
+        "informs only: {differing} of {} elements differ by up to {largest} ulp; {first}",
+        output.len()
+    ))
+}
+
+fn describe(format: Format, value: f64) -> String {
+    match format {
+        Format::F32 => describe_f32(value as f32),
+        Format::F16 => describe_f16(float16::encode(value)),
+    }
+}
+
 fn describe_f32(value: f32) -> String {
     format!("{:#010x} ({value:?})", value.to_bits())
 }
 
 fn describe_f16(bits: u16) -> String {
-    format!("{bits:#06x} ({:?})", kernel_reference::float16::decode(bits))
+    format!("{bits:#06x} ({:?})", float16::decode(bits))
 }
