@@ -1,30 +1,33 @@
 # What the crate wamrx-sys does not let Cargo features choose about WAMR's own CMake build. Named by the variable
 # CMAKE_TOOLCHAIN_FILE; plain variables set here win over the -D options that the crate passes.
-# Other CMake projects that meet this file see nothing but unused WAMR_ variables and, in cross builds, their compiler.
 
-# The loader of ahead-of-time compiled modules, for wamr.aot.
-set(WAMR_BUILD_AOT 1)
+if(CMAKE_SOURCE_DIR MATCHES "/wasm-micro-runtime$")
+  # The loader of ahead-of-time compiled modules, for wamr.aot.
+  set(WAMR_BUILD_AOT 1)
 
-# The same engine in every Rust profile: an unoptimised WAMR has assertions that abort the process.
-set(CMAKE_BUILD_TYPE Release)
+  # The same engine in every Rust profile: an unoptimised WAMR has assertions that abort the process.
+  set(CMAKE_BUILD_TYPE Release)
 
-# An instruction that old kernels refuse: whether it is used would depend on the machine that builds.
-set(WAMR_DISABLE_WRITE_GS_BASE 1)
+  # An instruction that old kernels refuse: whether it is used would depend on the machine that builds.
+  set(WAMR_DISABLE_WRITE_GS_BASE 1)
 
-# SIMD in the interpreter is SIMDe, a header-only library that WAMR's build would clone from a repository.
-# The system's copy is linked into a folder of its own: putting all of /usr/include on the path breaks cross builds.
-if(EXISTS /usr/include/simde/wasm/simd128.h)
-  set(SIMDE_FOLDER ${CMAKE_BINARY_DIR}/system-simde)
-  file(MAKE_DIRECTORY ${SIMDE_FOLDER})
-  file(CREATE_LINK /usr/include/simde ${SIMDE_FOLDER}/simde SYMBOLIC)
-  set(FETCHCONTENT_SOURCE_DIR_SIMDE ${SIMDE_FOLDER} CACHE PATH "" FORCE)
-  # Portable code only: the SSE2 code of SIMDe 0.7.4 has i16x8.q15mulr_sat_s wrong, and 32-bit NEON flushes denormals.
-  add_compile_definitions(SIMDE_NO_NATIVE)
-  set(WAMR_BUILD_SIMD 1)
-  set(WAMR_BUILD_LIB_SIMDE 1)
-else()
-  set(WAMR_BUILD_SIMD 0)
-  set(WAMR_BUILD_LIB_SIMDE 0)
+  # SIMD in the interpreter is SIMDe, a header-only library that WAMR's build would clone from a repository. Instead it finds
+  # simde/wasm/simd128.h beside this file, which includes the system's and corrects it.
+  if(EXISTS /usr/include/simde/wasm/simd128.h)
+    set(FETCHCONTENT_SOURCE_DIR_SIMDE ${CMAKE_CURRENT_LIST_DIR} CACHE PATH "" FORCE)
+    # Portable code only: the SSE2 code of SIMDe 0.7.4 has i16x8.q15mulr_sat_s wrong, and 32-bit NEON flushes denormals.
+    add_compile_definitions(SIMDE_NO_NATIVE)
+    set(WAMR_BUILD_SIMD 1)
+    set(WAMR_BUILD_LIB_SIMDE 1)
+  else()
+    set(WAMR_BUILD_SIMD 0)
+    set(WAMR_BUILD_LIB_SIMDE 0)
+  endif()
+
+  # wamrx-sys says plain ARM for every 32-bit ARM, whose call stubs are soft-float.
+  if("$ENV{TARGET}" MATCHES "^armv7.*hf$")
+    set(WAMR_BUILD_TARGET ARMV7_VFP)
+  endif()
 endif()
 
 # With a toolchain file the crate `cmake` leaves the cross compiler to it. TARGET and HOST are set by Cargo for build scripts.
@@ -48,9 +51,4 @@ if(DEFINED ENV{TARGET} AND DEFINED ENV{HOST} AND NOT "$ENV{TARGET}" STREQUAL "$E
   elseif("$ENV{TARGET}" STREQUAL "aarch64-unknown-linux-gnu")
     set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
   endif()
-endif()
-
-# wamrx-sys says plain ARM for every 32-bit ARM, whose call stubs are soft-float.
-if("$ENV{TARGET}" MATCHES "^armv7.*hf$")
-  set(WAMR_BUILD_TARGET ARMV7_VFP)
 endif()

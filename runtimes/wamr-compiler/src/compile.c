@@ -4,6 +4,7 @@
 #include "bh_log.h"
 #include "wasm_export.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* What WAMR prints goes here: the build defines BH_VPRINTF as this, and WAMR declares it. */
@@ -23,6 +24,9 @@ assay_compile(uint8_t *wasm, uint32_t size, char *arch, char *abi, char *cpu, ch
 {
     /* Whoever started this process may be gone: a module that takes for ever must not. */
     alarm(seconds);
+    /* WAMR would start the programs that these name. */
+    unsetenv("WAMRC_LLC_COMPILER");
+    unsetenv("WAMRC_ASM_COMPILER");
 
     RuntimeInitArgs arguments = { .mem_alloc_type = Alloc_With_System_Allocator };
     if (!wasm_runtime_full_init(&arguments) || !aot_compiler_init()) {

@@ -96,6 +96,8 @@ impl Wamr {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+        let loads = if runtime.loads_aot() { "on" } else { "off" };
+        build.insert("loader for machine code".to_owned(), loads.to_owned());
         match &compiler {
             Some(compiler) => build.extend(compiler.description()),
             None => {

@@ -211,7 +211,21 @@ fn module(operations: &[Operation]) -> String {
 
 /// Bytes of two vectors: lanes that are special for one shape or another, and arbitrary ones.
 fn inputs() -> Vec<[u8; 32]> {
-    const SPECIAL: [u32; 20] = [
+    const SPECIAL_WIDE: [f64; 12] = [
+        0.0,
+        -0.0,
+        -0.0,
+        0.0,
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MIN_POSITIVE,
+        2_147_483_648.0,
+        -2_147_483_649.0,
+        4_294_967_296.0,
+        1e300,
+    ];
+    const SPECIAL: [u32; 24] = [
         0,
         1,
         0x8000_0000,
@@ -232,6 +246,10 @@ fn inputs() -> Vec<[u8; 32]> {
         0x007f_ffff,
         0x3fe0_0000,
         0x41e0_0000,
+        0,
+        0x8000_0000,
+        0,
+        0x8000_0000,
     ];
     let mut state = 0x1234_5678_u32;
     let mut next = || {
@@ -240,17 +258,34 @@ fn inputs() -> Vec<[u8; 32]> {
         state ^= state << 5;
         state
     };
-    (0..400)
-        .map(|_| {
+    (0..600)
+        .map(|round| {
             let mut bytes = [0; 32];
-            for lane in bytes.chunks_exact_mut(4) {
-                let word = match next() % 3 {
-                    0 => next(),
-                    1 => SPECIAL[next() as usize % SPECIAL.len()],
-                    // Around the ties of rounding.
-                    _ => ((next() % 64) as f32 / 4.0 - 8.0).to_bits(),
+            let (narrow, wide) = (next() % 3, round % 2 == 0);
+            for lane in bytes.chunks_exact_mut(8) {
+                let value = match (next() % 2 + narrow, wide) {
+                    (0, true) => u64::from(next()) << 32 | u64::from(next()),
+                    // Signed zeros, infinities and numbers around the ties of rounding.
+                    (1, true) => (SPECIAL_WIDE[next() as usize % SPECIAL_WIDE.len()]).to_bits(),
+                    (_, true) => (f64::from(next() % 32) / 4.0 - 4.0).to_bits(),
+                    (0, false) => u64::from(next()) << 32 | u64::from(next()),
+                    (1, false) => {
+                        let [low, high] =
+                            [(); 2].map(|()| SPECIAL[next() as usize % SPECIAL.len()]);
+                        u64::from(high) << 32 | u64::from(low)
+                    }
+                    (_, false) => {
+                        let [low, high] =
+                            [(); 2].map(|()| ((next() % 32) as f32 / 4.0 - 4.0).to_bits());
+                        u64::from(high) << 32 | u64::from(low)
+                    }
                 };
-                lane.copy_from_slice(&word.to_le_bytes());
+                // A negative zero is what arithmetic does not give.
+                let value = match (value, wide) {
+                    (0, true) if next() % 2 == 0 => 1 << 63,
+                    (value, _) => value,
+                };
+                lane.copy_from_slice(&value.to_le_bytes());
             }
             bytes
         })
