@@ -23,6 +23,9 @@ members = --workspace \
 	$(if $(filter wamr-aot,$(ENGINES)),,--exclude wamr-compiler) \
 	$(if $(filter wasmer-llvm,$(ENGINES)),,--exclude runtime-wasmer)
 
+# The wasm32 packages have workspaces of their own.
+manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml
+
 .PHONY: help qualify test build helpers setup lint format doc pack check-pack readme-table check-readme
 
 help: ## lists the targets
@@ -47,18 +50,18 @@ setup: ## installs missing system packages where it can, and says what stays mis
 	@scripts/setup
 
 lint: ## clippy and the formatting, as CI runs them
-	$(CARGO) fmt --all --check
+	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all --check &&) true
 	$(CARGO) clippy --locked --release $(members) $(features) --all-targets -- -D warnings
 	$(CARGO) clippy --locked --release -p assay --no-default-features --features wasmi-fast -- -D warnings
 
 format: ## formats the code
-	$(CARGO) fmt --all
+	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all &&) true
 
 doc: ## the documentation, without warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $(members) $(features)
 
 pack: build ## rebuilds the core pack from source; needs the target wasm32-unknown-unknown
-	scripts/make-pack
+	ASSAY=$(abspath $(assay)) scripts/make-pack --build-kernels
 
 check-pack: ## that the modules of the core pack are what their sources give
 	scripts/check-reproducible
