@@ -1,4 +1,46 @@
 //! Edge cases: a table per kernel, written by hand, each row with the status that docs/kernels.md asks for.
+//!
+//! A table has three parts: what the host did wrong with the regions, which is the same for all kernels
+//! (`edge/regions.rs`); parameters and sizes that the kernel must refuse; and calls that it must take, on values where
+//! arithmetic goes wrong first.
+
+mod call;
+mod kv;
+mod lora;
+mod regions;
+mod rmsnorm;
+mod rope;
+mod swiglu;
+mod values;
 
 #[cfg(test)]
 pub(super) mod native;
+
+use super::case::Case;
+use call::Table;
+use values::Float;
+
+/// The edge cases of a kernel, named `edge:...`; none for a kernel that this harness has no contract for.
+pub fn cases(kernel: &str) -> Vec<Case> {
+    let mut table = Table::new(kernel);
+    match kernel {
+        "rope_f32" => rope::rows(&mut table, rope::Tensor::Float(Float::F32)),
+        "rope_f16" => rope::rows(&mut table, rope::Tensor::Float(Float::F16)),
+        "rope_q8" => rope::rows(&mut table, rope::Tensor::Q8),
+        "rmsnorm_f32" => rmsnorm::rows(&mut table, Float::F32),
+        "rmsnorm_f16" => rmsnorm::rows(&mut table, Float::F16),
+        "swiglu_f32" => swiglu::rows(&mut table, Float::F32),
+        "swiglu_f16" => swiglu::rows(&mut table, Float::F16),
+        "kv_pack_q8" => kv::pack_rows(&mut table, kv::Q8),
+        "kv_pack_q4" => kv::pack_rows(&mut table, kv::Q4),
+        "kv_unpack_q8" => kv::unpack_rows(&mut table, kv::Q8),
+        "kv_unpack_q4" => kv::unpack_rows(&mut table, kv::Q4),
+        "lora_apply_f32" => lora::rows(&mut table, Float::F32),
+        "lora_apply_f16" => lora::rows(&mut table, Float::F16),
+        _ => {}
+    }
+    table.into_cases()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,372 @@
+//! lora_apply_f32, lora_apply_f16.
+
+use super::{
+    super::case::Word,
+    call::{Call, INPUT, OK, OUTPUT, PARAMS, SCRATCH, Table},
+    regions,
+    values::{Float, mixed, plain, with},
+};
+use kernel_abi::params::Lora;
+
+/// The tensors of a call.
+#[derive(Clone)]
+struct Tensors {
+    shape: [usize; 4],
+    x: Vec<f32>,
+    a: Vec<f32>,
+    b: Vec<f32>,
+    base: Vec<f32>,
+}
+
+impl Tensors {
+    /// Values without surprises, of the shape rows, in, rank, out.
+    fn plain(shape: [usize; 4]) -> Self {
+        let [rows, input, rank, output] = shape;
+        Self {
+            shape,
+            x: plain(rows * input),
+            a: plain(input * rank),
+            b: plain(rank * output),
+            base: mixed(rows * output),
+        }
+    }
+}
+
+fn params([rows, input, rank, output]: [u32; 4], scale: f32) -> [u8; Lora::SIZE] {
+    Lora {
+        rows,
+        in_features: input,
+        rank,
+        out_features: output,
+        scale,
+    }
+    .to_le_bytes()
+}
+
+pub(super) fn rows(table: &mut Table, float: Float) {
+    let call = |scale: f32, tensors: &Tensors| {
+        let [rows, _, rank, _] = tensors.shape;
+        let params = params(tensors.shape.map(|size| size as u32), scale);
+        Call::new(params, float.bytes(&tensors.x), 0)
+            .b(float.bytes(&[&tensors.a[..], &tensors.b[..]].concat()))
+            .base(float.bytes(&tensors.base))
+            .scratch((rows * rank * 4) as u32)
+    };
+    let shape = [2, 16, 4, 12];
+    let good = call(2.0, &Tensors::plain(shape));
+    let refused = params(shape.map(|size| size as u32), f32::NAN);
+
+    regions::rows(table, &good.clone().scratch(64), float.size(), &refused);
+    regions::rows_with_scratch(table, &good, float.size());
+
+    // Parameters.
+    for (name, scale) in [
+        ("scale-nan", f32::NAN),
+        ("scale-inf", f32::INFINITY),
+        ("scale-minus-inf", f32::NEG_INFINITY),
+    ] {
+        table.row(
+            name,
+            PARAMS,
+            good.clone().params(params([2, 16, 4, 12], scale)),
+        );
+    }
+    for (name, shape) in [
+        ("rows-0", [0, 16, 4, 12]),
+        ("in-0", [2, 0, 4, 12]),
+        ("rank-0", [2, 16, 0, 12]),
+        ("out-0", [2, 16, 4, 0]),
+        ("all-0", [0; 4]),
+    ] {
+        table.row(name, PARAMS, good.clone().params(params(shape, 2.0)));
+    }
+    for (name, expect, shape) in [
+        ("one-row-more", INPUT, [3, 16, 4, 12]),
+        ("rank-more", INPUT, [2, 16, 5, 12]),
+        ("rank-2^32-1", INPUT, [2, 16, u32::MAX, 12]),
+        ("out-2^32-1", INPUT, [2, 16, 4, u32::MAX]),
+        ("all-2^32-1", INPUT, [u32::MAX; 4]),
+    ] {
+        table.row(name, expect, good.clone().params(params(shape, 2.0)));
+    }
+    // A[12, 4] and B[4, 16] have together as many bytes as A[16, 4] and B[4, 12].
+    let swapped = params([2, 12, 4, 16], 2.0);
+    table.row("in-and-out-swapped", INPUT, good.clone().params(swapped));
+    let other_sizes = good.clone().params(swapped).a(float.bytes(&plain(24)));
+    table.row("in-and-out-swapped-but-output", OUTPUT, other_sizes);
+
+    // Sizes that wrap around 2^32 to those of the regions.
+    let bits = float.size().trailing_zeros();
+    let wraps = good
+        .clone()
+        .params(params([2, 1 << (30 - bits), 4, 12], 2.0))
+        .set(Word::InputASize, 0);
+    table.row("b-wraps", INPUT, wraps);
+    let wraps = good
+        .clone()
+        .params(params([1 << 16, 1 << (16 - bits), 4, 12], 2.0))
+        .set(Word::InputASize, 0);
+    table.row("a-wraps-to-0", INPUT, wraps);
+    let (rows, output) = (1 << 15, 1 << (17 - bits));
+    let wraps = Call::new(
+        params([rows as u32, 1, 1, output as u32], 2.0),
+        vec![0; rows * float.size()],
+        0,
+    )
+    .b(vec![0; (1 + output) * float.size()])
+    .scratch(rows as u32 * 4);
+    table.row("output-wraps-to-0", OUTPUT, wraps);
+    let (rows, rank) = (1 << 15, 1 << 15);
+    let wraps = Call::new(
+        params([rows as u32, 1, rank as u32, 1], 2.0),
+        vec![0; rows * float.size()],
+        0,
+    )
+    .b(vec![0; 2 * rank * float.size()])
+    .base(vec![0; rows * float.size()]);
+    table.row("scratch-wraps-to-0", SCRATCH, wraps);
+
+    // Scratch.
+    for (name, expect, size) in [
+        ("scratch-exact", OK, 32),
+        ("scratch-larger", OK, 333),
+        ("scratch-byte-short", SCRATCH, 31),
+        ("scratch-for-one-row", SCRATCH, 16),
+        ("scratch-1-byte", SCRATCH, 1),
+        ("no-scratch", SCRATCH, 0),
+    ] {
+        table.row(name, expect, good.clone().scratch(size));
+    }
+
+    // Shapes: around the widths by which loops are likely unrolled.
+    for (name, shape) in [
+        ("1x1x1x1", [1, 1, 1, 1]),
+        ("7x1x1x1", [7, 1, 1, 1]),
+        ("rank-larger-than-in-and-out", [2, 3, 9, 2]),
+        ("1x65x4x33", [1, 65, 4, 33]),
+        ("3x7x33x5", [3, 7, 33, 5]),
+        ("1x300x1x1", [1, 300, 1, 1]),
+        ("1x1x65x100", [1, 1, 65, 100]),
+    ] {
+        table.row(name, OK, call(2.0, &Tensors::plain(shape)));
+    }
+
+    // Values.
+    let tensors = Tensors::plain(shape);
+    for (name, scale) in [
+        ("scale-0", 0.0),
+        ("scale-minus-0", -0.0),
+        ("scale-negative", -0.75),
+        ("scale-denormal", f32::from_bits(1)),
+        ("scale-huge", f32::MAX),
+    ] {
+        table.row(name, OK, call(scale, &tensors));
+    }
+    let small = Tensors {
+        shape: [1, 2, 1, 2],
+        x: vec![1.0, -1.0],
+        a: vec![0.5, 0.25],
+        b: vec![2.0, -4.0],
+        base: vec![3.0, 0.0],
+    };
+    let (max, tiny, inf) = (float.max(), float.tiny(), f32::INFINITY);
+    for (name, scale, change) in [
+        (
+            "zeros",
+            1.0,
+            Tensors {
+                x: vec![0.0; 2],
+                base: vec![0.0; 2],
+                ..small.clone()
+            },
+        ),
+        (
+            "base-minus-0",
+            1.0,
+            Tensors {
+                x: vec![-0.0; 2],
+                base: vec![-0.0; 2],
+                ..small.clone()
+            },
+        ),
+        (
+            "b-zero",
+            2.0,
+            Tensors {
+                b: vec![0.0; 2],
+                ..small.clone()
+            },
+        ),
+        (
+            "nan-in-base",
+            1.0,
+            Tensors {
+                base: vec![f32::NAN, 1.0],
+                ..small.clone()
+            },
+        ),
+        (
+            "nan-in-x",
+            1.0,
+            Tensors {
+                x: vec![f32::NAN, 1.0],
+                ..small.clone()
+            },
+        ),
+        (
+            "nan-in-a",
+            1.0,
+            Tensors {
+                a: vec![1.0, f32::NAN],
+                ..small.clone()
+            },
+        ),
+        (
+            "nan-in-b",
+            1.0,
+            Tensors {
+                b: vec![1.0, f32::NAN],
+                ..small.clone()
+            },
+        ),
+        (
+            "scale-0-hides-no-nan",
+            0.0,
+            Tensors {
+                x: vec![f32::NAN, 1.0],
+                ..small.clone()
+            },
+        ),
+        (
+            "scale-0-hides-no-inf",
+            0.0,
+            Tensors {
+                b: vec![inf, 1.0],
+                ..small.clone()
+            },
+        ),
+        (
+            "inf-minus-inf",
+            1.0,
+            Tensors {
+                x: vec![inf, inf],
+                a: vec![1.0, -1.0],
+                ..small.clone()
+            },
+        ),
+        (
+            "inf-in-base",
+            1.0,
+            Tensors {
+                base: vec![inf, -inf],
+                ..small.clone()
+            },
+        ),
+        (
+            "base-cancels",
+            1.0,
+            Tensors {
+                base: vec![-0.5, 1.0],
+                ..small.clone()
+            },
+        ),
+        (
+            "subnormals",
+            1.0,
+            Tensors {
+                x: vec![tiny, -tiny],
+                base: vec![tiny, 0.0],
+                ..small.clone()
+            },
+        ),
+        (
+            "largest-base",
+            1.0,
+            Tensors {
+                base: vec![max, -max],
+                ..small.clone()
+            },
+        ),
+        (
+            "output-overflows",
+            1.0,
+            Tensors {
+                base: vec![max, -max],
+                x: vec![max, 0.0],
+                ..small.clone()
+            },
+        ),
+        (
+            "intermediate-of-largest",
+            1.0,
+            Tensors {
+                x: vec![max, -max],
+                ..small.clone()
+            },
+        ),
+    ] {
+        table.row(name, OK, call(scale, &change));
+    }
+    let wide = Tensors {
+        x: mixed(32),
+        ..tensors.clone()
+    };
+    table.row("mixed-magnitudes", OK, call(0.5, &wide));
+    let nans = call(1.0, &Tensors::plain([1, 4, 1, 4]));
+    table.row("nans-of-all-kinds-in-x", OK, nans.clone().a(float.nans()));
+    table.row("nans-of-all-kinds-in-base", OK, nans.base(float.nans()));
+
+    // Gradient: dy then x; dx, dA and dB; scratch for u and x*A.
+    let gradient = |scale: f32, dy: &[f32], tensors: &Tensors| {
+        let [rows, input, rank, output] = tensors.shape;
+        let params = params(tensors.shape.map(|size| size as u32), scale);
+        let size = (rows * input + input * rank + rank * output) * float.size();
+        Call::new(params, float.bytes(&[dy, &tensors.x].concat()), size)
+            .b(float.bytes(&[&tensors.a[..], &tensors.b[..]].concat()))
+            .scratch((2 * rows * rank * 4) as u32)
+            .backward()
+    };
+    let good = gradient(2.0, &plain(24), &tensors);
+    regions::backward_rows(table, &good, float.size(), &refused);
+    let mut row = |name: &str, expect, call| table.row(format!("backward-{name}"), expect, call);
+    row("scratch-exact", OK, good.clone());
+    row("scratch-larger", OK, good.clone().scratch(100));
+    row("scratch-byte-short", SCRATCH, good.clone().scratch(63));
+    row("scratch-of-forward", SCRATCH, good.clone().scratch(32));
+    row("no-scratch", SCRATCH, good.clone().scratch(0));
+    row(
+        "forward-sizes",
+        INPUT,
+        good.clone()
+            .a(float.bytes(&tensors.x))
+            .output_size(24 * float.size()),
+    );
+    for (name, shape) in [
+        ("1x1x1x1", [1, 1, 1, 1]),
+        ("3x5x2x7", [3, 5, 2, 7]),
+        ("1x33x3x34", [1, 33, 3, 34]),
+    ] {
+        row(
+            name,
+            OK,
+            gradient(0.5, &plain(shape[0] * shape[3]), &Tensors::plain(shape)),
+        );
+    }
+    row("scale-0", OK, gradient(0.0, &plain(24), &tensors));
+    row("dy-0", OK, gradient(2.0, &[0.0; 24], &tensors));
+    row(
+        "nan-in-dy",
+        OK,
+        gradient(2.0, &with(plain(24), 3, f32::NAN), &tensors),
+    );
+    let nan = Tensors {
+        x: with(plain(32), 5, f32::NAN),
+        ..tensors.clone()
+    };
+    row("nan-in-x", OK, gradient(2.0, &plain(24), &nan));
+    let infinite = Tensors {
+        b: with(plain(48), 5, f32::INFINITY),
+        ..tensors
+    };
+    row("inf-in-b", OK, gradient(2.0, &plain(24), &infinite));
+}

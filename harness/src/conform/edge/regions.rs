@@ -1,0 +1,303 @@
+//! Regions that a host must not pass, whatever the kernel: misaligned, outside memory, overlapping, of the wrong size, and
+//! what comes first where two things are wrong at once.
+
+use super::{
+    super::case::{Tweak, Word},
+    call::{Call, INPUT, NOT_IMPLEMENTED, OK, OUTPUT, PARAMS, Table},
+};
+
+/// How far the host's frame puts the descriptor before the parameters: its 40 bytes, a guard band of 64, and alignment.
+const DESCRIPTOR_BEFORE_PARAMS: i32 = 112;
+
+/// A region's words.
+#[derive(Clone, Copy)]
+struct Region {
+    name: &'static str,
+    offset: Word,
+    size: Word,
+}
+
+const A: Region = Region {
+    name: "a",
+    offset: Word::InputAOffset,
+    size: Word::InputASize,
+};
+const B: Region = Region {
+    name: "b",
+    offset: Word::InputBOffset,
+    size: Word::InputBSize,
+};
+const OUT: Region = Region {
+    name: "output",
+    offset: Word::OutputOffset,
+    size: Word::OutputSize,
+};
+const WORK: Region = Region {
+    name: "scratch",
+    offset: Word::ScratchOffset,
+    size: Word::ScratchSize,
+};
+const PARAMETERS: Region = Region {
+    name: "params",
+    offset: Word::ParamsOffset,
+    size: Word::ParamsSize,
+};
+
+/// Rows for a call that the kernel would take. Its tensors have more than 32 bytes, and scratch is present; `element` is the
+/// number of bytes by which sizes are wrong, `bad_params` parameters of the right length with a value that is refused.
+pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &[u8]) {
+    let good = || good.clone();
+    let element = element as i32;
+    let inputs: &[Region] = if good().b.is_empty() { &[A] } else { &[A, B] };
+    let tensors = || inputs.iter().copied().chain([OUT, WORK]);
+    let all = || tensors().chain([PARAMETERS]);
+
+    // Alignment: elements may lie anywhere, regions only at multiples of 16.
+    for by in [1, 2, 4, 8] {
+        let name = format!("misaligned-a-by-{by}");
+        table.row(name, INPUT, good().add(A.offset, by));
+    }
+    for region in all().skip(1) {
+        let name = format!("misaligned-{}", region.name);
+        table.row(name, INPUT, good().add(region.offset, 8));
+    }
+
+    // Memory: below the heap base, at its end and beyond.
+    for region in all() {
+        let tweaks = [
+            ("below-heap", Tweak::BelowHeap(region.offset, 16)),
+            ("behind-memory", Tweak::FromMemoryEnd(region.offset, 0)),
+            ("offset-near-2^32", Tweak::Set(region.offset, u32::MAX - 15)),
+        ];
+        for (name, tweak) in tweaks {
+            let name = format!("{name}-{}", region.name);
+            table.row(name, INPUT, good().tweak(tweak));
+        }
+    }
+    table.row("a-at-0", INPUT, good().set(A.offset, 0));
+    table.row("params-at-0", INPUT, good().set(PARAMETERS.offset, 0));
+    for region in tensors() {
+        let straddling = Tweak::FromMemoryEnd(region.offset, 16);
+        let name = format!("straddling-end-{}", region.name);
+        table.row(name, INPUT, good().tweak(straddling));
+        // Offset plus size is 2^32 - 1 at most if it wraps.
+        let name = format!("size-2^32-1-{}", region.name);
+        table.row(name, INPUT, good().set(region.size, u32::MAX));
+    }
+    table.row(
+        "params-size-2^32-1",
+        PARAMS,
+        good().set(PARAMETERS.size, u32::MAX),
+    );
+
+    // Regions that share a byte, the first moved over the second.
+    let mut pairs = vec![
+        (OUT, A),
+        (A, PARAMETERS),
+        (OUT, PARAMETERS),
+        (WORK, OUT),
+        (WORK, A),
+    ];
+    if inputs.len() == 2 {
+        pairs.extend([(A, B), (OUT, B), (B, PARAMETERS), (WORK, B)]);
+    }
+    for (moved, onto) in pairs {
+        let name = format!("{}-over-{}", moved.name, onto.name);
+        table.row(name, INPUT, good().copy(moved.offset, onto.offset, 0));
+    }
+    table.row(
+        "output-16-bytes-into-a",
+        INPUT,
+        good().copy(OUT.offset, A.offset, 16),
+    );
+    table.row(
+        "output-from-16-bytes-before-a",
+        INPUT,
+        good().copy(OUT.offset, A.offset, -16),
+    );
+    for region in tensors() {
+        let name = format!("{}-over-descriptor", region.name);
+        let onto = good().copy(region.offset, PARAMETERS.offset, -DESCRIPTOR_BEFORE_PARAMS);
+        table.row(name, INPUT, onto);
+    }
+    table.row(
+        "output-over-end-of-descriptor",
+        INPUT,
+        good().copy(OUT.offset, PARAMETERS.offset, 32 - DESCRIPTOR_BEFORE_PARAMS),
+    );
+    // The output is followed by a guard band and scratch.
+    table.row(
+        "output-grown-over-scratch",
+        INPUT,
+        good().add(OUT.size, 128),
+    );
+
+    // Sizes.
+    for region in inputs {
+        for (name, by) in [("short", -element), ("long", element), ("byte-short", -1)] {
+            let name = format!("{name}-{}", region.name);
+            table.row(name, INPUT, good().add(region.size, by));
+        }
+        let name = format!("absent-{}", region.name);
+        table.row(name, INPUT, good().set(region.size, 0));
+    }
+    for (name, by) in [("short", -element), ("long", element), ("byte-long", 1)] {
+        table.row(format!("{name}-output"), OUTPUT, good().add(OUT.size, by));
+    }
+    table.row("absent-output", OUTPUT, good().set(OUT.size, 0));
+    for (name, size) in [("no-params", 0), ("params-of-4-bytes", 4)] {
+        table.row(name, PARAMS, good().params_length(size));
+    }
+    let length = good().params.len();
+    for (name, by) in [("byte-short", -1), ("byte-long", 1), ("4-bytes-long", 4)] {
+        let length = length.saturating_add_signed(by);
+        table.row(
+            format!("{name}-params"),
+            PARAMS,
+            good().params_length(length),
+        );
+    }
+
+    // An absent region's offset means nothing.
+    if inputs.len() == 1 {
+        table.row("absent-b-anywhere", OK, good().set(B.offset, 7));
+    }
+
+    // Two things wrong at once: the earlier check answers.
+    let refused = || good().params(bad_params);
+    table.row("bad-value", PARAMS, refused());
+    table.row(
+        "bad-value-and-misaligned-a",
+        PARAMS,
+        refused().add(A.offset, 8),
+    );
+    table.row(
+        "bad-value-and-short-a",
+        PARAMS,
+        refused().add(A.size, -element),
+    );
+    table.row(
+        "bad-value-and-output-over-a",
+        PARAMS,
+        refused().copy(OUT.offset, A.offset, 0),
+    );
+    table.row(
+        "misaligned-params-of-the-wrong-length",
+        PARAMS,
+        good().add(PARAMETERS.offset, 8).add(PARAMETERS.size, -1),
+    );
+    table.row(
+        "bad-value-in-misaligned-params",
+        INPUT,
+        refused().add(PARAMETERS.offset, 8),
+    );
+    table.row(
+        "misaligned-output-of-the-wrong-size",
+        INPUT,
+        good().add(OUT.offset, 8).add(OUT.size, -element),
+    );
+    table.row(
+        "short-a-and-short-output",
+        INPUT,
+        good().add(A.size, -element).add(OUT.size, -element),
+    );
+    table.row(
+        "short-output-and-misaligned-scratch",
+        INPUT,
+        good().add(OUT.size, -element).add(WORK.offset, 8),
+    );
+}
+
+/// Rows for a kernel that needs scratch: `good` has exactly as much as it needs.
+pub(super) fn rows_with_scratch(table: &mut Table, good: &Call, element: usize) {
+    let small = || good.clone().scratch(good.scratch_size - 1);
+    let element = element as i32;
+    table.row(
+        "short-output-and-small-scratch",
+        OUTPUT,
+        small().add(OUT.size, -element),
+    );
+    table.row(
+        "short-a-and-small-scratch",
+        INPUT,
+        small().add(A.size, -element),
+    );
+    table.row(
+        "small-misaligned-scratch",
+        INPUT,
+        small().add(WORK.offset, 8),
+    );
+    table.row(
+        "small-scratch-over-output",
+        INPUT,
+        small().copy(WORK.offset, OUT.offset, 0),
+    );
+}
+
+/// Rows for a gradient call that the kernel would take: the checks are the same ones, so each is tried once.
+pub(super) fn backward_rows(table: &mut Table, good: &Call, element: usize, bad_params: &[u8]) {
+    let good = || good.clone();
+    let element = element as i32;
+    let mut row = |name: &str, expect, call| table.row(format!("backward-{name}"), expect, call);
+    row("no-params", PARAMS, good().params_length(0));
+    row("byte-long-params", PARAMS, good().add(PARAMETERS.size, 1));
+    row("bad-value", PARAMS, good().params(bad_params));
+    row("misaligned-params", INPUT, good().add(PARAMETERS.offset, 8));
+    for region in [A, B] {
+        for (name, by) in [("short", -element), ("long", element)] {
+            let name = format!("{name}-{}", region.name);
+            row(&name, INPUT, good().add(region.size, by));
+        }
+        let name = format!("absent-{}", region.name);
+        row(&name, INPUT, good().set(region.size, 0));
+    }
+    row("short-output", OUTPUT, good().add(OUT.size, -element));
+    row("long-output", OUTPUT, good().add(OUT.size, element));
+    row("absent-output", OUTPUT, good().set(OUT.size, 0));
+    row("misaligned-a", INPUT, good().add(A.offset, 4));
+    row(
+        "output-below-heap",
+        INPUT,
+        good().tweak(Tweak::BelowHeap(OUT.offset, 16)),
+    );
+    row(
+        "b-behind-memory",
+        INPUT,
+        good().tweak(Tweak::FromMemoryEnd(B.offset, 0)),
+    );
+    row("output-over-a", INPUT, good().copy(OUT.offset, A.offset, 0));
+    row(
+        "output-into-b",
+        INPUT,
+        good().copy(OUT.offset, B.offset, 16),
+    );
+    row(
+        "bad-value-and-short-a",
+        PARAMS,
+        good().params(bad_params).add(A.size, -element),
+    );
+    row(
+        "short-a-and-short-output",
+        INPUT,
+        good().add(A.size, -element).add(OUT.size, -element),
+    );
+}
+
+/// Rows for a kernel without a gradient: it says so whatever it is passed.
+pub(super) fn no_gradient_rows(table: &mut Table, good: &Call, bad_params: &[u8]) {
+    let good = || good.clone().backward();
+    let calls = [
+        ("backward", good()),
+        ("backward-no-params", good().params_length(0)),
+        ("backward-bad-value", good().params(bad_params)),
+        ("backward-misaligned-a", good().add(A.offset, 8)),
+        ("backward-absent-output", good().set(OUT.size, 0)),
+        (
+            "backward-params-behind-memory",
+            good().tweak(Tweak::FromMemoryEnd(PARAMETERS.offset, 0)),
+        ),
+    ];
+    for (name, call) in calls {
+        table.row(name, NOT_IMPLEMENTED, call);
+    }
+}

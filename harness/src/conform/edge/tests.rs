@@ -1,0 +1,102 @@
+use super::*;
+use kernel_core::KERNELS;
+use std::collections::{BTreeSet, HashSet};
+
+#[test]
+fn every_kernel_has_a_table_and_no_other_name_has() {
+    for kernel in &KERNELS {
+        let count = cases(kernel.id).len();
+        assert!((100..=260).contains(&count), "{}: {count}", kernel.id);
+    }
+    assert!(cases("softmax_f32").is_empty());
+    assert!(cases("").is_empty());
+}
+
+#[test]
+fn names_are_unique_and_say_where_they_come_from() {
+    for kernel in &KERNELS {
+        let mut names = HashSet::new();
+        for case in cases(kernel.id) {
+            assert_eq!(case.kernel, kernel.id);
+            assert!(case.name.starts_with("edge:"), "{}", case.name);
+            assert!(
+                names.insert(case.name.clone()),
+                "{} {}",
+                kernel.id,
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_kernels_answer_what_the_tables_say_and_refused_calls_change_nothing() {
+    let mut wrong = Vec::new();
+    for case in KERNELS.iter().flat_map(|kernel| cases(kernel.id)) {
+        let ran = native::run(&case);
+        if ran.status != case.expect || ran.violation.is_some() {
+            wrong.push((case.kernel, case.name, case.expect, ran.status, ran.violation));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_status_that_a_kernel_can_answer_occurs() {
+    for kernel in &KERNELS {
+        let statuses: BTreeSet<i32> = cases(kernel.id).iter().map(|case| case.expect).collect();
+        let expected: &[i32] = match (kernel.id, kernel.has_backward) {
+            // Only the gradients of swiglu do without scratch.
+            ("swiglu_f32" | "swiglu_f16", true) => &[0, 1, 2, 3],
+            (_, true) => &[0, 1, 2, 3, 4],
+            (_, false) => &[0, 1, 2, 3, 5],
+        };
+        assert_eq!(
+            statuses,
+            expected.iter().copied().collect(),
+            "{}",
+            kernel.id
+        );
+    }
+}
+
+/// A refused call changes one thing, so that the status can only come from it: taking the changes to the descriptor back
+/// gives a call that is taken, unless the parameters or a size are wrong themselves.
+#[test]
+fn tables_of_regions_start_from_a_call_that_is_taken() {
+    for kernel in &KERNELS {
+        let mut tweaked = 0;
+        for mut case in cases(kernel.id) {
+            let bad_params = case.name.contains("bad-value") || case.name.contains("wrap");
+            if case.tweaks.is_empty() || bad_params || case.expect == 5 || case.expect == 4 {
+                continue;
+            }
+            if case.name.contains("theta") || case.name.contains("small-") {
+                continue;
+            }
+            case.tweaks.clear();
+            assert_eq!(native::run(&case).status, 0, "{} {}", kernel.id, case.name);
+            tweaked += 1;
+        }
+        assert!(tweaked > 50, "{}: {tweaked}", kernel.id);
+    }
+}
+
+#[test]
+fn data_are_small() {
+    for kernel in &KERNELS {
+        let bytes: Vec<usize> = cases(kernel.id)
+            .iter()
+            .map(|case| {
+                case.a.len() + case.b.len() + case.output_size as usize + case.scratch_size as usize
+            })
+            .collect();
+        // lora: the smallest operands whose output or scratch wraps around 2^32.
+        let most = if kernel.id.starts_with("lora") {
+            550_000
+        } else {
+            20_000
+        };
+        assert!(bytes.iter().all(|bytes| *bytes <= most), "{}", kernel.id);
+    }
+}
