@@ -530,7 +530,6 @@ fn elementary_functions() {
                 "sin" => libm::sincos(f64::from(x)).0 as f32,
                 "cos" => libm::sincos(f64::from(x)).1 as f32,
                 "sqrt" => libm::sqrtf(x),
-                // With x = 1 and a gate of beta, swiglu divided by the gate is the sigmoid.
                 "sigmoid" => (1.0 / (1.0 + libm::exp(-f64::from(x)))) as f32,
                 other => panic!("unknown function {other}"),
             })
