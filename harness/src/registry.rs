@@ -9,12 +9,12 @@ use std::path::PathBuf;
 /// Opens an engine in this process: what a worker does.
 type Open = fn() -> Result<Box<dyn Runtime>, Error>;
 
-/// An engine, in this build or not.
+/// An engine, in this build or not, or from outside.
 pub struct Engine {
     /// Engine and strategy.
-    pub id: &'static str,
-    /// How it executes code.
-    pub kind: Kind,
+    pub id: String,
+    /// How it executes code; an engine from outside says so itself when it is started.
+    pub kind: Option<Kind>,
     /// Whether the default build has it.
     pub default: bool,
     /// Ready to be started, or the reason why not.
@@ -82,7 +82,7 @@ const ADD_WASMI_FAST: &str =
     "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
 const ADD_WAMR: &str =
     "apt-get install cmake libclang-dev && cargo build --release -p assay --features wamr";
-const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev llvm-22-dev libpolly-22-dev && cargo build --release -p assay -p runtime-wamr-compiler --features assay/wamr";
+const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev llvm-22-dev libpolly-22-dev && cargo build --release -p assay -p wamr-compiler --features assay/wamr";
 const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev && LLVM_SYS_221_PREFIX=/usr/lib/llvm-22 cargo build --release -p assay --features wasmer-llvm";
 
 #[cfg(feature = "wasmtime")]
@@ -193,13 +193,52 @@ pub fn engines() -> Vec<Engine> {
                 },
             };
             Engine {
-                id: engine.id,
-                kind: engine.kind,
+                id: engine.id.to_owned(),
+                kind: Some(engine.kind),
                 default: engine.default,
                 availability,
             }
         })
         .collect()
+}
+
+/// Adds engines from outside, given as `NAME=COMMAND ARGUMENT...` with the quoting of a shell.
+///
+/// # Errors
+/// Usage, for a name that is empty, taken or not made of `[a-z0-9._-]`, and for a command that cannot be split.
+pub fn with_adapters(mut engines: Vec<Engine>, adapters: &[String]) -> Result<Vec<Engine>> {
+    for adapter in adapters {
+        let wrong = |what: &str| {
+            exit::usage(format!(
+                "--adapter `{adapter}`: {what}; it takes NAME=COMMAND ARGUMENT..."
+            ))
+        };
+        let (id, command) = adapter
+            .split_once('=')
+            .ok_or_else(|| wrong("there is no `=`"))?;
+        let harmless = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        if id.is_empty() || !id.chars().all(harmless) {
+            return Err(wrong("the name may hold a-z, 0-9, `.`, `_`, `-`"));
+        }
+        if engines.iter().any(|engine| engine.id == id) {
+            return Err(wrong("the name is taken"));
+        }
+        let mut words = shlex::split(command)
+            .ok_or_else(|| wrong("the command's quotes do not match"))?
+            .into_iter();
+        let program = words.next().ok_or_else(|| wrong("the command is empty"))?;
+        engines.push(Engine {
+            id: id.to_owned(),
+            kind: None,
+            default: false,
+            availability: Availability::Ready(Launch {
+                id: id.to_owned(),
+                program: program.into(),
+                arguments: words.map(Into::into).collect(),
+            }),
+        });
+    }
+    Ok(engines)
 }
 
 /// Narrows the engines to those that one of `wanted` names, in the order of reports. Every id or glob must name at least
@@ -210,8 +249,8 @@ pub fn engines() -> Vec<Engine> {
 pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
     let globs = matchers(wanted)?;
     for (pattern, glob) in wanted.iter().zip(&globs) {
-        if !engines.iter().any(|engine| glob.is_match(engine.id)) {
-            let ids: Vec<_> = engines.iter().map(|engine| engine.id).collect();
+        if !engines.iter().any(|engine| glob.is_match(&engine.id)) {
+            let ids: Vec<_> = engines.iter().map(|engine| engine.id.as_str()).collect();
             return Err(exit::usage(format!(
                 "no engine is called `{pattern}`; there are: {}",
                 ids.join(", ")
@@ -220,7 +259,7 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
     }
     for engine in &engines {
         if let Availability::Absent { reason, command } = &engine.availability
-            && wanted.iter().any(|pattern| pattern == engine.id)
+            && wanted.iter().any(|pattern| *pattern == engine.id)
         {
             return Err(exit::engine_absent(format!(
                 "engine `{}` is absent: {reason}; to add it: {command}",
@@ -230,7 +269,7 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
     }
     let selected: Vec<_> = engines
         .into_iter()
-        .filter(|engine| globs.is_empty() || globs.iter().any(|glob| glob.is_match(engine.id)))
+        .filter(|engine| globs.is_empty() || globs.iter().any(|glob| glob.is_match(&engine.id)))
         .collect();
     if !selected
         .iter()
@@ -298,8 +337,8 @@ mod tests {
 
     fn ready(id: &'static str) -> Engine {
         Engine {
-            id,
-            kind: Kind::Interpreter,
+            id: id.to_owned(),
+            kind: Some(Kind::Interpreter),
             default: true,
             availability: Availability::Ready(Launch {
                 id: id.to_owned(),
@@ -338,6 +377,25 @@ mod tests {
         assert_eq!(exit_of(engines(), &["a.one", "b"]), exit::Exit::EngineAbsent);
         assert_eq!(exit_of(engines(), &["b*"]), exit::Exit::EngineAbsent);
         assert_eq!(exit_of(vec![absent("b")], &[]), exit::Exit::EngineAbsent);
+    }
+
+    #[test]
+    fn adapters_are_named_and_their_commands_split_like_a_shell_does() {
+        let engines = with_adapters(
+            vec![ready("a")],
+            &["mine=/bin/run 'two words' three".to_owned()],
+        )
+        .unwrap();
+        let Availability::Ready(launch) = &engines[1].availability else {
+            panic!("an adapter is ready");
+        };
+        assert_eq!(launch.program, PathBuf::from("/bin/run"));
+        assert_eq!(launch.arguments, ["two words", "three"]);
+        for wrong in ["mine", "=run", "a=run", "A B=run", "mine=", "mine='run"] {
+            let result = with_adapters(vec![ready("a")], &[wrong.to_owned()]);
+            let error = result.err().unwrap_or_else(|| panic!("{wrong} was taken"));
+            assert_eq!(exit::of(&error), exit::Exit::Usage, "{wrong}");
+        }
     }
 
     #[test]

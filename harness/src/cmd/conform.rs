@@ -56,6 +56,9 @@ pub struct Selection {
     /// Engine id or glob (repeatable) [default: all that are ready].
     #[arg(long, value_name = "ID")]
     pub runtime: Vec<String>,
+    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
+    #[arg(long, value_name = "NAME=COMMAND")]
+    pub adapter: Vec<String>,
     /// Kernel id or glob (repeatable) [default: all].
     #[arg(long, value_name = "ID")]
     pub kernel: Vec<String>,
@@ -115,7 +118,7 @@ pub struct EngineReport {
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
-    let engines = registry::select(registry::engines(), &selection.runtime)?;
+    let engines = selection.engines()?;
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
     let plan = selection.plan(&pack, arguments.case.as_deref())?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
@@ -131,6 +134,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
 }
 
 impl Selection {
+    /// The engines that are asked for, absent ones included.
+    ///
+    /// # Errors
+    /// Usage for names that fit nothing; engine absent if what is asked for is not ready.
+    pub fn engines(&self) -> Result<Vec<Engine>> {
+        let all = registry::with_adapters(registry::engines(), &self.adapter)?;
+        registry::select(all, &self.runtime)
+    }
+
     /// The work that is asked for.
     ///
     /// # Errors
@@ -154,6 +166,9 @@ impl Selection {
         let mut command = format!("assay conform {}", path(&self.pack));
         for trust in &self.trust {
             command += &format!(" --trust {}", path(trust));
+        }
+        for adapter in &self.adapter {
+            command += &format!(" --adapter {}", quoted(adapter));
         }
         // Agreement needs the others.
         if layer != Layer::L2 {
@@ -283,7 +298,7 @@ pub fn conform(
             Availability::Absent { reason, command } => {
                 counts.absent += kernels;
                 EngineReport {
-                    id: engine.id.to_owned(),
+                    id: engine.id.clone(),
                     status: "absent",
                     version: None,
                     reason: Some(format!("{reason}; to add it: {command}")),
@@ -291,19 +306,19 @@ pub fn conform(
             }
             Availability::Ready(_) => match ready.next() {
                 Some(Ok(info)) => EngineReport {
-                    id: engine.id.to_owned(),
+                    id: engine.id.clone(),
                     status: "ready",
                     version: Some(info.version),
                     reason: None,
                 },
                 Some(Err(reason)) => EngineReport {
-                    id: engine.id.to_owned(),
+                    id: engine.id.clone(),
                     status: "failed",
                     version: None,
                     reason: Some(reason),
                 },
                 None => EngineReport {
-                    id: engine.id.to_owned(),
+                    id: engine.id.clone(),
                     status: "failed",
                     version: None,
                     reason: Some("it was not started".to_owned()),

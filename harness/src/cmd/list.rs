@@ -22,6 +22,9 @@ pub struct Arguments {
     /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
     #[arg(long, value_name = "FILE", requires = "pack")]
     trust: Vec<PathBuf>,
+    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
+    #[arg(long, value_name = "NAME=COMMAND", conflicts_with = "pack")]
+    adapter: Vec<String>,
     /// Print the support table of the README, which does not depend on this machine.
     #[arg(long, conflicts_with = "pack")]
     markdown: bool,
@@ -34,12 +37,12 @@ struct Engines {
 
 #[derive(Serialize)]
 struct Row {
-    id: &'static str,
+    id: String,
     status: &'static str,
     reason: Option<String>,
     command: Option<&'static str>,
     version: Option<String>,
-    kind: Kind,
+    kind: Option<Kind>,
     default: bool,
     build: BTreeMap<String, String>,
     capabilities: Option<Capabilities>,
@@ -57,7 +60,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         output.text(&markdown())?;
         return Ok(Exit::Passed);
     }
-    let engines: Vec<Row> = registry::engines().into_iter().map(row).collect();
+    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
+    let engines: Vec<Row> = engines.into_iter().map(row).collect();
     let ready = engines.iter().filter(|row| row.status == "ready").count();
     output.text(&format!("{}\n{ready} of {} engines are ready", table(&engines), engines.len()))?;
     for row in &engines {
@@ -72,17 +76,18 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
 /// Starts the engine's worker and asks it; what does not answer is absent, whatever the build says.
 fn row(engine: registry::Engine) -> Row {
     let row = |status, reason, command, info: Option<Info>| {
+        let kind = info.as_ref().map(|info| info.kind).or(engine.kind);
         let (version, build, capabilities) = match info {
             Some(info) => (Some(info.version), info.build, Some(info.capabilities)),
             None => (None, BTreeMap::new(), None),
         };
         Row {
-            id: engine.id,
+            id: engine.id.clone(),
             status,
             reason,
             command,
             version,
-            kind: engine.kind,
+            kind,
             default: engine.default,
             build,
             capabilities,
@@ -124,10 +129,10 @@ fn table(engines: &[Row]) -> Table {
             None => Default::default(),
         };
         table.add_row([
-            row.id,
+            row.id.as_str(),
             row.status,
             row.version.as_deref().unwrap_or("-"),
-            kind_name(row.kind),
+            row.kind.map_or("-", kind_name),
             &budgets,
             &features,
         ]);

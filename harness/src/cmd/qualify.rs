@@ -7,7 +7,7 @@ use crate::{
     exit::Exit,
     outcome::Outcome,
     output::Output,
-    registry::{self, Availability},
+    registry::Availability,
     results::{Folder, PackIdentity},
 };
 use anyhow::Result;
@@ -63,7 +63,7 @@ const ABSENT: &str = "absent";
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
-    let engines = registry::select(registry::engines(), &selection.runtime)?;
+    let engines = selection.engines()?;
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
     let plan = selection.plan(&pack, None)?;
     let folder = Folder::create(selection.out.as_deref(), "qualify")?;

@@ -258,20 +258,28 @@ enum Answer {
     Stopped(String),
 }
 
-/// L2: all engines give the same answer. Where they do not, the engines outside the largest group fail; without a
-/// strict majority group all do. One engine alone agrees with nobody.
+impl Answer {
+    /// The output counts only with status 0.
+    fn returned(prepared: &Prepared, status: i32, output: &[u8]) -> Self {
+        let bytes = if status == 0 {
+            truth::canonical(&prepared.case, output)
+        } else {
+            Vec::new()
+        };
+        Answer::Status(status, bytes)
+    }
+}
+
+/// L2: all engines give the same answer. Where they do not, the engines outside the majority fail; where there is no
+/// strict majority the native build of the same source has a vote, and if that decides nothing all fail. One engine
+/// alone agrees with nobody.
 fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
     let answers: Vec<Option<Answer>> = observed
         .iter()
         .map(|observed| match &observed.ended {
             Ended::Status { status, output } => {
                 let output = output.as_deref().unwrap_or(&prepared.native.output);
-                let bytes = if *status == 0 {
-                    truth::canonical(&prepared.case, output)
-                } else {
-                    Vec::new()
-                };
-                Some(Answer::Status(*status, bytes))
+                Some(Answer::returned(prepared, *status, output))
             }
             Ended::Stopped(runtime_api::Error::Unsupported { .. }) | Ended::Lost(_) => None,
             Ended::Stopped(runtime_api::Error::Trap { stage, trap }) => {
@@ -285,10 +293,18 @@ fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
         *groups.entry(answer).or_default() += 1;
     }
     let comparable: usize = groups.values().sum();
+    let native = Answer::returned(prepared, prepared.native.status, &prepared.native.output);
     let majority = groups
         .iter()
         .find(|(_, size)| **size * 2 > comparable)
-        .map(|(answer, _)| *answer);
+        .map(|(answer, _)| *answer)
+        .or_else(|| {
+            let votes = |answer: &Answer| usize::from(*answer == native);
+            groups
+                .iter()
+                .find(|(answer, size)| (**size + votes(answer)) * 2 > comparable + 1)
+                .map(|(answer, _)| *answer)
+        });
 
     observed
         .iter()

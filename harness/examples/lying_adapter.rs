@@ -1,0 +1,163 @@
+//! A complete adapter for the worker protocol over wasmi, which lies or misbehaves on request. The tests use it to show that
+//! the harness finds out; it is also the shortest example of how an engine becomes a worker.
+//!
+//! `lying_adapter BEHAVIOUR`, as in `assay conform PACK --adapter 'liar=lying_adapter stale-memory'`
+
+use runtime_api::{Budget, Entry, Error, Info, Instance, Module, Options, Result, Runtime};
+use std::{io, process::ExitCode, thread, time::Duration};
+
+/// What the adapter does wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Behaviour {
+    /// Nothing.
+    Honest,
+    /// Reads return what memory held before the call.
+    StaleMemory,
+    /// A call that traps returns 0.
+    SwallowedTrap,
+    /// Limits of memory are ignored.
+    IgnoredLimits,
+    /// The process aborts in the third call.
+    Crash,
+    /// The third call never ends, whatever its budget.
+    Hang,
+    /// The third call writes something to stdout that is not the protocol.
+    Nonsense,
+}
+
+fn main() -> ExitCode {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    let behaviour = match name.as_str() {
+        "honest" => Behaviour::Honest,
+        "stale-memory" => Behaviour::StaleMemory,
+        "swallowed-trap" => Behaviour::SwallowedTrap,
+        "ignored-limits" => Behaviour::IgnoredLimits,
+        "crash" => Behaviour::Crash,
+        "hang" => Behaviour::Hang,
+        "nonsense" => Behaviour::Nonsense,
+        _ => {
+            eprintln!("lying_adapter: there is no behaviour `{name}`");
+            return ExitCode::from(2);
+        }
+    };
+    let served = runtime_wasmi::runtime().map_err(io::Error::other).and_then(|engine| {
+        let runtime = LyingRuntime::new(engine, behaviour, &name);
+        assay::worker::serve(&runtime, io::stdin().lock(), io::stdout().lock())
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lying_adapter: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct LyingRuntime {
+    engine: Box<dyn Runtime>,
+    info: Info,
+    behaviour: Behaviour,
+}
+
+impl LyingRuntime {
+    fn new(engine: Box<dyn Runtime>, behaviour: Behaviour, name: &str) -> Self {
+        let mut info = engine.info().clone();
+        info.id = format!("liar.{name}");
+        Self {
+            engine,
+            info,
+            behaviour,
+        }
+    }
+}
+
+impl Runtime for LyingRuntime {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
+        let mut options = *options;
+        if self.behaviour == Behaviour::IgnoredLimits {
+            options.limits.max_memory_pages = 65_536;
+        }
+        Ok(Box::new(LyingModule {
+            module: self.engine.compile(wasm, &options)?,
+            behaviour: self.behaviour,
+        }))
+    }
+}
+
+struct LyingModule {
+    module: Box<dyn Module>,
+    behaviour: Behaviour,
+}
+
+impl Module for LyingModule {
+    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+        Ok(Box::new(LyingInstance {
+            instance: self.module.instantiate(budget)?,
+            behaviour: self.behaviour,
+            before: Vec::new(),
+            calls: 0,
+        }))
+    }
+}
+
+struct LyingInstance {
+    instance: Box<dyn Instance>,
+    behaviour: Behaviour,
+    before: Vec<u8>,
+    calls: u32,
+}
+
+impl Instance for LyingInstance {
+    fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
+        self.instance.entry(export, parameters)
+    }
+
+    fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
+        self.calls += 1;
+        match self.behaviour {
+            Behaviour::StaleMemory => {
+                let pages = self.instance.memory_pages()?;
+                self.before = vec![0; pages as usize * 65_536];
+                self.instance.read(0, &mut self.before)?;
+            }
+            Behaviour::Crash if self.calls == 3 => std::process::abort(),
+            Behaviour::Hang if self.calls == 3 => loop {
+                thread::sleep(Duration::from_secs(60));
+            },
+            Behaviour::Nonsense if self.calls == 3 => println!("all is well"),
+            _ => {}
+        }
+        match self.instance.call(entry, arguments, budget) {
+            Err(Error::Trap { .. }) if self.behaviour == Behaviour::SwallowedTrap => Ok(0),
+            result => result,
+        }
+    }
+
+    fn global(&mut self, export: &str) -> Result<i32> {
+        self.instance.global(export)
+    }
+
+    fn memory_pages(&mut self) -> Result<u32> {
+        self.instance.memory_pages()
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<()> {
+        self.instance.grow(pages)
+    }
+
+    fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
+        self.instance.read(at, into)?;
+        if let Some(stale) = self.before.get(at as usize..at as usize + into.len()) {
+            into.copy_from_slice(stale);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
+        self.instance.write(at, bytes)
+    }
+}

@@ -1,0 +1,117 @@
+//! Engines from outside: an honest adapter passes, lies and accidents are found, and none of them harms the run.
+
+mod support;
+
+use serde_json::Value;
+use std::time::{Duration, Instant};
+use support::{adapter, core_pack, failing_layers, json};
+
+/// A short run over one kernel on the adapter and on wasmi.
+fn run(command: &str, behaviour: &str) -> (i32, Value) {
+    let out = tempfile::tempdir().unwrap();
+    json(&[
+        command,
+        core_pack().to_str().unwrap(),
+        "--adapter",
+        &adapter(behaviour),
+        "--runtime",
+        &format!("liar.{behaviour}"),
+        "--runtime",
+        "wasmi",
+        "--kernel",
+        "swiglu_f32",
+        "--cases",
+        "4",
+        "--out",
+        out.path().to_str().unwrap(),
+    ])
+}
+
+fn verdict_of<'a>(document: &'a Value, engine: &str) -> &'a Value {
+    document["engines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["id"] == engine)
+        .unwrap()
+}
+
+#[test]
+fn an_honest_adapter_qualifies() {
+    let (exit, document) = run("qualify", "honest");
+    assert_eq!(verdict_of(&document, "liar.honest")["verdict"], "qualified", "{document:#}");
+    assert_eq!(document["verdict"], "qualified");
+    assert_eq!(exit, 0);
+}
+
+#[test]
+fn stale_memory_is_found_by_its_results() {
+    let (exit, document) = run("conform", "stale-memory");
+    assert_eq!(exit, 1);
+    let layers: Vec<_> = failing_layers(&document, "liar.stale-memory")
+        .into_iter()
+        .map(|(layer, _)| layer)
+        .collect();
+    for layer in ["L2", "L3", "L4", "L5"] {
+        assert!(layers.iter().any(|found| found == layer), "{layer} of {layers:?}");
+    }
+    assert!(failing_layers(&document, "wasmi").is_empty(), "the honest engine is not blamed");
+}
+
+#[test]
+fn a_swallowed_trap_is_found_by_the_basics() {
+    let (exit, document) = run("qualify", "swallowed-trap");
+    assert_eq!(exit, 1);
+    let liar = verdict_of(&document, "liar.swallowed-trap");
+    assert_eq!(liar["verdict"], "not-qualified");
+    let reasons = liar["reasons"].to_string();
+    for check in ["unreachable", "out-of-bounds load", "stack overflow", "endless loop"] {
+        assert!(reasons.contains(check), "{check} in {reasons}");
+    }
+    assert_eq!(verdict_of(&document, "wasmi")["verdict"], "qualified");
+}
+
+#[test]
+fn ignored_limits_are_found_by_the_basics() {
+    let (exit, document) = run("qualify", "ignored-limits");
+    assert_eq!(exit, 1);
+    let reasons = verdict_of(&document, "liar.ignored-limits")["reasons"].to_string();
+    assert!(reasons.contains("memory limit on growth"), "{reasons}");
+    assert!(reasons.contains("memory too large at start"), "{reasons}");
+}
+
+#[test]
+fn a_worker_that_dies_or_talks_nonsense_is_an_error_cell_and_the_run_ends() {
+    for behaviour in ["crash", "nonsense"] {
+        let start = Instant::now();
+        let (exit, document) = run("conform", behaviour);
+        assert_eq!(exit, 1, "{behaviour}");
+        assert!(document["counts"]["error"].as_u64().unwrap() > 0, "{behaviour}");
+        assert!(failing_layers(&document, "wasmi").is_empty(), "{behaviour}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{behaviour}");
+    }
+}
+
+#[test]
+fn an_adapter_that_cannot_be_started_is_an_error_not_an_end() {
+    let out = tempfile::tempdir().unwrap();
+    let (exit, document) = json(&[
+        "conform",
+        core_pack().to_str().unwrap(),
+        "--adapter",
+        "ghost=/nonexistent/adapter",
+        "--runtime",
+        "ghost",
+        "--runtime",
+        "wasmi",
+        "--kernel",
+        "kv_unpack_q8",
+        "--cases",
+        "1",
+        "--out",
+        out.path().to_str().unwrap(),
+    ]);
+    assert_eq!(exit, 1);
+    assert!(document["counts"]["error"].as_u64().unwrap() > 0);
+    assert!(failing_layers(&document, "wasmi").is_empty());
+}

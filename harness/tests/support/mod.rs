@@ -1,0 +1,110 @@
+//! What the tests on the real binary share.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use assert_cmd::Command;
+use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// The signed core pack.
+pub fn core_pack() -> PathBuf {
+    root().join("fixtures/packs/core")
+}
+
+/// The binary under test.
+pub fn assay() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_assay"))
+}
+
+/// The example that is an adapter with a behaviour of choice, as `--adapter` takes it.
+pub fn adapter(behaviour: &str) -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_assay"))
+        .parent()
+        .unwrap()
+        .join("examples/lying_adapter");
+    assert!(
+        program.exists(),
+        "{} is missing: `cargo test` builds examples, a narrower command may not",
+        program.display()
+    );
+    format!("liar.{behaviour}={} {behaviour}", program.display())
+}
+
+/// Runs `assay ARGUMENTS --json` and gives the exit code and the document.
+pub fn json(arguments: &[&str]) -> (i32, Value) {
+    let output = assay()
+        .args(arguments)
+        .args(["--json", "--quiet"])
+        .output()
+        .unwrap();
+    let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{arguments:?}: {error}\nstdout: {}\nstderr: {}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    (output.status.code().unwrap(), document)
+}
+
+/// Makes a signed pack of one kernel of the core pack, its vectors included, with `module` in place of its own.
+/// The folder `NAME` and the trust list lie in `folder`; gives the pack's path.
+pub fn pack_of(folder: &Path, kernel: &str, module: &[u8]) -> PathBuf {
+    let template = fs::read(root().join("fixtures/packs/core.template.json")).unwrap();
+    let mut template: Value = serde_json::from_slice(&template).unwrap();
+    let keep = |list: &mut Value, key: &str| {
+        list.as_array_mut()
+            .unwrap()
+            .retain(|entry| entry[key] == kernel);
+    };
+    keep(&mut template["kernels"], "id");
+    keep(&mut template["vectors"], "kernel");
+    template["fallbacks"]
+        .as_object_mut()
+        .unwrap()
+        .retain(|id, _| id == kernel);
+
+    let pack = folder.join("pack");
+    fs::create_dir_all(pack.join("kernels")).unwrap();
+    fs::create_dir_all(pack.join("vectors")).unwrap();
+    fs::write(pack.join(format!("kernels/{kernel}.wasm")), module).unwrap();
+    let vectors = format!("vectors/{kernel}.json");
+    fs::copy(core_pack().join(&vectors), pack.join(&vectors)).unwrap();
+    let template_file = folder.join("template.json");
+    fs::write(&template_file, template.to_string()).unwrap();
+
+    let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
+    build_folder(&pack, &template_file, Some(&key.public())).unwrap();
+    sign_folder(&pack, &key).unwrap();
+    fs::write(folder.join("trusted_keys"), key.public()).unwrap();
+    pack
+}
+
+/// Layers that fail, of the sums of a conformance document, with one of their details.
+pub fn failing_layers(document: &Value, runtime: &str) -> Vec<(String, String)> {
+    document["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| {
+            entry["case"].is_null() && entry["runtime"] == runtime && entry["outcome"] == "fail"
+        })
+        .map(|entry| {
+            (
+                entry["layer"].as_str().unwrap().to_owned(),
+                entry["detail"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect()
+}
