@@ -105,3 +105,113 @@ pub(crate) fn instantiate<T>(
         fuel = left.clamp(FIRST_SLICE, fuel.saturating_mul(2));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::config;
+    use runtime_api::{BudgetKind, Limits, Options};
+    use wasmi::{Engine, Linker, Module};
+
+    /// Loops, calls, memory, bulk operations and floats, so that slices end in the middle of each of them.
+    const WORK: &str = r#"(module
+      (memory (export "memory") 1)
+      (table $table 64 funcref)
+      (elem $functions func $mix $mix $mix $mix)
+      (type $mixes (func (param i32 f64) (result i32)))
+      (func $mix (type $mixes)
+        (i32.rotl
+          (i32.add (local.get 0) (i32.trunc_sat_f64_s (f64.mul (local.get 1) (f64.const 1.5))))
+          (i32.const 7)))
+      (func (export "work") (param $rounds i32) (param $seed i32) (result i32)
+        (local $sum i32) (local $float f64) (local $wide i64) (local $vector v128)
+        (local.set $sum (local.get $seed))
+        (local.set $vector (i32x4.splat (local.get $seed)))
+        (drop (memory.grow (i32.const 2)))
+        (table.init $table $functions (i32.const 0) (i32.const 0) (i32.const 4))
+        (loop $again
+          (local.set $float (f64.add (local.get $float) (f64.sqrt (f64.convert_i32_u (local.get $sum)))))
+          (local.set $wide (i64.add (i64.mul (local.get $wide) (i64.const 31)) (i64.extend_i32_u (local.get $sum))))
+          (local.set $vector (i32x4.add (local.get $vector) (i32x4.mul (local.get $vector) (local.get $vector))))
+          (memory.fill (i32.const 100) (local.get $sum) (i32.const 20000))
+          (memory.copy (i32.const 70000) (i32.const 90) (i32.const 20000))
+          (table.fill $table (i32.const 4) (table.get $table (i32.const 1)) (i32.const 60))
+          (table.copy $table $table (i32.const 8) (i32.const 0) (i32.const 40))
+          (local.set $sum
+            (call_indirect $table (type $mixes)
+              (i32.xor (local.get $sum) (i32.load (i32.add (i32.const 70000) (local.get $rounds))))
+              (local.get $float)
+              (i32.and (local.get $rounds) (i32.const 31))))
+          (br_if $again (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
+        (i32.xor
+          (i32.xor (local.get $sum) (i32.wrap_i64 (local.get $wide)))
+          (i32.xor (i32x4.extract_lane 2 (local.get $vector)) (i32.wrap_i64 (i64.reinterpret_f64 (local.get $float)))))))"#;
+
+    fn work(metering: BudgetKind) -> (Store<Limiter>, TypedFunc<(u32, u32), i32>) {
+        let engine = Engine::new(&config(&Options {
+            limits: Limits::default(),
+            metering,
+        }));
+        let module = Module::new(&engine, wat::parse_str(WORK).unwrap()).unwrap();
+        let mut store = Store::new(&engine, Limiter::new(&Limits::default()));
+        store.limiter(|limiter| limiter);
+        if metering != BudgetKind::None {
+            store.set_fuel(1_000_000).unwrap();
+        }
+        let linker = Linker::new(&engine);
+        let instance = linker.instantiate_and_start(&mut store, &module).unwrap();
+        let function = instance.get_typed_func(&store, "work").unwrap();
+        (store, function)
+    }
+
+    #[test]
+    fn slices_of_any_size_give_the_result_of_a_whole_run() {
+        let (mut store, function) = work(BudgetKind::None);
+        let expected = function.call(&mut store, (300, 12345)).unwrap();
+        for fuel in [1, 2, 3, 10, 100, 1000, 10_000] {
+            let (mut store, function) = work(BudgetKind::Epoch);
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let mut slice = Slice(fuel);
+            let result = call(&mut store, function, (300, 12345), deadline, &mut slice);
+            assert_eq!(result.unwrap(), expected, "slices of {fuel}");
+        }
+    }
+
+    #[test]
+    fn a_slice_doubles_at_most_and_is_never_empty() {
+        let mut slice = Slice(1000);
+        slice.adapt(Duration::ZERO);
+        assert_eq!(slice.0, 2000);
+        slice.adapt(Duration::from_millis(4));
+        assert_eq!(slice.0, 500);
+        slice.adapt(Duration::from_secs(3600));
+        assert_eq!(slice.0, 1);
+        let mut slice = Slice(u64::MAX);
+        slice.adapt(Duration::from_nanos(1));
+        assert_eq!(slice.0, u64::MAX);
+    }
+
+    #[test]
+    fn a_start_function_is_tried_with_more_until_the_deadline() {
+        let mut tried = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let made = instantiate(deadline, |fuel| {
+            tried.push(fuel);
+            if fuel < 50_000 {
+                Err(Error::from(TrapCode::OutOfFuel))
+            } else {
+                Ok(fuel)
+            }
+        });
+        assert_eq!(made.unwrap(), 80_000);
+        assert_eq!(tried, [10_000, 20_000, 40_000, 80_000]);
+        let late = instantiate(Instant::now(), |_| {
+            Err::<(), _>(Error::from(TrapCode::OutOfFuel))
+        });
+        assert!(matches!(late, Err(Ended::Deadline)));
+        let trap = instantiate(deadline, |_| {
+            Err::<(), _>(Error::from(TrapCode::UnreachableCodeReached))
+        });
+        assert!(matches!(trap, Err(Ended::Error(_))));
+    }
+}

@@ -58,9 +58,9 @@ fn not_instantiated(store: &Store<Limiter>, strategy: Strategy, error: &wasmtime
     } else if store.data().refused() {
         Error::trap(Stage::Instantiate, Trap::ResourceLimit)
     } else {
-        Error::Rejected {
-            stage: Stage::Instantiate,
-            message: format!("{error:#}"),
+        // Imports are refused at compile: what is left is a machine that has no memory to give.
+        Error::Adapter {
+            message: format!("instantiation failed: {error:#}"),
         }
     }
 }

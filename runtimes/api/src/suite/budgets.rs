@@ -43,6 +43,58 @@ const ENDLESS_START: &str = r#"(module
       (br_if $again (i64.lt_u (local.get $count) (i64.const 0x1000000000)))))
   (start $start))"#;
 
+/// Work of every sort that an engine may account for or interrupt differently; long enough for many interruptions.
+const WORK: &str = r#"(module
+  (memory (export "memory") 1)
+  (table 64 funcref)
+  (type $mixes (func (param i32 f64) (result i32)))
+  (elem (i32.const 0) $mix $mix)
+  (func $mix (type $mixes)
+    (i32.rotl
+      (i32.add (local.get 0) (i32.reinterpret_f32 (f32.demote_f64 (f64.mul (local.get 1) (f64.const 1.5)))))
+      (i32.const 7)))
+  (func (export "work") (param $rounds i32) (param $seed i32) (result i32)
+    (local $sum i32) (local $float f64) (local $wide i64)
+    (local.set $sum (local.get $seed))
+    (loop $again
+      (if (i32.eqz (i32.rem_u (local.get $rounds) (i32.const 10000)))
+        (then (drop (memory.grow (i32.const 1)))))
+      (local.set $float (f64.add (local.get $float) (f64.sqrt (f64.convert_i32_u (local.get $sum)))))
+      (local.set $wide
+        (i64.add (i64.mul (local.get $wide) (i64.const 31)) (i64.extend_i32_u (local.get $sum))))
+      (i32.store (i32.and (local.get $sum) (i32.const 0xfff0)) (local.get $rounds))
+      (local.set $sum
+        (call_indirect (type $mixes)
+          (i32.xor (local.get $sum) (i32.load (i32.and (local.get $rounds) (i32.const 0xfff0))))
+          (local.get $float)
+          (i32.and (local.get $rounds) (i32.const 1))))
+      (br_if $again (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
+    (i32.xor
+      (i32.xor (local.get $sum) (memory.size))
+      (i32.xor
+        (i32.wrap_i64 (local.get $wide))
+        (i32.wrap_i64 (i64.reinterpret_f64 (local.get $float)))))))"#;
+
+/// Counts growths whose answer contradicts the table's size before and after.
+const TABLE_GROWTH: &str = r#"(module
+  (table $table 1 funcref)
+  (func (export "contradictions") (param $times i32) (result i32)
+    (local $before i32) (local $answer i32) (local $wrong i32)
+    (loop $again
+      (local.set $before (table.size $table))
+      (local.set $answer (table.grow $table (ref.null func) (i32.const 8)))
+      (if (i32.eq (local.get $answer) (i32.const -1))
+        (then
+          (if (i32.ne (table.size $table) (local.get $before))
+            (then (local.set $wrong (i32.add (local.get $wrong) (i32.const 1))))))
+        (else
+          (if (i32.or
+                (i32.ne (local.get $answer) (local.get $before))
+                (i32.ne (table.size $table) (i32.add (local.get $before) (i32.const 8))))
+            (then (local.set $wrong (i32.add (local.get $wrong) (i32.const 1)))))))
+      (br_if $again (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+    (local.get $wrong)))"#;
+
 pub(super) fn checks() -> Vec<Check> {
     let epoch = &[Need::Budget(BudgetKind::Epoch)];
     let fuel = &[Need::Budget(BudgetKind::Fuel)];
@@ -55,6 +107,12 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new("budget.fuel.stops-start", fuel, fuel_stops_start),
         Check::new("budget.fuel.per-call", fuel, fuel_per_call),
         Check::new("budget.fuel.extremes", fuel, fuel_extremes),
+        Check::new("budget.same-result", &[], same_result),
+        Check::new(
+            "budget.table-growth",
+            &[Need::Feature("reference-types")],
+            table_growth,
+        ),
         Check::new("budget.none-when-metered", &[], none_when_metered),
         Check::new("budget.other-kind", &[], other_kind),
         Check::new("budget.unclaimed", &[], unclaimed),
@@ -212,6 +270,32 @@ fn fuel_extremes(subject: &Subject<'_>) -> Verdict {
         let result = call_within(&mut *instance, "endless", &[], Budget::Fuel(fuel));
         let error = require_error("endless", result)?;
         require_stopped("little fuel", &error, Stage::Call, &Trap::FuelExhausted)?;
+    }
+    Ok(())
+}
+
+/// Metering and interruptions change nothing but when code is stopped.
+fn same_result(subject: &Subject<'_>) -> Verdict {
+    let mut expected = None;
+    for budget in subject.generous_budgets() {
+        let module = subject.module_with(WORK, &options(budget.kind()))?;
+        let mut instance = module.instantiate(budget)?;
+        let found = call_within(&mut *instance, "work", &[30_000, 12_345], budget)?;
+        // The first budget is none.
+        let unmetered = *expected.get_or_insert(found);
+        require_equal(&format!("result under {budget:?}"), found, unmetered)?;
+        require_equal("pages", instance.memory_pages()?, 4)?;
+    }
+    Ok(())
+}
+
+/// An engine may refuse growth under a budget, but its answer must be the truth.
+fn table_growth(subject: &Subject<'_>) -> Verdict {
+    for budget in subject.generous_budgets() {
+        let module = subject.module_with(TABLE_GROWTH, &options(budget.kind()))?;
+        let mut instance = module.instantiate(budget)?;
+        let wrong = call_within(&mut *instance, "contradictions", &[20_000], budget)?;
+        require_equal(&format!("contradictions under {budget:?}"), wrong, 0)?;
     }
     Ok(())
 }

@@ -71,6 +71,7 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new("refusal.changed-bytes", &[], changed_bytes),
         Check::new("refusal.invalid", &[], invalid),
         Check::new("refusal.imports", &[], imports),
+        Check::new("refusal.deep-nesting", &[], deep_nesting),
         Check::new("refusal.then-works", &[], then_works),
     ]
     .into_iter()
@@ -244,6 +245,24 @@ fn imports(subject: &Subject<'_>) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Recursion over blocks would use up the host's stack.
+fn deep_nesting(subject: &Subject<'_>) -> Verdict {
+    const DEPTH: usize = 10_000;
+    let text = format!(
+        r#"(module (func (export "run") (result i32) {}{} (i32.const 7)))"#,
+        "block ".repeat(DEPTH),
+        "end ".repeat(DEPTH)
+    );
+    match compile(subject, &binary(&text)?) {
+        Ok(module) => {
+            let mut instance = module.instantiate(Budget::None)?;
+            super::require_equal("run", super::call(&mut *instance, "run", &[])?, 7)
+        }
+        Err(Error::Rejected { .. }) => Ok(()),
+        Err(other) => fail(format!("{other:?} instead of Error::Rejected")),
+    }
 }
 
 fn then_works(subject: &Subject<'_>) -> Verdict {

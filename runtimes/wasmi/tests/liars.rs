@@ -1,0 +1,365 @@
+//! The shared suite can fail: runtimes that lie about one thing each are caught by the check for that thing.
+
+use runtime_api::{
+    Budget, BudgetKind, Entry, Error, Info, Instance, Module, Options, Result, Runtime, Stage,
+    Trap,
+    suite::{assert_passes, check, check_named, failed, unsupported},
+};
+use std::{cell::RefCell, rc::Rc};
+
+/// What a lying runtime does wrong; otherwise it is wasmi.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lie {
+    /// Gives what a memory held before the last write.
+    StaleMemory,
+    /// Answers 0 where code was stopped.
+    SwallowsTraps,
+    /// Reports every trap as `unreachable`.
+    OneTrapForAll,
+    /// Compiles without the limits that were asked for.
+    IgnoresLimits,
+    /// Stops at the deadline, but calls it fuel.
+    ConfusesBudgets,
+    /// Stops at once whatever the epoch budget is.
+    HastyDeadline,
+    /// Runs a budget of another kind than compiled for without one.
+    DropsForeignBudgets,
+    /// Writes what fits of a write that does not.
+    PartialWrites,
+    /// Takes text.
+    ParsesText,
+    /// Panics on bytes that are no module.
+    Panics,
+    /// All instances of a module are one.
+    SharesInstances,
+    /// Rounds results to even, as an arithmetic bug would.
+    WrongNumbers,
+    /// Claims nothing beyond calls, so that most checks do not apply.
+    ClaimsNothing,
+    /// Says that everything is unsupported.
+    RefusesEverything,
+}
+
+struct Liar {
+    lie: Lie,
+    inner: Box<dyn Runtime>,
+    info: Info,
+}
+
+impl Liar {
+    fn new(lie: Lie) -> Self {
+        let inner = runtime_wasmi::runtime().unwrap();
+        let mut info = inner.info().clone();
+        if lie == Lie::ClaimsNothing {
+            info.capabilities.features.clear();
+            info.capabilities.budgets = vec![BudgetKind::None];
+            info.capabilities.memory_limit = false;
+            info.capabilities.table_limit = false;
+            info.capabilities.stack_limit = false;
+        }
+        Self { lie, inner, info }
+    }
+}
+
+impl Runtime for Liar {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
+        let lie = self.lie;
+        if lie == Lie::RefusesEverything {
+            return Err(Error::unsupported("no time today"));
+        }
+        let mut options = *options;
+        if lie == Lie::IgnoresLimits {
+            options.limits.max_memory_pages = 5000;
+            options.limits.max_table_elements = 20_000_000;
+            options.limits.max_stack_bytes = 512 * 1024;
+        }
+        let text = std::str::from_utf8(wasm).ok();
+        let parsed = text.and_then(|text| wat::parse_str(text).ok());
+        let wasm = match &parsed {
+            Some(binary) if lie == Lie::ParsesText => binary,
+            _ => wasm,
+        };
+        let result = self.inner.compile(wasm, &options);
+        assert!(
+            lie != Lie::Panics || result.is_ok(),
+            "what sort of module is that"
+        );
+        let inner = result?;
+        Ok(Box::new(LyingModule {
+            lie,
+            inner,
+            options,
+            shared: RefCell::default(),
+        }))
+    }
+}
+
+type Shared = Rc<RefCell<Box<dyn Instance>>>;
+
+struct LyingModule {
+    lie: Lie,
+    inner: Box<dyn Module>,
+    options: Options,
+    shared: RefCell<Option<Shared>>,
+}
+
+impl Module for LyingModule {
+    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+        let made = self.shared.borrow().clone();
+        let inner = match made {
+            Some(shared) => shared,
+            None => {
+                let budget = lied_budget(self.lie, self.options, budget)?;
+                let result = self.inner.instantiate(budget);
+                let instance = result.map_err(|error| lied_error(self.lie, error))?;
+                Rc::new(RefCell::new(instance))
+            }
+        };
+        if self.lie == Lie::SharesInstances {
+            self.shared.replace(Some(Rc::clone(&inner)));
+        }
+        Ok(Box::new(LyingInstance {
+            lie: self.lie,
+            inner,
+            options: self.options,
+            before: Vec::new(),
+        }))
+    }
+}
+
+fn lied_budget(lie: Lie, options: Options, budget: Budget) -> Result<Budget> {
+    match lie {
+        Lie::DropsForeignBudgets if budget.kind() != options.metering => Ok(Budget::None),
+        _ => Ok(budget),
+    }
+}
+
+fn lied_error(lie: Lie, error: Error) -> Error {
+    match (lie, error) {
+        (Lie::OneTrapForAll, Error::Trap { stage, .. }) => Error::trap(stage, Trap::Unreachable),
+        (
+            Lie::ConfusesBudgets,
+            Error::Trap {
+                stage,
+                trap: Trap::EpochDeadline,
+            },
+        ) => Error::trap(stage, Trap::FuelExhausted),
+        (_, error) => error,
+    }
+}
+
+struct LyingInstance {
+    lie: Lie,
+    inner: Shared,
+    options: Options,
+    before: Vec<(u32, Vec<u8>)>,
+}
+
+impl Instance for LyingInstance {
+    fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
+        self.inner.borrow_mut().entry(export, parameters)
+    }
+
+    fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
+        if self.lie == Lie::HastyDeadline && matches!(budget, Budget::Epoch(ticks) if ticks < 10) {
+            return Err(Error::trap(Stage::Call, Trap::EpochDeadline));
+        }
+        let budget = lied_budget(self.lie, self.options, budget)?;
+        let result = self.inner.borrow_mut().call(entry, arguments, budget);
+        match (self.lie, result) {
+            (Lie::SwallowsTraps, Err(Error::Trap { .. })) => Ok(0),
+            (Lie::WrongNumbers, Ok(number)) if number > 1 << 24 => Ok(number & !1),
+            (lie, result) => result.map_err(|error| lied_error(lie, error)),
+        }
+    }
+
+    fn global(&mut self, export: &str) -> Result<i32> {
+        self.inner.borrow_mut().global(export)
+    }
+
+    fn memory_pages(&mut self) -> Result<u32> {
+        self.inner.borrow_mut().memory_pages()
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<()> {
+        self.inner.borrow_mut().grow(pages)
+    }
+
+    fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
+        self.inner.borrow_mut().read(at, into)?;
+        for (start, bytes) in &self.before {
+            if *start == at && bytes.len() == into.len() {
+                into.copy_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
+        let mut inner = self.inner.borrow_mut();
+        if self.lie == Lie::StaleMemory {
+            let mut before = vec![0; bytes.len()];
+            inner.read(at, &mut before)?;
+            self.before.push((at, before));
+        }
+        let result = inner.write(at, bytes);
+        if let (Lie::PartialWrites, Err(Error::Access { memory_bytes, .. })) = (self.lie, &result) {
+            let inside = memory_bytes.saturating_sub(u64::from(at)) as usize;
+            inner.write(at, &bytes[..inside.min(bytes.len())])?;
+        }
+        result
+    }
+}
+
+/// The lie is caught by these checks; those of `untouched` do not fail.
+fn assert_caught(lie: Lie, by: &[&str], untouched: &[&str]) {
+    let chosen: Vec<&str> = by.iter().chain(untouched).copied().collect();
+    let findings = check_named(&Liar::new(lie), &chosen);
+    assert_eq!(findings.len(), chosen.len(), "{chosen:?}");
+    let failures = failed(&findings);
+    for name in by {
+        assert!(
+            failures.contains(name),
+            "{name} passes; failed: {failures:?}"
+        );
+    }
+    for name in untouched {
+        assert!(!failures.contains(name), "{name} fails too");
+    }
+}
+
+#[test]
+fn stale_memory_is_caught() {
+    assert_caught(Lie::StaleMemory, &["memory.read-write"], &["info"]);
+}
+
+#[test]
+fn swallowed_traps_are_caught() {
+    let by = [
+        "trap.unreachable",
+        "trap.stack.recursion",
+        "trap.memory.v128-load",
+        "budget.epoch.stops",
+        "budget.fuel.stops",
+        "limit.stack",
+    ];
+    assert_caught(Lie::SwallowsTraps, &by, &["trap.instantiate.data"]);
+}
+
+#[test]
+fn wrong_trap_classes_are_caught() {
+    let by = [
+        "trap.i32.div_s-zero",
+        "trap.table.null",
+        "trap.table.type",
+        "trap.instantiate.element",
+        "trap.instantiate.start-divide",
+        "limit.memory.initial",
+    ];
+    assert_caught(Lie::OneTrapForAll, &by, &["trap.unreachable"]);
+}
+
+#[test]
+fn ignored_limits_are_caught() {
+    let by = [
+        "limit.memory.initial",
+        "limit.memory.host-grow",
+        "limit.memory.inside-grow",
+        "limit.table.initial",
+        "limit.table.sum",
+        "limit.table.grow",
+        "limit.stack",
+    ];
+    assert_caught(Lie::IgnoresLimits, &by, &["limit.memory.own-maximum"]);
+}
+
+#[test]
+fn confused_budgets_are_caught() {
+    let by = [
+        "budget.epoch.stops",
+        "budget.epoch.stops-start",
+        "budget.epoch.extremes",
+    ];
+    assert_caught(Lie::ConfusesBudgets, &by, &["budget.fuel.stops"]);
+}
+
+#[test]
+fn hasty_deadlines_are_caught() {
+    assert_caught(
+        Lie::HastyDeadline,
+        &["budget.epoch.stops"],
+        &["budget.fuel.stops"],
+    );
+}
+
+#[test]
+fn dropped_budgets_are_caught() {
+    assert_caught(
+        Lie::DropsForeignBudgets,
+        &["budget.other-kind"],
+        &["budget.unclaimed"],
+    );
+}
+
+#[test]
+fn partial_writes_are_caught() {
+    assert_caught(
+        Lie::PartialWrites,
+        &["memory.bounds"],
+        &["memory.read-write"],
+    );
+}
+
+#[test]
+fn parsed_text_is_caught() {
+    assert_caught(Lie::ParsesText, &["refusal.formats"], &["refusal.imports"]);
+}
+
+#[test]
+fn panics_are_caught() {
+    let by = ["refusal.formats", "refusal.truncated", "refusal.invalid"];
+    assert_caught(Lie::Panics, &by, &["trap.unreachable"]);
+}
+
+#[test]
+fn shared_instances_are_caught() {
+    let by = [
+        "memory.per-instance",
+        "global.per-instance",
+        "memory.thousand-instances",
+    ];
+    assert_caught(Lie::SharesInstances, &by, &["call.parameters"]);
+}
+
+#[test]
+fn wrong_numbers_are_caught() {
+    assert_caught(Lie::WrongNumbers, &["number.f32"], &["memory.bounds"]);
+}
+
+/// What is not claimed is not checked; and a runtime that claims too little has too few passes, or none.
+#[test]
+fn unclaimed_is_unsupported_and_not_a_pass() {
+    let findings = check(&Liar::new(Lie::ClaimsNothing));
+    let unsupported = unsupported(&findings);
+    for name in [
+        "limit.memory.initial",
+        "budget.epoch.stops",
+        "number.simd",
+        "feature.simd",
+    ] {
+        assert!(unsupported.contains(&name), "{name}: {unsupported:?}");
+    }
+    // It honours budgets that it does not claim, which is a lie as well.
+    assert_eq!(failed(&findings), ["budget.unclaimed"]);
+}
+
+#[test]
+#[should_panic(expected = "(at least 60 must)")]
+fn a_runtime_that_refuses_everything_does_not_pass() {
+    // Its identity is fine, so that one check passes; the suite must not be satisfied with it.
+    assert_passes(&Liar::new(Lie::RefusesEverything));
+}
