@@ -68,11 +68,12 @@ fn params([batch, seq, heads, head_dim]: Shape, layout: u32, table: u32) -> Rope
     }
 }
 
-/// Angles of positions and pairs, or cosines and sines.
-fn cosines_and_sines(angles: &[f32]) -> Vec<f32> {
-    let angle = |angle: &f32| f64::from(*angle);
-    let cosines = angles.iter().map(|a| angle(a).cos() as f32);
-    let sines = angles.iter().map(|a| angle(a).sin() as f32);
+/// Cosines, then sines, of the angles 2 * atan(t): points of the unit circle that are the same on every machine, which
+/// std's sine and cosine are not.
+fn cosines_and_sines(tangents: &[f32]) -> Vec<f32> {
+    let tangents = || tangents.iter().map(|t| f64::from(*t));
+    let cosines = tangents().map(|t| ((1.0 - t * t) / (1.0 + t * t)) as f32);
+    let sines = tangents().map(|t| (2.0 * t / (1.0 + t * t)) as f32);
     cosines.chain(sines).collect()
 }
 
@@ -198,13 +199,11 @@ fn parameter_rows(table: &mut Table, tensor: Tensor, good: &Call, shape: Shape) 
             .to_le_bytes()
         };
         table.row(name, PARAMS, alone().params(with_table(0)));
-        table.row(
-            format!("{name}-but-angles"),
-            OK,
-            good().params(with_table(0)),
-        );
-        let tables = tables(tensor, shape, 0, &plain(192)).params(with_table(1));
-        table.row(format!("{name}-but-tables"), OK, tables);
+        if theta.is_nan() {
+            table.row("theta-nan-but-angles", OK, good().params(with_table(0)));
+            let tables = tables(tensor, shape, 0, &plain(192)).params(with_table(1));
+            table.row("theta-nan-but-tables", OK, tables);
+        }
     }
     for (name, theta) in [
         ("theta-1", 1.0),
@@ -290,8 +289,6 @@ fn shape_rows(table: &mut Table, tensor: Tensor) {
     let head = tensor.head();
     for (name, shape) in [
         ("smallest", [1, 1, 1, head]),
-        ("two-batches", [2, 3, 1, head * 3]),
-        ("three-heads", [1, 2, 3, head * 3]),
         ("all-dimensions", [2, 3, 2, head * 5]),
         ("wide-head", [1, 2, 1, 256]),
         ("many-positions", [1, 70, 1, head]),

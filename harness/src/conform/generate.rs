@@ -1,0 +1,49 @@
+//! Generated cases: shapes, parameters and values drawn from a seed, one in ten with a mistake whose status is known.
+//!
+//! Case number `index` of a kernel depends on the seed, the kernel and the index only. What proptest draws and shrinks is a
+//! [`Draft`](draft::Draft): dimensions, and per tensor a class of values and a seed. The elements follow from those, so that
+//! a tree is small whatever the tensors' size, and shrinking makes shapes smaller and classes simpler.
+
+mod build;
+mod draft;
+mod values;
+
+use super::case::Case;
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use sha2::{Digest, Sha256};
+
+/// Generated case number `index` of a kernel, named `generated:` and the index; `None` for a kernel that this harness has no
+/// contract for.
+pub fn case(kernel: &str, seed: u64, index: u32) -> Option<Case> {
+    tree(kernel, seed, index).map(|tree| tree.current())
+}
+
+/// The same case with its simplifications.
+pub fn tree(kernel: &str, seed: u64, index: u32) -> Option<impl ValueTree<Value = Case> + use<>> {
+    let kernel = kernel_core::kernel(kernel)?;
+    let family = draft::Family::of(kernel)?;
+    let mut runner = runner(kernel.id, seed, index);
+    draft::drafts(family)
+        .prop_map(move |draft| build::case(kernel.id, family, index, &draft))
+        .new_tree(&mut runner)
+        .ok()
+}
+
+fn runner(kernel: &str, seed: u64, index: u32) -> TestRunner {
+    let mut hasher = Sha256::new();
+    hasher.update(seed.to_le_bytes());
+    hasher.update(index.to_le_bytes());
+    hasher.update(kernel);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &hasher.finalize());
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, rng)
+}
+
+#[cfg(test)]
+mod tests;

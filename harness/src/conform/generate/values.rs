@@ -1,0 +1,253 @@
+//! Elements of tensors, from a class of values and a seed. Element number i does not depend on how many there are, so that a
+//! smaller tensor is the beginning of the larger one. No function of the platform's libm is used: a case is the same everywhere.
+
+use half::f16;
+use kernel_abi::block::ELEMENTS;
+
+/// Type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Float {
+    F32,
+    F16,
+}
+
+impl Float {
+    /// Bytes of an element.
+    pub(super) fn size(self) -> usize {
+        match self {
+            Float::F32 => 4,
+            Float::F16 => 2,
+        }
+    }
+}
+
+/// What the values of a tensor are like, the simplest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// The same quarter between -4 and 4 everywhere.
+    Constant,
+    /// Between -4 and 4.
+    Normal,
+    /// Zeros of both signs, and a few normal values.
+    SignedZeros,
+    /// From 2^-20 on (f16: 2^-12), both signs.
+    Small,
+    /// Up to 2^20 (f16: 2^8), both signs.
+    Large,
+    /// Many orders of magnitude beside each other.
+    Mixed,
+    /// Subnormal.
+    Denormal,
+    /// In each block of 32 one that makes the scale a power of two, and otherwise values between two codes.
+    Ties,
+    /// Normal values, one in eight NaN, infinite, extreme or -0.
+    Specials,
+}
+
+/// The largest of the codes that a block's scale follows from; decides where ties are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LargestCode(pub(super) i32);
+
+/// A class with a seed: a tensor of any length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Values {
+    pub(super) class: Class,
+    pub(super) seed: u64,
+}
+
+impl Values {
+    /// Elements as little-endian bytes.
+    pub(super) fn bytes(self, float: Float, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(count * float.size());
+        for index in 0..count as u64 {
+            match float {
+                Float::F32 => bytes.extend_from_slice(&self.f32(index).to_le_bytes()),
+                Float::F16 => bytes.extend_from_slice(&self.f16(index).to_le_bytes()),
+            }
+        }
+        bytes
+    }
+
+    /// f32 elements that are going to be quantised.
+    pub(super) fn quantised(self, count: usize, largest: LargestCode) -> Vec<u8> {
+        if self.class != Class::Ties {
+            return self.bytes(Float::F32, count);
+        }
+        (0..count as u64)
+            .flat_map(|index| self.tie(index, largest).to_le_bytes())
+            .collect()
+    }
+
+    /// Blocks of an f16 scale and that many bytes of codes.
+    pub(super) fn blocks(self, count: usize, code_bytes: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(count * (2 + code_bytes));
+        for block in 0..count as u64 {
+            bytes.extend_from_slice(&self.f16(block).to_le_bytes());
+            for index in 0..code_bytes as u64 {
+                let random = random(self.seed, block * 64 + index + 1) as u8;
+                bytes.push(if self.class == Class::Constant {
+                    self.seed as u8
+                } else {
+                    random
+                });
+            }
+        }
+        bytes
+    }
+
+    /// Angles in radians for `seq` positions of `pairs` pairs: of both signs, and at most 2^17 but for [`Class::Specials`].
+    pub(super) fn angles(self, seq: usize, pairs: usize) -> Vec<u8> {
+        let limit = match self.class {
+            Class::Large => 131_072.0,
+            Class::Mixed => 1000.0,
+            _ => 0.0,
+        };
+        (0..(seq * pairs) as u64)
+            .flat_map(|index| {
+                let angle = match self.class {
+                    // As positions make them: a position times a frequency that falls from pair to pair.
+                    Class::Normal => {
+                        let (position, pair) = (index / pairs as u64, index % pairs as u64);
+                        let first = self.seed % 4096;
+                        (first + position) as f32 / (1.0 + 3.0 * pair as f32)
+                    }
+                    Class::Large | Class::Mixed => limit * signed_unit(random(self.seed, index)),
+                    _ => self.f32(index),
+                };
+                angle.to_le_bytes()
+            })
+            .collect()
+    }
+
+    /// `count` cosines, then as many sines: of 2 * atan(t) for values t, which needs no trigonometric function.
+    pub(super) fn tables(self, float: Float, count: usize) -> Vec<u8> {
+        let tangents = || {
+            (0..count as u64).map(|index| match self.class {
+                // What is not finite, or not once squared, would be no point of the circle.
+                Class::Specials => signed_unit(random(self.seed, index)).into(),
+                _ => f64::from(self.f32(index)),
+            })
+        };
+        let cosines = tangents().map(|t| (1.0 - t * t) / (1.0 + t * t));
+        let sines = tangents().map(|t| 2.0 * t / (1.0 + t * t));
+        cosines
+            .chain(sines)
+            .flat_map(|value| match float {
+                Float::F32 => (value as f32).to_le_bytes().to_vec(),
+                Float::F16 => f16::from_f32(value as f32).to_le_bytes().to_vec(),
+            })
+            .collect()
+    }
+
+    fn f32(self, index: u64) -> f32 {
+        let random = random(self.seed, index);
+        match self.class {
+            Class::Constant => self.constant(),
+            Class::Normal | Class::Ties => 4.0 * signed_unit(random),
+            Class::SignedZeros => signed_zero(random),
+            Class::Small => magnitude(random, -20..-10),
+            Class::Large => magnitude(random, 10..20),
+            Class::Mixed => magnitude(random, -16..12),
+            Class::Denormal => f32::from_bits(random as u32 & 0x807f_ffff),
+            Class::Specials => match special(random) {
+                None => 4.0 * signed_unit(random),
+                Some(special) => f32::from_bits(
+                    [
+                        0x7fc0_0000, // NaN
+                        0xffc1_2345,
+                        0x7f80_0000, // infinities
+                        0xff80_0000,
+                        0x7f7f_ffff, // the largest
+                        0xff7f_ffff,
+                        0x0000_0001, // the smallest
+                        0x8000_0000,
+                    ][special],
+                ),
+            },
+        }
+    }
+
+    fn f16(self, index: u64) -> f16 {
+        let random = random(self.seed, index);
+        match self.class {
+            Class::Constant => f16::from_f32(self.constant()),
+            Class::Normal | Class::Ties => f16::from_f32(4.0 * signed_unit(random)),
+            Class::SignedZeros => f16::from_f32(signed_zero(random)),
+            Class::Small => f16::from_f32(magnitude(random, -12..-6)),
+            Class::Large => f16::from_f32(magnitude(random, 4..8)),
+            Class::Mixed => f16::from_f32(magnitude(random, -12..6)),
+            Class::Denormal => f16::from_bits(random as u16 & 0x83ff),
+            Class::Specials => match special(random) {
+                None => f16::from_f32(4.0 * signed_unit(random)),
+                Some(special) => f16::from_bits(
+                    [
+                        0x7e00, // NaN
+                        0xfe12, 0x7c00, // infinities
+                        0xfc00, 0x7bff, // the largest
+                        0xfbff, 0x0001, // the smallest
+                        0x8000,
+                    ][special],
+                ),
+            },
+        }
+    }
+
+    fn constant(self) -> f32 {
+        (self.seed % 33) as f32 / 4.0 - 4.0
+    }
+
+    /// One value of a block is the largest code times a power of two, the others lie between two codes.
+    fn tie(self, index: u64, LargestCode(largest): LargestCode) -> f32 {
+        let elements = ELEMENTS as u64;
+        let block = random(self.seed, index / elements);
+        let scale = power_of_two((block % 24) as i32 - 12);
+        let steps = if block >> 8 & 31 == index % elements {
+            // Negative, because Q4_0 has -8 but not 8.
+            -(largest as f32)
+        } else {
+            let code = random(self.seed, index) % (2 * largest as u64 - 1);
+            code as f32 - largest as f32 + 0.5
+        };
+        steps * scale
+    }
+}
+
+/// Random bits for a position: SplitMix64, whose output for consecutive inputs is independent enough for test data.
+fn random(seed: u64, index: u64) -> u64 {
+    let mut bits = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ bits >> 31
+}
+
+/// A multiple of 2^-23 from -1 to below 1.
+fn signed_unit(random: u64) -> f32 {
+    (random >> 40) as f32 / 8_388_608.0 - 1.0
+}
+
+fn signed_zero(random: u64) -> f32 {
+    match random & 15 {
+        0 => signed_unit(random),
+        even if even % 2 == 0 => 0.0,
+        _ => -0.0,
+    }
+}
+
+/// A value of either sign with one of these exponents to the base 2.
+fn magnitude(random: u64, exponents: std::ops::Range<i32>) -> f32 {
+    let span = exponents.len() as u64;
+    let exponent = exponents.start + ((random >> 32) % span) as i32;
+    let significand = 1.0 + (random >> 8 & 0x7f_ffff) as f32 / 8_388_608.0;
+    let sign = if random & 1 == 0 { 1.0 } else { -1.0 };
+    sign * significand * power_of_two(exponent)
+}
+
+/// 2 to a power from -126 to 127, exactly.
+fn power_of_two(exponent: i32) -> f32 {
+    f32::from_bits(((exponent + 127) as u32) << 23)
+}
+
+/// Which of eight specials one element in eight is.
+fn special(random: u64) -> Option<usize> {
+    (random & 7 == 0).then_some((random >> 3 & 7) as usize)
+}
