@@ -36,8 +36,10 @@ impl Archive {
                 .into());
         }
         let unreadable = |source: std::io::Error| {
-            let message =
-                format!("not a pack folder, and not an uncompressed tar archive: {source}");
+            let message = format!(
+                "not a pack folder, and not an uncompressed tar archive: {}",
+                quoted(&source.to_string())
+            );
             Error::from(
                 Rejection::new(Code::ManifestMissing, message).file(path.display().to_string()),
             )

@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Error};
 use crate::json::{self, Value};
-use crate::manifest::{HostCaps, Manifest, SCHEMA};
 use crate::pack::{Source, hex, read_contents, refuse};
 use crate::path::check_path;
+use crate::schema::{HostCaps, Manifest, SCHEMA};
 use crate::write::write_file;
 use crate::{LARGEST_FILE, LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE};
 

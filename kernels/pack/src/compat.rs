@@ -6,8 +6,8 @@ use semver::Version;
 
 use crate::error::{Code, Rejection};
 use crate::feature::Feature;
-use crate::manifest::Manifest;
 use crate::pack::PackKernel;
+use crate::schema::Manifest;
 
 /// The version that `min_runtime_version` and `max_runtime_version` gate: this project's own.
 pub const RUNTIME_VERSION: &str = env!("CARGO_PKG_VERSION");

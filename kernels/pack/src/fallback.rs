@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Rejection, quoted};
 use crate::fields::Field;
-use crate::manifest::{KernelEntry, Tensor};
+use crate::schema::{KernelEntry, Tensor};
 
 /// Native references that a host has, and the prefix of the ids of the kernels whose inputs they take.
 const NATIVE_REFERENCES: [(&str, &str); 6] = [

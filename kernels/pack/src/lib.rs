@@ -22,6 +22,7 @@ mod module;
 mod pack;
 mod path;
 mod rollback;
+mod schema;
 pub mod sign;
 pub mod signature;
 mod trust;
@@ -30,16 +31,16 @@ mod write;
 pub use error::{Code, Error, Rejection};
 pub use fallback::Fallback;
 pub use feature::Feature;
-pub use manifest::{
-    ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
-    Param, Platform, ResourceLimits, SCHEMA, Tensor, Tolerance, VariantEntry, VectorEntry,
-};
 pub use module::{ModuleFacts, ModuleRules, inspect_module};
 pub use pack::{
     Pack, PackArtifact, PackKernel, PackVariant, PackVector, Policy, UntrustedPack, verify,
 };
 pub use path::check_path;
 pub use rollback::SeenVersions;
+pub use schema::{
+    ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
+    Param, Platform, ResourceLimits, SCHEMA, Tensor, Tolerance, VariantEntry, VectorEntry,
+};
 pub use trust::TrustList;
 
 /// The manifest.

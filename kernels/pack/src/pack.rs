@@ -16,11 +16,11 @@ use crate::error::{Code, Error, Rejection, quoted};
 use crate::fallback::Fallback;
 use crate::feature::Feature;
 use crate::files::{Folder, ReadError};
-use crate::manifest::{
-    FileEntry, HostCaps, KernelEntry, Manifest, Platform, ResourceLimits, Tolerance,
-};
 use crate::module::{ModuleFacts, ModuleRules, inspect_module};
 use crate::rollback::SeenVersions;
+use crate::schema::{
+    FileEntry, HostCaps, KernelEntry, Manifest, Platform, ResourceLimits, Tolerance,
+};
 use crate::signature::{self, SIGNATURE_BYTES};
 use crate::trust::{TrustList, encode_key};
 use crate::{LARGEST_FILE, LARGEST_MANIFEST, LARGEST_PACK, MANIFEST_FILE, SIGNATURE_FILE};
@@ -342,13 +342,13 @@ impl PackVector {
 /// An ahead-of-time compiled form of a kernel: native code by an author who may bring it.
 #[derive(Debug)]
 pub struct PackArtifact {
-    entry: crate::manifest::ArtifactEntry,
+    entry: crate::schema::ArtifactEntry,
     bytes: Arc<[u8]>,
 }
 
 impl PackArtifact {
     /// Its entry in the manifest: kernel, engine, exact version, target.
-    pub fn entry(&self) -> &crate::manifest::ArtifactEntry {
+    pub fn entry(&self) -> &crate::schema::ArtifactEntry {
         &self.entry
     }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 
 use crate::error::Error;
-use crate::manifest::{HostCaps, Manifest};
+use crate::schema::{HostCaps, Manifest};
 use crate::trust::encode_key;
 use crate::write::{write_file, write_secret};
 use crate::{LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE};

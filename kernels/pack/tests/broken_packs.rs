@@ -1,5 +1,5 @@
 //! Every broken pack is refused for its defect and for nothing else.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)] // tests say what they expect by unwrapping
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Small packs for tests: one kernel, a tiny module, test keys.
-#![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)] // each test file uses its part
 
 pub mod defects;
 

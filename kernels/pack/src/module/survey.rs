@@ -1,17 +1,10 @@
-//! The pre-pass: one decision about a module, before any engine sees its bytes, that holds for all engines.
-//!
-//! Two steps. Everything is decoded first, with every proposal of the decoder on: what cannot be decoded is
-//! malformed, and what no kernel may have (imports, a start function) is found without validating it. Then the module
-//! is validated with exactly the features a pack may use.
+//! What decoding alone tells about a module.
 
 use std::collections::BTreeSet;
 
-use kernel_abi::export;
-use wasmparser::types::EntityType;
 use wasmparser::{
     BlockType, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Export,
-    ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, RefType, TableInit, ValType,
-    Validator, WasmFeatures,
+    FuncType, FunctionBody, Operator, Parser, Payload, RefType, TableInit, ValType,
 };
 
 use crate::error::{Code, Rejection, quoted};
@@ -23,127 +16,16 @@ const MOST_LOCALS: u64 = 50_000;
 const MOST_PARAMETERS: usize = 1_000;
 /// Targets of one `br_table`, the default not counted.
 const MOST_BRANCH_TARGETS: u32 = 65_520;
-/// Validation looks at up to all parameters and results of a type at each branch, call and block. The product is
-/// bounded, because a module of 8 MiB could otherwise keep a validator busy for minutes.
-const MOST_OPERAND_CHECKS: u64 = 200_000_000;
+/// Validation looks at all parameters and results of a type at each call and block, and at all values of a label at
+/// each branch target. The product is bounded, because a module of 8 MiB could otherwise keep a validator busy for
+/// minutes; kernels stay below a thousandth of it.
+const MOST_OPERAND_CHECKS: u64 = 20_000_000;
 
 /// Exports that WAMR calls by itself, outside any budget.
 const RUN_BY_ENGINES: [&str; 2] = ["__post_instantiate", "__wasm_call_ctors"];
 
-/// What a module has to satisfy besides the ABI.
-#[derive(Clone, Debug)]
-pub struct ModuleRules<'a> {
-    /// Export that runs the kernel: `(i32) -> i32`.
-    pub entry_point: &'a str,
-    /// Pages of 64 KiB that the memory may start with.
-    pub max_memory_pages: u32,
-    /// Elements that all tables together may start with.
-    pub max_table_elements: u32,
-}
-
-/// What the pre-pass found out about a module that it accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ModuleFacts {
-    /// `__heap_base`: first address the host may place tensors at. May lie beyond the initial memory.
-    pub heap_base: u32,
-    /// Pages of 64 KiB that the memory starts with.
-    pub memory_minimum_pages: u32,
-    /// Pages of 64 KiB that the module itself limits its memory to.
-    pub memory_maximum_pages: Option<u32>,
-    /// Elements that all tables together start with.
-    pub table_elements: u32,
-    /// Whether `kernel_backward` is exported.
-    pub has_backward: bool,
-    /// Features that the module uses.
-    pub features_used: BTreeSet<Feature>,
-}
-
-/// Decides whether a module may be given to engines, and what they need to know of it.
-///
-/// Never panics, whatever the bytes are; time is bounded by their number.
-///
-/// # Errors
-/// [`Code::ModuleMalformed`], [`Code::ImportForbidden`], [`Code::ModuleInvalid`], [`Code::ExportMissing`],
-/// [`Code::ExportType`], [`Code::LimitExceeded`].
-pub fn inspect_module(bytes: &[u8], rules: &ModuleRules<'_>) -> Result<ModuleFacts, Rejection> {
-    check_header(bytes)?;
-    let mut survey = Survey::default();
-    survey.module(bytes).map_err(|error| match error {
-        // The decoder's own limits (1 000 parameters, say) are not errors of the encoding.
-        Refused::Decoding(error) if error.message().ends_with("is out of bounds") => {
-            Rejection::new(
-                Code::ModuleInvalid,
-                format!("the module is beyond a limit that engines share: {error}"),
-            )
-        }
-        Refused::Decoding(error) => Rejection::new(
-            Code::ModuleMalformed,
-            format!("the module cannot be decoded: {error}"),
-        ),
-        Refused::Rule(rejection) => rejection,
-    })?;
-    survey.check_complexity()?;
-    let types = Validator::new_with_features(allowed_features())
-        .validate_all(bytes)
-        .map_err(|error| {
-            Rejection::new(
-                Code::ModuleInvalid,
-                format!("the module does not validate with the features a pack may use: {error}"),
-            )
-        })?;
-    let interface = Interface {
-        types: types.as_ref(),
-        exports: &survey.exports,
-    };
-    let (minimum, maximum) = interface.memory(rules)?;
-    let table_elements = interface.tables(rules)?;
-    let heap_base = interface.heap_base(&survey.global_constants)?;
-    interface.function(rules.entry_point, 1)?;
-    interface.function(export::INIT, 2)?;
-    interface.function(export::INFO, 1)?;
-    interface.function(export::CLEANUP, 0)?;
-    let has_backward = interface.find(export::BACKWARD).is_some();
-    if has_backward {
-        interface.function(export::BACKWARD, 1)?;
-    }
-    if interface.exports_mutable_global() {
-        survey.features.insert(Feature::MutableGlobals);
-    }
-    Ok(ModuleFacts {
-        heap_base,
-        memory_minimum_pages: minimum,
-        memory_maximum_pages: maximum,
-        table_elements,
-        has_backward,
-        features_used: survey.features,
-    })
-}
-
-/// Exactly the features a pack may use.
-fn allowed_features() -> WasmFeatures {
-    WasmFeatures::WASM2
-}
-
-/// Only core modules in binary form get any further: engines guess formats, and some of those hold native code.
-fn check_header(bytes: &[u8]) -> Result<(), Rejection> {
-    let found = match bytes {
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Ok(()),
-        [] => "an empty file",
-        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => "a component",
-        [b'\0', b'a', b's', b'm', ..] => "a module of another version, or cut short",
-        [b'\0', b'a', b'o', b't', ..] => "an ahead-of-time compiled module",
-        [0x7f, b'E', b'L', b'F', ..] => "an ELF file",
-        _ if bytes.trim_ascii_start().starts_with(b"(") => "a module in text form",
-        _ => "something else",
-    };
-    Err(Rejection::new(
-        Code::ModuleMalformed,
-        format!("it is {found}, not a binary core module (\\0asm, version 1)"),
-    ))
-}
-
-enum Refused {
+/// Why a survey stopped.
+pub(super) enum Refused {
     Decoding(wasmparser::Error),
     Rule(Rejection),
 }
@@ -160,28 +42,33 @@ fn invalid(reason: impl Into<String>) -> Refused {
 
 /// What decoding alone tells.
 #[derive(Default)]
-struct Survey<'bytes> {
-    features: BTreeSet<Feature>,
-    exports: Vec<Export<'bytes>>,
+pub(super) struct Survey<'bytes> {
+    pub(super) features: BTreeSet<Feature>,
+    pub(super) exports: Vec<Export<'bytes>>,
     /// Of each global: the value of an initialiser that is a plain `i32.const`.
-    global_constants: Vec<Option<i32>>,
+    pub(super) global_constants: Vec<Option<i32>>,
     /// Branches, calls and blocks.
     control_operators: u64,
-    /// The largest number of parameters or results of a type.
-    widest_type: u64,
+    /// Targets of all `br_table`.
+    branch_targets: u64,
+    /// Of each type: the larger number of its parameters and results.
+    type_widths: Vec<u64>,
+    /// The largest number of values that a label carries.
+    widest_label: u64,
 }
 
 impl<'bytes> Survey<'bytes> {
-    fn module(&mut self, bytes: &'bytes [u8]) -> Result<(), Refused> {
+    pub(super) fn module(&mut self, bytes: &'bytes [u8]) -> Result<(), Refused> {
         for payload in Parser::new(0).parse_all(bytes) {
             match payload? {
                 Payload::TypeSection(section) => {
                     for group in section {
                         for subtype in group?.types() {
-                            if let CompositeInnerType::Func(function) =
-                                &subtype.composite_type.inner
-                            {
-                                self.function_type(function)?;
+                            match &subtype.composite_type.inner {
+                                CompositeInnerType::Func(function) => {
+                                    self.function_type(function)?
+                                }
+                                _ => self.type_widths.push(0),
                             }
                         }
                     }
@@ -319,10 +206,10 @@ impl<'bytes> Survey<'bytes> {
         for value in parameters.iter().chain(results) {
             self.value(*value);
         }
-        self.widest_type = self
-            .widest_type
-            .max(parameters.len() as u64)
-            .max(results.len() as u64);
+        let (parameters, results) = (parameters.len() as u64, results.len() as u64);
+        self.type_widths.push(parameters.max(results));
+        // The body of any function is a label that carries its results.
+        self.widest_label = self.widest_label.max(results);
         Ok(())
     }
 
@@ -359,12 +246,14 @@ impl<'bytes> Survey<'bytes> {
                 for target in targets.targets() {
                     target?;
                 }
-                self.control_operators += u64::from(targets.len());
+                self.branch_targets += u64::from(targets.len());
             }
             Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
                 match blockty {
-                    BlockType::FuncType(_) => {
+                    BlockType::FuncType(index) => {
                         self.features.insert(Feature::MultiValue);
+                        let width = self.type_widths.get(*index as usize).copied();
+                        self.widest_label = self.widest_label.max(width.unwrap_or(0));
                     }
                     BlockType::Type(value) => self.value(*value),
                     BlockType::Empty => {}
@@ -417,13 +306,19 @@ impl<'bytes> Survey<'bytes> {
         }
     }
 
-    fn check_complexity(&self) -> Result<(), Rejection> {
-        if self.control_operators.saturating_mul(self.widest_type) > MOST_OPERAND_CHECKS {
+    pub(super) fn check_complexity(&self) -> Result<(), Rejection> {
+        let widest_type = self.type_widths.iter().copied().max().unwrap_or(0);
+        let checks = self
+            .control_operators
+            .saturating_mul(widest_type)
+            .saturating_add(self.branch_targets.saturating_mul(self.widest_label));
+        if checks > MOST_OPERAND_CHECKS {
             return Err(Rejection::new(
                 Code::ModuleInvalid,
                 format!(
-                    "the module is too costly to validate: {} branches, calls and blocks, types of up to {} values",
-                    self.control_operators, self.widest_type
+                    "the module is too costly to validate: {} branches, calls and blocks with types of up to \
+                     {widest_type} values, {} br_table targets with labels of up to {}",
+                    self.control_operators, self.branch_targets, self.widest_label
                 ),
             ));
         }
@@ -473,130 +368,4 @@ fn feature_of_proposal(proposal: &str) -> Option<Feature> {
         "simd" => Some(Feature::Simd),
         _ => None,
     }
-}
-
-/// A validated module's exports, memory and tables, against the ABI.
-struct Interface<'a> {
-    types: wasmparser::types::TypesRef<'a>,
-    exports: &'a [Export<'a>],
-}
-
-impl Interface<'_> {
-    fn find(&self, name: &str) -> Option<&Export<'_>> {
-        self.exports.iter().find(|export| export.name == name)
-    }
-
-    fn required(&self, name: &str) -> Result<&Export<'_>, Rejection> {
-        self.find(name).ok_or_else(|| {
-            Rejection::new(
-                Code::ExportMissing,
-                format!("the module does not export {}", quoted(name)),
-            )
-        })
-    }
-
-    /// Minimum and maximum of the only memory.
-    fn memory(&self, rules: &ModuleRules<'_>) -> Result<(u32, Option<u32>), Rejection> {
-        let export = self.required(export::MEMORY)?;
-        if export.kind != ExternalKind::Memory {
-            return Err(wrong_type(export::MEMORY, "a memory"));
-        }
-        // Validation without multi-memory, memory64, threads and custom page sizes left one plain memory.
-        let memory = self.types.memory_at(export.index);
-        if memory.memory64 || memory.shared || memory.page_size_log2.is_some() {
-            return Err(wrong_type(export::MEMORY, "a plain 32-bit memory"));
-        }
-        let pages = |pages: u64| u32::try_from(pages).unwrap_or(u32::MAX);
-        let minimum = pages(memory.initial);
-        if minimum > rules.max_memory_pages {
-            return Err(Rejection::new(
-                Code::LimitExceeded,
-                format!(
-                    "the module's memory starts with {minimum} pages, the manifest allows {}",
-                    rules.max_memory_pages
-                ),
-            ));
-        }
-        Ok((minimum, memory.maximum.map(pages)))
-    }
-
-    /// Elements of all tables.
-    fn tables(&self, rules: &ModuleRules<'_>) -> Result<u32, Rejection> {
-        let elements = (0..self.types.table_count())
-            .map(|index| self.types.table_at(index).initial)
-            .fold(0, u64::saturating_add);
-        u32::try_from(elements)
-            .ok()
-            .filter(|elements| *elements <= rules.max_table_elements)
-            .ok_or_else(|| {
-                Rejection::new(
-                    Code::LimitExceeded,
-                    format!(
-                        "the module's tables start with {elements} elements, the manifest allows {}",
-                        rules.max_table_elements
-                    ),
-                )
-            })
-    }
-
-    fn heap_base(&self, constants: &[Option<i32>]) -> Result<u32, Rejection> {
-        let export = self.required(export::HEAP_BASE)?;
-        let wrong = || {
-            wrong_type(
-                export::HEAP_BASE,
-                "an immutable i32 global with a constant value",
-            )
-        };
-        if export.kind != ExternalKind::Global {
-            return Err(wrong());
-        }
-        let global = self.types.global_at(export.index);
-        if global.mutable || global.content_type != ValType::I32 {
-            return Err(wrong());
-        }
-        // Nothing is imported, so export indices count the module's own globals.
-        let constant = constants.get(export.index as usize).copied().flatten();
-        constant.map(|value| value as u32).ok_or_else(wrong)
-    }
-
-    /// Refuses an export that is not a function of so many i32 to one i32.
-    fn function(&self, name: &str, parameters: usize) -> Result<(), Rejection> {
-        let export = self.required(name)?;
-        let matches = match self.types.entity_type_from_export(export) {
-            Some(EntityType::Func(id)) => match self.types.get(id) {
-                Some(subtype) => match &subtype.composite_type.inner {
-                    CompositeInnerType::Func(function) => {
-                        function.params().len() == parameters
-                            && function.params().iter().all(|value| *value == ValType::I32)
-                            && function.results() == [ValType::I32]
-                    }
-                    _ => false,
-                },
-                None => false,
-            },
-            _ => false,
-        };
-        if matches {
-            return Ok(());
-        }
-        let signature = vec!["i32"; parameters].join(", ");
-        Err(wrong_type(
-            name,
-            &format!("a function ({signature}) -> i32"),
-        ))
-    }
-
-    fn exports_mutable_global(&self) -> bool {
-        self.exports
-            .iter()
-            .filter(|export| export.kind == ExternalKind::Global)
-            .any(|export| self.types.global_at(export.index).mutable)
-    }
-}
-
-fn wrong_type(name: &str, expected: &str) -> Rejection {
-    Rejection::new(
-        Code::ExportType,
-        format!("the module's export {} must be {expected}", quoted(name)),
-    )
 }
