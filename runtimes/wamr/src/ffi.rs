@@ -54,10 +54,13 @@ impl Runtime {
         format!("{major}.{minor}.{patch}")
     }
 
-    /// Whether the linked WAMR can load ahead-of-time compiled modules.
+    /// Whether the linked WAMR can load ahead-of-time compiled modules: only then does its loader for them answer.
     pub(crate) fn loads_aot(self) -> bool {
-        // SAFETY: no arguments with requirements; the answer is 0 for package types that are not built in.
-        unsafe { sys::wasm_runtime_get_current_package_version(sys::Wasm_Module_AoT) != 0 }
+        let no_sections = b"\0aot\x05\0\0\0".to_vec();
+        match self.load(no_sections) {
+            Ok(_) => true,
+            Err(text) => text.starts_with("AOT module load failed"),
+        }
     }
 
     /// Loads a module; an error is WAMR's own text.
