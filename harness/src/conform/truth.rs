@@ -360,3 +360,6 @@ fn describe_f32(value: f32) -> String {
 fn describe_f16(bits: u16) -> String {
     format!("{bits:#06x} ({:?})", float16::decode(bits))
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,6 +143,61 @@ impl Tracked {
         }
     }
 
+    /// The product of all factors, where nothing says in which order an f32 computation multiplies them: what may overflow or
+    /// lose bits in one order counts.
+    pub(crate) fn product(factors: &[Self]) -> Self {
+        let product = factors
+            .iter()
+            .fold(Self::exact(1.0), |product, factor| product.mul(*factor));
+        let usual = |magnitude: &f64| magnitude.is_finite() && *magnitude > 0.0;
+        let magnitudes = || factors.iter().map(|factor| factor.magnitude).filter(usual);
+        let largest: f64 = magnitudes().map(|magnitude| magnitude.max(1.0)).product();
+        let least: f64 = magnitudes().map(|magnitude| magnitude.min(1.0)).product();
+        if largest < HALF_OF_RANGE && least >= MIN_NORMAL {
+            // No partial product leaves the normal range.
+            return product;
+        }
+        let (mut hazard, mut loss) = (product.hazard, product.loss);
+        let all = (1_u32 << factors.len()) - 1;
+        for chosen in 1..all {
+            let magnitude = |within: bool| -> f64 {
+                let is_within = |index: &usize| (chosen >> index & 1 == 1) == within;
+                let indices = (0..factors.len()).filter(is_within);
+                indices.map(|index| factors[index].magnitude).product()
+            };
+            let (partial, rest) = (magnitude(true), magnitude(false));
+            if chosen.count_ones() < 2 || !partial.is_finite() {
+                continue;
+            }
+            if partial >= HALF_OF_RANGE {
+                hazard = hazard.or(Some(Hazard::Overflow));
+            }
+            if partial > 0.0 && partial < MIN_NORMAL {
+                if rest.is_infinite() {
+                    hazard = hazard.or(Some(Hazard::Underflow));
+                } else if rest > 0.0 {
+                    let roundings = (factors.len() - 1) as f64;
+                    loss = loss.max(roundings * HALF_SUBNORMAL * rest);
+                }
+            }
+        }
+        Self {
+            hazard,
+            loss,
+            ..product
+        }
+    }
+
+    /// The same number computed in two ways, by either of which it may come about.
+    pub(crate) fn or_by(self, other: Self) -> Self {
+        Self {
+            loss: self.loss.max(other.loss),
+            hazard: self.hazard.or(other.hazard),
+            may_be_infinite: self.may_be_infinite || other.may_be_infinite,
+            ..self
+        }
+    }
+
     /// f32 sums below the normal range are exact.
     pub(crate) fn add(self, other: Self) -> Self {
         let finite = |part: Self| {
@@ -210,9 +265,12 @@ impl Tracked {
 
 /// Sum of the products of two sequences.
 pub(crate) fn dot(terms: impl Iterator<Item = (Tracked, Tracked)>) -> Tracked {
-    terms
-        .map(|(a, b)| a.mul(b))
-        .fold(Tracked::ZERO, Tracked::add)
+    sum(terms.map(|(a, b)| a.mul(b)))
+}
+
+/// Sum of a sequence.
+pub(crate) fn sum(terms: impl Iterator<Item = Tracked>) -> Tracked {
+    terms.fold(Tracked::ZERO, Tracked::add)
 }
 
 #[cfg(test)]

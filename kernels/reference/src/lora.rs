@@ -1,7 +1,7 @@
 //! LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", arXiv:2106.09685, equation 3, with x as rows and
 //! scale = alpha / rank.
 
-use crate::element::{Element, Tracked, dot};
+use crate::element::{Element, Tracked, dot, sum};
 
 /// Sizes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +75,15 @@ pub fn lora_backward(
     let mut u = Vec::with_capacity(rows * rank);
     for row in 0..rows {
         for r in 0..rank {
-            let sum = dot((0..out_features).map(|column| {
-                (
-                    exact(dy, row * out_features + column),
-                    exact(b, r * out_features + column),
-                )
-            }));
-            u.push(scale.mul(sum));
+            u.push(scaled(
+                scale,
+                (0..out_features).map(|column| {
+                    (
+                        exact(dy, row * out_features + column),
+                        exact(b, r * out_features + column),
+                    )
+                }),
+            ));
         }
     }
     let mut dx = Vec::with_capacity(rows * in_features);
@@ -102,13 +104,19 @@ pub fn lora_backward(
     let mut db = Vec::with_capacity(rank * out_features);
     for r in 0..rank {
         for column in 0..out_features {
-            let sum =
-                dot((0..rows)
-                    .map(|row| (h[row * rank + r], exact(dy, row * out_features + column))));
-            db.push(scale.mul(sum).element());
+            let terms =
+                (0..rows).map(|row| (h[row * rank + r], exact(dy, row * out_features + column)));
+            db.push(scaled(scale, terms).element());
         }
     }
     Gradients { dx, da, db }
+}
+
+/// scale times a sum of products, scaled before or after: nothing says which.
+fn scaled(scale: Tracked, terms: impl Iterator<Item = (Tracked, Tracked)> + Clone) -> Tracked {
+    scale
+        .mul(dot(terms.clone()))
+        .or_by(sum(terms.map(|(a, b)| Tracked::product(&[scale, a, b]))))
 }
 
 /// x*A: \[rows, rank\].

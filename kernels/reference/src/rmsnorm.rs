@@ -1,7 +1,7 @@
 //! RMSNorm: Zhang and Sennrich, "Root Mean Square Layer Normalization", arXiv:1910.07467, equation 4, with eps added to the
 //! mean of squares inside the root, as everyone has done since.
 
-use crate::element::{Element, Tracked, dot};
+use crate::element::{Element, Tracked, dot, sum};
 
 /// y = x * (1/sqrt(mean(x^2) + eps)) * w over rows of `w.len()` elements.
 /// x\[rows, hidden\], w\[hidden\] -> y\[rows, hidden\].
@@ -33,13 +33,14 @@ pub fn rmsnorm_backward(
     for (dy, x) in dy.chunks_exact(hidden).zip(x.chunks_exact(hidden)) {
         let r = row_factor(eps, x);
         let exact = |values: &[f64], index: usize| Tracked::exact(values[index]);
-        let sum = dot((0..hidden).map(|i| (exact(w, i).mul(exact(dy, i)), exact(x, i))));
-        let cube = r.mul(r).mul(r).over(hidden);
+        let total =
+            sum((0..hidden).map(|i| Tracked::product(&[exact(w, i), exact(dy, i), exact(x, i)])));
+        let part = Tracked::exact(1.0 / hidden as f64);
         for i in 0..hidden {
-            let direct = r.mul(exact(w, i)).mul(exact(dy, i));
-            let through_root = exact(x, i).mul(cube).mul(sum);
+            let direct = Tracked::product(&[r, exact(w, i), exact(dy, i)]);
+            let through_root = Tracked::product(&[exact(x, i), r, r, r, part, total]);
             dx.push(direct.add(through_root.negated()).element());
-            dw[i] = dw[i].add(exact(dy, i).mul(exact(x, i)).mul(r));
+            dw[i] = dw[i].add(Tracked::product(&[exact(dy, i), exact(x, i), r]));
         }
     }
     (dx, dw.into_iter().map(Tracked::element).collect())

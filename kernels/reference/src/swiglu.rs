@@ -42,7 +42,7 @@ pub fn swiglu_backward(
         let complement = complement(argument.value);
         let response = argument.value.abs() * complement.value;
 
-        let to_x = Tracked::exact(*dy).mul(Tracked::exact(*gate)).mul(s);
+        let to_x = Tracked::product(&[Tracked::exact(*dy), Tracked::exact(*gate), s]);
         dx.push(Element {
             magnitude: to_x.value.abs() * (1.0 + response),
             tail: tail(argument.value, *dy),
@@ -50,12 +50,12 @@ pub fn swiglu_backward(
         });
 
         let slope = one.add(argument.mul(complement));
-        let before = Tracked::exact(*dy).mul(Tracked::exact(*x)).mul(s);
-        let to_gate = before.mul(slope);
+        let to_gate = Tracked::product(&[Tracked::exact(*dy), Tracked::exact(*x), s, slope]);
+        let before = dy * x * s.value;
         // 1 - s is wrong by a rounding of s where s is near 1. From 20 on, f32's s is 1.
         let near_one = argument.value.abs().min(20.0);
         dgate.push(Element {
-            magnitude: before.value.abs() * ((1.0 + response).powi(2) + near_one),
+            magnitude: before.abs() * ((1.0 + response).powi(2) + near_one),
             tail: tail(argument.value, dy * x),
             ..to_gate.element()
         });
