@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::config::config;
     use runtime_api::{BudgetKind, Limits, Options};
-    use wasmi::{Engine, Linker, Module};
+    use wasmi::{Engine, Instance, Linker, Module};
 
     /// Loops, calls, memory, bulk operations and floats, so that slices end in the middle of each of them.
     const WORK: &str = r#"(module
@@ -148,11 +148,17 @@ mod tests {
           (i32.xor (i32x4.extract_lane 2 (local.get $vector)) (i32.wrap_i64 (i64.reinterpret_f64 (local.get $float)))))))"#;
 
     fn work(metering: BudgetKind) -> (Store<Limiter>, TypedFunc<(u32, u32), i32>) {
+        let (store, instance) = instance(WORK, metering);
+        let function = instance.get_typed_func(&store, "work").unwrap();
+        (store, function)
+    }
+
+    fn instance(text: &str, metering: BudgetKind) -> (Store<Limiter>, Instance) {
         let engine = Engine::new(&config(&Options {
             limits: Limits::default(),
             metering,
         }));
-        let module = Module::new(&engine, wat::parse_str(WORK).unwrap()).unwrap();
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
         let mut store = Store::new(&engine, Limiter::new(&Limits::default()));
         store.limiter(|limiter| limiter);
         if metering != BudgetKind::None {
@@ -160,8 +166,7 @@ mod tests {
         }
         let linker = Linker::new(&engine);
         let instance = linker.instantiate_and_start(&mut store, &module).unwrap();
-        let function = instance.get_typed_func(&store, "work").unwrap();
-        (store, function)
+        (store, instance)
     }
 
     #[test]
@@ -213,5 +218,41 @@ mod tests {
             Err::<(), _>(Error::from(TrapCode::UnreachableCodeReached))
         });
         assert!(matches!(trap, Err(Ended::Error(_))));
+    }
+
+    /// Why tables must not grow while a call is sliced: resumed, wasmi 2.0.0 does part of the code again. If this test
+    /// fails after an upgrade, the defect is gone and `Limiter::tables_may_grow` can go too.
+    #[test]
+    fn table_growth_cannot_be_resumed() {
+        const GROWTH: &str = r#"(module
+          (table 1 funcref)
+          (func (export "rounds") (param $left i32) (result i32)
+            (local $rounds i32)
+            (loop $again
+              (local.set $rounds (i32.add (local.get $rounds) (i32.const 1)))
+              (drop (table.grow (ref.null func) (i32.const 800)))
+              (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+            (local.get $rounds)))"#;
+        let rounds = |tables_may_grow, fuel| {
+            let (mut store, instance) = instance(GROWTH, BudgetKind::Epoch);
+            store.data_mut().tables_may_grow = tables_may_grow;
+            let function: TypedFunc<u32, i32> = instance.get_typed_func(&store, "rounds").unwrap();
+            store.set_fuel(fuel).unwrap();
+            let mut state = function.call_resumable(&mut store, 20).unwrap();
+            for _ in 0..1000 {
+                match state {
+                    TypedResumableCall::Finished(rounds) => return Some(rounds),
+                    TypedResumableCall::OutOfFuel(call) => {
+                        store.set_fuel(fuel).unwrap();
+                        state = call.resume(&mut store).unwrap();
+                    }
+                    TypedResumableCall::HostTrap(call) => panic!("{:?}", call.host_error()),
+                }
+            }
+            None
+        };
+        let slices = (110..1000).step_by(10);
+        assert!(slices.clone().all(|fuel| rounds(false, fuel) == Some(20)));
+        assert!(!slices.clone().all(|fuel| rounds(true, fuel) == Some(20)));
     }
 }
