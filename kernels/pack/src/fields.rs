@@ -225,6 +225,18 @@ impl<'json> Field<'json> {
         Ok(text.to_owned())
     }
 
+    /// Text for people: any number of lines, also none; no other control characters.
+    pub(crate) fn paragraph(&self) -> Result<String, Rejection> {
+        let text = self.string()?;
+        let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        if text.len() > 4096 || text.chars().any(control) {
+            return Err(self
+                .place
+                .invalid("must be at most 4096 bytes of text without control characters"));
+        }
+        Ok(text.to_owned())
+    }
+
     /// 1 to 64 ASCII characters of the given set: nothing that could steer a path, a log line or a label.
     pub(crate) fn identifier(
         &self,

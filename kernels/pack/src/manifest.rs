@@ -109,7 +109,10 @@ impl Manifest {
         let manifest = Self {
             name: pack_name(&top.required("name")?)?,
             version: top.required("version")?.version()?,
-            description: top.optional("description").map(|f| f.text()).transpose()?,
+            description: top
+                .optional("description")
+                .map(|f| f.paragraph())
+                .transpose()?,
             created_at: moment(&top.required("created_at")?)?,
             expires_at: top.optional("expires_at").map(|f| moment(&f)).transpose()?,
             min_runtime_version,

@@ -267,6 +267,18 @@ impl PackKernel {
         &self.variants
     }
 
+    /// The variant to run on an engine with these features: the one that needs the most of them. `None` means the
+    /// base module.
+    pub fn variant_for(&self, features: &BTreeSet<Feature>) -> Option<&PackVariant> {
+        self.variants
+            .iter()
+            .filter(|variant| {
+                variant.features.is_subset(features)
+                    && variant.facts.features_used.is_subset(features)
+            })
+            .max_by_key(|variant| variant.features.len())
+    }
+
     /// What engines must be, by engine id or family.
     pub fn platforms(&self) -> &std::collections::BTreeMap<String, Platform> {
         &self.entry.platforms
@@ -555,7 +567,9 @@ impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         // The path itself is the caller's; links that lead to it are his business.
         let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::NotFound(path.to_owned()),
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+                Error::NotFound(path.to_owned())
+            }
             _ => Error::io("look at", path, source),
         })?;
         if metadata.is_dir() {

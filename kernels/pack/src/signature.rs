@@ -15,8 +15,7 @@ pub fn is_valid(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     else {
         return false;
     };
-    VerifyingKey::from_bytes(public_key)
-        .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+    VerifyingKey::from_bytes(public_key).is_ok_and(|key| holds(&key, message, &signature))
 }
 
 /// The trusted key that signed `message`.
@@ -29,7 +28,7 @@ pub(crate) fn signer<'list>(
     let signers = trust
         .keys()
         .iter()
-        .filter(|entry| entry.key.verify_strict(message, &signature).is_ok());
+        .filter(|entry| holds(&entry.key, message, &signature));
     let mut first = None;
     for entry in signers {
         if entry.revoked {
@@ -58,4 +57,9 @@ pub(crate) fn signer<'list>(
         };
         Rejection::new(Code::NoTrustedKey, reason).file(crate::SIGNATURE_FILE)
     })
+}
+
+/// The one place that decides about a signature.
+fn holds(key: &VerifyingKey, message: &[u8], signature: &Signature) -> bool {
+    key.verify_strict(message, signature).is_ok()
 }

@@ -102,11 +102,27 @@ impl TrustList {
             std::io::ErrorKind::NotFound => Error::NotFound(path.to_owned()),
             _ => Error::io("read the trust list", path, source),
         })?;
-        let mut text = String::new();
-        file.take(LARGEST_LIST)
-            .read_to_string(&mut text)
+        let mut bytes = Vec::new();
+        file.take(LARGEST_LIST + 1)
+            .read_to_end(&mut bytes)
             .map_err(|source| Error::io("read the trust list", path, source))?;
-        Self::parse(&text, &path.display().to_string())
+        let source_name = path.display().to_string();
+        let unreadable = |line: usize, reason: &str| Error::TrustList {
+            source_name: source_name.clone(),
+            line,
+            reason: reason.to_owned(),
+        };
+        // Reading a part would forget revocations.
+        if bytes.len() as u64 > LARGEST_LIST {
+            return Err(unreadable(1, "the file is larger than 1 MiB"));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let lines = bytes[..error.valid_up_to()]
+                .iter()
+                .filter(|byte| **byte == b'\n');
+            unreadable(lines.count() + 1, "it is not UTF-8")
+        })?;
+        Self::parse(text, &source_name)
     }
 
     /// Adds the keys of another list. What either list revokes is revoked.
@@ -214,6 +230,27 @@ mod tests {
                 Err(Error::TrustList { line: 1, .. })
             ));
         }
+    }
+
+    #[test]
+    fn a_list_is_read_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trusted_keys");
+        let long = format!("{KEY}\n{}\n{KEY} revoked\n", "#".repeat(1 << 20));
+        std::fs::write(&path, long).unwrap();
+        assert!(matches!(
+            TrustList::read(&path),
+            Err(Error::TrustList { line: 1, .. })
+        ));
+        std::fs::write(&path, b"# \xff\n").unwrap();
+        assert!(matches!(
+            TrustList::read(&path),
+            Err(Error::TrustList { line: 1, .. })
+        ));
+        assert!(matches!(
+            TrustList::read(&folder.path().join("none")),
+            Err(Error::NotFound(_))
+        ));
     }
 
     #[test]

@@ -338,6 +338,38 @@ fn native_code_is_checked_always_and_handed_out_only_to_those_who_allowed_it() {
 }
 
 #[test]
+fn a_variant_runs_where_its_features_are() {
+    use kernel_pack::Feature::{BulkMemory, Simd};
+    let simd = support::extended("(func (drop (v128.const i64x2 0 0)))");
+    let variants = json!([
+        {"features": ["simd"], "path": "kernels/tiny.simd.wasm", "hash": hash(&simd)},
+        // Uses more than it says.
+        {"features": ["bulk-memory"], "path": "kernels/tiny.simd.wasm", "hash": hash(&simd)},
+    ]);
+    let draft = Draft::new()
+        .set("/kernels/0/variants", variants)
+        .file("kernels/tiny.simd.wasm", &simd);
+    let pack = verify(written(&draft).path(), &trust(), &policy()).unwrap();
+    let kernel = &pack.kernels()[0];
+    let chosen = |features: &[kernel_pack::Feature]| {
+        let features = features.iter().copied().collect();
+        kernel
+            .variant_for(&features)
+            .map(|variant| variant.wasm().to_vec())
+    };
+    assert_eq!(chosen(&[Simd]), Some(simd));
+    assert_eq!(chosen(&[BulkMemory]), None);
+    assert_eq!(chosen(&[]), None);
+    let broken = Draft::new()
+        .set(
+            "/kernels/0/variants",
+            draft.manifest["kernels"][0]["variants"].clone(),
+        )
+        .file("kernels/tiny.simd.wasm", b"changed");
+    assert_eq!(code(written(&broken).path()), Code::HashMismatch);
+}
+
+#[test]
 fn every_kernel_passes_before_any_is_handed_out() {
     let mut draft = Draft::new().file("kernels/second.wasm", &support::extended("(memory 1)"));
     let mut second = draft.kernel().clone();
