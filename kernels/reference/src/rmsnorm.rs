@@ -36,11 +36,11 @@ pub fn rmsnorm_backward(
         let total =
             sum((0..hidden).map(|i| Tracked::product(&[exact(w, i), exact(dy, i), exact(x, i)])));
         let part = Tracked::exact(1.0 / hidden as f64);
-        for i in 0..hidden {
+        for (i, dw) in dw.iter_mut().enumerate() {
             let direct = Tracked::product(&[r, exact(w, i), exact(dy, i)]);
             let through_root = Tracked::product(&[exact(x, i), r, r, r, part, total]);
             dx.push(direct.add(through_root.negated()).element());
-            dw[i] = dw[i].add(Tracked::product(&[exact(dy, i), exact(x, i), r]));
+            *dw = dw.add(Tracked::product(&[exact(dy, i), exact(x, i), r]));
         }
     }
     (dx, dw.into_iter().map(Tracked::element).collect())
