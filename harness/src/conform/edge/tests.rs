@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    super::truth::{self, Verdict},
+    *,
+};
 use kernel_core::KERNELS;
 use std::collections::{BTreeSet, HashSet};
 
@@ -35,7 +38,13 @@ fn the_kernels_answer_what_the_tables_say_and_refused_calls_change_nothing() {
     for case in KERNELS.iter().flat_map(|kernel| cases(kernel.id)) {
         let ran = native::run(&case);
         if ran.status != case.expect || ran.violation.is_some() {
-            wrong.push((case.kernel, case.name, case.expect, ran.status, ran.violation));
+            wrong.push((
+                case.kernel,
+                case.name,
+                case.expect,
+                ran.status,
+                ran.violation,
+            ));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -98,5 +107,24 @@ fn data_are_small() {
             20_000
         };
         assert!(bytes.iter().all(|bytes| *bytes <= most), "{}", kernel.id);
+    }
+}
+
+#[test]
+fn the_native_output_is_within_the_tolerance_and_mostly_there_is_a_truth() {
+    for kernel in &KERNELS {
+        let (mut judged, mut without) = (0, Vec::new());
+        for case in cases(kernel.id).into_iter().filter(Case::expects_output) {
+            match truth::judge(&case, &native::run(&case).output) {
+                Verdict::Pass { .. } => judged += 1,
+                Verdict::NotApplicable(why) => without.push((case.name, why)),
+                Verdict::Fail(mismatch) => panic!("{} {}: {mismatch}", kernel.id, case.name),
+            }
+        }
+        assert!(
+            without.len() * 4 < judged,
+            "{}: {judged}, {without:#?}",
+            kernel.id
+        );
     }
 }

@@ -2,6 +2,7 @@ use super::{
     super::{
         case::{Entry, Tweak},
         edge::native,
+        truth::{self, Verdict},
     },
     *,
 };
@@ -85,7 +86,7 @@ fn cases_stay_what_they_are() {
         hasher.update(format!("{:?} {:?}", case.entry, case.tweaks));
     }
     let digest = hex::encode(hasher.finalize());
-    assert_eq!(digest[..16], *"f36638f7b6ac6bc7");
+    assert_eq!(digest[..16], *"7df5b63fa17472fb");
 }
 
 #[test]
@@ -114,6 +115,25 @@ fn the_kernels_answer_the_expected_status() {
         if kernel.id.starts_with("lora") {
             assert!(statuses.contains_key(&4), "{}: {statuses:?}", kernel.id);
         }
+    }
+}
+
+#[test]
+fn the_native_output_is_within_the_tolerance_and_nearly_always_there_is_a_truth() {
+    for kernel in &KERNELS {
+        let (mut judged, mut without) = (0, Vec::new());
+        for case in cases(kernel.id, 300).filter(Case::expects_output) {
+            match truth::judge(&case, &native::run(&case).output) {
+                Verdict::Pass { .. } => judged += 1,
+                Verdict::NotApplicable(why) => without.push((case.name, why)),
+                Verdict::Fail(mismatch) => panic!("{} {}: {mismatch}", kernel.id, case.name),
+            }
+        }
+        assert!(
+            without.len() * 15 < judged,
+            "{}: {judged}, {without:#?}",
+            kernel.id
+        );
     }
 }
 
@@ -317,7 +337,7 @@ fn the_usual_number_of_cases_takes_no_time() {
         .map(|case| size(&case))
         .sum();
     let elapsed = start.elapsed();
-    eprintln!("{bytes} bytes in {elapsed:?}");
-    // Far below a second in release, on a machine that does something else as well.
-    assert!(elapsed.as_secs() < 20, "{elapsed:?}");
+    assert!(bytes > 1 << 20, "{bytes}");
+    // Without optimisation half a second; the rest is for machines that do something else as well.
+    assert!(elapsed.as_secs() < 10, "{elapsed:?}");
 }

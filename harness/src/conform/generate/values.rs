@@ -40,7 +40,7 @@ pub(super) enum Class {
     Denormal,
     /// In each block of 32 one that makes the scale a power of two, and otherwise values between two codes.
     Ties,
-    /// Normal values, one in eight NaN, infinite, extreme or -0.
+    /// Normal values, one in eight NaN, infinite, very large, the smallest or -0.
     Specials,
 }
 
@@ -157,8 +157,8 @@ impl Values {
                         0xffc1_2345,
                         0x7f80_0000, // infinities
                         0xff80_0000,
-                        0x7f7f_ffff, // the largest
-                        0xff7f_ffff,
+                        0x5380_0000, // 2^40 and -2^40: products of three stay finite
+                        0xd380_0000,
                         0x0000_0001, // the smallest
                         0x8000_0000,
                     ][special],

@@ -1,5 +1,9 @@
 use super::{
-    super::{case::Binding, edge::native},
+    super::{
+        case::Binding,
+        edge::native,
+        truth::{self, Verdict},
+    },
     *,
 };
 use half::f16;
@@ -115,6 +119,46 @@ fn every_mapped_call_is_accepted_and_exact_where_an_oracle_binds_bit_for_bit() {
         }
     }
     assert_eq!(exact, 68);
+}
+
+#[test]
+fn what_binds_holds_for_the_native_kernels_and_a_changed_bit_does_not() {
+    let mut bound = 0;
+    for case in load_folder(&fixtures()).unwrap().cases {
+        let output = native::run(&case).output;
+        for external in &case.external {
+            let verdict = truth::judge_external(&case, external, &output);
+            if external.binding == Binding::Informs {
+                assert!(
+                    !matches!(verdict, Verdict::Fail(_)),
+                    "{} {}",
+                    case.kernel,
+                    case.name
+                );
+                continue;
+            }
+            assert!(
+                matches!(verdict, Verdict::Pass { .. }),
+                "{} {} {}: {verdict:?}",
+                case.kernel,
+                case.name,
+                external.oracle
+            );
+            bound += 1;
+            if external.binding == Binding::Bits {
+                let mut wrong = output.clone();
+                *wrong.last_mut().unwrap() ^= 0x10;
+                let verdict = truth::judge_external(&case, external, &wrong);
+                assert!(
+                    matches!(verdict, Verdict::Fail(_)),
+                    "{} {}: {verdict:?}",
+                    case.kernel,
+                    case.name
+                );
+            }
+        }
+    }
+    assert_eq!(bound, 68 + 65);
 }
 
 #[test]
