@@ -2,6 +2,7 @@
 
 mod hostile;
 mod native;
+mod requantised;
 mod tolerances;
 mod wrong;
 

@@ -4,7 +4,7 @@ use super::*;
 use kernel_core::KERNELS;
 
 /// Cases of each kernel and entry.
-const CASES: u64 = 2000;
+const CASES: u64 = 1000;
 
 #[test]
 fn native_kernels_are_within_the_tolerance_and_always_judged() {
@@ -119,6 +119,29 @@ fn native_kernels_never_fail_on_extreme_values() {
                 "{} {entry:?}: {passed} passed, {unjudged} not judged",
                 kernel.id
             );
+        }
+    }
+}
+
+#[test]
+fn blocks_of_zeros_of_any_sign_have_the_scales_of_the_contract() {
+    let params = Kv { rows: 1, dim: 32 }.to_le_bytes();
+    for kernel in ["kv_pack_q8", "kv_pack_q4"] {
+        for negative in [0_u32, 1, 1 << 31, u32::MAX, 0x5555_5555] {
+            let zero = |i: u32| if negative >> i & 1 == 1 { -0.0 } else { 0.0 };
+            let a = f32s(&(0..32).map(zero).collect::<Vec<_>>());
+            let case = Case {
+                output_size: if kernel == "kv_pack_q8" { 34 } else { 18 },
+                ..case(kernel, Entry::Forward, &params, a, Vec::new())
+            };
+            let output = run(&case);
+            assert_eq!(
+                judge(&case, &output),
+                Verdict::Pass { max_ulp: 0.0 },
+                "{negative:#x}"
+            );
+            let scale = if kernel == "kv_pack_q8" { 0 } else { 0x80 };
+            assert_eq!(output[1], scale, "{negative:#x}");
         }
     }
 }
