@@ -40,10 +40,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let served = runtime_wasmi::runtime().map_err(io::Error::other).and_then(|engine| {
-        let runtime = LyingRuntime::new(engine, behaviour, &name);
-        assay::worker::serve(&runtime, io::stdin().lock(), io::stdout().lock())
-    });
+    let served = runtime_wasmi::runtime()
+        .map_err(io::Error::other)
+        .and_then(|engine| {
+            let runtime = LyingRuntime::new(engine, behaviour, &name);
+            assay::worker::serve(&runtime, io::stdin().lock(), io::stdout().lock())
+        });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

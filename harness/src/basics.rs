@@ -202,7 +202,9 @@ fn one(worker: &mut Worker, wasm: &[u8], expect: &Expect) -> (Outcome, String) {
         (Expect::Value(due), Ended::Returned(value)) => due == value,
         (Expect::Trap(due), Ended::Failed(Error::Trap { trap, .. })) => due == trap,
         (Expect::Stopped, Ended::Failed(Error::Trap { trap, .. })) => {
-            let late = budget.time().is_some_and(|time| elapsed > time + LOOP_GRACE);
+            let late = budget
+                .time()
+                .is_some_and(|time| elapsed > time + LOOP_GRACE);
             matches!(trap, Trap::EpochDeadline | Trap::FuelExhausted) && !late
         }
         _ => false,
@@ -210,7 +212,10 @@ fn one(worker: &mut Worker, wasm: &[u8], expect: &Expect) -> (Outcome, String) {
     if holds {
         (Outcome::Pass, format!("{seen} ({elapsed:.0?})"))
     } else {
-        (Outcome::Fail, format!("{seen} where {} is due", due(expect)))
+        (
+            Outcome::Fail,
+            format!("{seen} where {} is due", due(expect)),
+        )
     }
 }
 

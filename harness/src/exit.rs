@@ -75,9 +75,9 @@ pub fn of(error: &anyhow::Error) -> Exit {
 pub fn document(error: &anyhow::Error) -> serde_json::Value {
     stop_in(error)
         .and_then(|stop| stop.document.clone())
-        .unwrap_or_else(|| {
-            serde_json::json!({ "error": format!("{error:#}"), "exit": of(error) as u8 })
-        })
+        .unwrap_or_else(
+            || serde_json::json!({ "error": format!("{error:#}"), "exit": of(error) as u8 }),
+        )
 }
 
 fn stop_in(error: &anyhow::Error) -> Option<&Stop> {

@@ -39,7 +39,7 @@ pub fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> String {
     }
 
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     if colour {
         table.enforce_styling();
     } else {

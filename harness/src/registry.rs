@@ -35,6 +35,16 @@ pub enum Availability {
 }
 
 /// Where an engine's code is.
+#[cfg_attr(
+    not(any(
+        feature = "wasmtime",
+        feature = "wasmi",
+        feature = "wasmi-fast",
+        feature = "wamr",
+        feature = "wasmer-llvm"
+    )),
+    expect(dead_code, reason = "a build without engines has nothing here")
+)]
 enum Place {
     /// In this executable.
     Here(Open),
@@ -78,8 +88,7 @@ pub fn catalogue() -> Vec<Described> {
 }
 
 const ADD_DEFAULT: &str = "cargo build --release -p assay";
-const ADD_WASMI_FAST: &str =
-    "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
+const ADD_WASMI_FAST: &str = "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
 const ADD_WAMR: &str =
     "apt-get install cmake libclang-dev && cargo build --release -p assay --features wamr";
 const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev llvm-22-dev libpolly-22-dev && cargo build --release -p assay -p wamr-compiler --features assay/wamr";
@@ -137,11 +146,29 @@ fn known() -> [Known; 8] {
         command,
     };
     [
-        engine("wasmtime.cranelift", Kind::Jit, true, cranelift, ADD_DEFAULT),
-        engine("wasmtime.pulley", Kind::Interpreter, true, pulley, ADD_DEFAULT),
+        engine(
+            "wasmtime.cranelift",
+            Kind::Jit,
+            true,
+            cranelift,
+            ADD_DEFAULT,
+        ),
+        engine(
+            "wasmtime.pulley",
+            Kind::Interpreter,
+            true,
+            pulley,
+            ADD_DEFAULT,
+        ),
         engine("wasmtime.winch", Kind::Jit, true, winch, ADD_DEFAULT),
         engine("wasmi", Kind::Interpreter, true, WASMI, ADD_DEFAULT),
-        engine("wasmi.fast", Kind::Interpreter, false, WASMI_FAST, ADD_WASMI_FAST),
+        engine(
+            "wasmi.fast",
+            Kind::Interpreter,
+            false,
+            WASMI_FAST,
+            ADD_WASMI_FAST,
+        ),
         engine("wamr.fast", Kind::Interpreter, false, wamr_fast, ADD_WAMR),
         engine("wamr.aot", Kind::Aot, false, wamr_aot, ADD_WAMR_AOT),
         engine("wasmer.llvm", Kind::Jit, false, WASMER, ADD_WASMER),
@@ -154,11 +181,15 @@ fn known() -> [Known; 8] {
 /// The reason why it is absent, or the engine's own.
 pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
     let Some(engine) = known().into_iter().find(|engine| engine.id == id) else {
-        return Err(exit::usage(format!("there is no engine `{id}`; `assay list` names them")));
+        return Err(exit::usage(format!(
+            "there is no engine `{id}`; `assay list` names them"
+        )));
     };
     match engine.place {
         Place::Here(open) => Ok(open()?),
-        Place::Beside(program) => Err(exit::engine_absent(format!("`{id}` is served by `{program}`"))),
+        Place::Beside(program) => Err(exit::engine_absent(format!(
+            "`{id}` is served by `{program}`"
+        ))),
         Place::Absent(reason) => Err(exit::engine_absent(format!("`{id}` is absent: {reason}"))),
     }
 }
@@ -182,14 +213,18 @@ pub fn engines() -> Vec<Engine> {
             };
             let availability = match (&engine.place, &here) {
                 (Place::Absent(reason), _) => absent((*reason).to_owned()),
-                (_, Err(error)) => absent(format!("the path of this executable is unknown: {error}")),
+                (_, Err(error)) => {
+                    absent(format!("the path of this executable is unknown: {error}"))
+                }
                 (Place::Here(_), Ok(here)) => match missing_helper(engine.id) {
                     None => launch(here.clone(), &["worker", engine.id]),
                     Some(reason) => absent(reason),
                 },
                 (Place::Beside(program), Ok(_)) => match beside(program) {
                     Some(path) => launch(path, &[]),
-                    None => absent(format!("the worker `{program}` is not beside this executable")),
+                    None => absent(format!(
+                        "the worker `{program}` is not beside this executable"
+                    )),
                 },
             };
             Engine {
@@ -292,7 +327,9 @@ pub fn matchers(patterns: &[String]) -> Result<Vec<GlobMatcher>> {
         .map(|pattern| {
             globset::Glob::new(pattern)
                 .map(|glob| glob.compile_matcher())
-                .map_err(|error| exit::usage(format!("`{pattern}` is not an id or a glob: {error}")))
+                .map_err(|error| {
+                    exit::usage(format!("`{pattern}` is not an id or a glob: {error}"))
+                })
         })
         .collect()
 }
@@ -312,7 +349,10 @@ fn wamr_compiler() -> Result<PathBuf, String> {
         return if path.is_file() {
             Ok(path)
         } else {
-            Err(format!("ASSAY_WAMRC names `{}`, which is no file", path.display()))
+            Err(format!(
+                "ASSAY_WAMRC names `{}`, which is no file",
+                path.display()
+            ))
         };
     }
     beside("assay-wamrc").ok_or_else(|| {
@@ -374,7 +414,10 @@ mod tests {
         assert_eq!(exit_of(engines(), &["a.one"]), exit::Exit::Passed);
         assert_eq!(exit_of(engines(), &["a.one", "nothing"]), exit::Exit::Usage);
         assert_eq!(exit_of(engines(), &["a.[one"]), exit::Exit::Usage);
-        assert_eq!(exit_of(engines(), &["a.one", "b"]), exit::Exit::EngineAbsent);
+        assert_eq!(
+            exit_of(engines(), &["a.one", "b"]),
+            exit::Exit::EngineAbsent
+        );
         assert_eq!(exit_of(engines(), &["b*"]), exit::Exit::EngineAbsent);
         assert_eq!(exit_of(vec![absent("b")], &[]), exit::Exit::EngineAbsent);
     }

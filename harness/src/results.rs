@@ -53,12 +53,14 @@ impl Folder {
         let path = match out {
             Some(path) => path.to_owned(),
             None => {
-                let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]");
+                let format =
+                    time::macros::format_description!("[year][month][day]T[hour][minute][second]");
                 let stamp = time::OffsetDateTime::now_utc()
                     .format(format)
                     .context("failed to name a results folder by the time")?;
                 // Two runs in one second must not share a folder.
-                PathBuf::from("assay-results").join(format!("{stamp}-{command}-{}", std::process::id()))
+                PathBuf::from("assay-results")
+                    .join(format!("{stamp}-{command}-{}", std::process::id()))
             }
         };
         let context = || {
@@ -83,8 +85,8 @@ impl Folder {
     /// If it cannot be made.
     pub fn lines(&self, name: &str) -> Result<Lines> {
         let path = self.path.join(name);
-        let file = File::create(&path)
-            .with_context(|| format!("failed to write `{}`", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("failed to write `{}`", path.display()))?;
         Ok(Lines {
             path,
             file: BufWriter::new(file),

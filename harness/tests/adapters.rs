@@ -39,7 +39,11 @@ fn verdict_of<'a>(document: &'a Value, engine: &str) -> &'a Value {
 #[test]
 fn an_honest_adapter_qualifies() {
     let (exit, document) = run("qualify", "honest");
-    assert_eq!(verdict_of(&document, "liar.honest")["verdict"], "qualified", "{document:#}");
+    assert_eq!(
+        verdict_of(&document, "liar.honest")["verdict"],
+        "qualified",
+        "{document:#}"
+    );
     assert_eq!(document["verdict"], "qualified");
     assert_eq!(exit, 0);
 }
@@ -53,9 +57,15 @@ fn stale_memory_is_found_by_its_results() {
         .map(|(layer, _)| layer)
         .collect();
     for layer in ["L2", "L3", "L4", "L5"] {
-        assert!(layers.iter().any(|found| found == layer), "{layer} of {layers:?}");
+        assert!(
+            layers.iter().any(|found| found == layer),
+            "{layer} of {layers:?}"
+        );
     }
-    assert!(failing_layers(&document, "wasmi").is_empty(), "the honest engine is not blamed");
+    assert!(
+        failing_layers(&document, "wasmi").is_empty(),
+        "the honest engine is not blamed"
+    );
 }
 
 #[test]
@@ -65,7 +75,12 @@ fn a_swallowed_trap_is_found_by_the_basics() {
     let liar = verdict_of(&document, "liar.swallowed-trap");
     assert_eq!(liar["verdict"], "not-qualified");
     let reasons = liar["reasons"].to_string();
-    for check in ["unreachable", "out-of-bounds load", "stack overflow", "endless loop"] {
+    for check in [
+        "unreachable",
+        "out-of-bounds load",
+        "stack overflow",
+        "endless loop",
+    ] {
         assert!(reasons.contains(check), "{check} in {reasons}");
     }
     assert_eq!(verdict_of(&document, "wasmi")["verdict"], "qualified");
@@ -86,7 +101,10 @@ fn a_worker_that_dies_or_talks_nonsense_is_an_error_cell_and_the_run_ends() {
         let start = Instant::now();
         let (exit, document) = run("conform", behaviour);
         assert_eq!(exit, 1, "{behaviour}");
-        assert!(document["counts"]["error"].as_u64().unwrap() > 0, "{behaviour}");
+        assert!(
+            document["counts"]["error"].as_u64().unwrap() > 0,
+            "{behaviour}"
+        );
         assert!(failing_layers(&document, "wasmi").is_empty(), "{behaviour}");
         assert!(start.elapsed() < Duration::from_secs(60), "{behaviour}");
     }

@@ -49,7 +49,11 @@ fn vectors_never_seen_pass_and_one_changed_byte_fails_by_name() {
     let folder = tempfile::tempdir().unwrap();
     vectors(folder.path(), "bf");
     let (exit, document) = conform_with(folder.path());
-    assert_eq!((exit, &document["verdict"]), (0, &Value::from("pass")), "{document:#}");
+    assert_eq!(
+        (exit, &document["verdict"]),
+        (0, &Value::from("pass")),
+        "{document:#}"
+    );
 
     vectors(folder.path(), "be");
     let (exit, document) = conform_with(folder.path());
@@ -64,7 +68,12 @@ fn vectors_never_seen_pass_and_one_changed_byte_fails_by_name() {
     assert_eq!(failing[0]["layer"], "L5");
     assert!(failing[0]["case"].as_str().unwrap().contains("scale_half"));
     assert!(failing[0]["detail"].as_str().unwrap().contains("index 31"));
-    assert!(failing[0]["repeat"].as_str().unwrap().starts_with("assay conform "));
+    assert!(
+        failing[0]["repeat"]
+            .as_str()
+            .unwrap()
+            .starts_with("assay conform ")
+    );
 }
 
 #[test]
@@ -101,14 +110,34 @@ fn bad_input_is_one_clear_error_with_its_exit_code() {
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     let cases: [(&[&str], i32, &str); 9] = [
         (&["conform", &path(empty.path())], 3, "manifest-missing"),
-        (&["qualify", core, "--trust", &path(&no_keys)], 3, "no-trusted-key"),
+        (
+            &["qualify", core, "--trust", &path(&no_keys)],
+            3,
+            "no-trusted-key",
+        ),
         (&["conform", core, "--kernel", "nosuch"], 2, "`nosuch`"),
         (&["conform", core, "--runtime", "nosuch"], 2, "`nosuch`"),
-        (&["conform", core, "--vectors", &path(empty.path())], 2, "--vectors"),
-        (&["conform", core, "--case", "generated:99999"], 2, "generated:99999"),
+        (
+            &["conform", core, "--vectors", &path(empty.path())],
+            2,
+            "--vectors",
+        ),
+        (
+            &["conform", core, "--case", "generated:99999"],
+            2,
+            "generated:99999",
+        ),
         (&["conform", "/nonexistent/pack"], 2, "/nonexistent/pack"),
-        (&["qualify", core, "--out", &path(&under_a_file)], 5, "--out"),
-        (&["conform", core, "--adapter", "nonsense"], 2, "NAME=COMMAND"),
+        (
+            &["qualify", core, "--out", &path(&under_a_file)],
+            5,
+            "--out",
+        ),
+        (
+            &["conform", core, "--adapter", "nonsense"],
+            2,
+            "NAME=COMMAND",
+        ),
     ];
     for (arguments, code, what) in cases {
         let assert = assay()
@@ -118,7 +147,11 @@ fn bad_input_is_one_clear_error_with_its_exit_code() {
             .code(code);
         let stderr = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
         assert!(stderr.contains(what), "{arguments:?}: {stderr}");
-        assert_eq!(stderr.trim_end().lines().count(), 1, "{arguments:?}: {stderr}");
+        assert_eq!(
+            stderr.trim_end().lines().count(),
+            1,
+            "{arguments:?}: {stderr}"
+        );
     }
     let left: Vec<_> = fs::read_dir(empty.path())
         .unwrap()
@@ -133,7 +166,10 @@ fn list_names_every_engine_ready_or_absent_with_a_way_to_add_it() {
     let (exit, document) = json(&["list"]);
     assert_eq!(exit, 0);
     let engines = document["engines"].as_array().unwrap();
-    let ids: Vec<_> = engines.iter().map(|engine| engine["id"].as_str().unwrap()).collect();
+    let ids: Vec<_> = engines
+        .iter()
+        .map(|engine| engine["id"].as_str().unwrap())
+        .collect();
     assert_eq!(
         ids,
         [
@@ -174,7 +210,11 @@ fn the_core_pack_qualifies_on_the_engines_that_need_nothing() {
         "--out",
         out.path().to_str().unwrap(),
     ]);
-    assert_eq!(document["verdict"], "qualified", "{:#}", document["engines"]);
+    assert_eq!(
+        document["verdict"], "qualified",
+        "{:#}",
+        document["engines"]
+    );
     assert_eq!(exit, 0);
     let conform = &document["conform"];
     for layer in ["L1", "L2", "L3", "L4", "L5", "L6"] {
@@ -197,7 +237,12 @@ fn the_core_pack_qualifies_on_the_engines_that_need_nothing() {
         .map(|entry| entry["kernel"].as_str().unwrap())
         .collect();
     assert_eq!(kernels.len(), 13);
-    for file in ["qualify.json", "conform.json", "basics.json", "results.jsonl"] {
+    for file in [
+        "qualify.json",
+        "conform.json",
+        "basics.json",
+        "results.jsonl",
+    ] {
         assert!(out.path().join(file).exists(), "{file}");
     }
 }
@@ -213,6 +258,10 @@ fn progress_and_colour_stay_off_where_there_is_no_terminal() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(!output.stdout.contains(&0x1b));
 }

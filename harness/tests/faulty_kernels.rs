@@ -31,7 +31,11 @@ fn every_planted_fault_is_caught_in_its_layer() {
     let faults: Value =
         serde_json::from_slice(&fs::read(folder.join("faults.json")).unwrap()).unwrap();
     let faults = faults.as_array().unwrap();
-    assert!(faults.len() >= 12, "only {} faults are planted", faults.len());
+    assert!(
+        faults.len() >= 12,
+        "only {} faults are planted",
+        faults.len()
+    );
     let mut missed = Vec::new();
     for fault in faults {
         let text = |key: &str| fault[key].as_str().unwrap();
@@ -58,10 +62,23 @@ fn every_planted_fault_is_caught_in_its_layer() {
 /// The control: the same packs with the right modules pass, so that it is the fault that is caught.
 #[test]
 fn the_same_packs_with_the_right_kernels_pass() {
-    for kernel in ["rope_f32", "rmsnorm_f32", "lora_apply_f32", "swiglu_f32", "kv_pack_q4", "kv_pack_q8", "kv_unpack_q8"] {
+    for kernel in [
+        "rope_f32",
+        "rmsnorm_f32",
+        "lora_apply_f32",
+        "swiglu_f32",
+        "kv_pack_q4",
+        "kv_pack_q8",
+        "kv_unpack_q8",
+    ] {
         let module = fs::read(core_pack().join(format!("kernels/{kernel}.wasm"))).unwrap();
         let (exit, document) = conform(kernel, &module);
-        assert_eq!(exit, 0, "{kernel}: {:?}", failing_layers(&document, "wasmi"));
+        assert_eq!(
+            exit,
+            0,
+            "{kernel}: {:?}",
+            failing_layers(&document, "wasmi")
+        );
         assert_eq!(document["verdict"], "pass");
     }
 }

@@ -161,7 +161,8 @@ impl Selection {
     }
 
     fn repeat(&self, runtime: &str, kernel: &str, case: &str, layer: Layer) -> String {
-        let quoted = |text: &str| shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into);
+        let quoted =
+            |text: &str| shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into);
         let path = |path: &Path| quoted(&path.display().to_string());
         let mut command = format!("assay conform {}", path(&self.pack));
         for trust in &self.trust {
@@ -276,11 +277,12 @@ pub fn conform(
         {
             let mut session = Session::new(&launches[failed.engine]);
             let seed = (selection.seed, index);
-            let smallest =
-                shrink::shrink(&mut session, &work.subject, kernel, failed.layer, seed);
+            let smallest = shrink::shrink(&mut session, &work.subject, kernel, failed.layer, seed);
             let what = match &smallest {
                 Some(smallest) => shrink::describe(smallest),
-                None => "the failure did not repeat alone: it depends on what ran before".to_owned(),
+                None => {
+                    "the failure did not repeat alone: it depends on what ran before".to_owned()
+                }
             };
             if let Some((case, _)) = &smallest {
                 recorder.write_shrunk(&failed, case)?;
@@ -427,9 +429,7 @@ fn progress_bar(output: &Output, length: u64) -> ProgressBar {
         ProgressDrawTarget::hidden()
     };
     let bar = ProgressBar::with_draw_target(Some(length), target);
-    match ProgressStyle::with_template(
-        "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
-    ) {
+    match ProgressStyle::with_template("{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

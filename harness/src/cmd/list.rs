@@ -9,6 +9,7 @@ use crate::{
 };
 use anyhow::Result;
 use comfy_table::{Table, presets};
+use kernel_pack::Feature;
 use runtime_api::{BudgetKind, Capabilities, Info, Kind};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -63,14 +64,22 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
     let engines: Vec<Row> = engines.into_iter().map(row).collect();
     let ready = engines.iter().filter(|row| row.status == "ready").count();
-    output.text(&format!("{}\n{ready} of {} engines are ready", table(&engines), engines.len()))?;
+    output.text(&format!(
+        "{}\n{ready} of {} engines are ready",
+        table(&engines),
+        engines.len()
+    ))?;
     for row in &engines {
         if let (Some(reason), Some(command)) = (&row.reason, row.command) {
             output.text(&format!("{}: {reason}\n  to add it: {command}", row.id))?;
         }
     }
     output.document(&Engines { engines })?;
-    Ok(if ready == 0 { Exit::EngineAbsent } else { Exit::Passed })
+    Ok(if ready == 0 {
+        Exit::EngineAbsent
+    } else {
+        Exit::Passed
+    })
 }
 
 /// Starts the engine's worker and asks it; what does not answer is absent, whatever the build says.
@@ -114,17 +123,22 @@ fn kind_name(kind: Kind) -> &'static str {
 
 fn table(engines: &[Row]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["engine", "status", "version", "kind", "budgets", "features"]);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["engine", "status", "version", "kind", "budgets", "lacks"]);
     for row in engines {
-        let (budgets, features) = match &row.capabilities {
+        let (budgets, lacks) = match &row.capabilities {
             Some(can) => (
                 can.budgets
                     .iter()
                     .map(BudgetKind::to_string)
                     .collect::<Vec<_>>()
                     .join(" "),
-                can.features.join(" "),
+                Feature::ALL
+                    .iter()
+                    .map(|feature| feature.as_str())
+                    .filter(|feature| !can.features.iter().any(|has| has == feature))
+                    .collect::<Vec<_>>()
+                    .join(" "),
             ),
             None => Default::default(),
         };
@@ -134,7 +148,7 @@ fn table(engines: &[Row]) -> Table {
             row.version.as_deref().unwrap_or("-"),
             row.kind.map_or("-", kind_name),
             &budgets,
-            &features,
+            &lacks,
         ]);
     }
     table
@@ -198,7 +212,7 @@ fn list_pack(path: &std::path::Path, trust: &[PathBuf], output: &Output) -> Resu
         })
         .collect();
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
         "kernel", "category", "bytes", "pages", "ticks", "variants", "vectors", "sha256",
     ]);

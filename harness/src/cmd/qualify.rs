@@ -90,7 +90,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let verdicts = verdicts(&report, &basics);
     let qualified = report.passed()
         && verdicts.iter().any(|engine| engine.verdict == QUALIFIED)
-        && verdicts.iter().all(|engine| engine.verdict != NOT_QUALIFIED);
+        && verdicts
+            .iter()
+            .all(|engine| engine.verdict != NOT_QUALIFIED);
     let verdict = Verdict {
         verdict: if qualified { QUALIFIED } else { NOT_QUALIFIED },
         profile: arguments.profile,
@@ -103,7 +105,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     folder.document("qualify.json", &verdict)?;
     output.document(&verdict)?;
     output.text(&text(&verdict, &pack, output.colour()))?;
-    Ok(if qualified { Exit::Passed } else { Exit::Failed })
+    Ok(if qualified {
+        Exit::Passed
+    } else {
+        Exit::Failed
+    })
 }
 
 /// An engine qualifies if every kernel was run on it and holds, and all basics do.
@@ -196,6 +202,10 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
     );
     for engine in &verdict.engines {
         text += &format!("{:<20} {}\n", engine.id, engine.verdict);
+        if engine.verdict == ABSENT {
+            // The conformance part has said why.
+            continue;
+        }
         for reason in engine.reasons.iter().take(5) {
             text += &format!("    {reason}\n");
         }

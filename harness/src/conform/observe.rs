@@ -360,12 +360,20 @@ pub fn observe_module(
         form: Form::Bytes,
     };
 
-    let (status, bytes) = call(export::INFO, out, vec![bytes_at(out, KernelInfo::SIZE as u32)])?;
+    let (status, bytes) = call(
+        export::INFO,
+        out,
+        vec![bytes_at(out, KernelInfo::SIZE as u32)],
+    )?;
     if status != 0 {
-        return Ok(Some(format!("`kernel_info` answered {status} where 0 is due")));
+        return Ok(Some(format!(
+            "`kernel_info` answered {status} where 0 is due"
+        )));
     }
     let Ok(bytes) = <[u8; KernelInfo::SIZE]>::try_from(bytes) else {
-        return Ok(Some("what `kernel_info` wrote could not be read back".to_owned()));
+        return Ok(Some(
+            "what `kernel_info` wrote could not be read back".to_owned(),
+        ));
     };
     let info = KernelInfo::from_le_bytes(&bytes);
     if info.name_len as usize != subject.kernel.len() {
@@ -375,7 +383,11 @@ pub fn observe_module(
             subject.kernel.len()
         )));
     }
-    let (_, name) = call(export::INFO, out, vec![bytes_at(info.name_ptr, info.name_len)])?;
+    let (_, name) = call(
+        export::INFO,
+        out,
+        vec![bytes_at(info.name_ptr, info.name_len)],
+    )?;
     if name != subject.kernel.as_bytes() {
         return Ok(Some(format!(
             "`kernel_info` states the name {:?}",

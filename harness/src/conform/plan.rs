@@ -60,7 +60,11 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
     let mut work = Vec::new();
     for kernel in selected {
         let mut cases = Vec::new();
-        for vector in pack.vectors().iter().filter(|vector| vector.kernel() == kernel.id()) {
+        for vector in pack
+            .vectors()
+            .iter()
+            .filter(|vector| vector.kernel() == kernel.id())
+        {
             let loaded = vectors::load_bytes(vector.path(), vector.bytes())
                 .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
             if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel.id()) {
@@ -73,7 +77,12 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             }
             cases.extend(loaded);
         }
-        cases.extend(outside.iter().filter(|case| case.kernel == kernel.id()).cloned());
+        cases.extend(
+            outside
+                .iter()
+                .filter(|case| case.kernel == kernel.id())
+                .cloned(),
+        );
         distinguish(&mut cases);
         cases.extend(edge::cases(kernel.id()));
         cases.extend(
@@ -107,7 +116,11 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
 fn select<'a>(pack: &'a Pack, wanted: &[String]) -> Result<Vec<&'a PackKernel>> {
     let globs = registry::matchers(wanted)?;
     for (pattern, glob) in wanted.iter().zip(&globs) {
-        if !pack.kernels().iter().any(|kernel| glob.is_match(kernel.id())) {
+        if !pack
+            .kernels()
+            .iter()
+            .any(|kernel| glob.is_match(kernel.id()))
+        {
             let ids: Vec<_> = pack.kernels().iter().map(PackKernel::id).collect();
             return Err(exit::usage(format!(
                 "the pack has no kernel `{pattern}`; it has: {}",
@@ -139,23 +152,24 @@ fn distinguish(cases: &mut [Case]) {
 /// The modules of a kernel: its base module, then its variants.
 fn subjects(kernel: &PackKernel) -> Vec<Subject> {
     let limits = kernel.limits();
-    let subject = |variant: String, features: Vec<String>, wasm: &[u8], facts: &ModuleFacts| Subject {
-        kernel: kernel.id().to_owned(),
-        variant,
-        features,
-        wasm: wasm.to_vec(),
-        entry_point: kernel.entry_point().to_owned(),
-        heap_base: facts.heap_base,
-        minimum_pages: facts.memory_minimum_pages,
-        // A module may limit its own memory further.
-        max_pages: limits
-            .max_memory_pages
-            .min(facts.memory_maximum_pages.unwrap_or(u32::MAX)),
-        max_table_elements: limits.max_table_elements,
-        ticks: limits.max_epoch_ticks,
-        fuel: limits.max_fuel,
-        has_backward: facts.has_backward,
-    };
+    let subject =
+        |variant: String, features: Vec<String>, wasm: &[u8], facts: &ModuleFacts| Subject {
+            kernel: kernel.id().to_owned(),
+            variant,
+            features,
+            wasm: wasm.to_vec(),
+            entry_point: kernel.entry_point().to_owned(),
+            heap_base: facts.heap_base,
+            minimum_pages: facts.memory_minimum_pages,
+            // A module may limit its own memory further.
+            max_pages: limits
+                .max_memory_pages
+                .min(facts.memory_maximum_pages.unwrap_or(u32::MAX)),
+            max_table_elements: limits.max_table_elements,
+            ticks: limits.max_epoch_ticks,
+            fuel: limits.max_fuel,
+            has_backward: facts.has_backward,
+        };
     let mut subjects = vec![subject(
         "base".to_owned(),
         Vec::new(),
@@ -201,7 +215,9 @@ pub fn gate(pack: &Pack, info: &Info, subject: &Subject) -> Result<(), String> {
         .iter()
         .find(|feature| !info.capabilities.features.contains(feature))
     {
-        Some(missing) => Err(format!("the variant needs `{missing}`, which this engine lacks")),
+        Some(missing) => Err(format!(
+            "the variant needs `{missing}`, which this engine lacks"
+        )),
         None => Ok(()),
     }
 }

@@ -103,11 +103,7 @@ impl<'a> Recorder<'a> {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn new(
-        folder: &'a Folder,
-        runtimes: Vec<String>,
-        repeat: &'a Repeat<'a>,
-    ) -> Result<Self> {
+    pub fn new(folder: &'a Folder, runtimes: Vec<String>, repeat: &'a Repeat<'a>) -> Result<Self> {
         Ok(Self {
             lines: folder.lines("results.jsonl")?,
             folder,
@@ -127,7 +123,9 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// If the folder cannot be written.
     pub fn push(&mut self, judged: &Judged<'_>) -> Result<()> {
-        let source = judged.case.map_or(Source::Edge, |prepared| prepared.case.source);
+        let source = judged
+            .case
+            .map_or(Source::Edge, |prepared| prepared.case.source);
         let subject = judged.subject;
         self.lines.push(&Line {
             runtime: &self.runtimes[judged.engine],
@@ -156,10 +154,15 @@ impl<'a> Recorder<'a> {
             layer,
             source,
         );
-        let sum = self
-            .sums
-            .entry(key)
-            .or_insert_with(|| entry(&self.runtimes[judged.engine], judged, source, layer, judgement));
+        let sum = self.sums.entry(key).or_insert_with(|| {
+            entry(
+                &self.runtimes[judged.engine],
+                judged,
+                source,
+                layer,
+                judgement,
+            )
+        });
         sum.cases += 1;
         sum.passed += u64::from(judgement.outcome == Outcome::Pass);
         sum.max_ulp = match (sum.max_ulp, judgement.max_ulp) {
@@ -238,7 +241,12 @@ impl<'a> Recorder<'a> {
             cases: 1,
             passed: 0,
             bytes,
-            repeat: Some((self.repeat)(&runtime, &subject.kernel, &judged.name, layer)),
+            repeat: Some((self.repeat)(
+                &runtime,
+                &subject.kernel,
+                &judged.name,
+                layer,
+            )),
             ..entry(&runtime, judged, source, layer, judgement)
         });
         Ok(())
@@ -264,7 +272,11 @@ impl<'a> Recorder<'a> {
     /// If the folder cannot be written.
     pub fn write_shrunk(&self, of: &ToShrink, case: &Case) -> Result<()> {
         let name = folder_name(&self.runtimes[of.engine], &of.kernel, &of.variant, &of.case);
-        write_case(self.folder, &format!("{name}/smallest-{:?}", of.layer), case)
+        write_case(
+            self.folder,
+            &format!("{name}/smallest-{:?}", of.layer),
+            case,
+        )
     }
 
     /// The sums, then the failing cases.

@@ -212,10 +212,7 @@ fn judge_work(
                 case: None,
                 name: case.name.clone(),
                 observed: None,
-                layers: Layers::from([(
-                    Layer::L1,
-                    Judgement::of(Outcome::Error, reason.clone()),
-                )]),
+                layers: Layers::from([(Layer::L1, Judgement::of(Outcome::Error, reason.clone()))]),
             })?;
         }
     }

@@ -98,8 +98,8 @@ pub fn prepare(case: Case, subject: &Subject, kernel: &Kernel) -> Result<Prepare
         .map(|case| place(&case, subject, Fill::FIRST))
         .transpose()?;
     let native = run_natively(&case, &first, subject, kernel);
-    let native_truth = (case.expects_output() && native.status == 0)
-        .then(|| truth::judge(&case, &native.output));
+    let native_truth =
+        (case.expects_output() && native.status == 0).then(|| truth::judge(&case, &native.output));
     Ok(Prepared {
         case,
         first,
@@ -124,7 +124,12 @@ fn place(case: &Case, subject: &Subject, fill: Fill) -> Result<Placed, PlaceErro
     let mut frame = Frame::place(&tensors, subject.heap_base, subject.max_pages, fill)?;
     let pages = frame.pages().max(subject.minimum_pages);
     let memory_bytes = u64::from(pages) * PAGE_BYTES;
-    let descriptor = tweaked(frame.placed(), &case.tweaks, subject.heap_base, memory_bytes);
+    let descriptor = tweaked(
+        frame.placed(),
+        &case.tweaks,
+        subject.heap_base,
+        memory_bytes,
+    );
     frame.set_descriptor(&descriptor);
     // Below 2^32: the frame has at least 64 bytes.
     let tail = (memory_bytes - frame.end()) as u32;
@@ -138,12 +143,7 @@ fn place(case: &Case, subject: &Subject, fill: Fill) -> Result<Placed, PlaceErro
     })
 }
 
-fn tweaked(
-    placed: &Descriptor,
-    tweaks: &[Tweak],
-    heap_base: u32,
-    memory_bytes: u64,
-) -> Descriptor {
+fn tweaked(placed: &Descriptor, tweaks: &[Tweak], heap_base: u32, memory_bytes: u64) -> Descriptor {
     let mut descriptor = *placed;
     for tweak in tweaks {
         let (word, value) = match *tweak {
@@ -151,7 +151,9 @@ fn tweaked(
             Tweak::Add(word, by) => (word, word_of(&descriptor, word).wrapping_add_signed(by)),
             Tweak::Copy(word, from, by) => (word, word_of(placed, from).wrapping_add_signed(by)),
             // A memory of 4 GiB ends at address 0.
-            Tweak::FromMemoryEnd(word, before) => (word, (memory_bytes as u32).wrapping_sub(before)),
+            Tweak::FromMemoryEnd(word, before) => {
+                (word, (memory_bytes as u32).wrapping_sub(before))
+            }
             Tweak::BelowHeap(word, below) => (word, heap_base.wrapping_sub(below)),
         };
         *word_mut(&mut descriptor, word) = value;

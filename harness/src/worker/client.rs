@@ -1,6 +1,4 @@
-use super::protocol::{
-    Answer, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION,
-};
+use super::protocol::{Answer, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION};
 use runtime_api::{Budget, Error, Info, Options};
 use runtime_host::{Invocation, Observation};
 use std::{
@@ -125,7 +123,9 @@ impl Worker {
             Answer::Hello { protocol, .. } => Err(worker.protocol_error(format!(
                 "it speaks version {protocol} of the protocol, this harness version {VERSION}"
             ))),
-            Answer::Error(error) => Err(worker.protocol_error(format!("its engine failed to {error}"))),
+            Answer::Error(error) => {
+                Err(worker.protocol_error(format!("its engine failed to {error}")))
+            }
             _ => Err(worker.unexpected("hello")),
         }
     }
@@ -224,8 +224,9 @@ impl Worker {
     fn request(&mut self, operation: Operation, time: Duration) -> Result<Answer, WorkerError> {
         let id = self.next_id;
         self.next_id += 1;
-        let mut line = serde_json::to_vec(&Request { id, operation })
-            .map_err(|error| self.protocol_error(format!("a request cannot be written: {error}")))?;
+        let mut line = serde_json::to_vec(&Request { id, operation }).map_err(|error| {
+            self.protocol_error(format!("a request cannot be written: {error}"))
+        })?;
         line.push(b'\n');
         let sent = self.process.requests.as_ref().map(|to| to.send(line));
         if !matches!(sent, Some(Ok(()))) {

@@ -186,7 +186,10 @@ mod tests {
 
         let trap = Error::trap(Stage::Call, Trap::Unreachable);
         let replies = [
-            (Answer::Loaded { module: 1 }, r#"{"id":7,"loaded":{"module":1}}"#),
+            (
+                Answer::Loaded { module: 1 },
+                r#"{"id":7,"loaded":{"module":1}}"#,
+            ),
             (
                 Answer::Ran(Observation {
                     calls: vec![Outcome::Returned(0), Outcome::Failed(trap.clone())],

@@ -1,6 +1,4 @@
-use super::protocol::{
-    Answer, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION,
-};
+use super::protocol::{Answer, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION};
 use runtime_api::{Error, Instance, Module, Result, Runtime};
 use std::{
     collections::BTreeMap,
@@ -36,7 +34,9 @@ pub fn serve(
             return Ok(());
         }
         if read > MAX_LINE_BYTES {
-            return Err(io::Error::other("a request is longer than the protocol allows"));
+            return Err(io::Error::other(
+                "a request is longer than the protocol allows",
+            ));
         }
         let request: Request = serde_json::from_slice(&line)?;
         let answer = handle(runtime, &mut modules, &mut next_module, request.operation);
