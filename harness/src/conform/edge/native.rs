@@ -5,8 +5,8 @@ use super::super::case::{Case, Entry, Tweak, Word};
 use kernel_abi::{Descriptor, PAGE_BYTES, Region};
 use runtime_host::{Fill, Frame, Output, Tensors};
 
-/// Where the frame starts: like a module's, above its stack, and not aligned.
-const HEAP_BASE: u32 = 70_004;
+/// Where the frame starts: like a module's, above its stack and aligned, so that what lies below it may be aligned as well.
+const HEAP_BASE: u32 = 70_000;
 const MAX_PAGES: u32 = 1024;
 
 /// What came of a case.

@@ -9,6 +9,9 @@ use super::{
 /// How far the host's frame puts the descriptor before the parameters: its 40 bytes, a guard band of 64, and alignment.
 const DESCRIPTOR_BEFORE_PARAMS: i32 = 112;
 
+/// Bytes below the heap base at which no region of the tables reaches it.
+const FAR_BELOW_HEAP: u32 = 2048;
+
 /// A region's words.
 #[derive(Clone, Copy)]
 struct Region {
@@ -65,7 +68,10 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
     // Memory: below the heap base, at its end and beyond.
     for region in all() {
         let tweaks = [
-            ("below-heap", Tweak::BelowHeap(region.offset, 16)),
+            (
+                "below-heap",
+                Tweak::BelowHeap(region.offset, FAR_BELOW_HEAP),
+            ),
             ("behind-memory", Tweak::FromMemoryEnd(region.offset, 0)),
             ("offset-near-2^32", Tweak::Set(region.offset, u32::MAX - 15)),
         ];
@@ -74,6 +80,8 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
             table.row(name, INPUT, good().tweak(tweak));
         }
     }
+    let reaching_heap = Tweak::BelowHeap(A.offset, 16);
+    table.row("a-from-16-below-heap", INPUT, good().tweak(reaching_heap));
     table.row("a-at-0", INPUT, good().set(A.offset, 0));
     table.row("params-at-0", INPUT, good().set(PARAMETERS.offset, 0));
     for region in tensors() {
@@ -258,7 +266,7 @@ pub(super) fn backward_rows(table: &mut Table, good: &Call, element: usize, bad_
     row(
         "output-below-heap",
         INPUT,
-        good().tweak(Tweak::BelowHeap(OUT.offset, 16)),
+        good().tweak(Tweak::BelowHeap(OUT.offset, FAR_BELOW_HEAP)),
     );
     row(
         "b-behind-memory",

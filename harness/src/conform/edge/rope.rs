@@ -269,6 +269,8 @@ fn size_rows(table: &mut Table, tensor: Tensor, good: &Call, shape: Shape) {
         // 2^32 elements, and 2^30: neither their number nor their bytes may wrap.
         ("elements-wrap-to-0", [1 << 13, 1 << 7, 1 << 6, 64]),
         ("bytes-wrap-to-0", [1 << 12, 1 << 6, 1 << 6, 64]),
+        // 2^31 blocks of 34 bytes.
+        ("blocks-wrap-to-0", [1 << 16, 1 << 7, 1 << 7, 64]),
     ] {
         let call = good().params(params(shape, 0, 0).to_le_bytes());
         let call = if name.ends_with("wrap-to-0") {
