@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use semver::Version;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::archive::Archive;
 use crate::compat;
@@ -373,7 +374,8 @@ impl PackArtifact {
 fn check_expiry(manifest: &Manifest, policy: &Policy) -> Result<(), Rejection> {
     match manifest.expires_at {
         Some(expiry) if OffsetDateTime::from(policy.now) >= expiry => {
-            let message = format!("the pack expired at {expiry}; get a newer one");
+            let moment = expiry.format(&Rfc3339).unwrap_or_default();
+            let message = format!("the pack expired at {moment}; get a newer one");
             Err(Rejection::new(Code::PackExpired, message).file(MANIFEST_FILE))
         }
         _ => Ok(()),
