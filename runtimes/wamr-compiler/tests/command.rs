@@ -1,5 +1,7 @@
 //! The command as others start it.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 use std::{
     fs,
     path::Path,

@@ -1,5 +1,7 @@
 //! What the shared suite does not ask: that both engines compute alike, and what WAMR needs particular care for.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 mod common;
 
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Runtime, Stage, Trap};
@@ -53,7 +55,9 @@ fn products(mut seed: u32, rounds: u32, product: fn(f32, f32, f32) -> f32) -> u3
     };
     for _ in 0..rounds {
         let (a, b, c) = (next(), next(), next());
-        fold = fold.wrapping_mul(31).wrapping_add(product(a, b, c).to_bits());
+        fold = fold
+            .wrapping_mul(31)
+            .wrapping_add(product(a, b, c).to_bits());
         let (a, b, c) = (f64::from(a), f64::from(b), f64::from(c));
         fold = fold
             .wrapping_mul(31)

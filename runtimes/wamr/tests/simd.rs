@@ -1,6 +1,8 @@
 //! Every 128-bit vector operation of packs, interpreter against machine code: SIMDe's portable code and LLVM know
 //! nothing of each other. NaNs compare equal, because their bits are not fixed.
 
+#![allow(clippy::unwrap_used)] // helpers of tests fail as tests do
+
 mod common;
 
 use runtime_api::{Budget, BudgetKind, Limits, Options, Runtime};
