@@ -17,10 +17,11 @@ assay_discard(const char *format, va_list arguments)
 }
 
 /* Compiles `size` bytes at `wasm`, which it writes to. Returns the machine code and its size in `code_size`, or NULL
-   and a text in `error`. Nothing is freed: the process does one compilation and ends. */
+   and a text in `error`. `stack_usage` names a file that LLVM writes and WAMR reads: without one WAMR would leave one of
+   its own in the current folder. Nothing is freed: the process does one compilation and ends. */
 uint8_t *
 assay_compile(uint8_t *wasm, uint32_t size, char *arch, char *abi, char *cpu, char *features, bool simd,
-              uint32_t seconds, uint32_t *code_size, char *error, uint32_t error_size)
+              const char *stack_usage, uint32_t seconds, uint32_t *code_size, char *error, uint32_t error_size)
 {
     /* Whoever started this process may be gone: a module that takes for ever must not. */
     alarm(seconds);
@@ -54,6 +55,7 @@ assay_compile(uint8_t *wasm, uint32_t size, char *arch, char *abi, char *cpu, ch
         /* No signal handlers: code checks memory and stack itself. */
         .bounds_checks = 1,
         .stack_bounds_checks = 1,
+        .stack_usage_file = stack_usage,
         .opt_level = 3,
         .size_level = 3,
         .output_format = AOT_FORMAT_FILE,

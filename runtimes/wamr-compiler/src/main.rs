@@ -120,17 +120,26 @@ fn run(request: &Request) -> Result<(), String> {
     if wasm.get(..8) != Some(b"\0asm\x01\0\0\0") {
         return Err(format!("{}: not a binary module", request.input));
     }
-    let code = compile(&mut wasm, request.target, request.simd)
-        .map_err(|message| format!("{}: {message}", request.input))?;
+    let stack_usage = format!("{}.su", request.output);
+    let code = compile(&mut wasm, request.target, request.simd, &stack_usage);
+    // It is there unless the compiler stopped before LLVM wrote it.
+    let _absent = fs::remove_file(&stack_usage);
+    let code = code.map_err(|message| format!("{}: {message}", request.input))?;
     fs::write(&request.output, code).map_err(|error| format!("{}: {error}", request.output))
 }
 
 /// Machine code in WAMR's file format for the module, which WAMR overwrites in parts.
 #[allow(unsafe_code)]
-fn compile(wasm: &mut [u8], target: Target, simd: bool) -> Result<&'static [u8], String> {
+fn compile(
+    wasm: &mut [u8],
+    target: Target,
+    simd: bool,
+    stack_usage: &str,
+) -> Result<&'static [u8], String> {
     let cpu = target.simd_cpu.filter(|_| simd).unwrap_or(target.cpu);
     let [arch, abi, cpu, features] = [target.arch, target.abi, cpu, target.features]
         .map(|text| CString::new(text).unwrap_or_default().into_raw());
+    let stack_usage = CString::new(stack_usage).map_err(|error| error.to_string())?;
     let size = u32::try_from(wasm.len()).map_err(|_| "larger than 4 GiB".to_owned())?;
     let mut error = [0 as c_char; 256];
     let mut code_size = 0;
@@ -145,6 +154,7 @@ fn compile(wasm: &mut [u8], target: Target, simd: bool) -> Result<&'static [u8],
             cpu,
             features,
             simd,
+            stack_usage.as_ptr(),
             SECONDS,
             &mut code_size,
             error.as_mut_ptr(),
@@ -170,6 +180,7 @@ unsafe extern "C" {
         cpu: *mut c_char,
         features: *mut c_char,
         simd: bool,
+        stack_usage: *const c_char,
         seconds: u32,
         code_size: *mut u32,
         error: *mut c_char,

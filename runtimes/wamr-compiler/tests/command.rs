@@ -12,6 +12,15 @@ use std::{
 const MODULE: &[u8] =
     b"\0asm\x01\0\0\0\x01\x06\x01`\x01\x7f\x01\x7f\x03\x02\x01\0\x07\x05\x01\x01f\0\0\x0a\x06\x01\x04\0\x20\0\x0b";
 
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
 fn run(arguments: &[&str], folder: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_assay-wamrc"))
         .args(arguments)
@@ -42,6 +51,7 @@ fn every_target_gives_the_same_code_each_time() {
         codes.push(code);
     }
     assert!(codes[0] != codes[1] && codes[1] != codes[2]);
+    assert_eq!(files(path), ["in.wasm", "one.aot", "two.aot"]);
 }
 
 #[test]
@@ -70,7 +80,8 @@ fn bad_input_is_one_line_and_exit_code_1() {
             "{words}"
         );
         assert!(done.stdout.is_empty());
-        assert!(!path.join("out.aot").exists(), "{name}");
+        assert_eq!(files(path), [name]);
+        fs::remove_file(path.join(name)).unwrap();
     }
     let done = run(&["absent.wasm", "out.aot"], path);
     assert_eq!(done.status.code(), Some(1));
