@@ -48,7 +48,7 @@ struct Liar {
 
 impl Liar {
     fn new(lie: Lie) -> Self {
-        let inner = runtime_wasmi::runtime().unwrap();
+        let inner = runtime_wasmi::runtime().expect("wasmi cannot fail to be made");
         let mut info = inner.info().clone();
         if lie == Lie::ClaimsNothing {
             info.capabilities.features.clear();
