@@ -111,7 +111,11 @@ impl Folder {
         let context = || format!("failed to write `{}`", path.display());
         let folder = path.parent().unwrap_or(&self.path);
         fs::create_dir_all(folder).with_context(context)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+        let mut builder = tempfile::Builder::new();
+        // Temporary files are private by default; results are as readable as any other file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder).with_context(context)?;
         file.write_all(bytes).with_context(context)?;
         file.persist(&path).with_context(context)?;
         Ok(())
