@@ -12,9 +12,6 @@ ENGINES = $(shell scripts/setup --found)
 target = $(or $(CARGO_TARGET_DIR),target)
 assay = $(target)/release/assay
 
-# WAMR's crate leaves its SIMD and its loader of ahead-of-time code out; this file adds them. Other crates do not use CMake.
-export CMAKE_TOOLCHAIN_FILE = $(CURDIR)/runtimes/wamr/toolchain.cmake
-
 release = $(CARGO) build --locked --release
 features = --features "$(addprefix assay/,$(filter wamr wasmer-llvm,$(ENGINES)))"
 # The members that do not compile without an engine's packages.
@@ -40,6 +37,8 @@ qualify: setup build ## qualifies the core pack on every engine that is ready
 
 test: setup helpers ## runs all tests
 	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)
+	# Beside assay wasmi has its portable dispatch; alone it is wasmi.fast.
+	$(CARGO) test --locked --release -p runtime-wasmi
 
 build: helpers ## builds assay with every engine whose packages are here
 	$(build_assay)

@@ -62,37 +62,11 @@ struct Known {
     command: &'static str,
 }
 
-/// An engine as far as no machine and no build matters.
-pub struct Described {
-    /// Engine and strategy.
-    pub id: &'static str,
-    /// How it executes code.
-    pub kind: Kind,
-    /// Whether the default build has it.
-    pub default: bool,
-    /// The command that adds it.
-    pub command: &'static str,
-}
-
-/// Every engine there is to be had, for documentation.
-pub fn catalogue() -> Vec<Described> {
-    known()
-        .into_iter()
-        .map(|engine| Described {
-            id: engine.id,
-            kind: engine.kind,
-            default: engine.default,
-            command: engine.command,
-        })
-        .collect()
-}
-
 const ADD_DEFAULT: &str = "cargo build --release -p assay";
 const ADD_WASMI_FAST: &str = "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
-const ADD_WAMR: &str =
-    "apt-get install cmake libclang-dev && cargo build --release -p assay --features wamr";
-const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev llvm-22-dev libpolly-22-dev && cargo build --release -p assay -p wamr-compiler --features assay/wamr";
-const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev && LLVM_SYS_221_PREFIX=/usr/lib/llvm-22 cargo build --release -p assay --features wasmer-llvm";
+const ADD_WAMR: &str = "apt-get install cmake libclang-dev libsimde-dev && cargo build --release -p assay --features wamr";
+const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev libsimde-dev llvm-22-dev && cargo build --release -p assay -p wamr-compiler --features assay/wamr";
+const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev libffi-dev zlib1g-dev libzstd-dev && cargo build --release -p assay --features wasmer-llvm";
 
 #[cfg(feature = "wasmtime")]
 const WASMTIME: [Place; 3] = [

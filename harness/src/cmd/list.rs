@@ -26,9 +26,6 @@ pub struct Arguments {
     /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
     #[arg(long, value_name = "NAME=COMMAND", conflicts_with = "pack")]
     adapter: Vec<String>,
-    /// Print the support table of the README, which does not depend on this machine.
-    #[arg(long, conflicts_with = "pack")]
-    markdown: bool,
 }
 
 #[derive(Serialize)]
@@ -56,10 +53,6 @@ struct Row {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     if let Some(pack) = &arguments.pack {
         return list_pack(pack, &arguments.trust, output);
-    }
-    if arguments.markdown {
-        output.text(&markdown())?;
-        return Ok(Exit::Passed);
     }
     let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
     let engines: Vec<Row> = engines.into_iter().map(row).collect();
@@ -152,21 +145,6 @@ fn table(engines: &[Row]) -> Table {
         ]);
     }
     table
-}
-
-/// The support table: what there is to be had, the same on every machine.
-fn markdown() -> String {
-    let mut text = "| engine | kind | build | to add it |\n|---|---|---|---|".to_owned();
-    for engine in registry::catalogue() {
-        text += &format!(
-            "\n| `{}` | {} | {} | `{}` |",
-            engine.id,
-            kind_name(engine.kind),
-            if engine.default { "default" } else { "opt-in" },
-            engine.command,
-        );
-    }
-    text
 }
 
 #[derive(Serialize)]

@@ -51,7 +51,7 @@ pub fn fast() -> Result<Box<dyn runtime_api::Runtime>> {
 pub fn aot(compiler: &Path) -> Result<Box<dyn runtime_api::Runtime>> {
     if !start()?.loads_aot() {
         return Err(Error::unsupported(
-            "this build of WAMR has no loader for machine code: build with CMAKE_TOOLCHAIN_FILE=runtimes/wamr/toolchain.cmake",
+            "this build of WAMR has no loader for machine code: build with runtimes/wamr/toolchain.cmake, as .cargo/config.toml does",
         ));
     }
     // What the interpreter can do is what the library was built with, and what the loader takes.
