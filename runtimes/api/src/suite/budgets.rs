@@ -13,13 +13,16 @@ use std::{
 /// What an engine may be late by in stopping a call.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// The endless loops mix their counter into a result: an optimiser computes at once what mere counting ends with.
 const MODULE: &str = r#"(module
   (func (export "endless") (result i32)
-    (local $count i64)
+    (local $count i64) (local $mix i64)
     (loop $again
+      (local.set $mix (i64.add (local.get $count)
+        (i64.mul (i64.xor (local.get $mix) (i64.shr_u (local.get $mix) (i64.const 7))) (i64.const 0x9E3779B97F4A7C15))))
       (local.set $count (i64.add (local.get $count) (i64.const 1)))
       (br_if $again (i64.lt_u (local.get $count) (i64.const 0x1000000000))))
-    (i32.const 1))
+    (i32.wrap_i64 (local.get $mix)))
   (func (export "spin") (param $times i32) (result i32)
     (local $sum i32)
     (loop $again
@@ -36,11 +39,15 @@ const MODULE: &str = r#"(module
   (func (export "answer") (result i32) (i32.const 42)))"#;
 
 const ENDLESS_START: &str = r#"(module
+  (global $mixed (export "mixed") (mut i64) (i64.const 0))
   (func $start
-    (local $count i64)
+    (local $count i64) (local $mix i64)
     (loop $again
+      (local.set $mix (i64.add (local.get $count)
+        (i64.mul (i64.xor (local.get $mix) (i64.shr_u (local.get $mix) (i64.const 7))) (i64.const 0x9E3779B97F4A7C15))))
       (local.set $count (i64.add (local.get $count) (i64.const 1)))
-      (br_if $again (i64.lt_u (local.get $count) (i64.const 0x1000000000)))))
+      (br_if $again (i64.lt_u (local.get $count) (i64.const 0x1000000000))))
+    (global.set $mixed (local.get $mix)))
   (start $start))"#;
 
 /// Work of every sort that an engine may account for or interrupt differently; long enough for many interruptions.
