@@ -15,6 +15,10 @@ enum Behaviour {
     StaleMemory,
     /// A call that traps returns 0.
     SwallowedTrap,
+    /// f32.min takes the second of two zeros, whatever their signs.
+    LostZeroSign,
+    /// i32.add of constants gives one too many, as a wrong constant folder would.
+    WrongFolding,
     /// Limits of memory are ignored.
     IgnoredLimits,
     /// The process aborts in the third call.
@@ -31,6 +35,8 @@ fn main() -> ExitCode {
         "honest" => Behaviour::Honest,
         "stale-memory" => Behaviour::StaleMemory,
         "swallowed-trap" => Behaviour::SwallowedTrap,
+        "lost-zero-sign" => Behaviour::LostZeroSign,
+        "wrong-folding" => Behaviour::WrongFolding,
         "ignored-limits" => Behaviour::IgnoredLimits,
         "crash" => Behaviour::Crash,
         "hang" => Behaviour::Hang,
@@ -102,6 +108,7 @@ impl Module for LyingModule {
             behaviour: self.behaviour,
             before: Vec::new(),
             calls: 0,
+            entries: Vec::new(),
         }))
     }
 }
@@ -111,11 +118,25 @@ struct LyingInstance {
     behaviour: Behaviour,
     before: Vec<u8>,
     calls: u32,
+    /// Names of the entries that were resolved.
+    entries: Vec<(Entry, String)>,
+}
+
+impl LyingInstance {
+    /// Changes a word of memory.
+    fn spoil(&mut self, at: u32, change: impl Fn(u32) -> u32) -> Result<()> {
+        let mut word = [0; 4];
+        self.instance.read(at, &mut word)?;
+        let word = change(u32::from_le_bytes(word));
+        self.instance.write(at, &word.to_le_bytes())
+    }
 }
 
 impl Instance for LyingInstance {
     fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
-        self.instance.entry(export, parameters)
+        let entry = self.instance.entry(export, parameters)?;
+        self.entries.push((entry, export.to_owned()));
+        Ok(entry)
     }
 
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
@@ -133,7 +154,29 @@ impl Instance for LyingInstance {
             Behaviour::Nonsense if self.calls == 3 => println!("all is well"),
             _ => {}
         }
-        match self.instance.call(entry, arguments, budget) {
+        let returned = self.instance.call(entry, arguments, budget);
+        let named = |name: &str| {
+            let mut entries = self.entries.iter();
+            entries.any(|(other, export)| *other == entry && export == name)
+        };
+        match self.behaviour {
+            // Records of the numeric module: two operands and the result, 8 bytes each.
+            Behaviour::LostZeroSign if named("f32.min") => {
+                for record in 0..arguments[0] {
+                    self.spoil(
+                        record * 24 + 16,
+                        |word| {
+                            if word == 0x8000_0000 { 0 } else { word }
+                        },
+                    )?;
+                }
+            }
+            Behaviour::WrongFolding if named("i32.add constant") => {
+                self.spoil(arguments[0], |word| word.wrapping_add(1))?;
+            }
+            _ => {}
+        }
+        match returned {
             Err(Error::Trap { .. }) if self.behaviour == Behaviour::SwallowedTrap => Ok(0),
             result => result,
         }

@@ -49,6 +49,46 @@ fn an_honest_adapter_qualifies() {
 }
 
 #[test]
+fn a_lost_sign_of_zero_is_found_and_the_instruction_named() {
+    for command in ["conform", "qualify"] {
+        let (exit, document) = run(command, "lost-zero-sign");
+        assert_eq!(exit, 1, "{command}");
+        let reasons = document["numerics"][1]["findings"].as_array().unwrap();
+        assert_eq!(document["numerics"][1]["runtime"], "liar.lost-zero-sign");
+        assert_eq!(reasons.len(), 1, "{reasons:#?}");
+        assert_eq!(reasons[0]["operation"], "f32.min");
+        let detail = reasons[0]["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with(
+                "f32.min(0x00000000 = 0.0, 0x80000000 = -0.0) gives 0x00000000 = 0.0 where 0x80000000 = -0.0 is due"
+            ),
+            "{detail}"
+        );
+        assert_eq!(
+            document["numerics"][0]["findings"],
+            Value::Array(Vec::new()),
+            "the honest engine is not blamed"
+        );
+    }
+    let (_, document) = run("qualify", "lost-zero-sign");
+    let liar = verdict_of(&document, "liar.lost-zero-sign");
+    assert_eq!(liar["verdict"], "not-qualified");
+    assert!(liar["reasons"][0].as_str().unwrap().contains("f32.min"));
+    assert_eq!(verdict_of(&document, "wasmi")["verdict"], "qualified");
+}
+
+#[test]
+fn constants_folded_wrongly_are_found() {
+    let (exit, document) = run("conform", "wrong-folding");
+    assert_eq!(exit, 1);
+    let findings = document["numerics"][1]["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0]["operation"], "i32.add");
+    let detail = findings[0]["detail"].as_str().unwrap();
+    assert!(detail.contains("of constants gives"), "{detail}");
+}
+
+#[test]
 fn stale_memory_is_found_by_its_results() {
     let (exit, document) = run("conform", "stale-memory");
     assert_eq!(exit, 1);

@@ -7,6 +7,7 @@
 //! which optimisers fold: a second implementation. Operands at which an instruction traps belong to the trap checks.
 
 mod grid;
+mod known;
 mod operation;
 mod oracle;
 mod plan;
@@ -30,7 +31,8 @@ pub struct Finding {
     pub operation: String,
     /// The feature it belongs to; `None` for WebAssembly 1.0.
     pub feature: Option<String>,
-    /// Unsupported only where the engine does not list the feature, or says so itself.
+    /// Unsupported only where the engine does not list the feature, or says so itself; a known failure only where `known.rs`
+    /// explains it.
     pub outcome: Outcome,
     /// Number of tuples of operands that were due, constants included.
     pub cases: u64,
@@ -42,7 +44,11 @@ impl Finding {
     /// Whether it forbids that the engine qualifies: an instruction of a feature may be unsupported, for packs name the features
     /// they need; WebAssembly 1.0 must hold.
     pub fn is_bad(&self) -> bool {
-        self.outcome.is_bad() || (self.outcome != Outcome::Pass && self.feature.is_none())
+        match self.outcome {
+            Outcome::Pass | Outcome::KnownFailure => false,
+            Outcome::Unsupported => self.feature.is_none(),
+            Outcome::Fail | Outcome::Error | Outcome::Absent => true,
+        }
     }
 }
 
@@ -57,10 +63,12 @@ pub struct Summary {
     pub held: usize,
     /// Number of instructions that the engine does not have.
     pub unsupported: usize,
-    /// Number of results that were compared.
+    /// Number of instructions that fail in a way that is known and explained.
+    pub known_failures: usize,
+    /// Number of results of the instructions that hold.
     pub cases: u64,
-    /// Why instructions are unsupported, each reason once.
-    pub unsupported_because: Vec<String>,
+    /// Why instructions are unsupported or known to fail, each reason once.
+    pub because: Vec<String>,
     /// Instructions that do not hold.
     pub findings: Vec<Finding>,
     /// Whether nothing forbids that the engine qualifies.
@@ -76,24 +84,30 @@ impl Summary {
                 .filter(|finding| finding.outcome == outcome)
                 .count()
         };
-        let mut unsupported_because: Vec<String> = findings
+        let mut because: Vec<String> = findings
             .iter()
-            .filter(|finding| finding.outcome == Outcome::Unsupported)
+            .filter(|finding| {
+                matches!(
+                    finding.outcome,
+                    Outcome::Unsupported | Outcome::KnownFailure
+                )
+            })
             .map(|finding| finding.detail.clone())
             .collect();
-        unsupported_because.sort_unstable();
-        unsupported_because.dedup();
+        because.sort_unstable();
+        because.dedup();
         Summary {
             runtime: runtime.to_owned(),
             operations: plan.operations(),
             held: count(Outcome::Pass),
             unsupported: count(Outcome::Unsupported),
+            known_failures: count(Outcome::KnownFailure),
             cases: findings
                 .iter()
                 .filter(|finding| finding.outcome == Outcome::Pass)
                 .map(|finding| finding.cases)
                 .sum(),
-            unsupported_because,
+            because,
             holds: findings.len() == plan.operations() && !findings.iter().any(Finding::is_bad),
             findings: findings
                 .iter()
@@ -124,12 +138,16 @@ impl Summary {
     /// In one line, for people.
     pub fn line(&self) -> String {
         let mut line = format!("{} of {} operations hold", self.held, self.operations);
-        if self.unsupported > 0 {
-            line += &format!(
-                ", {} unsupported ({})",
-                self.unsupported,
-                self.unsupported_because.join("; ")
-            );
+        for (number, what) in [
+            (self.unsupported, "unsupported"),
+            (self.known_failures, "known failures"),
+        ] {
+            if number > 0 {
+                line += &format!(", {number} {what}");
+            }
+        }
+        for reason in &self.because {
+            line += &format!("\n    {reason}");
         }
         line
     }

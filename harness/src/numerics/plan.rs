@@ -3,7 +3,7 @@
 use super::{
     grid,
     operation::{Compare, Group, Operand, Operation, Source, Type},
-    oracle::vector,
+    oracle::{lanes, mask, vector},
 };
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
@@ -94,7 +94,7 @@ impl Probe {
             // Traps are the trap checks' business.
             if let Some(result) = (operation.oracle)(&tuple) {
                 tuples.push(tuple);
-                due.push(result);
+                due.push(operation.compare.quieted(result));
             }
         }
         let mut constants: Vec<usize> = Vec::new();
@@ -307,12 +307,12 @@ fn tuples_of(operands: &[Operand]) -> Vec<Vec<u128>> {
         return scalars;
     };
     let width = first.lane.width();
-    let mut lanes = combinations(&in_lanes);
-    let mut vectors = pack(width, &lanes);
+    let mut packed = combinations(&in_lanes);
+    let mut vectors = pack(width, &packed);
     if operands.len() == 1 {
         // Every value in another lane, and in all lanes at once.
-        lanes.rotate_left(1);
-        vectors.extend(pack(width, &lanes));
+        packed.rotate_left(1);
+        vectors.extend(pack(width, &packed));
         vectors.extend(
             grid::short(first.lane)
                 .into_iter()
@@ -359,29 +359,71 @@ fn pack(width: u32, lanes: &[Vec<u64>]) -> Vec<Vec<u128>> {
         .collect()
 }
 
+/// What a result is, compared with the due one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// As it must be.
+    Right,
+    /// Right but for signalling NaNs where arithmetic ones are due.
+    Signalling,
+    /// Something else.
+    Wrong,
+}
+
 impl Compare {
-    /// Whether a result is the due one.
-    pub(super) fn holds(self, due: u128, given: u128) -> bool {
+    /// The due result with its NaNs made quiet where they are a class: Rust leaves that open as well.
+    fn quieted(self, due: u128) -> u128 {
+        match self {
+            Compare::Bits => due,
+            Compare::NanClass(32) => vector(
+                32,
+                lanes(32, due).into_iter().map(|lane| {
+                    if f32::from_bits(lane as u32).is_nan() {
+                        lane | 0x0040_0000
+                    } else {
+                        lane
+                    }
+                }),
+            ),
+            Compare::NanClass(_) => vector(
+                64,
+                lanes(64, due).into_iter().map(|lane| {
+                    if f64::from_bits(lane).is_nan() {
+                        lane | 0x0008_0000_0000_0000
+                    } else {
+                        lane
+                    }
+                }),
+            ),
+        }
+    }
+
+    /// Compares a result with the due one.
+    pub(super) fn judge(self, due: u128, given: u128) -> Given {
         let Compare::NanClass(width) = self else {
-            return due == given;
-        };
-        // Exponent and quiet bit; below the sign everything beyond the exponent alone is a NaN.
-        let (infinity, quiet) = if width == 32 {
-            (0x7f80_0000, 0x7fc0_0000)
-        } else {
-            (0x7ff0_0000_0000_0000, 0x7ff8_0000_0000_0000)
-        };
-        let magnitude = super::oracle::mask(width) >> 1;
-        let (due, given) = (
-            super::oracle::lanes(width, due),
-            super::oracle::lanes(width, given),
-        );
-        due.into_iter().zip(given).all(|(due, given)| {
-            if due & magnitude > infinity {
-                given & quiet == quiet
+            return if due == given {
+                Given::Right
             } else {
-                due == given
+                Given::Wrong
+            };
+        };
+        // A NaN is what lies beyond infinity, the sign left aside; an arithmetic one has the quiet bit.
+        let (infinity, quiet) = if width == 32 {
+            (0x7f80_0000, 0x0040_0000)
+        } else {
+            (0x7ff0_0000_0000_0000, 0x0008_0000_0000_0000)
+        };
+        let is_nan = |lane: u64| lane & (mask(width) >> 1) > infinity;
+        let mut judged = Given::Right;
+        for (due, given) in lanes(width, due).into_iter().zip(lanes(width, given)) {
+            if is_nan(due) && is_nan(given) {
+                if given & quiet == 0 {
+                    judged = Given::Signalling;
+                }
+            } else if due != given {
+                return Given::Wrong;
             }
-        })
+        }
+        judged
     }
 }

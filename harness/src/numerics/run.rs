@@ -1,24 +1,24 @@
 //! Runs the numeric instructions on an engine, in a worker of its own.
 
 use super::{
-    Finding, Plan,
+    Finding, Plan, known,
     operation::Type,
-    plan::{CONSTANT_BYTES, CONSTANTS, PAGES, Part, Probe, module},
+    plan::{CONSTANT_BYTES, CONSTANTS, Given, PAGES, Part, Probe, module},
 };
 use crate::{
     outcome::Outcome,
-    worker::{InstanceChoice, Launch, RunError, Worker},
+    worker::{InstanceChoice, Launch, RunError, Worker, WorkerError},
 };
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options};
 use runtime_host::{Call, Form, Invocation, Outcome as Ended, Read, Write};
 use std::time::Duration;
 
-/// Budget of each call: 10 s. The slowest interpreters need a fraction of a second.
-const TICKS: u64 = 1000;
+/// Budget of each call: 3 s. The slowest interpreters need a fraction of a second.
+const TICKS: u64 = 300;
 /// Budget where an engine has no ticks.
 const FUEL: u64 = 10_000_000;
 /// What the watchdog allows on top of budgets.
-const ALLOWANCE: Duration = Duration::from_secs(10);
+const ALLOWANCE: Duration = Duration::from_secs(5);
 /// A worker that was lost so often is not started again: the run must end.
 const MAX_LOST: u32 = 3;
 
@@ -181,7 +181,18 @@ impl Session<'_> {
         // The client has checked that there are as many reads as were asked for.
         let constants = observed.reads.get(1).map_or(&[][..], |read| &read.0);
         match observed.reads.first() {
-            Some(records) => compare(probe, &records.0, constants),
+            Some(records) => {
+                let (judged, detail) = compare(probe, &records.0, constants);
+                let info = self.worker.as_ref().map(Worker::info);
+                let known = info.and_then(|info| {
+                    known::signalling_nans(&info.id, &info.version, probe.export())
+                });
+                match (judged, known) {
+                    (Given::Right, _) => (Outcome::Pass, detail),
+                    (Given::Signalling, Some(reason)) => (Outcome::KnownFailure, reason.to_owned()),
+                    (Given::Signalling | Given::Wrong, _) => (Outcome::Fail, detail),
+                }
+            }
             None => (Outcome::Error, "nothing was read".to_owned()),
         }
     }
@@ -189,7 +200,7 @@ impl Session<'_> {
     /// The worker, started if there is none.
     fn worker(&mut self) -> Result<&mut Worker, String> {
         if self.lost >= MAX_LOST {
-            return Err(format!("not run: the worker was lost {MAX_LOST} times"));
+            return Err("not run: the worker hung, or was lost too often".to_owned());
         }
         match self
             .worker
@@ -206,8 +217,10 @@ impl Session<'_> {
 
     fn note(&mut self, error: &RunError) {
         if let RunError::Worker(_) = error {
-            self.lost += 1;
             self.worker = None;
+            // One that hangs takes long each time, and would hang again.
+            let hangs = matches!(error, RunError::Worker(WorkerError::TimedOut { .. }));
+            self.lost += if hangs { MAX_LOST } else { 1 };
         }
     }
 
@@ -243,19 +256,19 @@ fn options(worker: &Worker) -> Options {
     }
 }
 
-/// Compares what memory holds after an operation with what is due.
-fn compare(probe: &Probe, records: &[u8], constants: &[u8]) -> Judged {
+/// Compares what memory holds after an operation with what is due; the worst of its results, and words for the first wrong one.
+fn compare(probe: &Probe, records: &[u8], constants: &[u8]) -> (Given, String) {
     let operation = &probe.operation;
-    let fail = |detail| (Outcome::Fail, detail);
+    let wrong = |detail: &str| (Given::Wrong, detail.to_owned());
     if records.len() != probe.tuples.len() * probe.stride() as usize
         || constants.len() != probe.constant_bytes() as usize
     {
-        return fail("other bytes were read than were asked for".to_owned());
+        return wrong("other bytes were read than were asked for");
     }
     let results = probe.results(records);
     // Operands with the results as given: anything else that changed was written by mistake.
     if probe.records(Some(&results)) != records {
-        return fail("operands in memory, or bytes beside a result, changed".to_owned());
+        return wrong("operands in memory, or bytes beside a result, changed");
     }
     let in_loop = results.into_iter().enumerate();
     let folded = probe
@@ -263,37 +276,49 @@ fn compare(probe: &Probe, records: &[u8], constants: &[u8]) -> Judged {
         .iter()
         .zip(constants.chunks_exact(CONSTANT_BYTES as usize))
         .map(|(&index, bytes)| (index, probe.result(bytes)));
-    let mut wrong = 0;
-    let mut first = None;
+    let (mut signalling, mut wrong) = (0, 0);
+    // The first result of the worse kind explains more than the first of all.
+    let (mut first_signalling, mut first_wrong) = (None, None);
     for ((index, given), form) in in_loop
         .map(|result| (result, ""))
         .chain(folded.map(|result| (result, " of constants")))
     {
         let due = probe.due[index];
-        if !operation.compare.holds(due, given) {
-            wrong += 1;
-            first.get_or_insert_with(|| {
-                let operands: Vec<String> = probe.tuples[index]
-                    .iter()
-                    .zip(&operation.operands)
-                    .map(|(&bits, operand)| show(operand.kind, bits))
-                    .collect();
-                format!(
-                    "{}({}){form} gives {} where {} is due",
-                    operation.name,
-                    operands.join(", "),
-                    show(operation.result, given),
-                    show(operation.result, due)
-                )
-            });
-        }
+        let (number, first) = match operation.compare.judge(due, given) {
+            Given::Right => continue,
+            Given::Signalling => (&mut signalling, &mut first_signalling),
+            Given::Wrong => (&mut wrong, &mut first_wrong),
+        };
+        *number += 1;
+        first.get_or_insert_with(|| {
+            let operands: Vec<String> = probe.tuples[index]
+                .iter()
+                .zip(&operation.operands)
+                .map(|(&bits, operand)| show(operand.kind, bits))
+                .collect();
+            format!(
+                "{}({}){form} gives {} where {} is due",
+                operation.name,
+                operands.join(", "),
+                show(operation.result, given),
+                show(operation.result, due)
+            )
+        });
     }
-    match first {
-        None => (Outcome::Pass, String::new()),
-        Some(first) => {
-            let cases = probe.tuples.len() + probe.constants.len();
-            fail(format!("{first}; {wrong} of {cases} results are wrong"))
+    let cases = probe.tuples.len() + probe.constants.len();
+    match (first_wrong, first_signalling) {
+        (Some(first), _) => {
+            let bad = wrong + signalling;
+            (
+                Given::Wrong,
+                format!("{first}; {bad} of {cases} results are wrong"),
+            )
         }
+        (None, Some(first)) => (
+            Given::Signalling,
+            format!("{first}; {signalling} of {cases} results are signalling NaNs"),
+        ),
+        (None, None) => (Given::Right, String::new()),
     }
 }
 

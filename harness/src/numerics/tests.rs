@@ -1,7 +1,7 @@
 use super::{
     operation::{Compare, Operation},
     oracle::{lanes, vector},
-    plan::{CONSTANTS, Plan, module},
+    plan::{CONSTANTS, Given, Plan, module},
 };
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -331,16 +331,19 @@ fn vectors_saturate_narrow_and_widen() {
 #[test]
 fn a_nan_is_a_class_only_where_the_specification_says_so() {
     let class = Compare::NanClass(32);
-    assert!(class.holds(0x7fc0_0000, 0xffc0_0001));
-    assert!(
-        !class.holds(0x7fc0_0000, 0x7fa0_0001),
-        "a signalling NaN is not arithmetic"
-    );
-    assert!(!class.holds(0x7fc0_0000, 0x7f80_0000));
-    assert!(!class.holds(0, 0x8000_0000));
-    assert!(!class.holds(0, 0x7fc0_0000));
-    assert!(Compare::NanClass(64).holds(0x7ff8_0000_0000_0000, 0xfff8_0000_0000_0001));
-    assert!(!Compare::Bits.holds(0x7fc0_0000, 0xffc0_0000));
+    assert_eq!(class.judge(0x7fc0_0000, 0xffc0_0001), Given::Right);
+    assert_eq!(class.judge(0x7fc0_0000, 0x7fa0_0001), Given::Signalling);
+    assert_eq!(class.judge(0x7fc0_0000, 0x7f80_0000), Given::Wrong);
+    assert_eq!(class.judge(0, 0x8000_0000), Given::Wrong);
+    assert_eq!(class.judge(0, 0x7fc0_0000), Given::Wrong);
+    // A wrong lane is not hidden by one that is only signalling.
+    let (due, given) = (vector(32, [0x7fc0_0000, 0]), vector(32, [0x7fa0_0001, 1]));
+    assert_eq!(class.judge(due, given), Given::Wrong);
+    let wide = Compare::NanClass(64);
+    let due = 0x7ff8_0000_0000_0000;
+    assert_eq!(wide.judge(due, 0xfff8_0000_0000_0001), Given::Right);
+    assert_eq!(wide.judge(due, 0x7ff0_0000_0000_0001), Given::Signalling);
+    assert_eq!(Compare::Bits.judge(0x7fc0_0000, 0xffc0_0000), Given::Wrong);
     for exact in [
         "f32.neg",
         "f64.abs",
