@@ -70,8 +70,11 @@ pub(super) const INTEGER_BINARY: &[(&str, IntegerBinary)] = &[
     }),
 ];
 
+/// A comparison of two integer lanes of some width.
+pub(super) type IntegerComparison = fn(u32, u64, u64) -> bool;
+
 /// Comparisons of integer lanes.
-pub(super) const INTEGER_COMPARISONS: &[(&str, fn(u32, u64, u64) -> bool)] = &[
+pub(super) const INTEGER_COMPARISONS: &[(&str, IntegerComparison)] = &[
     ("eq", |_, a, b| a == b),
     ("ne", |_, a, b| a != b),
     ("lt_s", |width, a, b| signed(width, a) < signed(width, b)),
@@ -132,6 +135,9 @@ pub(super) fn mul(width: u32, a: u64, b: u64) -> Option<u64> {
     Some(a.wrapping_mul(b) & mask(width))
 }
 
+/// A shift of a lane of some width by a count.
+pub(super) type Shift = fn(u32, u64, u64) -> u64;
+
 /// Shifted left; the count is taken modulo the width.
 pub(super) fn shl(width: u32, a: u64, b: u64) -> u64 {
     (a << (b % u64::from(width))) & mask(width)
@@ -164,6 +170,8 @@ pub(super) fn q15mulr_sat(a: u64, b: u64) -> u64 {
 pub(super) type FloatUnary = fn(u64) -> u64;
 /// An operation on two float lanes.
 pub(super) type FloatBinary = fn(u64, u64) -> u64;
+/// A comparison of two float lanes.
+pub(super) type FloatComparison = fn(u64, u64) -> bool;
 
 /// The operations of one float type.
 pub(super) struct Float {
@@ -174,7 +182,7 @@ pub(super) struct Float {
     /// Instructions that move bits: exact, NaNs included.
     pub(super) unary_bits: &'static [(&'static str, FloatUnary)],
     /// Comparisons.
-    pub(super) comparisons: &'static [(&'static str, fn(u64, u64) -> bool)],
+    pub(super) comparisons: &'static [(&'static str, FloatComparison)],
     /// Pseudo-minimum and pseudo-maximum of vectors: one of the operands, bit for bit.
     pub(super) pseudo: &'static [(&'static str, FloatBinary)],
 }

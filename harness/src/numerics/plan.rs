@@ -227,9 +227,9 @@ impl Probe {
                     .map(|(&bits, operand)| constant(operand.kind, bits))
                     .collect();
                 let offset = index as u32 * CONSTANT_BYTES;
-                let _ = write!(
+                let _ = writeln!(
                     text,
-                    "({result}.store offset={offset} {at} ({name} {}))\n",
+                    "({result}.store offset={offset} {at} ({name} {}))",
                     constants.join(" ")
                 );
             }

@@ -231,8 +231,7 @@ fn integers(lane: Lane) -> Vec<Operation> {
     operations.push(unary(lane, "neg", bits, move |a| {
         a.wrapping_neg() & mask(width)
     }));
-    type Total = fn(u32, u64, u64) -> Option<u64>;
-    let mut two = |name: &str, give: Total| {
+    let mut two = |name: &str, give: oracle::IntegerBinary| {
         operations.push(binary(lane, name, bits, move |a, b| {
             give(width, a, b).unwrap_or(0)
         }));
@@ -263,7 +262,7 @@ fn integers(lane: Lane) -> Vec<Operation> {
         kind: Type::I32,
         lane: Lane::Count,
     };
-    let shifts: [(&str, fn(u32, u64, u64) -> u64); 3] = [
+    let shifts: [(&str, oracle::Shift); 3] = [
         ("shl", oracle::shl),
         ("shr_s", oracle::shr_s),
         ("shr_u", oracle::shr_u),
