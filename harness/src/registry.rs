@@ -268,7 +268,7 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
     }
     for engine in &engines {
         if let Availability::Absent { reason, command } = &engine.availability
-            && wanted.contains(&engine.id)
+            && wanted.iter().any(|pattern| *pattern == engine.id)
         {
             return Err(exit::engine_absent(format!(
                 "engine `{}` is absent: {reason}; to add it: {command}",
