@@ -179,6 +179,7 @@ pub fn engines() -> Vec<Engine> {
                     id: engine.id.to_owned(),
                     program,
                     arguments: arguments.iter().map(Into::into).collect(),
+                    states_id: true,
                 })
             };
             let absent = |reason: String| Availability::Absent {
@@ -244,6 +245,7 @@ pub fn with_adapters(mut engines: Vec<Engine>, adapters: &[String]) -> Result<Ve
                 id: id.to_owned(),
                 program: program.into(),
                 arguments: words.map(Into::into).collect(),
+                states_id: false,
             }),
         });
     }
@@ -268,7 +270,7 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
     }
     for engine in &engines {
         if let Availability::Absent { reason, command } = &engine.availability
-            && wanted.iter().any(|pattern| *pattern == engine.id)
+            && wanted.contains(&engine.id)
         {
             return Err(exit::engine_absent(format!(
                 "engine `{}` is absent: {reason}; to add it: {command}",
@@ -358,6 +360,7 @@ mod tests {
                 id: id.to_owned(),
                 program: PathBuf::from("worker"),
                 arguments: Vec::new(),
+                states_id: true,
             }),
         }
     }
