@@ -19,6 +19,8 @@ enum Behaviour {
     LostZeroSign,
     /// i32.add of constants gives one too many, as a wrong constant folder would.
     WrongFolding,
+    /// The feature `simd` is not listed: no lie, but less than the engine can.
+    NoSimd,
     /// Limits of memory are ignored.
     IgnoredLimits,
     /// The process aborts in the third call.
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         "swallowed-trap" => Behaviour::SwallowedTrap,
         "lost-zero-sign" => Behaviour::LostZeroSign,
         "wrong-folding" => Behaviour::WrongFolding,
+        "no-simd" => Behaviour::NoSimd,
         "ignored-limits" => Behaviour::IgnoredLimits,
         "crash" => Behaviour::Crash,
         "hang" => Behaviour::Hang,
@@ -71,6 +74,10 @@ impl LyingRuntime {
     fn new(engine: Box<dyn Runtime>, behaviour: Behaviour, name: &str) -> Self {
         let mut info = engine.info().clone();
         info.id = format!("liar.{name}");
+        if behaviour == Behaviour::NoSimd {
+            let features = &mut info.capabilities.features;
+            features.retain(|feature| feature != "simd");
+        }
         Self {
             engine,
             info,

@@ -83,6 +83,21 @@ fn a_lost_sign_of_zero_is_found_and_the_instruction_named() {
 }
 
 #[test]
+fn an_engine_without_simd_qualifies_and_says_what_it_lacks() {
+    let (exit, document) = run("qualify", "no-simd");
+    assert_eq!(exit, 0, "{:#}", document["engines"]);
+    let (wasmi, less) = (&document["numerics"][0], &document["numerics"][1]);
+    let held = |summary: &Value| summary["held"].as_u64().unwrap();
+    let unsupported = less["unsupported"].as_u64().unwrap();
+    assert!(unsupported > 200, "{less:#}");
+    assert_eq!(held(less) + unsupported, held(wasmi));
+    assert_eq!(
+        less["because"],
+        serde_json::json!(["the engine does not list the feature `simd`"])
+    );
+}
+
+#[test]
 fn constants_folded_wrongly_are_found() {
     let (exit, document) = run("conform", "wrong-folding");
     assert_eq!(exit, 1);
@@ -177,4 +192,9 @@ fn an_adapter_that_cannot_be_started_is_an_error_not_an_end() {
     assert_eq!(exit, 1);
     assert!(document["counts"]["error"].as_u64().unwrap() > 0);
     assert!(failing_layers(&document, "wasmi").is_empty());
+    let ghost = &document["numerics"][1];
+    assert_eq!(
+        (&ghost["held"], &ghost["holds"]),
+        (&0.into(), &false.into())
+    );
 }

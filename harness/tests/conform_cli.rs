@@ -242,11 +242,6 @@ fn the_core_pack_qualifies_on_the_engines_that_need_nothing() {
         .map(|entry| entry["kernel"].as_str().unwrap())
         .collect();
     assert_eq!(kernels.len(), 13);
-    let numerics = document["numerics"].as_array().unwrap();
-    assert!(!numerics.is_empty());
-    for summary in numerics {
-        assert_eq!(summary["held"], summary["operations"], "{summary:#}");
-    }
     for file in [
         "qualify.json",
         "conform.json",
