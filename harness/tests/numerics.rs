@@ -54,7 +54,7 @@ fn a_command_that_repeats_one_case_leaves_them_out() {
         "--runtime",
         "wasmi",
         "--case",
-        "edge:module",
+        "generated:0",
         "--out",
         out.path().to_str().unwrap(),
     ]);
