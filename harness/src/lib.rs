@@ -8,6 +8,8 @@ pub mod exit;
 pub mod matrix;
 pub mod outcome;
 pub mod output;
+pub mod probe;
 pub mod registry;
 pub mod results;
+pub mod traps;
 pub mod worker;
