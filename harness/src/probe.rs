@@ -159,7 +159,12 @@ pub(crate) fn lacking(features: &[&str], capabilities: &Capabilities) -> Option<
     let lacks: Vec<&str> = features
         .iter()
         .copied()
-        .filter(|used| !capabilities.features.iter().any(|has| has == used))
+        .filter(|used| {
+            !capabilities
+                .features
+                .iter()
+                .any(|has| has.as_str() == *used)
+        })
         .collect();
     (!lacks.is_empty()).then(|| format!("the engine lacks {}", lacks.join(", ")))
 }

@@ -10,7 +10,10 @@ use anyhow::{Context, Result, bail};
 use runtime_api::{Budget, BudgetKind, Capabilities, Error, Limits, Options, Stage, Trap};
 use runtime_host::{Call, Invocation, Outcome as Ended};
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 mod fixtures;
 pub mod latency;
@@ -404,24 +407,25 @@ fn bump(
     bystanders: &mut BTreeMap<BudgetKind, (u64, i32)>,
     kind: BudgetKind,
 ) -> Result<(), String> {
-    let choice = if bystanders.contains_key(&kind) {
-        InstanceChoice::Same
-    } else {
-        let wasm = wat::parse_str(BYSTANDER).map_err(|error| error.to_string())?;
-        let options = Options {
-            limits: Limits::default(),
-            metering: kind,
-        };
-        let module = worker
-            .load_within(&wasm, &options, TIMEOUT)
-            .map_err(|error| format!("failed to {error}"))?;
-        bystanders.insert(kind, (module, 0));
-        InstanceChoice::Fresh
+    let (module, count, choice) = match bystanders.entry(kind) {
+        Entry::Occupied(loaded) => {
+            let (module, count) = loaded.into_mut();
+            (*module, count, InstanceChoice::Same)
+        }
+        Entry::Vacant(place) => {
+            let wasm = wat::parse_str(BYSTANDER).map_err(|error| error.to_string())?;
+            let options = Options {
+                limits: Limits::default(),
+                metering: kind,
+            };
+            let module = worker
+                .load_within(&wasm, &options, TIMEOUT)
+                .map_err(|error| format!("failed to {error}"))?;
+            let (module, count) = place.insert((module, 0));
+            (*module, count, InstanceChoice::Fresh)
+        }
     };
-    let Some((module, count)) = bystanders.get_mut(&kind) else {
-        return Err("it is not loaded".to_owned());
-    };
-    let value = call(worker, *module, choice, "bump", generous(kind))?;
+    let value = call(worker, module, choice, "bump", generous(kind))?;
     *count += 1;
     if value == *count {
         Ok(())

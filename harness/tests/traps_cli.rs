@@ -1,5 +1,10 @@
 //! `assay probe` and `assay traps` on the real binary.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use predicates::prelude::*;
