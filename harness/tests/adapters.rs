@@ -1,5 +1,10 @@
 //! Engines from outside: an honest adapter passes, lies and accidents are found, and none of them harms the run.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use serde_json::Value;

@@ -1,5 +1,10 @@
 //! `assay conform`, `qualify` and `list` as a user meets them: vectors never seen, bad input, exit codes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};

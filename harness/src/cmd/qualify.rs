@@ -40,6 +40,8 @@ struct Verdict {
     verdict: &'static str,
     profile: Profile,
     pack: PackIdentity,
+    /// The kernels that the verdict is about: fewer than the pack's where `--kernel` chose.
+    kernels: Vec<String>,
     engines: Vec<EngineVerdict>,
     basics: Vec<Finding>,
     conform: Report,
@@ -66,6 +68,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = selection.engines()?;
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
     let plan = selection.plan(&pack, None)?;
+    let mut kernels: Vec<String> = plan
+        .work
+        .iter()
+        .map(|work| work.subject.kernel.clone())
+        .collect();
+    kernels.dedup();
     let folder = Folder::create(selection.out.as_deref(), "qualify")?;
     let report = conform::conform(&pack, plan, selection, &engines, &folder, output)?;
     folder.document("conform.json", &report)?;
@@ -97,6 +105,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         verdict: if qualified { QUALIFIED } else { NOT_QUALIFIED },
         profile: arguments.profile,
         pack: PackIdentity::of(&pack),
+        kernels,
         engines: verdicts,
         basics,
         evidence: report.evidence.clone(),
@@ -217,5 +226,14 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
             );
         }
     }
-    text + &format!("\n{}", verdict.verdict)
+    text += &format!("\n{}", verdict.verdict);
+    if verdict.kernels.len() < pack.kernels().len() {
+        text += &format!(
+            ", and only {} of the pack's {} kernels were judged: {}",
+            verdict.kernels.len(),
+            pack.kernels().len(),
+            verdict.kernels.join(", ")
+        );
+    }
+    text
 }

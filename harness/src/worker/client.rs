@@ -30,6 +30,8 @@ pub struct Launch {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Whether the worker must state this very id: an engine of this project, unlike one from outside, is what it is called.
+    pub states_id: bool,
 }
 
 /// A worker that cannot go on: the cell it was working on is lost, a new worker can be started.
@@ -117,6 +119,12 @@ impl Worker {
         };
         match worker.request(Operation::Hello { protocol: VERSION }, HELLO_TIME)? {
             Answer::Hello { protocol, info } if protocol == VERSION => {
+                if launch.states_id && info.id != launch.id {
+                    return Err(worker.protocol_error(format!(
+                        "it is `{}`, built otherwise than its name says",
+                        info.id
+                    )));
+                }
                 worker.info = *info;
                 Ok(worker)
             }
