@@ -179,6 +179,80 @@ fn engines_that_end_otherwise_do_not_agree() {
     assert_eq!(document["results"].as_array().unwrap().len(), 2);
 }
 
+#[test]
+fn an_engine_without_budgets_loses_its_worker_at_the_deadline() {
+    let adapter = adapter("no-budgets");
+    let line = |budget| {
+        json(&[
+            "probe",
+            &fixture("deadline-work"),
+            "--budget",
+            budget,
+            "--adapter",
+            &adapter,
+            "--runtime",
+            "wasmi",
+            "--runtime",
+            "liar.*",
+        ])
+    };
+    let (exit, document) = line("epoch:10");
+    assert_eq!(exit, 0, "{document:#}");
+    let killed = &document["results"][1];
+    assert_eq!(killed["trap"], "EpochDeadline");
+    assert_eq!(killed["stage"], "call");
+    assert!(killed["message"].as_str().unwrap().contains("was killed"));
+    let elapsed = killed["elapsed_ms"].as_f64().unwrap();
+    assert!((500.0..1100.0).contains(&elapsed), "{elapsed} ms");
+    let (_, document) = line("fuel:1000");
+    assert_eq!(document["results"][1]["outcome"], "unsupported");
+}
+
+#[test]
+fn the_deadlines_of_an_engine_without_budgets_are_in_the_matrix_and_its_fuel_is_not() {
+    let (exit, document) = traps("liar.no-budgets", &[adapter("no-budgets")]);
+    assert_eq!(exit, 0, "{document:#}");
+    for one in document["results"].as_array().unwrap() {
+        let fuel = one["class"] == "FuelExhausted";
+        let due = if fuel { "unsupported" } else { "pass" };
+        assert_eq!(one["outcome"], due, "{one:#}");
+        assert_eq!(fuel, one["seen"] == "unsupported");
+        let lost = one["class"] == "EpochDeadline" || fuel;
+        assert_eq!(one["fresh"] == "unknown", lost, "{one:#}");
+    }
+}
+
+#[test]
+fn workers_that_do_not_speak_the_protocol_are_crashed_cells() {
+    let (exit, document) = json(&[
+        "probe",
+        &fixture("returns"),
+        "--adapter",
+        "echo=cat",
+        "--adapter",
+        "flood=yes",
+        "--adapter",
+        "ghost=/nonexistent/adapter",
+        "--runtime",
+        "wasmi",
+        "--runtime",
+        "echo",
+        "--runtime",
+        "flood",
+        "--runtime",
+        "ghost",
+    ]);
+    assert_eq!(exit, 1);
+    assert_eq!(document["agree"], false);
+    let outcomes: Vec<&str> = document["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(outcomes, ["returned", "crashed", "crashed", "crashed"]);
+}
+
 fn traps(engine: &str, adapters: &[String]) -> (i32, Value) {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().join("results");
