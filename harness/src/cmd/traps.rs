@@ -182,14 +182,8 @@ impl Report {
                 text += &format!("{} {}: {reason}\n", engine.id, engine.status);
             }
         }
-        for ((runtime, reason), cases) in self.unsupported() {
-            text += &format!("{runtime} unsupported ({}): {reason}\n", cases.join(", "));
-        }
-        for result in self.results.iter().filter(|result| result.outcome.is_bad()) {
-            text += &format!(
-                "\n{} {} on {}: {}",
-                result.outcome, result.case, result.runtime, result.detail
-            );
+        for ((outcome, runtime, detail), cases) in self.not_passed() {
+            text += &format!("{outcome} on {runtime} ({}): {detail}\n", cases.join(", "));
         }
         if !self.latency.is_empty() {
             text += &format!("\n{}\n", latency_table(&self.latency));
@@ -236,18 +230,18 @@ impl Report {
         text
     }
 
-    /// (engine, reason) -> cases.
-    fn unsupported(&self) -> BTreeMap<(&str, &str), Vec<&str>> {
-        let mut reasons: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    /// (outcome, engine, what happened or why) -> cases.
+    fn not_passed(&self) -> BTreeMap<(Outcome, &str, &str), Vec<&str>> {
+        let mut cases: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for result in &self.results {
-            if result.outcome == Outcome::Unsupported {
-                reasons
-                    .entry((result.runtime.as_str(), result.detail.as_str()))
+            if result.outcome != Outcome::Pass {
+                cases
+                    .entry((result.outcome, &*result.runtime, &*result.detail))
                     .or_default()
                     .push(&result.case);
             }
         }
-        reasons
+        cases
     }
 }
 
