@@ -149,10 +149,12 @@ fn read_module(path: &Path) -> Result<Vec<u8>> {
             path.display()
         ))
     };
-    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+    // Before it is opened: to open a pipe is to wait for whoever writes it.
+    let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
+    if !metadata.is_file() {
         return Err(wrong("it is no file".to_owned()));
     }
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(LARGEST_MODULE + 1)
         .read_to_end(&mut bytes)
