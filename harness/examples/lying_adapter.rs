@@ -3,7 +3,9 @@
 //!
 //! `lying_adapter BEHAVIOUR`, as in `assay conform PACK --adapter 'liar=lying_adapter stale-memory'`
 
-use runtime_api::{Budget, Entry, Error, Info, Instance, Module, Options, Result, Runtime};
+use runtime_api::{
+    Budget, BudgetKind, Entry, Error, Info, Instance, Module, Options, Result, Runtime,
+};
 use std::{io, process::ExitCode, thread, time::Duration};
 
 /// What the adapter does wrong.
@@ -11,6 +13,8 @@ use std::{io, process::ExitCode, thread, time::Duration};
 enum Behaviour {
     /// Nothing.
     Honest,
+    /// Nothing, but it has no budget: only the end of its worker stops it.
+    NoBudgets,
     /// Reads return what memory held before the call.
     StaleMemory,
     /// A call that traps returns 0.
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
     let behaviour = match name.as_str() {
         "honest" => Behaviour::Honest,
+        "no-budgets" => Behaviour::NoBudgets,
         "stale-memory" => Behaviour::StaleMemory,
         "swallowed-trap" => Behaviour::SwallowedTrap,
         "lost-zero-sign" => Behaviour::LostZeroSign,
@@ -77,6 +82,9 @@ impl LyingRuntime {
         if behaviour == Behaviour::NoSimd {
             let features = &mut info.capabilities.features;
             features.retain(|feature| feature != "simd");
+        }
+        if behaviour == Behaviour::NoBudgets {
+            info.capabilities.budgets = vec![BudgetKind::None];
         }
         Self {
             engine,

@@ -9,6 +9,8 @@ pub mod matrix;
 pub mod numerics;
 pub mod outcome;
 pub mod output;
+pub mod probe;
 pub mod registry;
 pub mod results;
+pub mod traps;
 pub mod worker;

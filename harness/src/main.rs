@@ -27,6 +27,8 @@ enum Command {
     List(cmd::list::Arguments),
     Verify(cmd::verify::Arguments),
     Conform(cmd::conform::Arguments),
+    Probe(cmd::probe::Arguments),
+    Traps(cmd::traps::Arguments),
     Qualify(cmd::qualify::Arguments),
     Pack(cmd::pack::Arguments),
     #[command(hide = true)]
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
         Command::List(arguments) => cmd::list::run(arguments, &output),
         Command::Verify(arguments) => cmd::verify::run(arguments, &output),
         Command::Conform(arguments) => cmd::conform::run(arguments, &output),
+        Command::Probe(arguments) => cmd::probe::run(arguments, &output),
+        Command::Traps(arguments) => cmd::traps::run(arguments, &output),
         Command::Qualify(arguments) => cmd::qualify::run(arguments, &output),
         Command::Pack(arguments) => cmd::pack::run(arguments, &output),
         Command::Worker(arguments) => cmd::worker::run(arguments),

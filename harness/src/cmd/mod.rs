@@ -3,6 +3,8 @@
 pub mod conform;
 pub mod list;
 pub mod pack;
+pub mod probe;
 pub mod qualify;
+pub mod traps;
 pub mod verify;
 pub mod worker;

@@ -17,7 +17,7 @@ const HELLO_TIME: Duration = Duration::from_secs(30);
 /// How long compiling, dropping and moving bytes may take beyond any budget.
 const WORK_TIME: Duration = Duration::from_secs(60);
 /// A call that is still running this long after its budget is killed with its worker.
-const GRACE: Duration = Duration::from_millis(500);
+pub const GRACE: Duration = Duration::from_millis(500);
 /// What is kept of a worker's stderr for messages.
 const STDERR_LINES: usize = 20;
 
@@ -148,11 +148,24 @@ impl Worker {
     /// # Errors
     /// The engine's refusal, or the worker's end.
     pub fn load(&mut self, wasm: &[u8], options: &Options) -> Result<u64, RunError> {
+        self.load_within(wasm, options, WORK_TIME)
+    }
+
+    /// Compiles a module; a worker that is still busy after `time` is killed.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn load_within(
+        &mut self,
+        wasm: &[u8],
+        options: &Options,
+        time: Duration,
+    ) -> Result<u64, RunError> {
         let operation = Operation::Load {
             wasm: wasm.to_vec(),
             options: *options,
         };
-        match self.request(operation, WORK_TIME)? {
+        match self.request(operation, time)? {
             Answer::Loaded { module } => Ok(module),
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("loaded").into()),
@@ -172,12 +185,27 @@ impl Worker {
         invocation: Invocation,
         allowance: Duration,
     ) -> Result<Observation, RunError> {
-        let calls = invocation.calls.len();
-        let reads = invocation.reads.len();
         let time = std::iter::once(budget)
             .chain(invocation.calls.iter().map(|call| call.budget))
             .filter_map(Budget::time)
             .fold(allowance + GRACE, Duration::saturating_add);
+        self.run_within(module, instance, budget, invocation, time)
+    }
+
+    /// Exchanges with an instance of a module; a worker that is still busy after `time`, whatever the budgets, is killed.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn run_within(
+        &mut self,
+        module: u64,
+        instance: InstanceChoice,
+        budget: Budget,
+        invocation: Invocation,
+        time: Duration,
+    ) -> Result<Observation, RunError> {
+        let calls = invocation.calls.len();
+        let reads = invocation.reads.len();
         let operation = Operation::Run {
             module,
             instance,

@@ -5,6 +5,6 @@ mod client;
 pub mod protocol;
 mod server;
 
-pub use client::{Launch, RunError, Worker, WorkerError};
+pub use client::{GRACE, Launch, RunError, Worker, WorkerError};
 pub use protocol::InstanceChoice;
 pub use server::serve;

@@ -31,7 +31,9 @@ mod write;
 pub use error::{Code, Error, Rejection};
 pub use fallback::Fallback;
 pub use feature::Feature;
-pub use module::{ModuleFacts, ModuleRules, inspect_module};
+pub use module::{
+    ModuleFacts, ModuleRules, PlainFacts, entry_parameters, inspect_module, inspect_plain_module,
+};
 pub use pack::{
     Pack, PackArtifact, PackKernel, PackVariant, PackVector, Policy, UntrustedPack, verify,
 };

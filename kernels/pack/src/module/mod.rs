@@ -7,15 +7,17 @@
 use std::collections::BTreeSet;
 
 use kernel_abi::export;
-use wasmparser::{Validator, WasmFeatures};
+use wasmparser::{Validator, WasmFeatures, types::Types};
 
 use crate::error::{Code, Rejection};
 use crate::feature::Feature;
 
 mod interface;
+mod plain;
 mod survey;
 
 use interface::Interface;
+pub use plain::{PlainFacts, entry_parameters, inspect_plain_module};
 use survey::{Refused, Survey};
 
 /// What a module has to satisfy besides the ABI.
@@ -57,29 +59,9 @@ pub struct ModuleFacts {
 pub fn inspect_module(bytes: &[u8], rules: &ModuleRules<'_>) -> Result<ModuleFacts, Rejection> {
     check_header(bytes)?;
     let mut survey = Survey::default();
-    survey.module(bytes).map_err(|error| match error {
-        // The decoder's own limits (1 000 parameters, say) are not errors of the encoding.
-        Refused::Decoding(error) if error.message().ends_with("is out of bounds") => {
-            Rejection::new(
-                Code::ModuleInvalid,
-                format!("the module is beyond a limit that engines share: {error}"),
-            )
-        }
-        Refused::Decoding(error) => Rejection::new(
-            Code::ModuleMalformed,
-            format!("the module cannot be decoded: {error}"),
-        ),
-        Refused::Rule(rejection) => rejection,
-    })?;
+    survey.module(bytes).map_err(rejection)?;
     survey.check_complexity()?;
-    let types = Validator::new_with_features(allowed_features())
-        .validate_all(bytes)
-        .map_err(|error| {
-            Rejection::new(
-                Code::ModuleInvalid,
-                format!("the module does not validate with the features a pack may use: {error}"),
-            )
-        })?;
+    let types = validate(bytes)?;
     let interface = Interface {
         types: types.as_ref(),
         exports: &survey.exports,
@@ -106,6 +88,35 @@ pub fn inspect_module(bytes: &[u8], rules: &ModuleRules<'_>) -> Result<ModuleFac
         has_backward,
         features_used: survey.features,
     })
+}
+
+/// What a survey that stopped means.
+fn rejection(refused: Refused) -> Rejection {
+    match refused {
+        // The decoder's own limits (1 000 parameters, say) are not errors of the encoding.
+        Refused::Decoding(error) if error.message().ends_with("is out of bounds") => {
+            Rejection::new(
+                Code::ModuleInvalid,
+                format!("the module is beyond a limit that engines share: {error}"),
+            )
+        }
+        Refused::Decoding(error) => Rejection::new(
+            Code::ModuleMalformed,
+            format!("the module cannot be decoded: {error}"),
+        ),
+        Refused::Rule(rejection) => rejection,
+    }
+}
+
+fn validate(bytes: &[u8]) -> Result<Types, Rejection> {
+    Validator::new_with_features(allowed_features())
+        .validate_all(bytes)
+        .map_err(|error| {
+            Rejection::new(
+                Code::ModuleInvalid,
+                format!("the module does not validate with the features a pack may use: {error}"),
+            )
+        })
 }
 
 /// Exactly the features a pack may use.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wasmparser::{
     BlockType, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Export,
-    FuncType, FunctionBody, Operator, Parser, Payload, RefType, TableInit, ValType,
+    FuncType, FunctionBody, Operator, Parser, Payload, RefType, TableInit, TypeRef, ValType,
 };
 
 use crate::error::{Code, Rejection, quoted};
@@ -43,6 +43,8 @@ fn invalid(reason: impl Into<String>) -> Refused {
 /// What decoding alone tells.
 #[derive(Default)]
 pub(super) struct Survey<'bytes> {
+    /// Imports, a start function and exports that engines run by themselves are let pass: the module is no kernel.
+    any_interface: bool,
     pub(super) features: BTreeSet<Feature>,
     pub(super) exports: Vec<Export<'bytes>>,
     /// Of each global: the value of an initialiser that is a plain `i32.const`.
@@ -58,6 +60,14 @@ pub(super) struct Survey<'bytes> {
 }
 
 impl<'bytes> Survey<'bytes> {
+    /// A survey of a module that need not be a kernel.
+    pub(super) fn of_any_interface() -> Self {
+        Self {
+            any_interface: true,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn module(&mut self, bytes: &'bytes [u8]) -> Result<(), Refused> {
         for payload in Parser::new(0).parse_all(bytes) {
             match payload? {
@@ -70,6 +80,15 @@ impl<'bytes> Survey<'bytes> {
                                 }
                                 _ => self.type_widths.push(0),
                             }
+                        }
+                    }
+                }
+                Payload::ImportSection(section) if self.any_interface => {
+                    for import in section.into_imports() {
+                        match import?.ty {
+                            TypeRef::Table(table) => self.reference(table.element_type),
+                            TypeRef::Global(global) => self.value(global.content_type),
+                            _ => {}
                         }
                     }
                 }
@@ -113,7 +132,7 @@ impl<'bytes> Survey<'bytes> {
                 Payload::ExportSection(section) => {
                     for export in section {
                         let export = export?;
-                        if RUN_BY_ENGINES.contains(&export.name) {
+                        if RUN_BY_ENGINES.contains(&export.name) && !self.any_interface {
                             return Err(invalid(format!(
                                 "the module exports {}, which some engines run by themselves",
                                 export.name
@@ -122,6 +141,7 @@ impl<'bytes> Survey<'bytes> {
                         self.exports.push(export);
                     }
                 }
+                Payload::StartSection { .. } if self.any_interface => {}
                 Payload::StartSection { .. } => {
                     return Err(invalid(
                         "the module has a start function; a kernel runs only when it is called",

@@ -1,0 +1,250 @@
+//! `assay probe`: any module, every engine, side by side.
+
+use crate::{
+    exit::{self, Exit},
+    output::Output,
+    probe::{self, End, Finding, Settings},
+    registry::{self, Availability},
+    worker::Launch,
+};
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use runtime_api::{Budget, Limits, Stage};
+use serde::Serialize;
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// Bytes of a module; base64 of more does not fit a line of the worker protocol.
+const LARGEST_MODULE: u64 = 32 << 20;
+
+/// Run any module on every engine, side by side: how each one ended.
+#[derive(clap::Args)]
+#[command(
+    after_help = "The entry takes no argument or one i32, and returns an i32. 500 ms after its budget or the timeout, a worker is killed.\n\nExample: assay probe fixtures/traps/unreachable.wat --runtime 'wasmtime.*' --budget epoch:20"
+)]
+pub struct Arguments {
+    /// A binary module, or a text module (*.wat).
+    module: PathBuf,
+    /// Export to call [default: `run`, else `kernel_forward`].
+    #[arg(long, value_name = "NAME")]
+    entry: Option<String>,
+    /// Argument of an entry that takes one.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = argument, allow_hyphen_values = true)]
+    arg: u32,
+    /// Engine id or glob (repeatable) [default: all that are ready].
+    #[arg(long, value_name = "ID")]
+    runtime: Vec<String>,
+    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
+    #[arg(long, value_name = "NAME=COMMAND")]
+    adapter: Vec<String>,
+    /// What instantiation and the call may cost, each: none, epoch:TICKS (of 10 ms) or fuel:N.
+    #[arg(long, default_value = "epoch:200", value_parser = budget)]
+    budget: Budget,
+    /// Pages of 64 KiB that the memory may have.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_memory_pages)]
+    max_pages: u32,
+    /// What everything may take on one engine, compilation included.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    timeout_ms: u64,
+    /// Give the bytes to the engines as they are: no pre-pass.
+    #[arg(long)]
+    raw: bool,
+}
+
+#[derive(Serialize)]
+struct Document {
+    results: Vec<Finding>,
+    agree: bool,
+    /// Engines that are not in this build.
+    absent: Vec<Absent>,
+}
+
+#[derive(Serialize)]
+struct Absent {
+    runtime: String,
+    reason: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// See the exit codes.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
+    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
+    let engines = registry::select(engines, &arguments.runtime)?;
+    let wasm = read_module(&arguments.module)?;
+    let settings = Settings {
+        entry: arguments.entry.clone(),
+        argument: arguments.arg,
+        budget: arguments.budget,
+        limits: Limits {
+            max_memory_pages: arguments.max_pages,
+            ..Limits::default()
+        },
+        timeout: Duration::from_millis(arguments.timeout_ms),
+        raw: arguments.raw,
+    };
+    let mut launches = Vec::new();
+    let mut absent = Vec::new();
+    for engine in engines {
+        match engine.availability {
+            Availability::Ready(launch) => launches.push(launch),
+            Availability::Absent { reason, .. } => absent.push(Absent {
+                runtime: engine.id,
+                reason,
+            }),
+        }
+    }
+    let results = side_by_side(&launches, |launch| probe::probe(launch, &wasm, &settings));
+    let agree = probe::agree(&results);
+    output.text(&text(&results, agree))?;
+    output.document(&Document {
+        results,
+        agree,
+        absent,
+    })?;
+    Ok(if agree { Exit::Passed } else { Exit::Failed })
+}
+
+/// Does the same on every engine, as many at a time as there are processors; results in the order of the engines.
+pub(crate) fn side_by_side<T: Send>(
+    launches: &[Launch],
+    work: impl Fn(&Launch) -> T + Sync,
+) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let (sender, results) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..threads.min(launches.len()) {
+            let (sender, next, work) = (sender.clone(), &next, &work);
+            scope.spawn(move || {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(launch) = launches.get(index) else {
+                        return;
+                    };
+                    // The receiver outlives all threads.
+                    drop(sender.send((index, work(launch))));
+                }
+            });
+        }
+    });
+    drop(sender);
+    let mut results: Vec<_> = results.into_iter().collect();
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn read_module(path: &Path) -> Result<Vec<u8>> {
+    let wrong = |what: String| {
+        exit::usage(format!(
+            "failed to read the module `{}`: {what}",
+            path.display()
+        ))
+    };
+    // Before it is opened: to open a pipe is to wait for whoever writes it.
+    let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(wrong("it is no file".to_owned()));
+    }
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_MODULE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| wrong(error.to_string()))?;
+    if bytes.len() as u64 > LARGEST_MODULE {
+        return Err(wrong(format!("it is larger than {LARGEST_MODULE} bytes")));
+    }
+    if path.extension().is_some_and(|extension| extension == "wat") {
+        let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
+        bytes = wat::parse_str(text).map_err(|error| wrong(error.to_string()))?;
+        if bytes.len() as u64 > LARGEST_MODULE {
+            return Err(wrong(format!("it is larger than {LARGEST_MODULE} bytes")));
+        }
+    }
+    Ok(bytes)
+}
+
+/// An i32, signed or unsigned.
+fn argument(text: &str) -> Result<u32, String> {
+    text.parse::<u32>()
+        .or_else(|_| text.parse::<i32>().map(|value| value as u32))
+        .map_err(|_| "it takes a number of 32 bits".to_owned())
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let amount = |text: &str| {
+        text.parse()
+            .map_err(|_| format!("`{text}` is no amount of ticks or fuel"))
+    };
+    match text.split_once(':') {
+        None if text == "none" => Ok(Budget::None),
+        Some(("epoch", ticks)) => Ok(Budget::Epoch(amount(ticks)?)),
+        Some(("fuel", units)) => Ok(Budget::Fuel(amount(units)?)),
+        _ => Err("it takes none, epoch:TICKS or fuel:N".to_owned()),
+    }
+}
+
+fn text(results: &[Finding], agree: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["engine", "outcome", "stage", "ms", "message"]);
+    for finding in results {
+        let outcome = match (finding.outcome, finding.value, finding.trap) {
+            (End::Returned, Some(value), _) => format!("returned {value}"),
+            (End::Trap, _, Some(trap)) => format!("trap {trap}"),
+            (outcome, ..) => match outcome {
+                End::Returned => "returned",
+                End::Trap => "trap",
+                End::Rejected => "rejected",
+                End::Unsupported => "unsupported",
+                End::Crashed => "crashed",
+                End::TimedOut => "timed out",
+            }
+            .to_owned(),
+        };
+        let stage = finding.stage.map_or("", |stage| match stage {
+            Stage::Compile => "compile",
+            Stage::Instantiate => "instantiate",
+            Stage::Call => "call",
+        });
+        let message = finding.message.as_deref().unwrap_or_default();
+        table.add_row([
+            finding.runtime.clone(),
+            outcome,
+            stage.to_owned(),
+            format!("{:.1}", finding.elapsed_ms),
+            // What an engine says of a module may hold the module's own words.
+            message.escape_debug().to_string(),
+        ]);
+    }
+    format!(
+        "{table}\nthe engines {}",
+        if agree { "agree" } else { "do not agree" }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_are_spelled_as_documented() {
+        assert_eq!(budget("none"), Ok(Budget::None));
+        assert_eq!(budget("epoch:5"), Ok(Budget::Epoch(5)));
+        assert_eq!(budget("fuel:1000"), Ok(Budget::Fuel(1000)));
+        for wrong in ["", "epoch", "epoch:", "epoch:-1", "none:1", "fuel:x"] {
+            assert!(budget(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(argument("-1"), Ok(u32::MAX));
+        assert_eq!(argument("4294967295"), Ok(u32::MAX));
+        assert!(argument("4294967296").is_err());
+    }
+}

@@ -1,0 +1,357 @@
+//! `assay traps`: every class of trap, budget and limit on every engine, and the engine's state afterwards.
+
+use super::{conform::EngineReport, probe::side_by_side};
+use crate::{
+    exit::Exit,
+    outcome::{Counts, Outcome},
+    output::Output,
+    registry::{self, Availability},
+    results::Folder,
+    traps::{self, CaseResult, State, latency, latency::Latency},
+    worker::{Launch, Worker},
+};
+use anyhow::Result;
+use comfy_table::{Attribute, Cell, Color, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Make every engine trap in every way, exhaust every budget and meet every limit, and look at its state afterwards.
+#[derive(clap::Args)]
+#[command(
+    after_help = "The modules are those of fixtures/traps; the binary holds them.\n\nExample: assay traps --runtime 'wasmtime.*' --latency --interruptions 200"
+)]
+pub struct Arguments {
+    /// Engine id or glob (repeatable) [default: all that are ready].
+    #[arg(long, value_name = "ID")]
+    runtime: Vec<String>,
+    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
+    #[arg(long, value_name = "NAME=COMMAND")]
+    adapter: Vec<String>,
+    /// Also measure how late engines are in interrupting a tight loop, straight-line code, bulk memory and recursion.
+    #[arg(long)]
+    latency: bool,
+    /// Interruptions of each kind of code.
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "latency", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    interruptions: u32,
+    /// Results folder [default: a dated one under assay-results/].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// What was found: the JSON document.
+#[derive(Serialize)]
+struct Report {
+    verdict: &'static str,
+    /// Why it failed as a whole, besides the entries of `results` and `latency`.
+    reasons: Vec<String>,
+    /// Outcomes of all cases, and of latencies where they were measured; `absent` counts engines.
+    counts: Counts,
+    engines: Vec<EngineReport>,
+    results: Vec<CaseResult>,
+    latency: Vec<Latency>,
+    evidence: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// See the exit codes.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
+    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
+    let engines = registry::select(engines, &arguments.runtime)?;
+    let cases = traps::cases()?;
+    let folder = Folder::create(arguments.out.as_deref(), "traps")?;
+    let mut counts = Counts::default();
+    let mut launches = Vec::new();
+    let mut reports = Vec::new();
+    for engine in engines {
+        reports.push(match engine.availability {
+            Availability::Absent { reason, command } => {
+                counts.add(Outcome::Absent);
+                report(
+                    &engine.id,
+                    "absent",
+                    Err(format!("{reason}; to add it: {command}")),
+                )
+            }
+            Availability::Ready(launch) => {
+                let hello = Worker::start(&launch)
+                    .map(|worker| worker.info().version.clone())
+                    .map_err(|error| format!("failed to {error}"));
+                launches.push(launch);
+                let status = if hello.is_ok() { "ready" } else { "failed" };
+                report(&engine.id, status, hello)
+            }
+        });
+    }
+
+    let kinds = if arguments.latency { latency::KINDS } else { 0 };
+    let progress = progress_bar(output, (launches.len() * (cases.len() + kinds)) as u64);
+    let results: Vec<CaseResult> = side_by_side(&launches, |launch| {
+        traps::run(launch, &cases, &|| progress.inc(1))
+    })
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut lines = folder.lines("traps.jsonl")?;
+    for result in &results {
+        counts.add(result.outcome);
+        lines.push(result)?;
+    }
+    let mut latencies = Vec::new();
+    if arguments.latency {
+        // One engine at a time: others would make it late.
+        for launch in &launches {
+            for latency in latency::measure(launch, arguments.interruptions, &|| progress.inc(1)) {
+                counts.add(latency.outcome);
+                lines.push(&latency)?;
+                latencies.push(latency);
+            }
+        }
+    }
+    progress.finish_and_clear();
+
+    let reasons: Vec<String> = launches
+        .iter()
+        .filter_map(|launch| nothing_shown(launch, &results))
+        .collect();
+    let bad = counts.fail + counts.error > 0 || !reasons.is_empty();
+    let report = Report {
+        verdict: if bad { "fail" } else { "pass" },
+        reasons,
+        counts,
+        engines: reports,
+        results,
+        latency: latencies,
+        evidence: folder.path().display().to_string(),
+    };
+    folder.document("traps.json", &report)?;
+    output.document(&report)?;
+    output.text(&report.to_text(output.colour()))?;
+    Ok(if bad { Exit::Failed } else { Exit::Passed })
+}
+
+/// An engine on which nothing passed has not been looked at.
+fn nothing_shown(launch: &Launch, results: &[CaseResult]) -> Option<String> {
+    let passed = results
+        .iter()
+        .any(|result| result.runtime == launch.id && result.outcome == Outcome::Pass);
+    (!passed).then(|| format!("{}: no case passed", launch.id))
+}
+
+fn report(id: &str, status: &'static str, hello: Result<String, String>) -> EngineReport {
+    let (version, reason) = match hello {
+        Ok(version) => (Some(version), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    EngineReport {
+        id: id.to_owned(),
+        status,
+        version,
+        reason,
+    }
+}
+
+fn progress_bar(output: &Output, length: u64) -> ProgressBar {
+    let target = if output.progress() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    match ProgressStyle::with_template("{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Report {
+    fn to_text(&self, colour: bool) -> String {
+        let runtimes: Vec<&str> = self
+            .engines
+            .iter()
+            .filter(|engine| engine.status != "absent")
+            .map(|engine| engine.id.as_str())
+            .collect();
+        let mut text = matrix(&self.results, &runtimes, colour);
+        text += "\nok N of M: N of the M ways to reach the class end as they must, and leave other instances alone; \
+                 the others are unsupported. `none`: controls, which must not trap.\n";
+        for engine in &self.engines {
+            if let Some(reason) = &engine.reason {
+                text += &format!("{} {}: {reason}\n", engine.id, engine.status);
+            }
+        }
+        for ((outcome, runtime, detail), cases) in self.not_passed() {
+            text += &format!("{outcome} on {runtime} ({}): {detail}\n", cases.join(", "));
+        }
+        if !self.latency.is_empty() {
+            text += &format!("\n{}\n", latency_table(&self.latency));
+            for latency in self
+                .latency
+                .iter()
+                .filter(|one| one.outcome != Outcome::Pass)
+            {
+                text += &format!(
+                    "{} {} on {}: {}\n",
+                    latency.outcome, latency.code, latency.runtime, latency.detail
+                );
+            }
+        }
+        for reason in &self.reasons {
+            text += &format!("\n{reason}");
+        }
+        let counts = &self.counts;
+        let told = |state: fn(&CaseResult) -> State| {
+            let sound = |result: &&CaseResult| state(result) == State::Sound;
+            let known = |result: &&CaseResult| state(result) != State::Unknown;
+            format!(
+                "{} of {}",
+                self.results.iter().filter(sound).count(),
+                self.results.iter().filter(known).count()
+            )
+        };
+        text += &format!(
+            "\nafterwards, where it can be told: a fresh instance works {} times, another module is undisturbed {} times",
+            told(|result| result.fresh),
+            told(|result| result.bystander)
+        );
+        text += &format!(
+            "\ntraps: {} - {} of {} checks pass, {} fail, {} unsupported, {} error; {} engines absent; results in {}",
+            self.verdict,
+            counts.pass,
+            counts.total() - counts.absent,
+            counts.fail,
+            counts.unsupported,
+            counts.error,
+            counts.absent,
+            self.evidence
+        );
+        text
+    }
+
+    /// (outcome, engine, what happened or why) -> cases.
+    fn not_passed(&self) -> BTreeMap<(Outcome, &str, &str), Vec<&str>> {
+        let mut cases: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+        for result in &self.results {
+            if result.outcome != Outcome::Pass {
+                cases
+                    .entry((result.outcome, &*result.runtime, &*result.detail))
+                    .or_default()
+                    .push(&result.case);
+            }
+        }
+        cases
+    }
+}
+
+/// Classes down, engines across.
+fn matrix(results: &[CaseResult], runtimes: &[&str], colour: bool) -> String {
+    let mut classes: Vec<&str> = Vec::new();
+    for result in results {
+        if !classes.contains(&result.class.as_str()) {
+            classes.push(&result.class);
+        }
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    if colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(
+        std::iter::once("class".to_owned())
+            .chain(runtimes.iter().map(|id| id.replacen('.', "\n.", 1))),
+    );
+    for class in classes {
+        let mut line = vec![Cell::new(class)];
+        for runtime in runtimes {
+            let cell: Vec<&CaseResult> = results
+                .iter()
+                .filter(|result| result.class == class && result.runtime == *runtime)
+                .collect();
+            let count = |outcome| cell.iter().filter(|one| one.outcome == outcome).count();
+            let bad = cell.iter().filter(|one| one.outcome.is_bad()).count();
+            let passed = count(Outcome::Pass);
+            line.push(if cell.is_empty() {
+                Cell::new("-")
+            } else if bad > 0 {
+                Cell::new(format!("FAIL {bad} of {}", cell.len()))
+                    .fg(Color::Red)
+                    .add_attribute(Attribute::Bold)
+            } else if passed == 0 {
+                Cell::new("unsupported").fg(Color::Yellow)
+            } else if passed < cell.len() {
+                Cell::new(format!("ok {passed} of {}", cell.len())).fg(Color::Green)
+            } else {
+                Cell::new(format!("ok {passed}")).fg(Color::Green)
+            });
+        }
+        table.add_row(line);
+    }
+    table.to_string()
+}
+
+fn latency_table(latencies: &[Latency]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header([
+        "engine",
+        "late by, in ms, interrupting",
+        "p50",
+        "p99",
+        "max",
+        "p99 may be",
+        "interrupted",
+        "killed",
+    ]);
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
+    for latency in latencies {
+        table.add_row([
+            latency.runtime.clone(),
+            latency.code.to_owned(),
+            number(latency.p50_ms),
+            number(latency.p99_ms),
+            number(latency.max_ms),
+            number(Some(latency.bound_ms)),
+            latency.interruptions.to_string(),
+            latency.killed.to_string(),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(runtime: &str, class: &str, outcome: Outcome) -> CaseResult {
+        CaseResult {
+            runtime: runtime.to_owned(),
+            class: class.to_owned(),
+            case: "case".to_owned(),
+            expected: String::new(),
+            outcome,
+            seen: String::new(),
+            detail: String::new(),
+            fresh: State::Unknown,
+            bystander: State::Unknown,
+            elapsed_ms: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_cell_never_hides_a_failure_behind_passes_nor_what_is_unsupported() {
+        let results = [
+            result("a.one", "Unreachable", Outcome::Pass),
+            result("a.one", "Unreachable", Outcome::Pass),
+            result("b", "Unreachable", Outcome::Pass),
+            result("b", "Unreachable", Outcome::Error),
+            result("c", "Unreachable", Outcome::Pass),
+            result("c", "Unreachable", Outcome::Unsupported),
+            result("c", "FuelExhausted", Outcome::Unsupported),
+        ];
+        insta::assert_snapshot!(matrix(&results, &["a.one", "b", "c", "d"], false));
+    }
+}

@@ -1,0 +1,262 @@
+//! How late an engine gives control back when its deadline is over.
+
+use super::{TIMEOUT, calls};
+use crate::{
+    outcome::Outcome,
+    probe::milliseconds,
+    worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError},
+};
+use runtime_api::{Budget, BudgetKind, Error, Limits, Options, TICK, Trap};
+use runtime_host::{Call, Outcome as Ended};
+use serde::Serialize;
+use std::{fmt::Write as _, time::Duration, time::Instant};
+
+/// Ticks that each interrupted call gets.
+const TICKS: u64 = 3;
+/// How late wasmtime may be at the 99th percentile: two ticks.
+const WASMTIME_BOUND: Duration = TICK.saturating_mul(2);
+/// How late any other engine may be at the 99th percentile, where its worker is not killed.
+const BOUND: Duration = Duration::from_millis(50);
+/// Instructions between two places where an engine may look at the time.
+const STRAIGHT: usize = 5000;
+
+/// How late interruptions of one kind of code were, from the deadline to control back in the harness: the way through the
+/// pipes included.
+#[derive(Clone, Debug, Serialize)]
+pub struct Latency {
+    /// Engine id.
+    pub runtime: String,
+    /// Kind of code.
+    pub code: &'static str,
+    /// Whether the bound holds.
+    pub outcome: Outcome,
+    /// What failed, or why it is unsupported.
+    pub detail: String,
+    /// Interruptions by the engine.
+    pub interruptions: u32,
+    /// Interruptions by the end of the worker, which the percentiles leave out.
+    pub killed: u32,
+    /// Median, in milliseconds; below zero where a tick that had begun was counted.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile, nearest rank: of fewer than 100 interruptions, the maximum.
+    pub p99_ms: Option<f64>,
+    /// Maximum.
+    pub max_ms: Option<f64>,
+    /// What the 99th percentile may be.
+    pub bound_ms: f64,
+}
+
+/// Number of kinds of code.
+pub const KINDS: usize = 4;
+
+fn kinds() -> [(&'static str, String); KINDS] {
+    let text = |fields: &str| format!("(module {fields})");
+    let mut straight = String::from(r#"(func $straight (param $mix i64) (result i64)"#);
+    for step in 0..STRAIGHT {
+        // Writing into a string cannot fail.
+        let _ = write!(
+            straight,
+            "(local.set $mix (i64.add (i64.rotl (local.get $mix) (i64.const {})) (i64.const {})))",
+            step % 63 + 1,
+            step * 2 + 1
+        );
+    }
+    straight += r#"(local.get $mix))
+      (func (export "run") (result i32) (local $mix i64)
+        (loop $again
+          (local.set $mix (call $straight (local.get $mix)))
+          (br_if $again (i64.ne (local.get $mix) (i64.const 1))))
+        (i32.const 0))"#;
+    [
+        (
+            "tight loop",
+            text(r#"(func (export "run") (result i32) (loop $again (br $again)) (i32.const 0))"#),
+        ),
+        ("straight-line code", text(&straight)),
+        (
+            "bulk memory",
+            text(
+                r#"(memory 256) (func (export "run") (result i32)
+                  (loop $again
+                    (memory.fill (i32.const 0) (i32.const 7) (i32.const 0x1000000)) (br $again))
+                  (i32.const 0))"#,
+            ),
+        ),
+        (
+            "recursion",
+            text(
+                r#"(func $fib (param i32) (result i32)
+                  (if (result i32) (i32.lt_u (local.get 0) (i32.const 2))
+                    (then (local.get 0))
+                    (else (i32.add
+                      (call $fib (i32.sub (local.get 0) (i32.const 1)))
+                      (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
+                (func (export "run") (result i32) (call $fib (i32.const 90)))"#,
+            ),
+        ),
+    ]
+}
+
+/// Interrupts each kind of code so many times; `done` is called after each kind.
+pub fn measure(launch: &Launch, interruptions: u32, done: &dyn Fn()) -> Vec<Latency> {
+    kinds()
+        .into_iter()
+        .map(|(code, text)| {
+            let latency = one(launch, code, &text, interruptions);
+            done();
+            latency
+        })
+        .collect()
+}
+
+fn one(launch: &Launch, code: &'static str, text: &str, interruptions: u32) -> Latency {
+    let mut latency = Latency {
+        runtime: launch.id.clone(),
+        code,
+        outcome: Outcome::Pass,
+        detail: String::new(),
+        interruptions: 0,
+        killed: 0,
+        p50_ms: None,
+        p99_ms: None,
+        max_ms: None,
+        bound_ms: milliseconds(BOUND),
+    };
+    let mut late = Vec::new();
+    let ended = interrupt(launch, text, interruptions, &mut late, &mut latency);
+    late.sort_by(f64::total_cmp);
+    latency.interruptions = late.len() as u32;
+    latency.p50_ms = percentile(&late, 50);
+    latency.p99_ms = percentile(&late, 99);
+    latency.max_ms = late.last().copied();
+    if let Err((outcome, detail)) = ended {
+        latency.outcome = outcome;
+        latency.detail = detail;
+    } else if latency.killed > 0 && latency.bound_ms == milliseconds(WASMTIME_BOUND) {
+        latency.outcome = Outcome::Fail;
+        latency.detail = format!(
+            "{} times the engine did not stop within 500 ms: its worker was killed",
+            latency.killed
+        );
+    } else if latency.p99_ms.is_some_and(|p99| p99 > latency.bound_ms) {
+        latency.outcome = Outcome::Fail;
+        latency.detail = format!("later than {} ms at the 99th percentile", latency.bound_ms);
+    }
+    latency
+}
+
+fn interrupt(
+    launch: &Launch,
+    text: &str,
+    interruptions: u32,
+    late: &mut Vec<f64>,
+    latency: &mut Latency,
+) -> Result<(), (Outcome, String)> {
+    let failed = |error: RunError| (Outcome::Fail, format!("failed to {error}"));
+    let wasm = wat::parse_str(text).map_err(|error| (Outcome::Error, error.to_string()))?;
+    let budget = Budget::Epoch(TICKS);
+    let options = Options {
+        limits: Limits::default(),
+        metering: BudgetKind::Epoch,
+    };
+    let mut running: Option<(Worker, u64)> = None;
+    for _ in 0..interruptions {
+        let (worker, module) = match &mut running {
+            Some(running) => running,
+            none => {
+                let mut worker = Worker::start(launch)
+                    .map_err(|error| (Outcome::Error, format!("failed to {error}")))?;
+                if worker.info().engine == "wasmtime" {
+                    latency.bound_ms = milliseconds(WASMTIME_BOUND);
+                }
+                if !worker
+                    .info()
+                    .capabilities
+                    .budgets
+                    .contains(&BudgetKind::Epoch)
+                {
+                    let reason = "the engine has no budget of the kind epoch".to_owned();
+                    return Err((Outcome::Unsupported, reason));
+                }
+                let module = worker
+                    .load_within(&wasm, &options, TIMEOUT)
+                    .map_err(failed)?;
+                none.insert((worker, module))
+            }
+        };
+        worker
+            .run_within(
+                *module,
+                InstanceChoice::Fresh,
+                Budget::Epoch(1000),
+                calls(vec![]),
+                TIMEOUT,
+            )
+            .map_err(failed)?;
+        let call = Call {
+            export: "run".to_owned(),
+            arguments: Vec::new(),
+            budget,
+        };
+        let deadline = TICK * TICKS as u32;
+        let start = Instant::now();
+        let ran = worker.run_within(
+            *module,
+            InstanceChoice::Same,
+            budget,
+            calls(vec![call]),
+            deadline + GRACE,
+        );
+        let elapsed = start.elapsed();
+        match ran {
+            Ok(observation) => match observation.calls.first() {
+                Some(Ended::Failed(Error::Trap {
+                    trap: Trap::EpochDeadline,
+                    ..
+                })) => late
+                    .push(((elapsed.as_secs_f64() - deadline.as_secs_f64()) * 1e5).round() / 100.0),
+                other => {
+                    return Err((
+                        Outcome::Fail,
+                        format!("{other:?} where EpochDeadline is due"),
+                    ));
+                }
+            },
+            Err(RunError::Worker(WorkerError::TimedOut { .. })) => {
+                latency.killed += 1;
+                running = None;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Nearest rank.
+fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.checked_sub(1)?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let hundred: Vec<f64> = (1..=200).map(f64::from).collect();
+        assert_eq!(percentile(&hundred, 50), Some(100.0));
+        assert_eq!(percentile(&hundred, 99), Some(198.0));
+        assert_eq!(percentile(&[3.0], 99), Some(3.0));
+        assert_eq!(percentile(&[], 99), None);
+    }
+
+    #[test]
+    fn the_code_to_interrupt_is_valid() {
+        for (code, text) in kinds() {
+            let wasm = wat::parse_str(&text).unwrap();
+            let facts = kernel_pack::inspect_plain_module(&wasm, 4096, 8);
+            assert!(facts.is_ok(), "{code}: {facts:?}");
+        }
+    }
+}
