@@ -28,6 +28,7 @@ enum Command {
     Verify(cmd::verify::Arguments),
     Conform(cmd::conform::Arguments),
     Qualify(cmd::qualify::Arguments),
+    AdapterCheck(cmd::adapter_check::Arguments),
     Pack(cmd::pack::Arguments),
     #[command(hide = true)]
     Worker(cmd::worker::Arguments),
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => cmd::verify::run(arguments, &output),
         Command::Conform(arguments) => cmd::conform::run(arguments, &output),
         Command::Qualify(arguments) => cmd::qualify::run(arguments, &output),
+        Command::AdapterCheck(arguments) => cmd::adapter_check::run(arguments, &output),
         Command::Pack(arguments) => cmd::pack::run(arguments, &output),
         Command::Worker(arguments) => cmd::worker::run(arguments),
     };

@@ -89,6 +89,7 @@ pub enum RunError {
 pub struct Worker {
     launch: Launch,
     info: Info,
+    operations: Vec<String>,
     process: Process,
     next_id: u64,
 }
@@ -112,12 +113,18 @@ impl Worker {
         let mut worker = Worker {
             launch: launch.clone(),
             info: empty_info(&launch.id),
+            operations: Vec::new(),
             process,
             next_id: 1,
         };
         match worker.request(Operation::Hello { protocol: VERSION }, HELLO_TIME)? {
-            Answer::Hello { protocol, info } if protocol == VERSION => {
+            Answer::Hello {
+                protocol,
+                info,
+                operations,
+            } if protocol == VERSION => {
                 worker.info = *info;
+                worker.operations = operations;
                 Ok(worker)
             }
             Answer::Hello { protocol, .. } => Err(worker.protocol_error(format!(
@@ -133,6 +140,11 @@ impl Worker {
     /// What the worker said of its engine.
     pub fn info(&self) -> &Info {
         &self.info
+    }
+
+    /// Whether the worker knows an optional operation.
+    pub fn has_operation(&self, name: &str) -> bool {
+        self.operations.iter().any(|known| known == name)
     }
 
     /// Compiles a module.
@@ -206,6 +218,22 @@ impl Worker {
             }
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("ran").into()),
+        }
+    }
+
+    /// Value of an exported i32 global of a module's instance; only for a worker that [has](Self::has_operation) `global`.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn global(&mut self, module: u64, export: &str) -> Result<i32, RunError> {
+        let operation = Operation::Global {
+            module,
+            export: export.to_owned(),
+        };
+        match self.request(operation, WORK_TIME)? {
+            Answer::Global { value } => Ok(value),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("global").into()),
         }
     }
 
