@@ -32,12 +32,10 @@ const TRAPS = new Map(Object.entries({
   "table out of bounds": "TableAccessViolation",
   "element segment out of bounds": "TableAccessViolation",
   "data segment out of bounds": "MemoryAccessViolation",
+  "data segment is out of bounds": "MemoryAccessViolation",
   "null function or function signature mismatch": "IndirectCallTypeMismatch",
 }));
-const SEGMENTS = [
-  [/^WebAssembly\.Instance\(\): data segment \d+ is out of bounds \(offset .*\)$/, "MemoryAccessViolation"],
-  [/^WebAssembly\.Instance\(\): table initializer \d+: table index out of bounds$/, "TableAccessViolation"],
-];
+const AT_INSTANTIATE = "WebAssembly.Instance(): ";
 
 function stopped(error, stage, mark) {
   if (error instanceof RangeError && error.message === "Maximum call stack size exceeded") return trap(stage, "StackOverflow");
@@ -46,7 +44,8 @@ function stopped(error, stage, mark) {
   if (error instanceof WebAssembly.RuntimeError) {
     if (mark === MARK_NAN && error.message === "float unrepresentable in integer range") return trap(stage, "InvalidConversionToInteger");
     if (mark === MARK_NULL && error.message === "null function or function signature mismatch") return trap(stage, "NullFunction");
-    const known = TRAPS.get(error.message) ?? SEGMENTS.find(([pattern]) => pattern.test(error.message))?.[1];
+    const words = error.message.startsWith(AT_INSTANTIATE) ? error.message.slice(AT_INSTANTIATE.length) : error.message;
+    const known = TRAPS.get(words);
     if (known) return trap(stage, known);
   }
   return trap(stage, { EngineOther: { engine: "node", text: String(error?.message ?? error) } });
@@ -163,56 +162,62 @@ const answered = (work) => {
 
 // V8 stops a thread's wasm code only with the thread: a module whose calls carry a deadline has one of its own.
 class Thread {
-  constructor(host) { this.host = host; this.worker = null; }
+  constructor(host) { Object.assign(this, { host, worker: null, current: null }); }
 
   start() {
     const { module, facts, names } = this.host;
-    this.worker = new Worker(fileURLToPath(import.meta.url), { workerData: { module, facts, names } });
-    this.worker.unref();
+    const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { module, facts, names } });
+    const lose = (message) => {
+      if (this.worker !== worker) return;
+      this.worker = null;
+      this.end({ error: { kind: "adapter", message } });
+    };
+    worker.on("message", (message) => {
+      if (this.worker === worker) this.hear(message);
+    });
+    worker.on("error", (error) => lose(`the thread failed: ${error.message}`));
+    worker.on("exit", () => lose("the thread ended"));
+    this.worker = worker;
   }
 
   // Ends with the request, or with the thread at the deadline of the instantiation or call that it is in.
   handle(request, budgets) {
     if (this.worker === null) this.start();
-    const worker = this.worker;
     return new Promise((resolve) => {
-      let timer = null, over = false;
-      const end = (answer) => {
-        over = true;
-        clearTimeout(timer);
-        worker.removeAllListeners();
-        worker.unref();
-        resolve(answer);
-      };
-      const lose = (message) => { this.worker = null; end({ error: { kind: "adapter", message } }); };
-      worker.ref();
-      worker.on("error", (error) => lose(`the thread failed: ${error.message}`));
-      worker.on("exit", () => lose("the thread ended"));
-      worker.on("message", (message) => {
-        clearTimeout(timer);
-        timer = null;
-        if (message.answer) return end(message.answer);
-        if (message.during === undefined) return;
-        const ticks = message.during < 0 ? budgets.instance : budgets.calls[message.during];
-        if (ticks === null || ticks * TICK_MS > MAX_TIMER_MS) return;
-        timer = setTimeout(() => {
-          if (over) return;
-          over = true;
-          worker.removeAllListeners();
-          this.worker = null;
-          const stage = message.during < 0 ? "instantiate" : "call";
-          const error = trap(stage, "EpochDeadline");
-          const answer = message.during < 0
-            ? { error }
-            : { ran: { calls: [...message.ended, { failed: error }], reads: [], pages: 0 } };
-          worker.terminate().then(() => resolve(answer));
-        }, ticks * TICK_MS);
-      });
-      worker.postMessage(request);
+      this.current = { resolve, budgets, timer: null };
+      this.worker.postMessage(request);
     });
   }
 
-  async stop() { await this.worker?.terminate(); }
+  end(answer) {
+    const current = this.current;
+    if (current === null) return;
+    this.current = null;
+    clearTimeout(current.timer);
+    current.resolve(answer);
+  }
+
+  hear({ answer, during, ended }) {
+    const { budgets, timer } = this.current;
+    clearTimeout(timer);
+    if (answer) return this.end(answer);
+    if (during === undefined) return;
+    const ticks = during < 0 ? budgets.instance : budgets.calls[during];
+    if (ticks === null || ticks * TICK_MS > MAX_TIMER_MS) return;
+    this.current.timer = setTimeout(async () => {
+      const worker = this.worker;
+      this.worker = null; // What it still says comes too late.
+      await worker.terminate();
+      if (during < 0) this.end({ error: trap("instantiate", "EpochDeadline") });
+      else this.end({ ran: { calls: [...ended, { failed: trap("call", "EpochDeadline") }], reads: [], pages: 0 } });
+    }, ticks * TICK_MS);
+  }
+
+  async stop() {
+    const worker = this.worker;
+    this.worker = null;
+    await worker?.terminate();
+  }
 }
 
 function serveThread() {
@@ -353,8 +358,8 @@ async function serve() {
 }
 
 if (isMainThread) {
-  // Proposals that packs may not use and that this V8 has a switch for.
-  for (const name of ["threads", "eh", "return-call", "extended-const"]) v8.setFlagsFromString(`--no-experimental-wasm-${name}`);
+  // The one proposal that packs may not use and that V8 has a switch for.
+  v8.setFlagsFromString("--no-experimental-wasm-return-call");
   await serve();
 } else {
   serveThread();
