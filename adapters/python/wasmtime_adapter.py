@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import wasmtime
 from wasmtime import TrapCode
-from worker import Refusal, minima, no_export, probe_features, rejected, serve, trap, unmapped
+from worker import minima, no_export, probe_features, rejected, serve, trap, unmapped
 
 PAGE = 65536
 TICK_SECONDS = 0.01

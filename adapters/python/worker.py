@@ -137,8 +137,10 @@ class Loaded:
             instance.grow(pages - instance.pages())
         for write in request.get("writes", []):
             data = base64.b64decode(write["bytes"]) if "bytes" in write else None
-            inside(instance, write["at"], write["length"] if data is None else len(data))
-            instance.write(write["at"], bytes([write["fill"]]) * write["length"] if data is None else data)
+            length = write["length"] if data is None else len(data)
+            inside(instance, write["at"], length)
+            if length > 0:
+                instance.write(write["at"], bytes([write["fill"]]) * length if data is None else data)
         functions = [instance.function(call["export"], len(call["arguments"])) for call in request["calls"]]
         calls = []
         for call, function, budget in zip(request["calls"], functions, budgets):
@@ -151,7 +153,7 @@ class Loaded:
         fetched = []
         for read in reads:
             inside(instance, read["at"], read["length"])
-            data = instance.read(read["at"], read["length"])
+            data = instance.read(read["at"], read["length"]) if read["length"] > 0 else b""
             if read["form"] == "sha256":
                 data = hashlib.sha256(data).digest()
             fetched.append(base64.b64encode(data).decode())

@@ -65,6 +65,7 @@ impl LyingRuntime {
     fn new(engine: Box<dyn Runtime>, behaviour: Behaviour, name: &str) -> Self {
         let mut info = engine.info().clone();
         info.id = format!("liar.{name}");
+        info.engine = "liar".to_owned();
         Self {
             engine,
             info,
