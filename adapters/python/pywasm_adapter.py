@@ -62,7 +62,7 @@ def stopped(error, machine, stage):
 class Instance:
     def __init__(self, module, budget):
         self.runtime = pywasm.Runtime()
-        self.module = self.within(budget, "instantiate", lambda: self.runtime.instance(module.module))
+        self.module = self.within(budget, "instantiate", lambda: self.runtime.instance(module))
         self.exports = {export.name: export.data for export in self.module.exps}
 
     def within(self, budget, stage, work):
@@ -125,24 +125,31 @@ class Instance:
 
 class Module:
     def __init__(self, wasm, options):
-        limits = options["limits"]
+        self.wasm, self.limits = wasm, options["limits"]
         try:
-            self.module = pywasm.ModuleDesc.from_reader(io.BytesIO(wasm))
+            module = self.parse()
             memories, tables = minima(wasm)
         except Exception as error:
             raise rejected(f"{type(error).__name__}: {error}") from None
-        if self.module.imps:
+        if module.imps:
             raise rejected("the host offers nothing to import")
-        if any(pages > limits["max_memory_pages"] for pages in memories) or sum(tables) > limits["max_table_elements"]:
+        pages, elements = self.limits["max_memory_pages"], self.limits["max_table_elements"]
+        if any(minimum > pages for minimum in memories) or sum(tables) > elements:
             raise trap("compile", "ResourceLimit")
-        for memory in self.module.mems:
-            # To pywasm a maximum of 0 is none; one of half a page is one of no page.
-            memory.limits.m = min(memory.limits.m or 65536, limits["max_memory_pages"]) or 0.5
-        for table in self.module.tabl:
-            table.limits.m = min(table.limits.m or limits["max_table_elements"], limits["max_table_elements"]) or 0.5
+
+    def parse(self):
+        module = pywasm.ModuleDesc.from_reader(io.BytesIO(self.wasm))
+        # To pywasm a maximum of 0 is none; one of half a page is one of no page.
+        pages, elements = self.limits["max_memory_pages"], self.limits["max_table_elements"]
+        for memory in module.mems:
+            memory.limits.m = min(memory.limits.m or 65536, pages) or 0.5
+        for table in module.tabl:
+            table.limits.m = min(table.limits.m or elements, elements) or 0.5
+        return module
 
     def instantiate(self, budget):
-        return Instance(self, budget)
+        # An instance clears the segments of the module it was made of: each has its own.
+        return Instance(self.parse(), budget)
 
 
 class Engine:

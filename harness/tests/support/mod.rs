@@ -1,5 +1,9 @@
 //! What the tests on the real binary share.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
 
 use assert_cmd::Command;
 use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
@@ -10,7 +14,7 @@ use std::{
 };
 
 /// The checkout.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap()
@@ -18,17 +22,17 @@ pub fn root() -> PathBuf {
 }
 
 /// The signed core pack.
-pub fn core_pack() -> PathBuf {
+pub(crate) fn core_pack() -> PathBuf {
     root().join("fixtures/packs/core")
 }
 
 /// The binary under test.
-pub fn assay() -> Command {
+pub(crate) fn assay() -> Command {
     Command::new(env!("CARGO_BIN_EXE_assay"))
 }
 
 /// The example that is an adapter with a behaviour of choice, as `--adapter` takes it.
-pub fn adapter(behaviour: &str) -> String {
+pub(crate) fn adapter(behaviour: &str) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_assay"))
         .parent()
         .unwrap()
@@ -42,7 +46,7 @@ pub fn adapter(behaviour: &str) -> String {
 }
 
 /// Runs `assay ARGUMENTS --json` and gives the exit code and the document.
-pub fn json(arguments: &[&str]) -> (i32, Value) {
+pub(crate) fn json(arguments: &[&str]) -> (i32, Value) {
     let output = assay()
         .args(arguments)
         .args(["--json", "--quiet"])
@@ -60,7 +64,7 @@ pub fn json(arguments: &[&str]) -> (i32, Value) {
 
 /// Makes a signed pack of one kernel of the core pack, its vectors included, with `module` in place of its own.
 /// The folder `NAME` and the trust list lie in `folder`; gives the pack's path.
-pub fn pack_of(folder: &Path, kernel: &str, module: &[u8]) -> PathBuf {
+pub(crate) fn pack_of(folder: &Path, kernel: &str, module: &[u8]) -> PathBuf {
     let template = fs::read(root().join("fixtures/packs/core.template.json")).unwrap();
     let mut template: Value = serde_json::from_slice(&template).unwrap();
     let keep = |list: &mut Value, key: &str| {
@@ -92,7 +96,7 @@ pub fn pack_of(folder: &Path, kernel: &str, module: &[u8]) -> PathBuf {
 }
 
 /// Layers that fail, of the sums of a conformance document, with one of their details.
-pub fn failing_layers(document: &Value, runtime: &str) -> Vec<(String, String)> {
+pub(crate) fn failing_layers(document: &Value, runtime: &str) -> Vec<(String, String)> {
     document["results"]
         .as_array()
         .unwrap()
