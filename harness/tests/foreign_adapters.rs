@@ -140,7 +140,10 @@ fn pywasm_is_found_to_take_what_is_no_module() {
 fn an_honest_adapter_passes_every_check_of_the_suite() {
     let (exit, engine) = check(&adapter("honest"), "liar.honest");
     assert_eq!(exit, 0, "{engine:#}");
-    assert_eq!(checks(&engine, "pass").len(), engine["checks"].as_array().unwrap().len());
+    assert_eq!(
+        checks(&engine, "pass").len(),
+        engine["checks"].as_array().unwrap().len()
+    );
 }
 
 #[test]
