@@ -15,6 +15,12 @@ enum Behaviour {
     StaleMemory,
     /// A call that traps returns 0.
     SwallowedTrap,
+    /// f32.min takes the second of two zeros, whatever their signs.
+    LostZeroSign,
+    /// i32.add of constants gives one too many, as a wrong constant folder would.
+    WrongFolding,
+    /// The feature `simd` is not listed: no lie, but less than the engine can.
+    NoSimd,
     /// Limits of memory are ignored.
     IgnoredLimits,
     /// The process aborts in the third call.
@@ -31,6 +37,9 @@ fn main() -> ExitCode {
         "honest" => Behaviour::Honest,
         "stale-memory" => Behaviour::StaleMemory,
         "swallowed-trap" => Behaviour::SwallowedTrap,
+        "lost-zero-sign" => Behaviour::LostZeroSign,
+        "wrong-folding" => Behaviour::WrongFolding,
+        "no-simd" => Behaviour::NoSimd,
         "ignored-limits" => Behaviour::IgnoredLimits,
         "crash" => Behaviour::Crash,
         "hang" => Behaviour::Hang,
@@ -66,6 +75,10 @@ impl LyingRuntime {
         let mut info = engine.info().clone();
         info.id = format!("liar.{name}");
         info.engine = "liar".to_owned();
+        if behaviour == Behaviour::NoSimd {
+            let features = &mut info.capabilities.features;
+            features.retain(|feature| feature != "simd");
+        }
         Self {
             engine,
             info,
@@ -103,6 +116,7 @@ impl Module for LyingModule {
             behaviour: self.behaviour,
             before: Vec::new(),
             calls: 0,
+            entries: Vec::new(),
         }))
     }
 }
@@ -112,11 +126,25 @@ struct LyingInstance {
     behaviour: Behaviour,
     before: Vec<u8>,
     calls: u32,
+    /// Names of the entries that were resolved.
+    entries: Vec<(Entry, String)>,
+}
+
+impl LyingInstance {
+    /// Changes a word of memory.
+    fn spoil(&mut self, at: u32, change: impl Fn(u32) -> u32) -> Result<()> {
+        let mut word = [0; 4];
+        self.instance.read(at, &mut word)?;
+        let word = change(u32::from_le_bytes(word));
+        self.instance.write(at, &word.to_le_bytes())
+    }
 }
 
 impl Instance for LyingInstance {
     fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
-        self.instance.entry(export, parameters)
+        let entry = self.instance.entry(export, parameters)?;
+        self.entries.push((entry, export.to_owned()));
+        Ok(entry)
     }
 
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
@@ -134,7 +162,29 @@ impl Instance for LyingInstance {
             Behaviour::Nonsense if self.calls == 3 => println!("all is well"),
             _ => {}
         }
-        match self.instance.call(entry, arguments, budget) {
+        let returned = self.instance.call(entry, arguments, budget);
+        let named = |name: &str| {
+            let mut entries = self.entries.iter();
+            entries.any(|(other, export)| *other == entry && export == name)
+        };
+        match self.behaviour {
+            // Records of the numeric module: two operands and the result, 8 bytes each.
+            Behaviour::LostZeroSign if named("f32.min") => {
+                for record in 0..arguments[0] {
+                    self.spoil(
+                        record * 24 + 16,
+                        |word| {
+                            if word == 0x8000_0000 { 0 } else { word }
+                        },
+                    )?;
+                }
+            }
+            Behaviour::WrongFolding if named("i32.add constant") => {
+                self.spoil(arguments[0], |word| word.wrapping_add(1))?;
+            }
+            _ => {}
+        }
+        match returned {
             Err(Error::Trap { .. }) if self.behaviour == Behaviour::SwallowedTrap => Ok(0),
             result => result,
         }

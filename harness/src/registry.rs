@@ -35,15 +35,9 @@ pub enum Availability {
 }
 
 /// Where an engine's code is.
-#[cfg_attr(
-    not(any(
-        feature = "wasmtime",
-        feature = "wasmi",
-        feature = "wasmi-fast",
-        feature = "wamr",
-        feature = "wasmer-llvm"
-    )),
-    expect(dead_code, reason = "a build without engines has nothing here")
+#[allow(
+    dead_code,
+    reason = "which of these are constructed depends on the features"
 )]
 enum Place {
     /// In this executable.
@@ -179,6 +173,7 @@ pub fn engines() -> Vec<Engine> {
                     id: engine.id.to_owned(),
                     program,
                     arguments: arguments.iter().map(Into::into).collect(),
+                    states_id: true,
                 })
             };
             let absent = |reason: String| Availability::Absent {
@@ -244,6 +239,7 @@ pub fn with_adapters(mut engines: Vec<Engine>, adapters: &[String]) -> Result<Ve
                 id: id.to_owned(),
                 program: program.into(),
                 arguments: words.map(Into::into).collect(),
+                states_id: false,
             }),
         });
     }
@@ -268,7 +264,7 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
     }
     for engine in &engines {
         if let Availability::Absent { reason, command } = &engine.availability
-            && wanted.iter().any(|pattern| *pattern == engine.id)
+            && wanted.contains(&engine.id)
         {
             return Err(exit::engine_absent(format!(
                 "engine `{}` is absent: {reason}; to add it: {command}",
@@ -358,6 +354,7 @@ mod tests {
                 id: id.to_owned(),
                 program: PathBuf::from("worker"),
                 arguments: Vec::new(),
+                states_id: true,
             }),
         }
     }

@@ -1,5 +1,10 @@
 //! Engines from outside: an honest adapter passes, lies and accidents are found, and none of them harms the run.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use serde_json::Value;
@@ -46,6 +51,61 @@ fn an_honest_adapter_qualifies() {
     );
     assert_eq!(document["verdict"], "qualified");
     assert_eq!(exit, 0);
+}
+
+#[test]
+fn a_lost_sign_of_zero_is_found_and_the_instruction_named() {
+    for command in ["conform", "qualify"] {
+        let (exit, document) = run(command, "lost-zero-sign");
+        assert_eq!(exit, 1, "{command}");
+        let reasons = document["numerics"][1]["findings"].as_array().unwrap();
+        assert_eq!(document["numerics"][1]["runtime"], "liar.lost-zero-sign");
+        assert_eq!(reasons.len(), 1, "{reasons:#?}");
+        assert_eq!(reasons[0]["operation"], "f32.min");
+        let detail = reasons[0]["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with(
+                "f32.min(0x00000000 = 0.0, 0x80000000 = -0.0) gives 0x00000000 = 0.0 where 0x80000000 = -0.0 is due"
+            ),
+            "{detail}"
+        );
+        assert_eq!(
+            document["numerics"][0]["findings"],
+            Value::Array(Vec::new()),
+            "the honest engine is not blamed"
+        );
+    }
+    let (_, document) = run("qualify", "lost-zero-sign");
+    let liar = verdict_of(&document, "liar.lost-zero-sign");
+    assert_eq!(liar["verdict"], "not-qualified");
+    assert!(liar["reasons"][0].as_str().unwrap().contains("f32.min"));
+    assert_eq!(verdict_of(&document, "wasmi")["verdict"], "qualified");
+}
+
+#[test]
+fn an_engine_without_simd_qualifies_and_says_what_it_lacks() {
+    let (exit, document) = run("qualify", "no-simd");
+    assert_eq!(exit, 0, "{:#}", document["engines"]);
+    let (wasmi, less) = (&document["numerics"][0], &document["numerics"][1]);
+    let held = |summary: &Value| summary["held"].as_u64().unwrap();
+    let unsupported = less["unsupported"].as_u64().unwrap();
+    assert!(unsupported > 200, "{less:#}");
+    assert_eq!(held(less) + unsupported, held(wasmi));
+    assert_eq!(
+        less["because"],
+        serde_json::json!(["the engine does not list the feature `simd`"])
+    );
+}
+
+#[test]
+fn constants_folded_wrongly_are_found() {
+    let (exit, document) = run("conform", "wrong-folding");
+    assert_eq!(exit, 1);
+    let findings = document["numerics"][1]["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0]["operation"], "i32.add");
+    let detail = findings[0]["detail"].as_str().unwrap();
+    assert!(detail.contains("of constants gives"), "{detail}");
 }
 
 #[test]
@@ -132,4 +192,9 @@ fn an_adapter_that_cannot_be_started_is_an_error_not_an_end() {
     assert_eq!(exit, 1);
     assert!(document["counts"]["error"].as_u64().unwrap() > 0);
     assert!(failing_layers(&document, "wasmi").is_empty());
+    let ghost = &document["numerics"][1];
+    assert_eq!(
+        (&ghost["held"], &ghost["holds"]),
+        (&0.into(), &false.into())
+    );
 }

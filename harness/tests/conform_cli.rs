@@ -1,5 +1,10 @@
 //! `assay conform`, `qualify` and `list` as a user meets them: vectors never seen, bad input, exit codes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
@@ -241,6 +246,7 @@ fn the_core_pack_qualifies_on_the_engines_that_need_nothing() {
         "qualify.json",
         "conform.json",
         "basics.json",
+        "numerics.json",
         "results.jsonl",
     ] {
         assert!(out.path().join(file).exists(), "{file}");

@@ -1,5 +1,10 @@
 //! Kernels that are wrong in one way each are caught, each in the layer that should see it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use serde_json::Value;

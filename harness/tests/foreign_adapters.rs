@@ -1,6 +1,11 @@
 //! Adapters in other languages, and the self-test that any adapter can be put to. What is not installed here is passed over with a
 //! line on stderr that says so: it counts as nothing.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use assay::worker::{Launch, Remote};
@@ -175,6 +180,7 @@ fn a_call_that_overruns_its_budget_ends_with_its_worker_and_the_next_module_has_
         id: "liar.hang".to_owned(),
         program: program.into(),
         arguments: vec![behaviour.into()],
+        states_id: false,
     })
     .unwrap();
     let wasm = wat::parse_str(r#"(module (func (export "answer") (result i32) (i32.const 42)))"#);

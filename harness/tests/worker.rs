@@ -1,5 +1,10 @@
 //! The client against workers that misbehave: each ends as an error in bounded time.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use assay::worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
@@ -12,6 +17,7 @@ fn launch(program: &str, arguments: &[&str]) -> Launch {
         id: "test".to_owned(),
         program: program.into(),
         arguments: arguments.iter().map(Into::into).collect(),
+        states_id: false,
     }
 }
 
@@ -117,6 +123,17 @@ fn executables_that_are_no_workers_are_refused_at_hello() {
         status.contains('3') && stderr.contains("no engine here"),
         "{status} {stderr}"
     );
+}
+
+#[test]
+fn an_engine_of_this_project_must_be_what_it_is_called() {
+    let mut impostor = launch(env!("CARGO_BIN_EXE_assay"), &["worker", "wasmi"]);
+    assert!(Worker::start(&impostor).is_ok());
+    impostor.states_id = true;
+    let Err(WorkerError::Protocol { message, .. }) = Worker::start(&impostor) else {
+        panic!("`wasmi` passed for `test`");
+    };
+    assert!(message.contains("`wasmi`"), "{message}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `assay conform`: layers L1 to L6 on vectors, edge cases and generated cases.
+//! `assay conform`: layers L1 to L6 on vectors, edge cases and generated cases, and the numeric instructions.
 
 use crate::{
     conform::{
@@ -10,6 +10,7 @@ use crate::{
     },
     exit::Exit,
     matrix,
+    numerics::{self, Summary},
     outcome::{Counts, Outcome},
     output::Output,
     registry::{self, Availability, Engine},
@@ -23,6 +24,7 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    thread,
 };
 
 /// Generated cases per kernel and engine, unless asked otherwise.
@@ -32,7 +34,8 @@ const SEED: u64 = 1;
 /// Failures printed on screen; all are in the results folder.
 const MAX_SHOWN: usize = 8;
 
-/// Judge every kernel of a pack on every engine: status, agreement, same source, truth, external vectors, frame.
+/// Judge every kernel of a pack on every engine: status, agreement, same source, truth, external vectors, frame;
+/// and every numeric instruction.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: assay conform fixtures/packs/core --runtime 'wasmtime.*' --kernel rope_f32"
@@ -95,6 +98,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Sums, then failing cases.
     pub results: Vec<Entry>,
+    /// The numeric instructions, one summary per engine that is ready; empty where one case alone was asked for.
+    pub numerics: Vec<Summary>,
     /// The results folder.
     pub evidence: String,
 }
@@ -122,7 +127,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
     let plan = selection.plan(&pack, arguments.case.as_deref())?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
-    let report = conform(&pack, plan, selection, &engines, &folder, output)?;
+    let mut report = conform(&pack, plan, selection, &engines, &folder, output)?;
+    // A command that repeats one case of a kernel asks for nothing else.
+    if arguments.case.is_none() {
+        report.run_numerics(&engines, &folder)?;
+    }
     folder.document("conform.json", &report)?;
     output.document(&report)?;
     output.text(&report.to_text(output.colour()))?;
@@ -341,6 +350,7 @@ pub fn conform(
         engines,
         notes: plan.notes,
         results: recorder.finish(),
+        numerics: Vec::new(),
         evidence: folder.path().display().to_string(),
     })
 }
@@ -349,6 +359,47 @@ impl Report {
     /// Whether everything that ran holds.
     pub fn passed(&self) -> bool {
         self.verdict == "pass"
+    }
+
+    /// Runs the numeric instructions on the engines that are ready, side by side, and lets what does not hold count.
+    ///
+    /// # Errors
+    /// If the results folder cannot be written.
+    pub fn run_numerics(&mut self, engines: &[Engine], folder: &Folder) -> Result<()> {
+        let plan = numerics::Plan::new()?;
+        let found: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> = engines
+                .iter()
+                .filter_map(|engine| match &engine.availability {
+                    Availability::Ready(launch) => {
+                        Some((&engine.id, scope.spawn(|| numerics::run(launch, &plan))))
+                    }
+                    Availability::Absent { .. } => None,
+                })
+                .collect();
+            running
+                .into_iter()
+                .map(|(id, running)| (id, running.join().unwrap_or_default()))
+                .collect()
+        });
+        self.numerics = found
+            .iter()
+            .map(|(id, findings)| Summary::of(&plan, id, findings))
+            .collect();
+        for summary in &self.numerics {
+            let id = &summary.runtime;
+            let reasons = summary.reasons().into_iter();
+            self.reasons
+                .extend(reasons.map(|reason| format!("{id}, {reason}")));
+        }
+        if !self.reasons.is_empty() {
+            self.verdict = "fail";
+        }
+        let all: Vec<_> = found
+            .into_iter()
+            .flat_map(|(_, findings)| findings)
+            .collect();
+        folder.document("numerics.json", &all)
     }
 
     /// Ids of the engines that ran.
@@ -370,8 +421,18 @@ impl Report {
                 text += &format!("{} {}: {reason}\n", engine.id, engine.status);
             }
         }
-        for note in self.notes.iter().chain(&self.reasons) {
+        for summary in &self.numerics {
+            text += &format!("{} numerics: {}\n", summary.runtime, summary.line());
+        }
+        for note in self.notes.iter().chain(self.reasons.iter().take(MAX_SHOWN)) {
             text += &format!("{note}\n");
+        }
+        if self.reasons.len() > MAX_SHOWN {
+            text += &format!(
+                "... and {} more reasons in {}/conform.json\n",
+                self.reasons.len() - MAX_SHOWN,
+                self.evidence
+            );
         }
         let failures: Vec<_> = self
             .results

@@ -1,10 +1,11 @@
-//! `assay qualify`: verification, conformance and the trap basics; a verdict and an evidence folder.
+//! `assay qualify`: verification, conformance with the numeric instructions, and the trap basics; a verdict and an evidence folder.
 
 use super::conform::{self, Report, Selection};
 use crate::{
     basics::{self, Finding},
     conform::judge::Layer,
     exit::Exit,
+    numerics::Summary,
     outcome::Outcome,
     output::Output,
     registry::Availability,
@@ -15,7 +16,7 @@ use kernel_pack::Pack;
 use serde::Serialize;
 use std::thread;
 
-/// Decide whether engines may run a pack: verify it, judge every kernel on every engine, check the trap basics.
+/// Decide whether engines may run a pack: verify it, judge every kernel and every numeric instruction on every engine, check the trap basics.
 #[derive(clap::Args)]
 #[command(after_help = "Example: assay qualify fixtures/packs/core")]
 pub struct Arguments {
@@ -40,8 +41,11 @@ struct Verdict {
     verdict: &'static str,
     profile: Profile,
     pack: PackIdentity,
+    /// The kernels that the verdict is about: fewer than the pack's where `--kernel` chose.
+    kernels: Vec<String>,
     engines: Vec<EngineVerdict>,
     basics: Vec<Finding>,
+    numerics: Vec<Summary>,
     conform: Report,
     evidence: String,
 }
@@ -66,8 +70,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = selection.engines()?;
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
     let plan = selection.plan(&pack, None)?;
+    let mut kernels: Vec<String> = plan
+        .work
+        .iter()
+        .map(|work| work.subject.kernel.clone())
+        .collect();
+    kernels.dedup();
     let folder = Folder::create(selection.out.as_deref(), "qualify")?;
-    let report = conform::conform(&pack, plan, selection, &engines, &folder, output)?;
+    let mut report = conform::conform(&pack, plan, selection, &engines, &folder, output)?;
+    report.run_numerics(&engines, &folder)?;
     folder.document("conform.json", &report)?;
 
     // Side by side: most of this time is spent waiting for endless loops to be stopped.
@@ -97,8 +108,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         verdict: if qualified { QUALIFIED } else { NOT_QUALIFIED },
         profile: arguments.profile,
         pack: PackIdentity::of(&pack),
+        kernels,
         engines: verdicts,
         basics,
+        numerics: report.numerics.clone(),
         evidence: report.evidence.clone(),
         conform: report,
     };
@@ -112,7 +125,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     })
 }
 
-/// An engine qualifies if every kernel was run on it and holds, and all basics do.
+/// An engine qualifies if every kernel was run on it and holds, and all basics and the numeric instructions do.
 fn verdicts(report: &Report, basics: &[Finding]) -> Vec<EngineVerdict> {
     report
         .engines
@@ -166,6 +179,14 @@ fn verdicts(report: &Report, basics: &[Finding]) -> Vec<EngineVerdict> {
                     basics::count()
                 ));
             }
+            match report
+                .numerics
+                .iter()
+                .find(|summary| summary.runtime == engine.id)
+            {
+                Some(summary) => reasons.extend(summary.reasons()),
+                None => reasons.push("the numeric instructions were not run".to_owned()),
+            }
             if let Some(reason) = &engine.reason {
                 reasons.push(reason.clone());
             }
@@ -217,5 +238,14 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
             );
         }
     }
-    text + &format!("\n{}", verdict.verdict)
+    text += &format!("\n{}", verdict.verdict);
+    if verdict.kernels.len() < pack.kernels().len() {
+        text += &format!(
+            ", and only {} of the pack's {} kernels were judged: {}",
+            verdict.kernels.len(),
+            pack.kernels().len(),
+            verdict.kernels.join(", ")
+        );
+    }
+    text
 }

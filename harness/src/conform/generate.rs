@@ -1,7 +1,7 @@
 //! Generated cases: shapes, parameters and values drawn from a seed, one in ten with a mistake whose status is known.
 //!
 //! Case number `index` of a kernel depends on the seed, the kernel and the index only. What proptest draws and shrinks is a
-//! [`Draft`](draft::Draft): dimensions, and per tensor a class of values and a seed. The elements follow from those, so that
+//! `Draft`: dimensions, and per tensor a class of values and a seed. The elements follow from those, so that
 //! a tree is small whatever the tensors' size, and shrinking makes shapes smaller and classes simpler.
 
 mod build;

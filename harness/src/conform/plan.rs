@@ -83,6 +83,12 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                 .filter(|case| case.kernel == kernel.id())
                 .cloned(),
         );
+        if cases.is_empty() {
+            notes.push(format!(
+                "{}: no vectors of other libraries, so layer L5 says nothing about it",
+                kernel.id()
+            ));
+        }
         distinguish(&mut cases);
         cases.extend(edge::cases(kernel.id()));
         cases.extend(

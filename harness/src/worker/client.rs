@@ -30,6 +30,8 @@ pub struct Launch {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Whether the worker must state this very id: an engine of this project, unlike one from outside, is what it is called.
+    pub states_id: bool,
 }
 
 /// A worker that cannot go on: the cell it was working on is lost, a new worker can be started.
@@ -123,6 +125,12 @@ impl Worker {
                 info,
                 operations,
             } if protocol == VERSION => {
+                if launch.states_id && info.id != launch.id {
+                    return Err(worker.protocol_error(format!(
+                        "it is `{}`, built otherwise than its name says",
+                        info.id
+                    )));
+                }
                 worker.info = *info;
                 worker.operations = operations;
                 Ok(worker)

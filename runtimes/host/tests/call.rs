@@ -1,5 +1,10 @@
 //! The host's call on a real engine: a good kernel, and kernels that break the contract.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 use runtime_api::{Budget, BudgetKind, Instance, Limits, Options, Trap};
 use runtime_host::{CallError, Output, Tensors, call};
 

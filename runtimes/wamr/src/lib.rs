@@ -8,7 +8,7 @@
 //! SIMD (through SIMDe) and the loader of ahead-of-time compiled modules are not among that crate's features. The
 //! variable `CMAKE_TOOLCHAIN_FILE=<repository>/runtimes/wamr/toolchain.cmake` adds them: the loader always, SIMD if
 //! `apt-get install libsimde-dev` has been there. What the linked library has is asked at run time and told in
-//! [`Info`](runtime_api::Info).
+//! [`Info`].
 //!
 //! `wamr.aot` also needs the compiler: the crate `wamr-compiler`, which needs LLVM 22 (`apt-get install llvm-22-dev`).
 //!
