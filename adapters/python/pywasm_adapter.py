@@ -42,7 +42,10 @@ def stopped(error, machine, stage):
     if name == "unreachable":
         return trap(stage, "Unreachable")
     if ".div_" in name or ".rem_" in name:
-        return trap(stage, "IntegerDivideByZero" if isinstance(error, ZeroDivisionError) else "IntegerOverflow")
+        if isinstance(error, ZeroDivisionError):
+            return trap(stage, "IntegerDivideByZero")
+        if name.endswith(".div_s") and isinstance(error, AssertionError):
+            return trap(stage, "IntegerOverflow")
     if ".trunc_f" in name:
         return trap(stage, "InvalidConversionToInteger" if isinstance(error, ValueError) else "IntegerOverflow")
     if name == "call_indirect":

@@ -130,15 +130,36 @@ fn wasmtime_over_python_passes_the_suite_and_qualifies() {
 }
 
 #[test]
-fn pywasm_is_found_to_take_what_is_no_module() {
+fn pywasm_is_found_not_to_conform_and_the_instructions_are_named() {
     let Some(python) = python_with("pywasm") else {
         return;
     };
-    let adapter = from_file("pywasm", &python, "python/pywasm_adapter.py");
-    let (exit, engine) = check(&adapter, "pywasm");
+    let out = tempfile::tempdir().unwrap();
+    let (exit, document) = json(&[
+        "conform",
+        core_pack().to_str().unwrap(),
+        "--adapter",
+        &from_file("pywasm", &python, "python/pywasm_adapter.py"),
+        "--runtime",
+        "pywasm",
+        "--runtime",
+        "wasmi",
+        "--kernel",
+        "kv_unpack_q8",
+        "--cases",
+        "1",
+        "--out",
+        out.path().to_str().unwrap(),
+    ]);
     assert_eq!(exit, 1);
-    let failures = checks(&engine, "fail");
-    assert!(failures.contains(&"refusal.invalid"), "{failures:?}");
+    let reasons = document["reasons"].to_string();
+    for instruction in ["f32.min", "f32.nearest"] {
+        assert!(
+            reasons.contains(&format!("pywasm, numerics, {instruction}")),
+            "{instruction} in {reasons}"
+        );
+    }
+    assert!(!reasons.contains("wasmi, "), "{reasons}");
 }
 
 #[test]
