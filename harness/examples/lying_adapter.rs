@@ -79,6 +79,7 @@ impl LyingRuntime {
     fn new(engine: Box<dyn Runtime>, behaviour: Behaviour, name: &str) -> Self {
         let mut info = engine.info().clone();
         info.id = format!("liar.{name}");
+        info.engine = "liar".to_owned();
         if behaviour == Behaviour::NoSimd {
             let features = &mut info.capabilities.features;
             features.retain(|feature| feature != "simd");

@@ -30,6 +30,7 @@ enum Command {
     Probe(cmd::probe::Arguments),
     Traps(cmd::traps::Arguments),
     Qualify(cmd::qualify::Arguments),
+    AdapterCheck(cmd::adapter_check::Arguments),
     Pack(cmd::pack::Arguments),
     #[command(hide = true)]
     Worker(cmd::worker::Arguments),
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Probe(arguments) => cmd::probe::run(arguments, &output),
         Command::Traps(arguments) => cmd::traps::run(arguments, &output),
         Command::Qualify(arguments) => cmd::qualify::run(arguments, &output),
+        Command::AdapterCheck(arguments) => cmd::adapter_check::run(arguments, &output),
         Command::Pack(arguments) => cmd::pack::run(arguments, &output),
         Command::Worker(arguments) => cmd::worker::run(arguments),
     };

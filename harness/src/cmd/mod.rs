@@ -1,5 +1,6 @@
 //! One subcommand, one file: parse, load, compute, print.
 
+pub mod adapter_check;
 pub mod conform;
 pub mod list;
 pub mod pack;

@@ -91,6 +91,7 @@ pub enum RunError {
 pub struct Worker {
     launch: Launch,
     info: Info,
+    operations: Vec<String>,
     process: Process,
     next_id: u64,
 }
@@ -114,11 +115,16 @@ impl Worker {
         let mut worker = Worker {
             launch: launch.clone(),
             info: empty_info(&launch.id),
+            operations: Vec::new(),
             process,
             next_id: 1,
         };
         match worker.request(Operation::Hello { protocol: VERSION }, HELLO_TIME)? {
-            Answer::Hello { protocol, info } if protocol == VERSION => {
+            Answer::Hello {
+                protocol,
+                info,
+                operations,
+            } if protocol == VERSION => {
                 if launch.states_id && info.id != launch.id {
                     return Err(worker.protocol_error(format!(
                         "it is `{}`, built otherwise than its name says",
@@ -126,6 +132,7 @@ impl Worker {
                     )));
                 }
                 worker.info = *info;
+                worker.operations = operations;
                 Ok(worker)
             }
             Answer::Hello { protocol, .. } => Err(worker.protocol_error(format!(
@@ -141,6 +148,11 @@ impl Worker {
     /// What the worker said of its engine.
     pub fn info(&self) -> &Info {
         &self.info
+    }
+
+    /// Whether the worker knows an optional operation.
+    pub fn has_operation(&self, name: &str) -> bool {
+        self.operations.iter().any(|known| known == name)
     }
 
     /// Compiles a module.
@@ -242,6 +254,22 @@ impl Worker {
             }
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("ran").into()),
+        }
+    }
+
+    /// Value of an exported i32 global of a module's instance; only for a worker that [has](Self::has_operation) `global`.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn global(&mut self, module: u64, export: &str) -> Result<i32, RunError> {
+        let operation = Operation::Global {
+            module,
+            export: export.to_owned(),
+        };
+        match self.request(operation, WORK_TIME)? {
+            Answer::Global { value } => Ok(value),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("global").into()),
         }
     }
 

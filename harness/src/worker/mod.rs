@@ -3,8 +3,10 @@
 
 mod client;
 pub mod protocol;
+mod remote;
 mod server;
 
 pub use client::{GRACE, Launch, RunError, Worker, WorkerError};
 pub use protocol::InstanceChoice;
+pub use remote::Remote;
 pub use server::serve;

@@ -51,6 +51,14 @@ pub enum Operation {
         #[serde(flatten)]
         invocation: Invocation,
     },
+    /// Value of an exported i32 global of a module's instance, answered by [`Answer::Global`]. Optional: only for workers whose
+    /// hello names it among its operations.
+    Global {
+        /// The module, as numbered by `loaded`.
+        module: u64,
+        /// The export's name.
+        export: String,
+    },
     /// Forget a module and its instance, answered by [`Answer::Dropped`].
     Drop {
         /// The module, as numbered by `loaded`.
@@ -88,6 +96,9 @@ pub enum Answer {
         protocol: u32,
         /// Identity and capabilities, probed.
         info: Box<Info>,
+        /// The optional operations that the worker knows.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        operations: Vec<String>,
     },
     /// Answer to `load`.
     Loaded {
@@ -96,6 +107,11 @@ pub enum Answer {
     },
     /// Answer to `run`.
     Ran(Observation),
+    /// Answer to `global`.
+    Global {
+        /// The global's value.
+        value: i32,
+    },
     /// Answer to `drop`.
     Dropped {},
     /// The operation failed; the worker is ready for the next request.
@@ -174,6 +190,13 @@ mod tests {
                 r#"{"id":7,"op":"run","module":1,"instance":"fresh","budget":"none","pages":2,"writes":[{"at":1024,"bytes":"AQI="},{"at":2048,"length":9,"fill":213}],"calls":[{"export":"kernel_forward","arguments":[1024],"budget":{"epoch":100}}],"reads":[{"at":1024,"length":2,"form":"sha256"}]}"#,
             ),
             (
+                Operation::Global {
+                    module: 1,
+                    export: "heap_base".to_owned(),
+                },
+                r#"{"id":7,"op":"global","module":1,"export":"heap_base"}"#,
+            ),
+            (
                 Operation::Drop { module: 1 },
                 r#"{"id":7,"op":"drop","module":1}"#,
             ),
@@ -197,6 +220,10 @@ mod tests {
                     pages: 2,
                 }),
                 r#"{"id":7,"ran":{"calls":[{"returned":0},{"failed":{"kind":"trap","stage":"call","trap":"Unreachable"}}],"reads":["AQI="],"pages":2}}"#,
+            ),
+            (
+                Answer::Global { value: -7 },
+                r#"{"id":7,"global":{"value":-7}}"#,
             ),
             (Answer::Dropped {}, r#"{"id":7,"dropped":{}}"#),
             (

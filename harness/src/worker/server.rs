@@ -61,6 +61,7 @@ fn handle(
         Operation::Hello { protocol: _ } => Ok(Answer::Hello {
             protocol: VERSION,
             info: Box::new(runtime.info().clone()),
+            operations: vec!["global".to_owned()],
         }),
         Operation::Load { wasm, options } => {
             let module = runtime.compile(&wasm, &options)?;
@@ -86,29 +87,48 @@ fn handle(
                 loaded.instance = None;
                 loaded.instance = Some(loaded.module.instantiate(budget)?);
             }
-            let Some(live) = loaded.instance.as_mut() else {
-                return Err(Error::Adapter {
-                    message: format!("module {module} has no instance to use again"),
-                });
+            let live = live(loaded, module)?;
+            let observation = runtime_host::execute(live, &invocation);
+            let harmless = match &observation {
+                Ok(observation) => observation.calls.iter().all(|call| match call {
+                    runtime_host::Outcome::Returned(_) => true,
+                    runtime_host::Outcome::Failed(error) => is_refusal(error),
+                }),
+                // Before calls, the only trap is growth beyond the limit.
+                Err(error) => is_refusal(error) || matches!(error, Error::Trap { .. }),
             };
-            let observation = runtime_host::execute(live.as_mut(), &invocation);
-            // After a trap, or an error half way through, an instance is in no known state.
-            let sound = observation.as_ref().is_ok_and(|observation| {
-                observation
-                    .calls
-                    .iter()
-                    .all(|call| matches!(call, runtime_host::Outcome::Returned(_)))
-            });
-            if !sound {
+            if !harmless {
                 loaded.instance = None;
             }
             observation.map(Answer::Ran)
+        }
+        Operation::Global { module, export } => {
+            let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
+            let value = live(loaded, module)?.global(&export)?;
+            Ok(Answer::Global { value })
         }
         Operation::Drop { module } => {
             modules.remove(&module).ok_or_else(|| unknown(module))?;
             Ok(Answer::Dropped {})
         }
     }
+}
+
+fn live(loaded: &mut Loaded, module: u64) -> Result<&mut dyn Instance> {
+    match loaded.instance.as_mut() {
+        Some(instance) => Ok(instance.as_mut()),
+        None => Err(Error::Adapter {
+            message: format!("module {module} has no instance to use again"),
+        }),
+    }
+}
+
+/// Whether an engine says no before it runs any code: the instance is as it was. After a trap it is in no known state.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unsupported { .. } | Error::Export { .. } | Error::Access { .. }
+    )
 }
 
 fn unknown(module: u64) -> Error {

@@ -168,6 +168,7 @@ pub fn execute(instance: &mut dyn Instance, invocation: &Invocation) -> Result<O
 const CHUNK_BYTES: u32 = 64 * 1024;
 
 fn fill_memory(instance: &mut dyn Instance, at: u32, length: u32, fill: u8) -> Result<()> {
+    require_inside(instance, at, length)?;
     let buffer = vec![fill; length.min(CHUNK_BYTES) as usize];
     for (from, size) in chunks(at, length)? {
         instance.write(from, &buffer[..size as usize])?;
@@ -176,6 +177,7 @@ fn fill_memory(instance: &mut dyn Instance, at: u32, length: u32, fill: u8) -> R
 }
 
 fn digest_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<u8>> {
+    require_inside(instance, at, length)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; length.min(CHUNK_BYTES) as usize];
     for (from, size) in chunks(at, length)? {
@@ -187,6 +189,7 @@ fn digest_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Ve
 }
 
 fn read_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<u8>> {
+    require_inside(instance, at, length)?;
     let mut bytes = Vec::new();
     for (from, size) in chunks(at, length)? {
         let filled = bytes.len();
@@ -194,6 +197,19 @@ fn read_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<
         instance.read(from, &mut bytes[filled..])?;
     }
     Ok(bytes)
+}
+
+/// A span that is not inside memory is refused whole, before its first chunk moves.
+fn require_inside(instance: &mut dyn Instance, at: u32, length: u32) -> Result<()> {
+    let memory_bytes = u64::from(instance.memory_pages()?) * 65_536;
+    if u64::from(at) + u64::from(length) > memory_bytes {
+        return Err(Error::Access {
+            at,
+            length: u64::from(length),
+            memory_bytes,
+        });
+    }
+    Ok(())
 }
 
 /// Splits a span into (address, size) chunks; refuses one that ends beyond 2^32.
