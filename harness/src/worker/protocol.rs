@@ -1,10 +1,9 @@
 //! Messages of the worker protocol: one JSON object per line, requests on the worker's stdin, one reply per request on its
 //! stdout, in order. Bytes are base64.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use runtime_api::{Budget, Error, Info, Options};
-use runtime_host::{Invocation, Observation};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use runtime_host::{Invocation, Observation, base64_bytes};
+use serde::{Deserialize, Serialize};
 
 /// Version of the protocol; both sides state it in `hello`.
 pub const VERSION: u32 = 1;
@@ -34,7 +33,7 @@ pub enum Operation {
     /// Compile a module, answered by [`Answer::Loaded`].
     Load {
         /// The binary module.
-        #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+        #[serde(with = "base64_bytes")]
         wasm: Vec<u8>,
         /// Limits and the kind of budget that calls will carry.
         options: Options,
@@ -116,15 +115,6 @@ pub enum Answer {
     Dropped {},
     /// The operation failed; the worker is ready for the next request.
     Error(Error),
-}
-
-fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&STANDARD.encode(bytes))
-}
-
-fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    STANDARD.decode(text).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

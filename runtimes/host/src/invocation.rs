@@ -1,6 +1,6 @@
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use crate::base64_bytes;
 use runtime_api::{Budget, Entry, Error, Instance, Result};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// One exchange with an instance: grow, write, call, read.
@@ -28,7 +28,7 @@ pub enum Write {
         /// First address.
         at: u32,
         /// Base64 on the wire.
-        #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+        #[serde(with = "base64_bytes")]
         bytes: Vec<u8>,
     },
     /// One byte, repeated.
@@ -102,7 +102,7 @@ pub enum Outcome {
 #[serde(transparent)]
 pub struct Fetched(
     /// The bytes.
-    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    #[serde(with = "base64_bytes")]
     pub Vec<u8>,
 );
 
@@ -224,19 +224,6 @@ fn chunks(at: u32, length: u32) -> Result<impl Iterator<Item = (u32, u32)>> {
     Ok((0..length)
         .step_by(CHUNK_BYTES as usize)
         .map(move |from| (at + from, (length - from).min(CHUNK_BYTES))))
-}
-
-fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_str(&STANDARD.encode(bytes))
-}
-
-fn from_base64<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Vec<u8>, D::Error> {
-    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-    STANDARD
-        .decode(text.as_ref())
-        .map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! - [`call`] does both for an application: tensors in, output or one error out.
 #![forbid(unsafe_code)]
 
+pub mod base64_bytes;
 mod call;
 mod frame;
 mod invocation;
