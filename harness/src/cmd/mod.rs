@@ -2,10 +2,12 @@
 
 pub mod adapter_check;
 pub mod conform;
+pub mod inspect;
 pub mod list;
 pub mod pack;
 pub mod probe;
 pub mod qualify;
+pub mod report;
 pub mod traps;
 pub mod verify;
 pub mod worker;

@@ -61,7 +61,7 @@ fn handle(
         Operation::Hello { protocol: _ } => Ok(Answer::Hello {
             protocol: VERSION,
             info: Box::new(runtime.info().clone()),
-            operations: vec!["global".to_owned()],
+            operations: vec!["global".to_owned(), "inspect".to_owned()],
         }),
         Operation::Load { wasm, options } => {
             let module = runtime.compile(&wasm, &options)?;
@@ -106,6 +106,21 @@ fn handle(
             let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
             let value = live(loaded, module)?.global(&export)?;
             Ok(Answer::Global { value })
+        }
+        Operation::Inspect {
+            wasm,
+            options,
+            form,
+        } => {
+            let text = runtime.inspect(&wasm, &options, form)?;
+            if text.len() > MAX_LINE_BYTES / 2 {
+                // Escaped, it might not fit a line.
+                return Err(Error::unsupported(format!(
+                    "{} bytes of text are more than the protocol carries",
+                    text.len()
+                )));
+            }
+            Ok(Answer::Inspected { text })
         }
         Operation::Drop { module } => {
             modules.remove(&module).ok_or_else(|| unknown(module))?;

@@ -10,6 +10,7 @@ mod budget;
 mod error;
 mod features;
 mod info;
+mod inspect;
 #[cfg(feature = "suite")]
 pub mod suite;
 
@@ -17,6 +18,7 @@ pub use budget::{Budget, BudgetKind, TICK};
 pub use error::{Error, Result, Stage, Trap};
 pub use features::{PACK_FEATURES, probe_features};
 pub use info::{Capabilities, Info, Kind};
+pub use inspect::Form;
 use serde::{Deserialize, Serialize};
 
 /// What a module may use at most; enforced by the adapter at compile, instantiate and call.
@@ -57,6 +59,17 @@ pub trait Runtime {
 
     /// Compiles a binary module. Text, components and ahead-of-time files are [`Error::Rejected`].
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>>;
+
+    /// What [`compile`](Self::compile) makes of a module, as text for people.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a form that the engine does not have or does not show; those of `compile`.
+    fn inspect(&self, _wasm: &[u8], _options: &Options, form: Form) -> Result<String> {
+        Err(Error::unsupported(format!(
+            "{} does not show its code as {form}",
+            self.info().id
+        )))
+    }
 }
 
 /// A compiled module.
