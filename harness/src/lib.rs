@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod output;
 pub mod probe;
 pub mod registry;
+pub mod report;
 pub mod results;
 pub mod traps;
 pub mod worker;
