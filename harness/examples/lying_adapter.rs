@@ -6,7 +6,14 @@
 use runtime_api::{
     Budget, BudgetKind, Entry, Error, Info, Instance, Module, Options, Result, Runtime,
 };
-use std::{io, process::ExitCode, thread, time::Duration};
+use std::{
+    io::{self, Write},
+    mem,
+    process::{self, Command, ExitCode},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
 
 /// What the adapter does wrong.
 #[derive(Clone, Copy, PartialEq)]
@@ -33,26 +40,58 @@ enum Behaviour {
     Hang,
     /// The third call writes something to stdout that is not the protocol.
     Nonsense,
+    /// The third call ends the process as if all were well.
+    Exit,
+    /// The third call takes all the memory that it gets.
+    EatMemory,
+    /// The third call writes to stderr and never stops.
+    FloodStderr,
+    /// The third call writes a line to stdout that never ends.
+    FloodLine,
+    /// The third call writes replies to stdout and never stops.
+    FloodReplies,
+    /// The third call writes a byte of a reply now and then.
+    Trickle,
+    /// The third call starts a process that holds the pipes open, names it on stderr, and ends.
+    Grandchild,
+    /// Every trap costs memory that is never given back.
+    Leak,
+    /// Every second budget of fuel is a little more than it was asked for.
+    LooseFuel,
 }
+
+/// Calls on fuel, over all instances.
+static FUEL_CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// By the name on the command line.
+const BEHAVIOURS: [(&str, Behaviour); 20] = [
+    ("honest", Behaviour::Honest),
+    ("no-budgets", Behaviour::NoBudgets),
+    ("stale-memory", Behaviour::StaleMemory),
+    ("swallowed-trap", Behaviour::SwallowedTrap),
+    ("lost-zero-sign", Behaviour::LostZeroSign),
+    ("wrong-folding", Behaviour::WrongFolding),
+    ("no-simd", Behaviour::NoSimd),
+    ("ignored-limits", Behaviour::IgnoredLimits),
+    ("crash", Behaviour::Crash),
+    ("hang", Behaviour::Hang),
+    ("nonsense", Behaviour::Nonsense),
+    ("exit", Behaviour::Exit),
+    ("eat-memory", Behaviour::EatMemory),
+    ("flood-stderr", Behaviour::FloodStderr),
+    ("flood-line", Behaviour::FloodLine),
+    ("flood-replies", Behaviour::FloodReplies),
+    ("trickle", Behaviour::Trickle),
+    ("grandchild", Behaviour::Grandchild),
+    ("leak", Behaviour::Leak),
+    ("loose-fuel", Behaviour::LooseFuel),
+];
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
-    let behaviour = match name.as_str() {
-        "honest" => Behaviour::Honest,
-        "no-budgets" => Behaviour::NoBudgets,
-        "stale-memory" => Behaviour::StaleMemory,
-        "swallowed-trap" => Behaviour::SwallowedTrap,
-        "lost-zero-sign" => Behaviour::LostZeroSign,
-        "wrong-folding" => Behaviour::WrongFolding,
-        "no-simd" => Behaviour::NoSimd,
-        "ignored-limits" => Behaviour::IgnoredLimits,
-        "crash" => Behaviour::Crash,
-        "hang" => Behaviour::Hang,
-        "nonsense" => Behaviour::Nonsense,
-        _ => {
-            eprintln!("lying_adapter: there is no behaviour `{name}`");
-            return ExitCode::from(2);
-        }
+    let Some((_, behaviour)) = BEHAVIOURS.into_iter().find(|(known, _)| *known == name) else {
+        eprintln!("lying_adapter: there is no behaviour `{name}`");
+        return ExitCode::from(2);
     };
     let served = runtime_wasmi::runtime()
         .map_err(io::Error::other)
@@ -66,6 +105,43 @@ fn main() -> ExitCode {
             eprintln!("lying_adapter: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What the third call does in place of running, for the behaviours that do something then.
+fn misbehave(behaviour: Behaviour) {
+    let mut stdout = io::stdout();
+    match behaviour {
+        Behaviour::Crash => process::abort(),
+        Behaviour::Exit => process::exit(0),
+        Behaviour::Hang => loop {
+            thread::sleep(Duration::from_secs(60));
+        },
+        Behaviour::Nonsense => println!("all is well"),
+        Behaviour::EatMemory => loop {
+            mem::forget(vec![1u8; 16 << 20]);
+        },
+        Behaviour::FloodStderr => loop {
+            eprintln!("all is well");
+        },
+        Behaviour::FloodLine => while stdout.write_all(&[b'x'; 65_536]).is_ok() {},
+        Behaviour::FloodReplies => {
+            let reply = r#"{"id":3,"loaded":{"module":7}}"#;
+            while writeln!(stdout, "{reply}").is_ok() {}
+        }
+        Behaviour::Trickle => {
+            while stdout.write_all(b" ").and_then(|()| stdout.flush()).is_ok() {
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Behaviour::Grandchild => {
+            match Command::new("sleep").arg("600").spawn() {
+                Ok(child) => eprintln!("started process {}", child.id()),
+                Err(error) => eprintln!("failed to start a process: {error}"),
+            }
+            process::exit(0);
+        }
+        _ => {}
     }
 }
 
@@ -163,13 +239,15 @@ impl Instance for LyingInstance {
                 self.before = vec![0; pages as usize * 65_536];
                 self.instance.read(0, &mut self.before)?;
             }
-            Behaviour::Crash if self.calls == 3 => std::process::abort(),
-            Behaviour::Hang if self.calls == 3 => loop {
-                thread::sleep(Duration::from_secs(60));
-            },
-            Behaviour::Nonsense if self.calls == 3 => println!("all is well"),
+            behaviour if self.calls == 3 => misbehave(behaviour),
             _ => {}
         }
+        let budget = match budget {
+            Budget::Fuel(fuel) if self.behaviour == Behaviour::LooseFuel => {
+                Budget::Fuel(fuel + FUEL_CALLS.fetch_add(1, Ordering::Relaxed) % 2 * 5)
+            }
+            budget => budget,
+        };
         let returned = self.instance.call(entry, arguments, budget);
         let named = |name: &str| {
             let mut entries = self.entries.iter();
@@ -194,6 +272,10 @@ impl Instance for LyingInstance {
         }
         match returned {
             Err(Error::Trap { .. }) if self.behaviour == Behaviour::SwallowedTrap => Ok(0),
+            Err(Error::Trap { stage, trap }) if self.behaviour == Behaviour::Leak => {
+                mem::forget(vec![1u8; 64 * 1024]);
+                Err(Error::Trap { stage, trap })
+            }
             result => result,
         }
     }

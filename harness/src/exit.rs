@@ -9,7 +9,7 @@
 //! | 4 | an engine that was asked for is absent, or none is ready |
 //! | 5 | the harness itself failed |
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,11 @@ pub fn engine_absent(message: impl Into<String>) -> anyhow::Error {
         document: None,
     }
     .into()
+}
+
+/// Says something on stderr, if anybody listens: that nobody does must not change how the process ends.
+pub fn complain(message: &str) {
+    drop(writeln!(std::io::stderr(), "{message}"));
 }
 
 /// The exit code of an error.

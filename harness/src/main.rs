@@ -1,6 +1,6 @@
 //! The `assay` binary: one subcommand, one file in `cmd/`.
 
-use assay::{cmd, exit, output::Output};
+use assay::{cmd, exit, output::Output, worker};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -44,26 +44,32 @@ fn main() -> ExitCode {
         json: line.json,
         quiet: line.quiet,
     };
-    let result = match &line.command {
-        Command::List(arguments) => cmd::list::run(arguments, &output),
-        Command::Verify(arguments) => cmd::verify::run(arguments, &output),
-        Command::Conform(arguments) => cmd::conform::run(arguments, &output),
-        Command::Probe(arguments) => cmd::probe::run(arguments, &output),
-        Command::Traps(arguments) => cmd::traps::run(arguments, &output),
-        Command::Qualify(arguments) => cmd::qualify::run(arguments, &output),
-        Command::AdapterCheck(arguments) => cmd::adapter_check::run(arguments, &output),
-        Command::Inspect(arguments) => cmd::inspect::run(arguments, &output),
-        Command::Report(arguments) => cmd::report::run(arguments, &output),
-        Command::Pack(arguments) => cmd::pack::run(arguments, &output),
-        Command::Worker(arguments) => cmd::worker::run(arguments),
-    };
+    let result = worker::WorkerLimits::from_environment()
+        .map_err(exit::usage)
+        .and_then(|_| run(&line.command, &output));
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("assay: {error:#}");
+            exit::complain(&format!("assay: {error:#}"));
             // Where stdout is what failed, there is nothing more to say.
             drop(output.document(&exit::document(&error)));
             exit::of(&error).into()
         }
+    }
+}
+
+fn run(command: &Command, output: &Output) -> anyhow::Result<exit::Exit> {
+    match command {
+        Command::List(arguments) => cmd::list::run(arguments, output),
+        Command::Verify(arguments) => cmd::verify::run(arguments, output),
+        Command::Conform(arguments) => cmd::conform::run(arguments, output),
+        Command::Probe(arguments) => cmd::probe::run(arguments, output),
+        Command::Traps(arguments) => cmd::traps::run(arguments, output),
+        Command::Qualify(arguments) => cmd::qualify::run(arguments, output),
+        Command::AdapterCheck(arguments) => cmd::adapter_check::run(arguments, output),
+        Command::Inspect(arguments) => cmd::inspect::run(arguments, output),
+        Command::Report(arguments) => cmd::report::run(arguments, output),
+        Command::Pack(arguments) => cmd::pack::run(arguments, output),
+        Command::Worker(arguments) => cmd::worker::run(arguments),
     }
 }

@@ -1,13 +1,14 @@
 //! The results folder: made before anything runs, so that a folder that cannot be written costs nothing; records are
 //! flushed line by line, documents are written beside and renamed.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use kernel_pack::Pack;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 /// Which pack a result is about.
@@ -110,6 +111,10 @@ impl Folder {
         let path = self.path.join(name);
         let context = || format!("failed to write `{}`", path.display());
         let folder = path.parent().unwrap_or(&self.path);
+        // Made again it would look like the results of a run, without what was written before.
+        if !self.path.is_dir() {
+            return Err(anyhow!("the results folder is gone")).with_context(context);
+        }
         fs::create_dir_all(folder).with_context(context)?;
         let mut builder = tempfile::Builder::new();
         // Temporary files are private by default; results are as readable as any other file.
@@ -140,5 +145,38 @@ impl Lines {
             .and_then(|()| self.file.write_all(b"\n"))
             .and_then(|()| self.file.flush())
             .with_context(|| format!("failed to write `{}`", self.path.display()))
+    }
+}
+
+/// A file of JSON lines that several threads write to. A record that cannot be written is an error at the end.
+#[derive(Debug)]
+pub struct SharedLines(Mutex<(Lines, Option<Error>)>);
+
+impl SharedLines {
+    /// Shares a file.
+    pub fn new(lines: Lines) -> Self {
+        Self(Mutex::new((lines, None)))
+    }
+
+    /// Appends a record and flushes it.
+    pub fn push(&self, record: &impl Serialize) {
+        // A thread that panicked while it wrote has broken the file for all.
+        let Ok(mut guard) = self.0.lock() else { return };
+        let (lines, failed) = &mut *guard;
+        if failed.is_none() {
+            *failed = lines.push(record).err();
+        }
+    }
+
+    /// Closes the file.
+    ///
+    /// # Errors
+    /// The first record that could not be written.
+    pub fn finish(self) -> Result<()> {
+        match self.0.into_inner() {
+            Ok((_, None)) => Ok(()),
+            Ok((_, Some(error))) => Err(error),
+            Err(_) => Err(anyhow!("a record was not written to its end")),
+        }
     }
 }

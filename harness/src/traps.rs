@@ -15,8 +15,13 @@ use std::{
     time::Duration,
 };
 
+pub mod checks;
 mod fixtures;
+mod known;
 pub mod latency;
+mod summary;
+
+pub use summary::Summary;
 
 /// Budget of everything that ends by itself.
 const TICKS: u64 = 1000;
@@ -131,12 +136,14 @@ impl Case {
             (None, Expect::Trap(_, trap)) => trap.clone(),
             (None, Expect::Returned(_)) => bail!("it names no class"),
         };
-        let budget = match directive("budget").map(|budget| budget.split_once(':')) {
-            None => None,
-            Some(Some(("epoch", ticks))) => Some(Budget::Epoch(ticks.parse()?)),
-            Some(Some(("fuel", units))) => Some(Budget::Fuel(units.parse()?)),
-            Some(_) => bail!("its budget is neither epoch:N nor fuel:N"),
-        };
+        let budget =
+            match directive("budget").map(|text| text.split_once(':').unwrap_or((text, ""))) {
+                None => None,
+                Some(("none", "")) => Some(Budget::None),
+                Some(("epoch", ticks)) => Some(Budget::Epoch(ticks.parse()?)),
+                Some(("fuel", units)) => Some(Budget::Fuel(units.parse()?)),
+                Some(_) => bail!("its budget is none of none, epoch:N and fuel:N"),
+            };
         let needs = match directive("needs") {
             None => None,
             Some("memory-limit") => Some(Need::MemoryLimit),
@@ -202,7 +209,11 @@ impl Case {
 
 /// Runs all cases on an engine, one after the other in one worker, which is replaced when it is lost. `done` is called after
 /// each case.
-pub fn run(launch: &Launch, cases: &[Case], done: &(dyn Fn() + Sync)) -> Vec<CaseResult> {
+pub fn run(
+    launch: &Launch,
+    cases: &[Case],
+    done: &(dyn Fn(&CaseResult) + Sync),
+) -> Vec<CaseResult> {
     let mut session = Session {
         launch,
         worker: None,
@@ -221,7 +232,7 @@ pub fn run(launch: &Launch, cases: &[Case], done: &(dyn Fn() + Sync)) -> Vec<Cas
                 }),
                 Some(message) => result(launch, case, Outcome::Error, message.clone()),
             };
-            done();
+            done(&result);
             result
         })
         .collect()
@@ -265,6 +276,12 @@ impl Session<'_> {
         }
         if finding.worker_lost {
             self.worker = None;
+            if finding.outcome == End::Crashed
+                && let Some(why) = known::crash(&launch.id, case.name)
+            {
+                judged.outcome = Outcome::KnownFailure;
+                judged.detail = why.to_owned();
+            }
             return Ok(judged);
         }
         if let Some(kind) = kind {

@@ -14,13 +14,20 @@ use support::{adapter, core_pack, failing_layers, json};
 /// A short run over one kernel on the adapter and on wasmi.
 fn run(command: &str, behaviour: &str) -> (i32, Value) {
     let out = tempfile::tempdir().unwrap();
-    json(&[
-        command,
-        core_pack().to_str().unwrap(),
+    let adapter = adapter(behaviour);
+    let mut line = vec![command];
+    if command == "qualify" {
+        // How late engines stop is for another test: it takes long, and depends on the machine.
+        line.extend(["--interruptions", "0"]);
+    }
+    let runtime = format!("liar.{behaviour}");
+    let pack = core_pack();
+    line.extend([
+        pack.to_str().unwrap(),
         "--adapter",
-        &adapter(behaviour),
+        &adapter,
         "--runtime",
-        &format!("liar.{behaviour}"),
+        &runtime,
         "--runtime",
         "wasmi",
         "--kernel",
@@ -29,7 +36,8 @@ fn run(command: &str, behaviour: &str) -> (i32, Value) {
         "4",
         "--out",
         out.path().to_str().unwrap(),
-    ])
+    ]);
+    json(&line)
 }
 
 fn verdict_of<'a>(document: &'a Value, engine: &str) -> &'a Value {
@@ -51,6 +59,22 @@ fn an_honest_adapter_qualifies() {
     );
     assert_eq!(document["verdict"], "qualified");
     assert_eq!(exit, 0);
+}
+
+#[test]
+fn an_engine_that_leaks_does_not_qualify_and_the_verdict_says_why() {
+    let (exit, document) = run("qualify", "leak");
+    assert_eq!(exit, 1);
+    let liar = verdict_of(&document, "liar.leak");
+    assert_eq!(liar["verdict"], "not-qualified");
+    let reasons = liar["reasons"].as_array().unwrap();
+    assert_eq!(reasons.len(), 1, "{reasons:#?}");
+    let reason = reasons[0].as_str().unwrap();
+    assert!(
+        reason.starts_with("traps, memory after traps: fail: "),
+        "{reason}"
+    );
+    assert_eq!(verdict_of(&document, "wasmi")["verdict"], "qualified");
 }
 
 #[test]

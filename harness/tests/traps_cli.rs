@@ -269,7 +269,8 @@ fn traps(engine: &str, adapters: &[String]) -> (i32, Value) {
     let (exit, document) = json(&line);
     let lines = fs::read_to_string(folder.join("traps.jsonl")).unwrap();
     let results = document["results"].as_array().unwrap();
-    assert_eq!(lines.lines().count(), results.len());
+    let checks = document["checks"].as_array().unwrap();
+    assert_eq!(lines.lines().count(), results.len() + checks.len());
     assert!(folder.join("traps.json").exists());
     (exit, document)
 }
@@ -321,6 +322,57 @@ fn a_swallowed_trap_fails_every_case_that_traps_in_a_call_and_no_other() {
     }
 }
 
+/// Outcomes of the checks, by name.
+fn checks(document: &Value) -> Vec<(&str, &str)> {
+    let text = |value: &'_ Value| value.as_str().unwrap().to_owned();
+    let checks = document["checks"].as_array().unwrap();
+    assert!(
+        checks
+            .iter()
+            .all(|check| !text(&check["detail"]).is_empty()),
+        "every check says what it found"
+    );
+    checks
+        .iter()
+        .map(|check| {
+            (
+                check["check"].as_str().unwrap(),
+                check["outcome"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_leak_and_inexact_fuel_are_found_and_nothing_else() {
+    let (exit, document) = traps("liar.honest", &[adapter("honest")]);
+    assert_eq!(exit, 0, "{document:#}");
+    let held = [
+        ("memory after traps", "pass"),
+        ("exact fuel", "pass"),
+        ("recovery", "pass"),
+    ];
+    assert_eq!(checks(&document), held);
+    for (behaviour, failed) in [("leak", 0), ("loose-fuel", 1)] {
+        let (exit, document) = traps(&format!("liar.{behaviour}"), &[adapter(behaviour)]);
+        assert_eq!(exit, 1);
+        let mut due = held;
+        due[failed].1 = "fail";
+        assert_eq!(checks(&document), due);
+        assert!(
+            outcomes(&document)
+                .values()
+                .all(|outcome| outcome == "pass")
+        );
+    }
+}
+
+#[test]
+fn an_engine_without_fuel_is_not_asked_for_it() {
+    let (_, document) = traps("liar.no-budgets", &[adapter("no-budgets")]);
+    assert_eq!(checks(&document)[1], ("exact fuel", "unsupported"));
+}
+
 #[test]
 fn ignored_limits_are_found() {
     let (exit, document) = traps("liar.ignored-limits", &[adapter("ignored-limits")]);
@@ -339,7 +391,9 @@ fn ignored_limits_are_found() {
         [
             "limit-memory-grow",
             "limit-memory-initial",
-            "limit-memory-refusals"
+            "limit-memory-refusals",
+            "limit-memory-refusals-fuel",
+            "limit-memory-refusals-unlimited"
         ]
     );
 }

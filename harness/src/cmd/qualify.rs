@@ -1,4 +1,5 @@
-//! `assay qualify`: verification, conformance with the numeric instructions, and the trap basics; a verdict and an evidence folder.
+//! `assay qualify`: verification, conformance with the numeric instructions, traps, budgets and limits; a verdict and an evidence
+//! folder.
 
 use super::conform::{self, Report, Selection};
 use crate::{
@@ -10,13 +11,16 @@ use crate::{
     output::Output,
     registry::Availability,
     results::{Folder, PackIdentity},
+    traps,
+    worker::Launch,
 };
 use anyhow::Result;
 use kernel_pack::Pack;
 use serde::Serialize;
 use std::thread;
 
-/// Decide whether engines may run a pack: verify it, judge every kernel and every numeric instruction on every engine, check the trap basics.
+/// Decide whether engines may run a pack: verify it, judge every kernel and every numeric instruction on every engine, make
+/// every trap, exhaust every budget, meet every limit.
 #[derive(clap::Args)]
 #[command(after_help = "Example: assay qualify fixtures/packs/core")]
 pub struct Arguments {
@@ -25,6 +29,9 @@ pub struct Arguments {
     /// What the engines are qualified for.
     #[arg(long, value_enum, default_value_t = Profile::Server)]
     profile: Profile,
+    /// Interruptions of each of four kinds of code, to see how late engines stop; 0: not measured, and the verdict says so.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    interruptions: u32,
 }
 
 /// What engines are qualified for.
@@ -45,6 +52,10 @@ struct Verdict {
     kernels: Vec<String>,
     engines: Vec<EngineVerdict>,
     basics: Vec<Finding>,
+    /// Traps, budgets and limits, one summary per engine that is ready.
+    traps: Vec<traps::Summary>,
+    /// Interruptions of each kind of code; 0 where engines were not interrupted.
+    interruptions: u32,
     numerics: Vec<Summary>,
     conform: Report,
     evidence: String,
@@ -55,6 +66,8 @@ struct EngineVerdict {
     id: String,
     verdict: &'static str,
     reasons: Vec<String>,
+    /// What is known to fail and does not forbid the verdict: for whom the engine is not.
+    limitations: Vec<String>,
 }
 
 const QUALIFIED: &str = "qualified";
@@ -98,7 +111,31 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let basics: Vec<Finding> = found.into_iter().flatten().collect();
     folder.document("basics.json", &basics)?;
 
-    let verdicts = verdicts(&report, &basics);
+    let launches: Vec<Launch> = engines
+        .iter()
+        .filter_map(|engine| match &engine.availability {
+            Availability::Ready(launch) => Some(launch.clone()),
+            Availability::Absent { .. } => None,
+        })
+        .collect();
+    let cases = traps::cases()?;
+    let interruptions = Some(arguments.interruptions).filter(|&number| number > 0);
+    let survey = super::traps::survey(&launches, &cases, interruptions, &folder, output)?;
+    folder.document("traps.json", &survey)?;
+    let traps: Vec<traps::Summary> = launches
+        .iter()
+        .map(|launch| {
+            traps::Summary::of(
+                &launch.id,
+                cases.len(),
+                &survey.results,
+                &survey.checks,
+                &survey.latency,
+            )
+        })
+        .collect();
+
+    let verdicts = verdicts(&report, &basics, &traps);
     let qualified = report.passed()
         && verdicts.iter().any(|engine| engine.verdict == QUALIFIED)
         && verdicts
@@ -111,6 +148,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         kernels,
         engines: verdicts,
         basics,
+        traps,
+        interruptions: arguments.interruptions,
         numerics: report.numerics.clone(),
         evidence: report.evidence.clone(),
         conform: report,
@@ -125,8 +164,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     })
 }
 
-/// An engine qualifies if every kernel was run on it and holds, and all basics and the numeric instructions do.
-fn verdicts(report: &Report, basics: &[Finding]) -> Vec<EngineVerdict> {
+/// An engine qualifies if every kernel was run on it and holds, and all basics, the traps and the numeric instructions do.
+fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Vec<EngineVerdict> {
     report
         .engines
         .iter()
@@ -136,6 +175,7 @@ fn verdicts(report: &Report, basics: &[Finding]) -> Vec<EngineVerdict> {
                     id: engine.id.clone(),
                     verdict: ABSENT,
                     reasons: engine.reason.iter().cloned().collect(),
+                    limitations: Vec::new(),
                 };
             }
             let mut reasons = Vec::new();
@@ -179,6 +219,15 @@ fn verdicts(report: &Report, basics: &[Finding]) -> Vec<EngineVerdict> {
                     basics::count()
                 ));
             }
+            let mut limitations = Vec::new();
+            match traps.iter().find(|summary| summary.runtime == engine.id) {
+                Some(summary) => {
+                    let failures = summary.failures.iter();
+                    reasons.extend(failures.map(|failure| format!("traps, {failure}")));
+                    limitations.clone_from(&summary.limitations);
+                }
+                None => reasons.push("the traps were not made".to_owned()),
+            }
             match report
                 .numerics
                 .iter()
@@ -198,6 +247,7 @@ fn verdicts(report: &Report, basics: &[Finding]) -> Vec<EngineVerdict> {
                     NOT_QUALIFIED
                 },
                 reasons,
+                limitations,
             }
         })
         .collect()
@@ -218,14 +268,24 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
         .filter(|finding| finding.outcome == Outcome::Pass)
         .count();
     text += &format!(
-        "trap basics: {passed} of {} checks pass\n\n",
+        "trap basics: {passed} of {} checks pass\n",
         verdict.basics.len()
     );
+    for summary in &verdict.traps {
+        text += &format!("{:<20} traps: {}\n", summary.runtime, summary.lines());
+    }
+    if verdict.interruptions == 0 {
+        text += "how late engines stop was not measured\n";
+    }
+    text += "\n";
     for engine in &verdict.engines {
         text += &format!("{:<20} {}\n", engine.id, engine.verdict);
         if engine.verdict == ABSENT {
             // The conformance part has said why.
             continue;
+        }
+        for limitation in &engine.limitations {
+            text += &format!("    {limitation}\n");
         }
         for reason in engine.reasons.iter().take(5) {
             text += &format!("    {reason}\n");
@@ -239,6 +299,9 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
         }
     }
     text += &format!("\n{}", verdict.verdict);
+    if verdict.interruptions == 0 {
+        text += ", though nobody knows how late engines stop";
+    }
     if verdict.kernels.len() < pack.kernels().len() {
         text += &format!(
             ", and only {} of the pack's {} kernels were judged: {}",

@@ -6,8 +6,13 @@ use crate::{
     outcome::{Counts, Outcome},
     output::Output,
     registry::{self, Availability},
-    results::Folder,
-    traps::{self, CaseResult, State, latency, latency::Latency},
+    results::{Folder, SharedLines},
+    traps::{
+        self, Case, CaseResult, State,
+        checks::{self, CheckResult},
+        latency,
+        latency::Latency,
+    },
     worker::{Launch, Worker},
 };
 use anyhow::Result;
@@ -43,12 +48,13 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Report {
     verdict: &'static str,
-    /// Why it failed as a whole, besides the entries of `results` and `latency`.
+    /// Why it failed as a whole, besides the entries of `results`, `checks` and `latency`.
     reasons: Vec<String>,
-    /// Outcomes of all cases, and of latencies where they were measured; `absent` counts engines.
+    /// Outcomes of all cases and checks, and of latencies where they were measured; `absent` counts engines.
     counts: Counts,
     engines: Vec<EngineReport>,
     results: Vec<CaseResult>,
+    checks: Vec<CheckResult>,
     latency: Vec<Latency>,
     evidence: String,
 }
@@ -86,32 +92,23 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         });
     }
 
-    let kinds = if arguments.latency { latency::KINDS } else { 0 };
-    let progress = progress_bar(output, (launches.len() * (cases.len() + kinds)) as u64);
-    let results: Vec<CaseResult> = side_by_side(&launches, |launch| {
-        traps::run(launch, &cases, &|| progress.inc(1))
-    })
-    .into_iter()
-    .flatten()
-    .collect();
-    let mut lines = folder.lines("traps.jsonl")?;
-    for result in &results {
-        counts.add(result.outcome);
-        lines.push(result)?;
+    let survey = survey(
+        &launches,
+        &cases,
+        arguments.latency.then_some(arguments.interruptions),
+        &folder,
+        output,
+    )?;
+    let Survey {
+        results,
+        checks,
+        latency,
+    } = survey;
+    let outcomes = results.iter().map(|result| result.outcome);
+    let outcomes = outcomes.chain(checks.iter().map(|check| check.outcome));
+    for outcome in outcomes.chain(latency.iter().map(|latency| latency.outcome)) {
+        counts.add(outcome);
     }
-    let mut latencies = Vec::new();
-    if arguments.latency {
-        // One engine at a time: others would make it late.
-        for launch in &launches {
-            for latency in latency::measure(launch, arguments.interruptions, &|| progress.inc(1)) {
-                counts.add(latency.outcome);
-                lines.push(&latency)?;
-                latencies.push(latency);
-            }
-        }
-    }
-    progress.finish_and_clear();
-
     let reasons: Vec<String> = launches
         .iter()
         .filter_map(|launch| nothing_shown(launch, &results))
@@ -123,13 +120,76 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         counts,
         engines: reports,
         results,
-        latency: latencies,
+        checks,
+        latency,
         evidence: folder.path().display().to_string(),
     };
     folder.document("traps.json", &report)?;
     output.document(&report)?;
     output.text(&report.to_text(output.colour()))?;
     Ok(if bad { Exit::Failed } else { Exit::Passed })
+}
+
+/// What was found on all engines.
+#[derive(Serialize)]
+pub(super) struct Survey {
+    /// One result per engine and case.
+    pub(super) results: Vec<CaseResult>,
+    /// The state after many traps, exactness of fuel, recovery.
+    pub(super) checks: Vec<CheckResult>,
+    /// How late interruptions were; empty where that was not asked for.
+    pub(super) latency: Vec<Latency>,
+}
+
+/// Runs the matrix and the checks on all engines, and measures so many interruptions of each kind of code. Records go to
+/// `traps.jsonl` in the folder as they come.
+///
+/// # Errors
+/// If they cannot be written.
+pub(super) fn survey(
+    launches: &[Launch],
+    cases: &[Case],
+    interruptions: Option<u32>,
+    folder: &Folder,
+    output: &Output,
+) -> Result<Survey> {
+    let kinds = interruptions.map_or(0, |_| latency::KINDS);
+    let steps = launches.len() * (cases.len() + checks::COUNT + kinds);
+    let progress = progress_bar(output, steps as u64);
+    let lines = SharedLines::new(folder.lines("traps.jsonl")?);
+    let found = side_by_side(launches, |launch| {
+        let results = traps::run(launch, cases, &|result| {
+            lines.push(result);
+            progress.inc(1);
+        });
+        let checks = checks::run(launch, &|check| {
+            lines.push(check);
+            progress.inc(1);
+        });
+        (results, checks)
+    });
+    let mut survey = Survey {
+        results: Vec::new(),
+        checks: Vec::new(),
+        latency: Vec::new(),
+    };
+    for (results, checks) in found {
+        survey.results.extend(results);
+        survey.checks.extend(checks);
+    }
+    if let Some(interruptions) = interruptions {
+        // One engine at a time: others would make it late.
+        for launch in launches {
+            let measured = latency::measure(launch, interruptions, &|latency| {
+                lines.push(latency);
+                progress.inc(1);
+            });
+            survey.latency.extend(measured);
+        }
+    }
+    progress.finish_and_clear();
+    lines.finish()?;
+    Ok(survey)
 }
 
 /// An engine on which nothing passed has not been looked at.
@@ -176,7 +236,8 @@ impl Report {
             .collect();
         let mut text = matrix(&self.results, &runtimes, colour);
         text += "\nok N of M: N of the M ways to reach the class end as they must, and leave other instances alone; \
-                 the others are unsupported. `none`: controls, which must not trap.\n";
+                 the others are unsupported. \
+                 known N of M: N fail in a way that is known. `none`: controls, which must not trap.\n";
         for engine in &self.engines {
             if let Some(reason) = &engine.reason {
                 text += &format!("{} {}: {reason}\n", engine.id, engine.status);
@@ -184,6 +245,13 @@ impl Report {
         }
         for ((outcome, runtime, detail), cases) in self.not_passed() {
             text += &format!("{outcome} on {runtime} ({}): {detail}\n", cases.join(", "));
+        }
+        text += "\n";
+        for check in &self.checks {
+            text += &format!(
+                "{:<20} {}: {}: {}\n",
+                check.runtime, check.check, check.outcome, check.detail
+            );
         }
         if !self.latency.is_empty() {
             text += &format!("\n{}\n", latency_table(&self.latency));
@@ -217,12 +285,13 @@ impl Report {
             told(|result| result.bystander)
         );
         text += &format!(
-            "\ntraps: {} - {} of {} checks pass, {} fail, {} unsupported, {} error; {} engines absent; results in {}",
+            "\ntraps: {} - {} of {} checks pass, {} fail, {} unsupported, {} known failures, {} error; {} engines absent; results in {}",
             self.verdict,
             counts.pass,
             counts.total() - counts.absent,
             counts.fail,
             counts.unsupported,
+            counts.known_failure,
             counts.error,
             counts.absent,
             self.evidence
@@ -280,6 +349,13 @@ fn matrix(results: &[CaseResult], runtimes: &[&str], colour: bool) -> String {
                 Cell::new(format!("FAIL {bad} of {}", cell.len()))
                     .fg(Color::Red)
                     .add_attribute(Attribute::Bold)
+            } else if count(Outcome::KnownFailure) > 0 {
+                Cell::new(format!(
+                    "known {} of {}",
+                    count(Outcome::KnownFailure),
+                    cell.len()
+                ))
+                .fg(Color::Yellow)
             } else if passed == 0 {
                 Cell::new("unsupported").fg(Color::Yellow)
             } else if passed < cell.len() {
@@ -351,6 +427,8 @@ mod tests {
             result("c", "Unreachable", Outcome::Pass),
             result("c", "Unreachable", Outcome::Unsupported),
             result("c", "FuelExhausted", Outcome::Unsupported),
+            result("b", "FuelExhausted", Outcome::Pass),
+            result("b", "FuelExhausted", Outcome::KnownFailure),
         ];
         insta::assert_snapshot!(matrix(&results, &["a.one", "b", "c", "d"], false));
     }

@@ -25,25 +25,14 @@ pub fn main(engine: &str) -> ExitCode {
     match serve(engine) {
         Ok(()) => Exit::Passed.into(),
         Err(error) => {
-            eprintln!("{engine}: {error:#}");
+            exit::complain(&format!("{engine}: {error:#}"));
             exit::of(&error).into()
         }
     }
 }
 
 fn serve(engine: &str) -> Result<()> {
-    end_with_parent();
     let runtime = registry::open(engine)?;
     worker::serve(runtime.as_ref(), io::stdin().lock(), io::stdout().lock())?;
     Ok(())
-}
-
-/// A worker in an endless call does not notice that its stdin closed: where the system can, it ends with the harness.
-fn end_with_parent() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) =
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-    {
-        eprintln!("failed to tie this worker's life to the harness's: {error}");
-    }
 }

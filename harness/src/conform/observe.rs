@@ -113,14 +113,7 @@ pub fn observe(
     };
     let first = match exchange.run(&prepared.first, InstanceChoice::Fresh) {
         Ok(first) => first,
-        Err(ended) => {
-            return Observed {
-                ended,
-                frame: Err("the call did not return, so memory was not checked".to_owned()),
-                nan_bits: None,
-                lifecycle: Ok(()),
-            };
-        }
+        Err(ended) => return unjudged(ended),
     };
     let mut frame = first.frame;
     let mut lifecycle = first.lifecycle;
@@ -144,6 +137,8 @@ pub fn observe(
                 )));
             }
         }
+        // Of a worker that is gone nothing can be said, nor of what it did before.
+        Err(ended @ Ended::Lost(_)) => return unjudged(ended),
         Err(ended) => {
             lifecycle = lifecycle.and(Err(format!(
                 "the second call of an instance did not return: {}",
@@ -151,23 +146,27 @@ pub fn observe(
             )));
         }
     }
-    let nan_bits = prepared.other_nans.as_ref().and_then(|other| {
-        match exchange.run(other, InstanceChoice::Fresh) {
-            Ok(other) if other.status != first.status => Some(format!(
-                "the status depends on the bits of a NaN: {} became {}",
-                first.status, other.status
-            )),
-            Ok(other) if first.status == 0 => {
-                truth::bits_differ(&prepared.case, &first.output, &other.output)
-                    .map(|mismatch| format!("the output depends on the bits of a NaN: {mismatch}"))
-            }
-            Ok(_) => None,
-            Err(ended) => Some(format!(
-                "with other NaN bits the call did not return: {}",
-                describe(&ended)
-            )),
+    let other = prepared
+        .other_nans
+        .as_ref()
+        .map(|other| exchange.run(other, InstanceChoice::Fresh));
+    let nan_bits = match other {
+        None => None,
+        Some(Err(ended @ Ended::Lost(_))) => return unjudged(ended),
+        Some(Ok(other)) if other.status != first.status => Some(format!(
+            "the status depends on the bits of a NaN: {} became {}",
+            first.status, other.status
+        )),
+        Some(Ok(other)) if first.status == 0 => {
+            truth::bits_differ(&prepared.case, &first.output, &other.output)
+                .map(|mismatch| format!("the output depends on the bits of a NaN: {mismatch}"))
         }
-    });
+        Some(Ok(_)) => None,
+        Some(Err(ended)) => Some(format!(
+            "with other NaN bits the call did not return: {}",
+            describe(&ended)
+        )),
+    };
     let output = (first.output != prepared.native.output).then_some(first.output);
     Observed {
         ended: Ended::Status {
@@ -177,6 +176,16 @@ pub fn observe(
         frame,
         nan_bits,
         lifecycle,
+    }
+}
+
+/// A case that did not return once.
+fn unjudged(ended: Ended) -> Observed {
+    Observed {
+        ended,
+        frame: Err("the call did not return, so memory was not checked".to_owned()),
+        nan_bits: None,
+        lifecycle: Ok(()),
     }
 }
 

@@ -110,5 +110,9 @@ pub(super) const FIXTURES: &[(&str, &str)] = &[
     fixture!("limit-table-grow"),
     fixture!("limit-table-grow-own"),
     fixture!("limit-memory-refusals"),
+    fixture!("limit-memory-refusals-fuel"),
+    fixture!("limit-memory-refusals-unlimited"),
     fixture!("limit-table-refusals"),
+    fixture!("limit-table-refusals-fuel"),
+    fixture!("limit-table-refusals-unlimited"),
 ];

@@ -1,25 +1,15 @@
-use super::protocol::{Answer, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION};
+use super::{
+    process::{Process, Silence, WorkerLimits},
+    protocol::{Answer, InstanceChoice, Operation, Reply, Request, VERSION},
+};
 use runtime_api::{Budget, Error, Form, Info, Options};
 use runtime_host::{Invocation, Observation};
-use std::{
-    collections::VecDeque,
-    ffi::OsString,
-    io::{BufRead, BufReader, Read, Write},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-/// How long a worker may take to start and say hello; generous, because a loaded machine starts processes slowly.
-const HELLO_TIME: Duration = Duration::from_secs(30);
 /// How long compiling, dropping and moving bytes may take beyond any budget.
 const WORK_TIME: Duration = Duration::from_secs(60);
 /// A call that is still running this long after its budget is killed with its worker.
 pub const GRACE: Duration = Duration::from_millis(500);
-/// What is kept of a worker's stderr for messages.
-const STDERR_LINES: usize = 20;
 
 /// How to start a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +56,14 @@ pub enum WorkerError {
         /// How long it had.
         seconds: f64,
     },
+    /// It used more memory than a worker may and was killed.
+    #[error("hear from worker `{id}`: it used more than {mebibytes} MiB of memory and was killed")]
+    Memory {
+        /// Engine id.
+        id: String,
+        /// What it may use.
+        mebibytes: u64,
+    },
     /// It answered something that is not the protocol.
     #[error("understand worker `{id}`: {message}")]
     Protocol {
@@ -92,34 +90,39 @@ pub struct Worker {
     launch: Launch,
     info: Info,
     operations: Vec<String>,
+    limits: WorkerLimits,
     process: Process,
     next_id: u64,
 }
 
-/// Ends the child on drop, whatever state the conversation is in.
-struct Process {
-    child: Child,
-    /// Lines for the thread that writes to stdin; `None` once it is closed.
-    requests: Option<mpsc::Sender<Vec<u8>>>,
-    lines: mpsc::Receiver<Result<Vec<u8>, String>>,
-    stderr: Arc<Mutex<VecDeque<String>>>,
-}
-
 impl Worker {
-    /// Starts a worker and exchanges hellos.
+    /// Starts a worker, within the limits that the environment sets, and exchanges hellos. The thread that calls this must
+    /// outlive the worker: on Linux its end ends the worker.
     ///
     /// # Errors
     /// [`WorkerError`]; nothing is left running then.
     pub fn start(launch: &Launch) -> Result<Worker, WorkerError> {
-        let process = Process::start(launch)?;
+        let limits =
+            WorkerLimits::from_environment().map_err(|message| not_started(launch, message))?;
+        Worker::start_within(launch, limits)
+    }
+
+    /// Starts a worker within limits, as [`start`](Self::start) does.
+    ///
+    /// # Errors
+    /// [`WorkerError`]; nothing is left running then.
+    pub fn start_within(launch: &Launch, limits: WorkerLimits) -> Result<Worker, WorkerError> {
+        let process = Process::start(launch, limits)
+            .map_err(|error| not_started(launch, error.to_string()))?;
         let mut worker = Worker {
+            limits,
             launch: launch.clone(),
             info: empty_info(&launch.id),
             operations: Vec::new(),
             process,
             next_id: 1,
         };
-        match worker.request(Operation::Hello { protocol: VERSION }, HELLO_TIME)? {
+        match worker.request(Operation::Hello { protocol: VERSION }, limits.hello)? {
             Answer::Hello {
                 protocol,
                 info,
@@ -153,6 +156,12 @@ impl Worker {
     /// Whether the worker knows an optional operation.
     pub fn has_operation(&self, name: &str) -> bool {
         self.operations.iter().any(|known| known == name)
+    }
+
+    /// Bytes that are resident in the worker and stand for no file (heap, stacks, linear memories), exactly; `None` where the system
+    /// does not say.
+    pub fn anonymous_memory(&self) -> Option<u64> {
+        self.process.anonymous_memory()
     }
 
     /// Compiles a module.
@@ -314,22 +323,24 @@ impl Worker {
             self.protocol_error(format!("a request cannot be written: {error}"))
         })?;
         line.push(b'\n');
-        let sent = self.process.requests.as_ref().map(|to| to.send(line));
-        if !matches!(sent, Some(Ok(()))) {
+        if !self.process.send(line) {
             return Err(self.crashed());
         }
-        let line = match self.process.lines.recv_timeout(time) {
-            Ok(Ok(line)) => line,
-            Ok(Err(message)) => return Err(self.protocol_error(message)),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                self.process.kill();
-                return Err(WorkerError::TimedOut {
-                    id: self.launch.id.clone(),
+        let line = self.process.receive(time).map_err(|silence| {
+            let id = self.launch.id.clone();
+            match silence {
+                Silence::Ended => self.crashed(),
+                Silence::Broken(message) => self.protocol_error(message),
+                Silence::TimedOut => WorkerError::TimedOut {
+                    id,
                     seconds: time.as_secs_f64(),
-                });
+                },
+                Silence::Memory => WorkerError::Memory {
+                    id,
+                    mebibytes: self.limits.memory >> 20,
+                },
             }
-            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(self.crashed()),
-        };
+        })?;
         let reply: Reply = serde_json::from_slice(&line).map_err(|error| {
             let shown = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
             self.protocol_error(format!("{error} in {shown:?}"))
@@ -365,121 +376,11 @@ impl Worker {
     }
 }
 
-impl Process {
-    fn start(launch: &Launch) -> Result<Process, WorkerError> {
-        let mut child = Command::new(&launch.program)
-            .args(&launch.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| WorkerError::Start {
-                id: launch.id.clone(),
-                program: launch.program.display().to_string(),
-                message: error.to_string(),
-            })?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take();
-        let stderr = child.stderr.take();
-        // A worker that does not read its stdin blocks this thread, not the harness; killing it frees the thread.
-        let (requests, to_write) = mpsc::channel::<Vec<u8>>();
-        thread::spawn(move || {
-            let Some(mut stdin) = stdin else { return };
-            for line in to_write {
-                if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
-                    return;
-                }
-            }
-        });
-        // One line may wait to be asked for: a worker that floods its stdout blocks in its own pipe.
-        let (sender, lines) = mpsc::sync_channel(1);
-        thread::spawn(move || {
-            let Some(stdout) = stdout else { return };
-            let mut stdout = BufReader::new(stdout);
-            loop {
-                let mut line = Vec::new();
-                let read = (&mut stdout)
-                    .take(MAX_LINE_BYTES as u64 + 1)
-                    .read_until(b'\n', &mut line);
-                let message = match read {
-                    Ok(0) | Err(_) => return,
-                    Ok(length) if length > MAX_LINE_BYTES => {
-                        Err("a reply is longer than the protocol allows".to_owned())
-                    }
-                    Ok(_) => Ok(line),
-                };
-                if sender.send(message).is_err() {
-                    return;
-                }
-            }
-        });
-        let kept = Arc::new(Mutex::new(VecDeque::new()));
-        let keep = Arc::clone(&kept);
-        thread::spawn(move || {
-            let Some(stderr) = stderr else { return };
-            let mut stderr = BufReader::new(stderr);
-            loop {
-                let mut line = Vec::new();
-                // Chunks of a line count as lines: a worker cannot make the harness hold an endless one.
-                match (&mut stderr).take(4096).read_until(b'\n', &mut line) {
-                    Ok(0) | Err(_) => return,
-                    Ok(_) => {
-                        let Ok(mut keep) = keep.lock() else { return };
-                        if keep.len() == STDERR_LINES {
-                            keep.pop_front();
-                        }
-                        keep.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
-                    }
-                }
-            }
-        });
-        Ok(Process {
-            child,
-            requests: Some(requests),
-            lines,
-            stderr: kept,
-        })
-    }
-
-    fn kill(&mut self) {
-        self.requests = None;
-        // The child may have ended by itself: then there is nothing to kill, and wait collects it.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-
-    /// Closes the worker's stdin, gives it a moment to end by itself, ends it, and says how it ended.
-    fn finish(&mut self) -> String {
-        self.requests = None;
-        for _ in 0..50 {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return status.to_string();
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        self.kill();
-        "killed after it stopped answering".to_owned()
-    }
-
-    fn stderr_tail(&self) -> String {
-        let lines = match self.stderr.lock() {
-            Ok(lines) if !lines.is_empty() => lines.iter().cloned().collect::<Vec<_>>().join(" / "),
-            _ => return String::new(),
-        };
-        format!(": {lines}")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.requests = None;
-        for _ in 0..20 {
-            if let Ok(Some(_)) = self.child.try_wait() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        self.kill();
+fn not_started(launch: &Launch, message: String) -> WorkerError {
+    WorkerError::Start {
+        id: launch.id.clone(),
+        program: launch.program.display().to_string(),
+        message,
     }
 }
 

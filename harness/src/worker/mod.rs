@@ -2,11 +2,14 @@
 //! client that starts, watches and stops workers. `docs/worker-protocol.md` describes the wire for other languages.
 
 mod client;
+mod process;
 pub mod protocol;
 mod remote;
 mod server;
+mod system;
 
 pub use client::{GRACE, Launch, RunError, Worker, WorkerError};
+pub use process::{MEMORY_VARIABLE, WorkerLimits};
 pub use protocol::InstanceChoice;
 pub use remote::Remote;
 pub use server::serve;

@@ -38,12 +38,32 @@ pub fn call(
     max_pages: u32,
     budget: Budget,
 ) -> Result<Vec<u8>, CallError> {
+    exchange(instance, None, entry, tensors, heap_base, max_pages, budget)
+}
+
+/// As [`call`], after `kernel_init` with the parameters where an entry is given for it.
+pub(crate) fn exchange(
+    instance: &mut dyn Instance,
+    init: Option<Entry>,
+    entry: Entry,
+    tensors: &Tensors<'_>,
+    heap_base: u32,
+    max_pages: u32,
+    budget: Budget,
+) -> Result<Vec<u8>, CallError> {
     let frame = Frame::place(tensors, heap_base, max_pages, Fill::FIRST)?;
     let pages = instance.memory_pages()?;
     if pages < frame.pages() {
         instance.grow(frame.pages() - pages)?;
     }
     instance.write(frame.start(), frame.image())?;
+    if let Some(init) = init {
+        let params = frame.placed().params;
+        let status = instance.call(init, &[params.offset, params.size], budget)?;
+        if !Status(status).is_ok() {
+            return Err(CallError::Kernel(Trap::KernelStatus { code: status }));
+        }
+    }
     let status = Status(instance.call(entry, &[frame.descriptor_address()], budget)?);
     let mut after = vec![0; frame.image().len()];
     instance.read(frame.start(), &mut after)?;

@@ -3,7 +3,7 @@
 //!
 //! Code is for a fixed processor and not for the one it is compiled on, so that it is the same everywhere; none of them
 //! has what would let LLVM contract a multiplication and an addition. Bad input is one line on stderr and exit code 1, a
-//! wrong command line exit code 2. The process ends itself by SIGALRM after 120 s.
+//! wrong command line exit code 2. The process ends itself by SIGALRM after 120 s, and on Linux with the process that started it.
 
 use std::{
     env,
@@ -77,12 +77,23 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    end_with_parent();
     match run(&request) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Nobody waits for the code if the worker that asked for it is gone.
+fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+    {
+        eprintln!("failed to tie this process to the one that started it: {error}");
     }
 }
 

@@ -1,0 +1,277 @@
+//! The process of a worker: its pipes, what it may use, and its end, which is also the end of whatever it started.
+
+use super::{client::Launch, protocol::MAX_LINE_BYTES, system};
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, BufReader, Read, Write},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The environment variable that sets [`WorkerLimits::memory`], in MiB.
+pub const MEMORY_VARIABLE: &str = "ASSAY_WORKER_MEMORY_MIB";
+/// MiB of memory that a worker may use unless asked otherwise: many times what the largest compiler needs for a kernel.
+const MEMORY_MIB: u64 = 2048;
+/// How long a worker may take to start and say hello; generous, because a loaded machine starts processes slowly.
+const HELLO_TIME: Duration = Duration::from_secs(30);
+/// How often a worker that is waited for is looked at: whether it lives, and what it uses.
+const LOOK: Duration = Duration::from_millis(50);
+/// What is kept of a worker's stderr for messages.
+const STDERR_LINES: usize = 20;
+
+/// What a worker may use, beside the time of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerLimits {
+    /// Bytes of memory that are resident in the worker and in what it started; over that it is killed. Where the system does
+    /// not say what a process uses (anywhere but on Linux) nothing holds this.
+    pub memory: u64,
+    /// How long it may take to answer `hello`.
+    pub hello: Duration,
+}
+
+impl Default for WorkerLimits {
+    fn default() -> Self {
+        Self {
+            memory: MEMORY_MIB << 20,
+            hello: HELLO_TIME,
+        }
+    }
+}
+
+impl WorkerLimits {
+    /// The limits, with the memory that the environment variable `ASSAY_WORKER_MEMORY_MIB` sets.
+    ///
+    /// # Errors
+    /// What is wrong with its value.
+    pub fn from_environment() -> Result<Self, String> {
+        let Some(value) = std::env::var_os(MEMORY_VARIABLE) else {
+            return Ok(Self::default());
+        };
+        let mebibytes: Option<u64> = value.to_str().and_then(|value| value.parse().ok());
+        match mebibytes {
+            Some(mebibytes @ 1..=1_048_576) => Ok(Self {
+                memory: mebibytes << 20,
+                ..Self::default()
+            }),
+            _ => Err(format!(
+                "{MEMORY_VARIABLE} is {value:?}: it takes a number of MiB from 1 to 1048576"
+            )),
+        }
+    }
+}
+
+/// Why no line came.
+pub(super) enum Silence {
+    /// The process has ended, or closed its stdout.
+    Ended,
+    /// The time is over; it was killed.
+    TimedOut,
+    /// It used more memory than it may; it was killed.
+    Memory,
+    /// A line is none of the protocol.
+    Broken(String),
+}
+
+/// A child process. It and whatever it started end on drop, whatever state the conversation is in.
+pub(super) struct Process {
+    child: Child,
+    /// How it ended, once it was waited for: its id is not its own any more.
+    ended: Option<String>,
+    limits: WorkerLimits,
+    looked: Instant,
+    /// Lines for the thread that writes to stdin; `None` once it is closed.
+    requests: Option<mpsc::Sender<Vec<u8>>>,
+    lines: mpsc::Receiver<Result<Vec<u8>, String>>,
+    stderr: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Process {
+    /// Starts it, within limits that it cannot raise.
+    pub(super) fn start(launch: &Launch, limits: WorkerLimits) -> io::Result<Process> {
+        let mut command = Command::new(&launch.program);
+        command
+            .args(&launch.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        system::contain(&mut command, limits.memory);
+        let mut child = command.spawn()?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        // A worker that does not read its stdin blocks this thread, not the harness; killing it frees the thread.
+        let (requests, to_write) = mpsc::channel::<Vec<u8>>();
+        thread::spawn(move || {
+            let Some(mut stdin) = stdin else { return };
+            for line in to_write {
+                if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
+                    return;
+                }
+            }
+        });
+        // One line may wait to be asked for: a worker that floods its stdout blocks in its own pipe.
+        let (sender, lines) = mpsc::sync_channel(1);
+        thread::spawn(move || {
+            let Some(stdout) = stdout else { return };
+            let mut stdout = BufReader::new(stdout);
+            loop {
+                let mut line = Vec::new();
+                let read = (&mut stdout)
+                    .take(MAX_LINE_BYTES as u64 + 1)
+                    .read_until(b'\n', &mut line);
+                let message = match read {
+                    Ok(0) | Err(_) => return,
+                    Ok(length) if length > MAX_LINE_BYTES => {
+                        Err("a reply is longer than the protocol allows".to_owned())
+                    }
+                    Ok(_) => Ok(line),
+                };
+                if sender.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        let kept = Arc::new(Mutex::new(VecDeque::new()));
+        let keep = Arc::clone(&kept);
+        thread::spawn(move || {
+            let Some(stderr) = stderr else { return };
+            let mut stderr = BufReader::new(stderr);
+            loop {
+                let mut line = Vec::new();
+                // Chunks of a line count as lines: a worker cannot make the harness hold an endless one.
+                match (&mut stderr).take(4096).read_until(b'\n', &mut line) {
+                    Ok(0) | Err(_) => return,
+                    Ok(_) => {
+                        let Ok(mut keep) = keep.lock() else { return };
+                        if keep.len() == STDERR_LINES {
+                            keep.pop_front();
+                        }
+                        keep.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
+                    }
+                }
+            }
+        });
+        Ok(Process {
+            child,
+            ended: None,
+            limits,
+            looked: Instant::now(),
+            requests: Some(requests),
+            lines,
+            stderr: kept,
+        })
+    }
+
+    /// Hands a line to the worker; false if nobody can read it any more.
+    pub(super) fn send(&self, line: Vec<u8>) -> bool {
+        self.requests
+            .as_ref()
+            .is_some_and(|to| to.send(line).is_ok())
+    }
+
+    /// The next line of its stdout. A worker that is silent is looked at now and then: one that died while something else
+    /// holds its pipes, or that takes too much memory, is not waited for.
+    pub(super) fn receive(&mut self, time: Duration) -> Result<Vec<u8>, Silence> {
+        let start = Instant::now();
+        let mut dead = false;
+        loop {
+            let left = time.saturating_sub(start.elapsed());
+            let received = self.lines.recv_timeout(left.min(LOOK));
+            if self.looked.elapsed() >= LOOK {
+                self.looked = Instant::now();
+                if self.memory().is_some_and(|used| used > self.limits.memory) {
+                    self.kill();
+                    return Err(Silence::Memory);
+                }
+            }
+            match received {
+                Ok(line) => return line.map_err(Silence::Broken),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Silence::Ended),
+                // What it said last had the time of a look to arrive.
+                Err(mpsc::RecvTimeoutError::Timeout) if dead => return Err(Silence::Ended),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            if self.has_ended() {
+                self.kill();
+                dead = true;
+            } else if start.elapsed() >= time {
+                self.kill();
+                return Err(Silence::TimedOut);
+            }
+        }
+    }
+
+    /// Bytes that are resident in the worker and in what it started; `None` where the system does not say.
+    pub(super) fn memory(&self) -> Option<u64> {
+        match self.ended {
+            Some(_) => None,
+            None => system::resident_with_children(self.child.id()),
+        }
+    }
+
+    /// Bytes of the worker itself that stand for no file, exactly; `None` where the system does not say.
+    pub(super) fn anonymous_memory(&self) -> Option<u64> {
+        match self.ended {
+            Some(_) => None,
+            None => system::anonymous_bytes(self.child.id()),
+        }
+    }
+
+    /// Ends it with all that it started, at once.
+    pub(super) fn kill(&mut self) {
+        self.requests = None;
+        if self.ended.is_some() {
+            return;
+        }
+        // While it has not been waited for, nobody else can have its id.
+        system::kill_group(&self.child);
+        // It may have ended by itself: then there is nothing to kill.
+        drop(self.child.kill());
+        self.ended = Some(match self.child.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => format!("its end is unknown: {error}"),
+        });
+    }
+
+    /// Closes the worker's stdin, gives it a moment to end by itself, ends it, and says how it ended.
+    pub(super) fn finish(&mut self) -> String {
+        self.requests = None;
+        for _ in 0..50 {
+            if self.has_ended() {
+                self.kill();
+                return self.ended.clone().unwrap_or_default();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.kill();
+        "killed after it stopped answering".to_owned()
+    }
+
+    /// The end of its stderr, for messages.
+    pub(super) fn stderr_tail(&self) -> String {
+        let lines = match self.stderr.lock() {
+            Ok(lines) if !lines.is_empty() => lines.iter().cloned().collect::<Vec<_>>().join(" / "),
+            _ => return String::new(),
+        };
+        format!(": {lines}")
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.ended.is_some() || system::has_ended(&mut self.child)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.requests = None;
+        for _ in 0..20 {
+            if self.has_ended() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.kill();
+    }
+}
