@@ -6,6 +6,7 @@ pub mod list;
 pub mod pack;
 pub mod probe;
 pub mod qualify;
+pub mod spec;
 pub mod traps;
 pub mod verify;
 pub mod worker;
