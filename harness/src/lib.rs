@@ -5,6 +5,7 @@ pub mod basics;
 pub mod cmd;
 pub mod conform;
 pub mod exit;
+pub mod fuzz;
 pub mod matrix;
 pub mod numerics;
 pub mod outcome;

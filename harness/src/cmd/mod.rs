@@ -2,6 +2,7 @@
 
 pub mod adapter_check;
 pub mod conform;
+pub mod fuzz;
 pub mod list;
 pub mod pack;
 pub mod probe;
