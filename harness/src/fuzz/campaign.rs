@@ -3,6 +3,7 @@
 use super::{
     generate::generate,
     judge::{Ended, Judgement, judge},
+    known,
     session::{Answer, Seen, Session, Step, Subject},
 };
 use crate::{
@@ -84,8 +85,11 @@ pub type Repeat<'a> = dyn Fn(&Path) -> String + 'a;
 struct Engine {
     id: String,
     subjects: mpsc::Sender<Arc<Subject>>,
-    answers: mpsc::Receiver<Result<Answer, WorkerError>>,
+    answers: mpsc::Receiver<Answered>,
 }
+
+/// What an engine made of a module, and its id and version as its worker says them.
+type Answered = (Result<Answer, WorkerError>, Option<(String, String)>);
 
 impl Engine {
     fn start(launch: &Launch) -> Self {
@@ -94,7 +98,8 @@ impl Engine {
         let mut session = Session::new(launch.clone());
         thread::spawn(move || {
             for subject in to_answer {
-                if to_send.send(session.answer(&subject)).is_err() {
+                let answer = session.answer(&subject);
+                if to_send.send((answer, session.identity())).is_err() {
                     return;
                 }
             }
@@ -119,6 +124,8 @@ pub struct Campaign<'a> {
     /// Disagreements.
     pub findings: Vec<Finding>,
     reasons: BTreeMap<(String, &'static str, String), u64>,
+    /// Engine id to the id and the version that its worker states.
+    identities: BTreeMap<String, (String, String)>,
 }
 
 impl<'a> Campaign<'a> {
@@ -135,6 +142,7 @@ impl<'a> Campaign<'a> {
             lost: BTreeMap::new(),
             findings: Vec::new(),
             reasons: BTreeMap::new(),
+            identities: BTreeMap::new(),
         }
     }
 
@@ -147,7 +155,7 @@ impl<'a> Campaign<'a> {
             format!("failed to generate module {number} of seed {seed}: wasm-smith makes none of these bytes")
         })?;
         let subject = Subject::new(generated.wasm);
-        let (judgement, answers) = self.show(&subject, true);
+        let (judgement, answers) = self.examine(&subject, true);
         self.count(&judgement);
         if !judgement.is_finding() {
             return Ok(());
@@ -173,7 +181,7 @@ impl<'a> Campaign<'a> {
     /// If a finding cannot be written.
     pub fn given(&mut self, name: &str, wasm: Vec<u8>) -> Result<()> {
         let subject = Subject::new(wasm);
-        let (judgement, answers) = self.show(&subject, subject.features.is_ok());
+        let (judgement, answers) = self.examine(&subject, subject.features.is_ok());
         self.count(&judgement);
         if !judgement.is_finding() {
             return Ok(());
@@ -195,6 +203,59 @@ impl<'a> Campaign<'a> {
             .collect()
     }
 
+    /// Shows a module to all engines, and explains what is known of their differences.
+    fn examine(&mut self, subject: &Subject, valid: bool) -> (Judgement, BTreeMap<String, Answer>) {
+        let (judgement, answers) = self.show(subject, valid);
+        let judgement = self.explain(subject, valid, judgement, &answers);
+        (judgement, answers)
+    }
+
+    /// A disagreement is explained by a known defect if it is gone in the same module written so that it avoids the defect.
+    fn explain(
+        &mut self,
+        subject: &Subject,
+        valid: bool,
+        judgement: Judgement,
+        answers: &BTreeMap<String, Answer>,
+    ) -> Judgement {
+        let mut explained = BTreeMap::new();
+        let disagreeing: Vec<String> = judgement.disagreeing().map(ToOwned::to_owned).collect();
+        for id in disagreeing {
+            let Some((engine, version)) = self.identities.get(&id).cloned() else {
+                continue;
+            };
+            for defect in known::defects(&engine, &version) {
+                let Some(avoiding) = (defect.avoid)(&subject.wasm) else {
+                    continue;
+                };
+                let (again, _) = self.show(&Subject::new(avoiding), valid);
+                let cured = match again.engines.get(&id) {
+                    Some(Ended::Agreed) => true,
+                    // What it was compared in, it did as the others.
+                    Some(Ended::Inconclusive { .. }) => again.compared.contains_key(&id),
+                    _ => false,
+                };
+                if cured {
+                    let reason = defect.reason.to_owned();
+                    explained.insert(id.clone(), Ended::Explained { reason });
+                    break;
+                }
+            }
+        }
+        if explained.is_empty() {
+            return judgement;
+        }
+        // The others, without those that are known to be wrong.
+        let others = answers
+            .iter()
+            .filter(|(id, _)| !explained.contains_key(*id))
+            .map(|(id, answer)| (id.clone(), answer.clone()))
+            .collect();
+        let mut judgement = judge(&others, valid);
+        judgement.engines.append(&mut explained);
+        judgement
+    }
+
     /// All engines side by side.
     fn show(&mut self, subject: &Subject, valid: bool) -> (Judgement, BTreeMap<String, Answer>) {
         let subject = Arc::new(subject.clone());
@@ -209,7 +270,10 @@ impl<'a> Campaign<'a> {
             .filter_map(|engine| Some((engine.id.clone(), engine.answers.recv().ok()?)))
             .collect();
         let mut kept = BTreeMap::new();
-        for (id, answer) in answers {
+        for (id, (answer, identity)) in answers {
+            if let Some(identity) = identity {
+                self.identities.insert(id.clone(), identity);
+            }
             let answer = answer.unwrap_or_else(|error| {
                 let message = format!("failed to {error}");
                 self.lost.insert(id.clone(), message.clone());
@@ -272,7 +336,7 @@ impl<'a> Campaign<'a> {
             }
             let tried = make(length - step).map(Subject::new);
             let tried = tried.map(|subject| {
-                let (judgement, answers) = self.show(&subject, true);
+                let (judgement, answers) = self.examine(&subject, true);
                 (subject, judgement, answers)
             });
             match tried {

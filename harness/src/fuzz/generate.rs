@@ -109,6 +109,9 @@ fn exports(choices: &mut Random) -> Option<Vec<u8>> {
         }
         text += ")";
     }
+    if choices.odds(1, 4) {
+        text += " (global (export \"global\") (mut i32) (i32.const 0))";
+    }
     let mut names = NAMES.to_vec();
     for _ in 0..2 + choices.below(4) {
         let name = names.swap_remove(choices.below(names.len() as u64) as usize);

@@ -1,9 +1,6 @@
 //! Whether engines did the same with a module, and who did not.
 
-use super::{
-    known,
-    session::{Answer, Seen, Step},
-};
+use super::session::{Answer, Seen, Step};
 use runtime_api::{Error, Trap};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -89,10 +86,6 @@ pub fn judge(answers: &BTreeMap<String, Answer>, valid: bool) -> Judgement {
             let ended = if let Some(class) = left_to_engines(&step.seen) {
                 Ended::Inconclusive {
                     reason: class.to_owned(),
-                }
-            } else if let Some(explained) = known::explains(id, &step.seen) {
-                Ended::Explained {
-                    reason: explained.to_owned(),
                 }
             } else if !allowed(&step.seen, valid) {
                 let what = describe(step);

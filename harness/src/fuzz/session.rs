@@ -190,6 +190,8 @@ pub enum Answer {
 pub struct Session {
     launch: Launch,
     worker: Option<Worker>,
+    /// Id and version, as the last worker said them.
+    identity: Option<(String, String)>,
 }
 
 /// What every engine is held to.
@@ -206,7 +208,13 @@ impl Session {
         Self {
             launch,
             worker: None,
+            identity: None,
         }
+    }
+
+    /// Id and version of the engine, as its worker says them; `None` before the first answer.
+    pub fn identity(&self) -> Option<(String, String)> {
+        self.identity.clone()
     }
 
     /// Shows a module to the engine. Ends within [`MODULE_TIME`], beside what starting a worker takes.
@@ -218,7 +226,9 @@ impl Session {
             Some(worker) => worker,
             none => none.insert(Worker::start(&self.launch)?),
         };
-        let capabilities = &worker.info().capabilities;
+        let info = worker.info();
+        self.identity = Some((info.id.clone(), info.version.clone()));
+        let capabilities = &info.capabilities;
         if let Ok(features) = &subject.features
             && let Some(reason) = lacking(features, capabilities)
         {
