@@ -6,6 +6,7 @@ pub mod cmd;
 pub mod conform;
 pub mod exit;
 pub mod expectations;
+pub mod fuzz;
 pub mod matrix;
 pub mod numerics;
 pub mod outcome;

@@ -3,6 +3,7 @@
 pub mod adapter_check;
 pub mod conform;
 pub mod inspect;
+pub mod fuzz;
 pub mod list;
 pub mod pack;
 pub mod probe;

@@ -142,7 +142,7 @@ pub(crate) fn side_by_side<T: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn read_module(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_module(path: &Path) -> Result<Vec<u8>> {
     let wrong = |what: String| {
         exit::usage(format!(
             "failed to read the module `{}`: {what}",

@@ -1,0 +1,271 @@
+//! `assay fuzz`: random modules, all engines, compared.
+
+use super::probe::read_module;
+use crate::{
+    exit::{self, Exit},
+    fuzz::{Campaign, Finding, Reason, Tally},
+    output::Output,
+    registry::{self, Availability},
+    results::Folder,
+};
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// What a finding of `--only`, `--count` or `--module` may take to be made smaller.
+const SHRINK_TIME: Duration = Duration::from_secs(20);
+
+/// Show random valid modules to every engine: results, traps and memories must be the same.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Module K of a seed is the same everywhere. A disagreement is kept in the results folder, with the command that repeats it.\n\nExample: assay fuzz --seconds 600 --seed 1"
+)]
+pub struct Arguments {
+    /// How long to go on.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    seconds: u64,
+    /// Which modules.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// So many modules, however long it takes.
+    #[arg(long, value_name = "N", conflicts_with_all = ["seconds", "only", "module"], value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Only this module of the seed.
+    #[arg(long, value_name = "K", conflicts_with_all = ["seconds", "module"])]
+    only: Option<u64>,
+    /// A module from a file in place of random ones, binary or text (*.wat) (repeatable).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seconds", "seed"])]
+    module: Vec<PathBuf>,
+    /// Engine id or glob (repeatable) [default: all that are ready].
+    #[arg(long, value_name = "ID")]
+    runtime: Vec<String>,
+    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
+    #[arg(long, value_name = "NAME=COMMAND")]
+    adapter: Vec<String>,
+    /// Results folder [default: a dated one under assay-results/].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// What was found: the JSON document.
+#[derive(Serialize)]
+struct Report {
+    verdict: &'static str,
+    /// Why it failed as a whole, besides `findings`.
+    reasons: Vec<String>,
+    /// Of random modules.
+    seed: Option<u64>,
+    modules: u64,
+    seconds: f64,
+    /// Engine id to counts.
+    engines: BTreeMap<String, Tally>,
+    /// Engines that are not in this build, with the reason.
+    absent: BTreeMap<String, String>,
+    /// Why modules were neither agreement nor disagreement.
+    passed_over: Vec<Reason>,
+    findings: Vec<Finding>,
+    evidence: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// See the exit codes.
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
+    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
+    let engines = registry::select(engines, &arguments.runtime)?;
+    let modules = arguments
+        .module
+        .iter()
+        .map(|path| Ok((path, read_module(path)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut launches = Vec::new();
+    let mut absent = BTreeMap::new();
+    for engine in engines {
+        match engine.availability {
+            Availability::Ready(launch) => launches.push(launch),
+            Availability::Absent { reason, .. } => drop(absent.insert(engine.id, reason)),
+        }
+    }
+    if launches.len() < 2 {
+        return Err(exit::usage(format!(
+            "only `{}` is ready, and engines are compared with each other: name another with --runtime or --adapter",
+            launches[0].id
+        )));
+    }
+    let folder = Folder::create(arguments.out.as_deref(), "fuzz")?;
+    let repeat = |module: &Path| arguments.repeat(module);
+    let mut campaign = Campaign::new(&launches, &folder, &repeat);
+
+    let start = Instant::now();
+    let mut shown = 0;
+    if modules.is_empty() {
+        let deadline = start + Duration::from_secs(arguments.seconds);
+        let timed = arguments.count.is_none() && arguments.only.is_none();
+        let progress = progress_bar(output, arguments, timed);
+        let (first, count) = match (arguments.only, arguments.count) {
+            (Some(only), _) => (only, 1),
+            (None, count) => (0, count.unwrap_or(u64::MAX)),
+        };
+        while shown < count && (!timed || Instant::now() < deadline) {
+            let shrink_until = Instant::now() + SHRINK_TIME;
+            let shrink_until = if timed {
+                shrink_until.min(deadline)
+            } else {
+                shrink_until
+            };
+            campaign.generated(arguments.seed, first + shown, shrink_until)?;
+            shown += 1;
+            let (position, message) = if timed {
+                (start.elapsed().as_secs(), format!("{shown} modules"))
+            } else {
+                (shown, String::new())
+            };
+            progress.set_position(position);
+            progress.set_message(format!("{message}, {} findings", campaign.findings.len()));
+        }
+        progress.finish_and_clear();
+    }
+    for (path, wasm) in modules {
+        let name = path.file_stem().map(|name| name.to_string_lossy());
+        let name = format!("{shown}-{}", name.unwrap_or_default());
+        campaign.given(&name, wasm)?;
+        shown += 1;
+    }
+
+    let mut reasons: Vec<String> = campaign
+        .lost
+        .iter()
+        .map(|(id, why)| format!("{id} was left out after it could not be started: {why}"))
+        .collect();
+    for (id, tally) in &campaign.tallies {
+        // An engine that was never compared has not been looked at. A module that all refuse has nothing to call.
+        if tally.agreed + tally.disagreed == 0 {
+            reasons.push(format!("{id}: no module was compared to its end"));
+        }
+    }
+    let bad = !campaign.findings.is_empty() || !reasons.is_empty();
+    let report = Report {
+        verdict: if bad { "fail" } else { "pass" },
+        reasons,
+        seed: arguments.module.is_empty().then_some(arguments.seed),
+        modules: shown,
+        seconds: (start.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+        engines: campaign.tallies.clone(),
+        absent,
+        passed_over: campaign.reasons(),
+        findings: campaign.findings,
+        evidence: folder.path().display().to_string(),
+    };
+    folder.document("fuzz.json", &report)?;
+    output.document(&report)?;
+    output.text(&report.to_text())?;
+    Ok(if bad { Exit::Failed } else { Exit::Passed })
+}
+
+impl Arguments {
+    /// The command that shows a saved module to the same engines.
+    fn repeat(&self, module: &Path) -> String {
+        let mut words = vec!["assay".to_owned(), "fuzz".to_owned(), "--module".to_owned()];
+        words.push(module.display().to_string());
+        for (option, values) in [("--runtime", &self.runtime), ("--adapter", &self.adapter)] {
+            for value in values {
+                words.extend([option.to_owned(), value.clone()]);
+            }
+        }
+        // A word that no shell can hold has a NUL, and no argument has one.
+        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    }
+}
+
+fn progress_bar(output: &Output, arguments: &Arguments, timed: bool) -> ProgressBar {
+    let target = if output.progress() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let length = if timed {
+        arguments.seconds
+    } else {
+        arguments.count.unwrap_or(1)
+    };
+    let unit = if timed { "s" } else { "modules" };
+    let template = format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{msg}}, {{eta}} left");
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    match ProgressStyle::with_template(&template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Report {
+    fn to_text(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table.set_header([
+            "engine",
+            "modules",
+            "agreed",
+            "unsupported",
+            "inconclusive",
+            "explained",
+            "disagreed",
+            "calls compared",
+        ]);
+        for (id, tally) in &self.engines {
+            let counts = [
+                tally.modules,
+                tally.agreed,
+                tally.unsupported,
+                tally.inconclusive,
+                tally.explained,
+                tally.disagreed,
+                tally.calls_compared,
+            ];
+            table
+                .add_row(std::iter::once(id.clone()).chain(counts.iter().map(ToString::to_string)));
+        }
+        let mut text = format!("{table}\n");
+        for one in &self.passed_over {
+            // What an engine says of a module may hold the module's own words.
+            let reason = one.reason.escape_debug();
+            text += &format!(
+                "{} on {}, {} modules: {reason}\n",
+                one.outcome, one.runtime, one.modules
+            );
+        }
+        for (id, reason) in &self.absent {
+            text += &format!("{id} absent: {reason}\n");
+        }
+        for finding in &self.findings {
+            for (id, what) in &finding.disagreed {
+                text += &format!("DISAGREES {id}: {}\n", what.escape_debug());
+            }
+            if let Some(repeat) = &finding.repeat {
+                text += &format!("  again: {repeat}\n");
+            }
+        }
+        for reason in &self.reasons {
+            text += &format!("{reason}\n");
+        }
+        let seed = self
+            .seed
+            .map_or(String::new(), |seed| format!(" of seed {seed}"));
+        text += &format!(
+            "fuzz: {} - {} modules{seed} in {:.1} s, {:.1} per second, {} disagreements; results in {}",
+            self.verdict,
+            self.modules,
+            self.seconds,
+            self.modules as f64 / self.seconds.max(0.1),
+            self.findings.len(),
+            self.evidence
+        );
+        text
+    }
+}
