@@ -2,6 +2,7 @@
 //! pack may run on a runtime. See `docs/` for the worker protocol, the kernels and the layers.
 
 pub mod basics;
+pub mod bench;
 pub mod cmd;
 pub mod conform;
 pub mod exit;
@@ -12,5 +13,6 @@ pub mod output;
 pub mod probe;
 pub mod registry;
 pub mod results;
+pub mod statistics;
 pub mod traps;
 pub mod worker;

@@ -331,7 +331,7 @@ fn wamr_compiler() -> Result<PathBuf, String> {
 }
 
 /// An executable beside this one; tests run one folder further down.
-fn beside(program: &str) -> Option<PathBuf> {
+pub(crate) fn beside(program: &str) -> Option<PathBuf> {
     let here = std::env::current_exe().ok()?;
     let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
     here.ancestors()

@@ -1,6 +1,7 @@
 //! One subcommand, one file: parse, load, compute, print.
 
 pub mod adapter_check;
+pub mod bench;
 pub mod conform;
 pub mod list;
 pub mod pack;

@@ -5,6 +5,7 @@ mod client;
 pub mod protocol;
 mod remote;
 mod server;
+mod timing;
 
 pub use client::{GRACE, Launch, RunError, Worker, WorkerError};
 pub use protocol::InstanceChoice;

@@ -108,7 +108,18 @@ impl Runtime for WasmtimeRuntime {
             module,
             *options,
             self.strategy,
-        )))
+        )?))
+    }
+
+    fn validate(&self, wasm: &[u8]) -> Result<()> {
+        let engine = self.engine(
+            BudgetKind::None,
+            runtime_api::Limits::default().max_stack_bytes,
+        )?;
+        wasmtime::Module::validate(&engine, wasm).map_err(|error| Error::Rejected {
+            stage: Stage::Compile,
+            message: format!("{error:#}"),
+        })
     }
 }
 
