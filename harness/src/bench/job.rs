@@ -182,8 +182,10 @@ pub(super) fn groups(
     kernels: &[String],
     scope: Scope,
 ) -> Result<(Vec<Group>, Vec<String>)> {
-    let mut groups = vec![empty()?, shapes("naive", 1)?, shapes("unrolled", UNROLLED)?];
-    groups.push(triad(scope.quick));
+    let mut groups = vec![empty()?, triad(scope.quick)];
+    if kernels.is_empty() {
+        groups.extend([shapes("naive", 1)?, shapes("unrolled", UNROLLED)?]);
+    }
     let mut notes = Vec::new();
     for kernel in select(pack, kernels)? {
         let mut all = subjects(kernel);

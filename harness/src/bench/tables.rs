@@ -259,7 +259,11 @@ impl Tables {
         let kernels = index.kernels();
         let claims = index.claims();
         // A run that shows nothing has not passed; emulated, it is not to show times.
-        let shown = !index.rounds.is_empty() || run.fingerprint.emulated.is_some();
+        let engines_shown = index
+            .rounds
+            .keys()
+            .any(|key| !key.runtime.starts_with(native::BASELINE));
+        let shown = engines_shown || run.fingerprint.emulated.is_some();
         let passed = !bad && end.is_some() && shown;
         Some(Tables {
             verdict: if passed { "pass" } else { "fail" },

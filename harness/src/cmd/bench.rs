@@ -116,7 +116,12 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
     let mut launches = Vec::new();
     for engine in engines {
         match engine.availability {
-            Availability::Ready(launch) => launches.push(launch),
+            Availability::Ready(launch) => {
+                if launch.id == "wasmtime.cranelift" {
+                    launches.extend(registry::pooled_worker());
+                }
+                launches.push(launch);
+            }
             Availability::Absent { reason, command } => {
                 absent.push((engine.id, format!("{reason}; to add it: {command}")));
             }
@@ -138,11 +143,14 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
             });
         }
     }
-    let (processes, time, limit) = if arguments.quick {
-        (2, 0.005, QUICK_LIMIT)
+    let (processes, time) = if arguments.quick {
+        (2, 0.005)
     } else {
-        (5, 0.05, LIMIT)
+        (5, 0.05)
     };
+    // Whoever says how much wants all of it.
+    let quickly = arguments.quick && arguments.processes.is_none() && arguments.time.is_none();
+    let limit = if quickly { QUICK_LIMIT } else { LIMIT };
     let request = Request {
         pack: &pack,
         launches: &launches,

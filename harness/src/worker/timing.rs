@@ -150,15 +150,16 @@ fn batches(
     repeat: Repeat,
     mut run: impl FnMut(u64) -> Result<Duration>,
 ) -> Result<Times> {
-    let (iterations, warm_up) = match repeat.iterations {
-        0 => calibrate(
-            repeat.batch_ns.max(STEPS.saturating_mul(clock_step_ns())),
-            &mut run,
-        )?,
-        iterations => (iterations, 0),
-    };
     let mut batches = Vec::new();
-    for _ in 0..repeat.batches {
+    let (iterations, warm_up) = if repeat.iterations > 0 {
+        (repeat.iterations, 0)
+    } else {
+        let least = STEPS.saturating_mul(clock_step_ns()).max(repeat.batch_ns);
+        let (enough, warm_up) = calibrate(least, &mut run)?;
+        batches.push(enough);
+        (enough.iterations, warm_up)
+    };
+    while batches.len() < repeat.batches as usize {
         batches.push(Batch {
             nanoseconds: nanoseconds(run(iterations)?),
             iterations,
@@ -175,16 +176,20 @@ fn batches(
     })
 }
 
-/// How many iterations last at least `least` nanoseconds, and how many it took to know.
-fn calibrate(least: u64, run: &mut impl FnMut(u64) -> Result<Duration>) -> Result<(u64, u64)> {
+/// The first batch that lasts at least `least` nanoseconds, and how many iterations came before it.
+fn calibrate(least: u64, run: &mut impl FnMut(u64) -> Result<Duration>) -> Result<(Batch, u64)> {
     let mut iterations = 1_u64;
     let mut warm_up = 0_u64;
     loop {
         let elapsed = nanoseconds(run(iterations)?).max(1);
-        warm_up = warm_up.saturating_add(iterations);
         if elapsed >= least {
-            return Ok((iterations, warm_up));
+            let enough = Batch {
+                nanoseconds: elapsed,
+                iterations,
+            };
+            return Ok((enough, warm_up));
         }
+        warm_up = warm_up.saturating_add(iterations);
         // A little more than it seems to take, and at most tenfold: the first iterations are slow.
         let wanted = u128::from(iterations) * u128::from(least) * 11 / (u128::from(elapsed) * 10);
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
