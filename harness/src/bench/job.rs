@@ -62,6 +62,8 @@ pub(super) struct Job {
     pub(super) restore: bool,
     /// Whether budgets are compared on it.
     pub(super) budgets: bool,
+    /// Whether no budget is compared with itself beside them.
+    pub(super) beside: bool,
     /// Whether the phases and the ways of an invocation are timed on it.
     pub(super) phases: bool,
     /// Whether the engine is compared with itself on it, in a process of its own.
@@ -196,7 +198,7 @@ pub(super) fn groups(
         for subject in all {
             let mut jobs = Vec::new();
             for (size, dimensions, elements, operations) in sizes(&subject.kernel, scope.quick) {
-                match job(&subject, size, dimensions, elements, operations, scope.seed)? {
+                match job(&subject, (size, dimensions, elements, operations), scope)? {
                     Ok(job) => jobs.push(job),
                     Err(reason) => notes.push(format!("{} {size}: {reason}", subject.kernel)),
                 }
@@ -227,9 +229,15 @@ pub(super) fn groups(
     Ok((groups, notes))
 }
 
+/// The class of size at which budgets are compared.
+pub(super) fn budget_size(quick: bool) -> &'static str {
+    if quick { "4Ki" } else { "64Ki" }
+}
+
+/// Class, dimensions as [`generate::sized`] takes them, elements, operations.
 type Size = (&'static str, [u32; 4], u64, Option<u64>);
 
-/// Sizes of a kernel: class, dimensions as [`generate::sized`] takes them, elements, operations.
+/// Sizes of a kernel.
 fn sizes(kernel: &str, quick: bool) -> Vec<Size> {
     let half = kernel.ends_with("_f16");
     // Rows for 4 Ki and 64 Ki elements, and for a main tensor of 1 MiB.
@@ -275,7 +283,7 @@ fn sizes(kernel: &str, quick: bool) -> Vec<Size> {
         (name, dimensions, elements, operations)
     };
     if quick {
-        let mut sizes = vec![size("64Ki", rows[1], false)];
+        let mut sizes = vec![size("4Ki", rows[0], false)];
         if kernel == "rmsnorm_f32" {
             sizes.push(size("small", 1, true));
         }
@@ -297,16 +305,13 @@ fn sizes(kernel: &str, quick: bool) -> Vec<Size> {
 /// A cell of a kernel, its output computed natively and judged by the oracle first. The inner error is why there is none.
 fn job(
     subject: &Subject,
-    size: &'static str,
-    dimensions: [u32; 4],
-    elements: u64,
-    operations: Option<u64>,
-    seed: u64,
+    (size, dimensions, elements, operations): Size,
+    scope: Scope,
 ) -> Result<Result<Job, String>> {
     let Some(kernel) = kernel_core::kernel(&subject.kernel) else {
         return Ok(Err("this harness has no contract for it".to_owned()));
     };
-    let case = generate::sized(&subject.kernel, dimensions, seed)
+    let case = generate::sized(&subject.kernel, dimensions, scope.seed)
         .with_context(|| format!("failed to make inputs for {}", subject.kernel))?;
     let prepared = match subject::prepare(case, subject, kernel) {
         Ok(prepared) => prepared,
@@ -326,6 +331,8 @@ fn job(
     let case = &prepared.case;
     let frame = prepared.first.frame;
     let params = frame.placed().params;
+    let compared = size == budget_size(scope.quick);
+    let smallest = size == "small" && subject.kernel == "rmsnorm_f32";
     let updated = case.base.as_ref().map_or(0, Vec::len);
     let bytes = case.a.len() + case.b.len() + case.output_size as usize + updated;
     Ok(Ok(Job {
@@ -343,9 +350,10 @@ fn job(
         entry: subject.entry_point.clone(),
         argument: frame.descriptor_address(),
         restore: case.base.is_some(),
-        budgets: size == "64Ki" || (size == "small" && subject.kernel == "rmsnorm_f32"),
-        phases: size == "small" && subject.kernel == "rmsnorm_f32" && subject.variant == "base",
-        apart: size == "64Ki" && subject.kernel == "rmsnorm_f32" && subject.variant == "base",
+        budgets: compared || smallest,
+        beside: compared && (!scope.quick || subject.kernel == "rmsnorm_f32"),
+        phases: smallest && subject.variant == "base",
+        apart: compared && subject.kernel == "rmsnorm_f32" && subject.variant == "base",
         expect: Expect::Frame {
             frame: Box::new(frame),
             output: prepared.native.output,
@@ -399,6 +407,7 @@ fn empty() -> Result<Group> {
             },
             restore: false,
             budgets: true,
+            beside: true,
             phases: true,
             apart: true,
         },
@@ -460,6 +469,7 @@ fn shapes(variant: &str, unrolled: u32) -> Result<Group> {
             },
             restore: false,
             budgets: true,
+            beside: true,
             phases: false,
             apart: false,
         },
@@ -487,6 +497,7 @@ fn triad(quick: bool) -> Group {
         expect: Expect::Cleanup,
         restore: false,
         budgets: false,
+        beside: false,
         phases: false,
         apart: false,
     };

@@ -1,6 +1,7 @@
 //! Everything that is shown of a run, derived from its records alone.
 
 use super::{
+    job::budget_size,
     native,
     record::{Cell, Key, Record, Run, Twin},
 };
@@ -282,7 +283,7 @@ impl Tables {
             times: index.times(),
             claims,
             tax: index.tax(),
-            sentences: sentences(&budgets),
+            sentences: sentences(&budgets, budget_size(run.quick)),
             budgets,
             means: means(&kernels),
             kernels,
@@ -650,12 +651,12 @@ fn verdict(measured: &Estimate, at_most: f64) -> &'static str {
     }
 }
 
-fn sentences(budgets: &[Compared]) -> Vec<Sentence> {
+fn sentences(budgets: &[Compared], size: &str) -> Vec<Sentence> {
     let mut groups: BTreeMap<(String, BudgetKind, String), Vec<&Estimate>> = BTreeMap::new();
     for compared in budgets {
         let key = &compared.key;
         let own = [native::EMPTY, "loop"].contains(&key.kernel.as_str());
-        if compared.size == "64Ki" && !own {
+        if compared.size == size && !own {
             groups
                 .entry((key.runtime.clone(), key.budget, key.variant.clone()))
                 .or_default()

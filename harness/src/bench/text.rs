@@ -1,6 +1,7 @@
 //! The tables on screen.
 
 use super::{
+    job::budget_size,
     native,
     record::Twin,
     tables::{Compared, Kernel, NotMeasured, Tables, Time},
@@ -35,7 +36,11 @@ impl Tables {
             self.tax_table(),
         );
         section(
-            "Budgets over no budget at 64 Ki elements [95 % interval]",
+            if self.run.quick {
+                "Budgets over no budget at 4 Ki elements [95 % interval]"
+            } else {
+                "Budgets over no budget at 64 Ki elements [95 % interval]"
+            },
             self.budget_table(),
         );
         for sentence in &self.sentences {
@@ -242,7 +247,7 @@ impl Tables {
             key, size, ratio, ..
         } in &self.budgets
         {
-            if size == "64Ki" {
+            if size == budget_size(self.run.quick) || key.kernel == "loop" {
                 columns.insert(key.runtime.as_str());
                 rows.entry((key.kernel.clone(), key.variant.clone(), key.budget))
                     .or_default()

@@ -39,10 +39,10 @@ pub struct Arguments {
     /// Kind of budget (repeatable) [default: none, epoch and fuel].
     #[arg(long, value_name = "KIND")]
     budget: Vec<Kind>,
-    /// Processes per engine [default: 5, with --quick 2].
+    /// Processes per engine [default: 5, with --quick 3].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     processes: Option<u32>,
-    /// Seconds of batches per cell and process [default: 0.05, with --quick 0.005].
+    /// Seconds of batches per cell and process [default: 0.04, with --quick 0.005].
     #[arg(long, value_name = "S", value_parser = seconds)]
     time: Option<f64>,
     /// Seed of the order, of the inputs and of the resamples.
@@ -68,7 +68,7 @@ enum Kind {
 }
 
 /// When groups that have not begun are left out.
-const QUICK_LIMIT: Duration = Duration::from_secs(50);
+const QUICK_LIMIT: Duration = Duration::from_secs(45);
 /// See [`QUICK_LIMIT`].
 const LIMIT: Duration = Duration::from_secs(18 * 60);
 
@@ -144,9 +144,9 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
         }
     }
     let (processes, time) = if arguments.quick {
-        (2, 0.005)
+        (3, 0.005)
     } else {
-        (5, 0.05)
+        (5, 0.04)
     };
     // Whoever says how much wants all of it.
     let quickly = arguments.quick && arguments.processes.is_none() && arguments.time.is_none();
