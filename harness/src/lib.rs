@@ -2,6 +2,7 @@
 //! pack may run on a runtime. See `docs/` for the worker protocol, the kernels and the layers.
 
 pub mod basics;
+pub mod bench;
 pub mod cmd;
 pub mod conform;
 pub mod exit;
@@ -16,5 +17,6 @@ pub mod registry;
 pub mod report;
 pub mod results;
 pub mod spec;
+pub mod statistics;
 pub mod traps;
 pub mod worker;

@@ -69,8 +69,14 @@ const WASMTIME: [Place; 3] = [
     Place::Here(runtime_wasmtime::winch),
 ];
 #[cfg(not(feature = "wasmtime"))]
-const WASMTIME: [Place; 3] =
-    [const { Place::Absent("this build leaves the default feature `wasmtime` out") }; 3];
+const WASMTIME: [Place; 3] = [const { NO_WASMTIME }; 3];
+#[cfg(not(feature = "wasmtime"))]
+const NO_WASMTIME: Place = Place::Absent("this build leaves the default feature `wasmtime` out");
+
+#[cfg(feature = "wasmtime")]
+const WASMTIME_POOLING: Place = Place::Here(runtime_wasmtime::pooling);
+#[cfg(not(feature = "wasmtime"))]
+const WASMTIME_POOLING: Place = NO_WASMTIME;
 
 #[cfg(feature = "wasmi")]
 const WASMI: Place = Place::Here(runtime_wasmi::runtime);
@@ -143,12 +149,38 @@ fn known() -> [Known; 8] {
     ]
 }
 
+/// The same code as an engine's in instances of another kind: what `bench` looks at besides the engines, for their way of an
+/// invocation.
+fn pooled() -> Known {
+    Known {
+        id: "wasmtime.pooling",
+        kind: Kind::Jit,
+        default: false,
+        place: WASMTIME_POOLING,
+        command: ADD_DEFAULT,
+    }
+}
+
+/// The worker of `wasmtime.pooling`, which serves the code of `wasmtime.cranelift` from a pool of instances; `None` where this
+/// build lacks it.
+pub fn pooled_worker() -> Option<Launch> {
+    let engine = pooled();
+    matches!(engine.place, Place::Here(_)).then_some(())?;
+    Some(Launch {
+        id: engine.id.to_owned(),
+        program: std::env::current_exe().ok()?,
+        arguments: ["worker", engine.id].map(Into::into).to_vec(),
+        states_id: true,
+    })
+}
+
 /// Opens an engine in this process.
 ///
 /// # Errors
 /// The reason why it is absent, or the engine's own.
 pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
-    let Some(engine) = known().into_iter().find(|engine| engine.id == id) else {
+    let engines = known().into_iter().chain([pooled()]);
+    let Some(engine) = engines.into_iter().find(|engine| engine.id == id) else {
         return Err(exit::usage(format!(
             "there is no engine `{id}`; `assay list` names them"
         )));
@@ -331,7 +363,7 @@ fn wamr_compiler() -> Result<PathBuf, String> {
 }
 
 /// An executable beside this one; tests run one folder further down.
-fn beside(program: &str) -> Option<PathBuf> {
+pub(crate) fn beside(program: &str) -> Option<PathBuf> {
     let here = std::env::current_exe().ok()?;
     let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
     here.ancestors()

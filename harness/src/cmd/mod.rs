@@ -1,9 +1,10 @@
 //! One subcommand, one file: parse, load, compute, print.
 
 pub mod adapter_check;
+pub mod bench;
 pub mod conform;
-pub mod inspect;
 pub mod fuzz;
+pub mod inspect;
 pub mod list;
 pub mod pack;
 pub mod probe;

@@ -1,6 +1,6 @@
 //! `assay worker ENGINE`: serves an engine over stdin and stdout; started by the harness itself.
 
-use crate::{exit, exit::Exit, registry, worker};
+use crate::{bench::native, exit, exit::Exit, registry, worker};
 use anyhow::Result;
 use std::{io, process::ExitCode};
 
@@ -32,7 +32,10 @@ pub fn main(engine: &str) -> ExitCode {
 }
 
 fn serve(engine: &str) -> Result<()> {
-    let runtime = registry::open(engine)?;
+    let runtime = match engine {
+        native::BASELINE | native::TUNED => native::runtime(engine)?,
+        _ => registry::open(engine)?,
+    };
     worker::serve(runtime.as_ref(), io::stdin().lock(), io::stdout().lock())?;
     Ok(())
 }

@@ -21,6 +21,22 @@ pub fn case(kernel: &str, seed: u64, index: u32) -> Option<Case> {
     tree(kernel, seed, index).map(|tree| tree.current())
 }
 
+/// A forward call of these dimensions with ordinary values, for measuring: `sized:` and the dimensions that the kernel has.
+/// Dimensions are in the family's own order and units: rope batch, seq, heads, then pairs (q8: blocks) of a head; rmsnorm and
+/// swiglu rows, hidden; kv rows, blocks of 32; lora rows, in, rank, out. Rope takes tables of cosines and sines, as hosts that
+/// cache them do. `None` for a kernel that this harness has no contract for.
+pub fn sized(kernel: &str, dimensions: [u32; 4], seed: u64) -> Option<Case> {
+    let kernel = kernel_core::kernel(kernel)?;
+    let family = draft::Family::of(kernel)?;
+    let draft = draft::Draft::plain(family, dimensions, seed);
+    let used = family.dimensions();
+    let shape: Vec<_> = dimensions[..used].iter().map(u32::to_string).collect();
+    Some(Case {
+        name: format!("sized:{}", shape.join("x")),
+        ..build::case(kernel.id, family, 0, &draft)
+    })
+}
+
 /// The same case with its simplifications.
 pub fn tree(kernel: &str, seed: u64, index: u32) -> Option<impl ValueTree<Value = Case> + use<>> {
     let kernel = kernel_core::kernel(kernel)?;

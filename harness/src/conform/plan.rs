@@ -119,7 +119,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
 }
 
 /// The kernels that one of `wanted` names; all if nothing is asked for.
-fn select<'a>(pack: &'a Pack, wanted: &[String]) -> Result<Vec<&'a PackKernel>> {
+pub fn select<'a>(pack: &'a Pack, wanted: &[String]) -> Result<Vec<&'a PackKernel>> {
     let globs = registry::matchers(wanted)?;
     for (pattern, glob) in wanted.iter().zip(&globs) {
         if !pack
@@ -156,7 +156,7 @@ fn distinguish(cases: &mut [Case]) {
 }
 
 /// The modules of a kernel: its base module, then its variants.
-fn subjects(kernel: &PackKernel) -> Vec<Subject> {
+pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
     let limits = kernel.limits();
     let subject =
         |variant: String, features: Vec<String>, wasm: &[u8], facts: &ModuleFacts| Subject {

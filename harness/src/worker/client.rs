@@ -1,6 +1,6 @@
 use super::{
     process::{Process, Silence, WorkerLimits},
-    protocol::{Answer, InstanceChoice, Operation, Reply, Request, VERSION},
+    protocol::{Answer, Facts, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION},
 };
 use runtime_api::{Budget, Error, Form, Info, Options};
 use runtime_host::{Invocation, Observation};
@@ -301,6 +301,44 @@ impl Worker {
             Answer::Inspected { text } => Ok(text),
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("inspected").into()),
+        }
+    }
+
+    /// Repeats something and says how long it took; only for a worker that [has](Self::has_operation) `time`. A worker that is
+    /// still busy after `within` is killed.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn time(
+        &mut self,
+        module: u64,
+        what: Timed,
+        (iterations, batch_ns, batches): (u64, u64, u32),
+        within: Duration,
+    ) -> Result<Times, RunError> {
+        let operation = Operation::Time {
+            module,
+            what,
+            iterations,
+            batch_ns,
+            batches,
+        };
+        match self.request(operation, within)? {
+            Answer::Timed(times) => Ok(times),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("timed").into()),
+        }
+    }
+
+    /// What else is known of a module; only for a worker that [has](Self::has_operation) `facts`.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn facts(&mut self, module: u64) -> Result<Facts, RunError> {
+        match self.request(Operation::Facts { module }, WORK_TIME)? {
+            Answer::Facts(facts) => Ok(facts),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("facts").into()),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod protocol;
 mod remote;
 mod server;
 mod system;
+mod timing;
 
 pub use client::{GRACE, Launch, RunError, Worker, WorkerError};
 pub use process::{MEMORY_VARIABLE, WorkerLimits};

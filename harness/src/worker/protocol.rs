@@ -2,7 +2,7 @@
 //! stdout, in order. Bytes are base64.
 
 use runtime_api::{Budget, Error, Form, Info, Options};
-use runtime_host::{Invocation, Observation, base64_bytes};
+use runtime_host::{Call, Fetched, Invocation, Observation, base64_bytes};
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol; both sides state it in `hello`.
@@ -68,6 +68,25 @@ pub enum Operation {
         /// What to show.
         form: Form,
     },
+    /// Repeat something and say how long it took, answered by [`Answer::Timed`]. Optional, as `global`.
+    Time {
+        /// The module, as numbered by `loaded`.
+        module: u64,
+        /// What is repeated.
+        #[serde(flatten)]
+        what: Timed,
+        /// How often in a batch; 0: as often as fills `batch_ns`, found out before the first batch.
+        iterations: u64,
+        /// How long a batch lasts at least where `iterations` is 0, in nanoseconds; never under 1000 times the clock's resolution.
+        batch_ns: u64,
+        /// How many batches.
+        batches: u32,
+    },
+    /// What else is known of a module and of the worker, answered by [`Answer::Facts`]. Optional, as `global`.
+    Facts {
+        /// The module, as numbered by `loaded`.
+        module: u64,
+    },
     /// Forget a module and its instance, answered by [`Answer::Dropped`].
     Drop {
         /// The module, as numbered by `loaded`.
@@ -83,6 +102,117 @@ pub enum InstanceChoice {
     Fresh,
     /// The one of the last run, with the memory it left; an error if there is none.
     Same,
+}
+
+/// What a `time` operation repeats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "lowercase")]
+pub enum Timed {
+    /// Calls of an export of the module's instance through the engine traits, the export resolved before the clock starts.
+    /// Series: `call`.
+    Call {
+        /// What is called.
+        call: Call,
+    },
+    /// The same calls with the engine's own typed interface. Series: `hand`.
+    Hand {
+        /// What is called.
+        call: Call,
+    },
+    /// Validation of the module. Series: `validate`.
+    Validate,
+    /// Compilation of the module, as it was loaded. Series: `compile`.
+    Compile,
+    /// Writes of bytes to the instance's memory that are there already. Series: `write`.
+    Write {
+        /// First address.
+        at: u32,
+        /// How many bytes.
+        length: u32,
+    },
+    /// Reads of the instance's memory. Series: `read`.
+    Read {
+        /// First address.
+        at: u32,
+        /// How many bytes.
+        length: u32,
+    },
+    /// Invocations of fresh instances, stage by stage: so many instances are made, then each is given its memory, and so on.
+    /// Series: `lookup` (of a module by name among 16), `instantiate`, `resolve`, `memory` (growth and writes), `call` (the first of
+    /// each instance), `fetch` (reads), `drop`.
+    Stages {
+        /// What instantiation may cost.
+        budget: Budget,
+        /// The invocation.
+        #[serde(flatten)]
+        invocation: Invocation,
+    },
+    /// Whole invocations one after the other, each of a fresh instance: all stages. Series: `path`.
+    Path {
+        /// What instantiation may cost.
+        budget: Budget,
+        /// The invocation.
+        #[serde(flatten)]
+        invocation: Invocation,
+    },
+    /// Whole invocations one after the other of the module's one instance, which is made for this. Series: `reuse`.
+    Reuse {
+        /// What instantiation may cost.
+        budget: Budget,
+        /// The invocation.
+        #[serde(flatten)]
+        invocation: Invocation,
+    },
+}
+
+/// What came of a `time` operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// One or, for stages, several.
+    pub series: Vec<Series>,
+    /// Iterations before the first batch, which no batch holds.
+    pub warm_up: u64,
+    /// All values that calls returned, joined by OR; 0 where nothing was called.
+    #[serde(default)]
+    pub returned: i32,
+    /// Reads of the last invocation, in its form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<Fetched>,
+}
+
+/// Times of one thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// What was timed, as [`Timed`] names it.
+    pub name: String,
+    /// In order.
+    pub batches: Vec<Batch>,
+}
+
+/// A batch: so many iterations took so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// By a monotonic clock.
+    pub nanoseconds: u64,
+    /// At least 1.
+    pub iterations: u64,
+}
+
+/// What is known of a module and of the worker; what is not is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Bytes of code that the engine made of the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_bytes: Option<u64>,
+    /// What the last fuel budget of the module's instance left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel_left: Option<u64>,
+    /// Most memory that the process ever had resident, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// Smallest step of the clock that times, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_step_ns: Option<u64>,
 }
 
 /// A reply with the number of its request.
@@ -126,6 +256,10 @@ pub enum Answer {
         /// For people.
         text: String,
     },
+    /// Answer to `time`.
+    Timed(Times),
+    /// Answer to `facts`.
+    Facts(Facts),
     /// Answer to `drop`.
     Dropped {},
     /// The operation failed; the worker is ready for the next request.
@@ -136,7 +270,7 @@ pub enum Answer {
 mod tests {
     use super::*;
     use runtime_api::{BudgetKind, Limits, Stage, Trap};
-    use runtime_host::{Call, Fetched, Form, Outcome, Read, Write};
+    use runtime_host::{Form, Outcome, Read, Write};
 
     /// The wire format is relied upon by adapters in other languages: these lines may be added to, never changed.
     #[test]
@@ -210,6 +344,44 @@ mod tests {
                 r#"{"id":7,"op":"inspect","wasm":"AGFzbQ==","options":{"limits":{"max_memory_pages":512,"max_table_elements":8,"max_stack_bytes":65536},"metering":"epoch"},"form":"llvm-ir"}"#,
             ),
             (
+                Operation::Time {
+                    module: 1,
+                    what: Timed::Call {
+                        call: Call {
+                            export: "kernel_forward".to_owned(),
+                            arguments: vec![1024],
+                            budget: Budget::None,
+                        },
+                    },
+                    iterations: 0,
+                    batch_ns: 1_000_000,
+                    batches: 2,
+                },
+                r#"{"id":7,"op":"time","module":1,"what":"call","call":{"export":"kernel_forward","arguments":[1024],"budget":"none"},"iterations":0,"batch_ns":1000000,"batches":2}"#,
+            ),
+            (
+                Operation::Time {
+                    module: 1,
+                    what: Timed::Path {
+                        budget: Budget::None,
+                        invocation: Invocation {
+                            pages: 2,
+                            writes: Vec::new(),
+                            calls: Vec::new(),
+                            reads: Vec::new(),
+                        },
+                    },
+                    iterations: 5,
+                    batch_ns: 0,
+                    batches: 1,
+                },
+                r#"{"id":7,"op":"time","module":1,"what":"path","budget":"none","pages":2,"writes":[],"calls":[],"reads":[],"iterations":5,"batch_ns":0,"batches":1}"#,
+            ),
+            (
+                Operation::Facts { module: 1 },
+                r#"{"id":7,"op":"facts","module":1}"#,
+            ),
+            (
                 Operation::Drop { module: 1 },
                 r#"{"id":7,"op":"drop","module":1}"#,
             ),
@@ -243,6 +415,29 @@ mod tests {
                     text: "ret i32 0".to_owned(),
                 },
                 r#"{"id":7,"inspected":{"text":"ret i32 0"}}"#,
+            ),
+            (
+                Answer::Timed(Times {
+                    series: vec![Series {
+                        name: "call".to_owned(),
+                        batches: vec![Batch {
+                            nanoseconds: 1_000_123,
+                            iterations: 5000,
+                        }],
+                    }],
+                    warm_up: 6000,
+                    returned: 0,
+                    reads: Vec::new(),
+                }),
+                r#"{"id":7,"timed":{"series":[{"name":"call","batches":[{"nanoseconds":1000123,"iterations":5000}]}],"warm_up":6000,"returned":0}}"#,
+            ),
+            (
+                Answer::Facts(Facts {
+                    code_bytes: Some(4096),
+                    peak_rss_bytes: Some(1),
+                    ..Facts::default()
+                }),
+                r#"{"id":7,"facts":{"code_bytes":4096,"peak_rss_bytes":1}}"#,
             ),
             (Answer::Dropped {}, r#"{"id":7,"dropped":{}}"#),
             (

@@ -1,14 +1,20 @@
-use super::protocol::{Answer, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION};
-use runtime_api::{Error, Instance, Module, Result, Runtime};
+use super::{
+    protocol::{Answer, Facts, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION},
+    timing,
+};
+use runtime_api::{Error, Instance, Module, Options, Result, Runtime};
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, Read, Write},
 };
 
 /// A loaded module and its instance. Fields drop in this order: an instance before its module.
-struct Loaded {
-    instance: Option<Box<dyn Instance>>,
-    module: Box<dyn Module>,
+pub(super) struct Loaded {
+    pub(super) instance: Option<Box<dyn Instance>>,
+    pub(super) module: Box<dyn Module>,
+    /// What it was compiled from, and how.
+    pub(super) wasm: Vec<u8>,
+    pub(super) options: Options,
 }
 
 /// Answers requests over `runtime` until `input` ends.
@@ -61,7 +67,9 @@ fn handle(
         Operation::Hello { protocol: _ } => Ok(Answer::Hello {
             protocol: VERSION,
             info: Box::new(runtime.info().clone()),
-            operations: vec!["global".to_owned(), "inspect".to_owned()],
+            operations: ["global", "inspect", "time", "facts"]
+                .map(str::to_owned)
+                .to_vec(),
         }),
         Operation::Load { wasm, options } => {
             let module = runtime.compile(&wasm, &options)?;
@@ -72,6 +80,8 @@ fn handle(
                 Loaded {
                     instance: None,
                     module,
+                    wasm,
+                    options,
                 },
             );
             Ok(Answer::Loaded { module: number })
@@ -122,6 +132,30 @@ fn handle(
             }
             Ok(Answer::Inspected { text })
         }
+        Operation::Time {
+            module,
+            what,
+            iterations,
+            batch_ns,
+            batches,
+        } => {
+            let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
+            let repeat = timing::Repeat {
+                iterations,
+                batch_ns,
+                batches,
+            };
+            timing::time(runtime, loaded, module, &what, repeat).map(Answer::Timed)
+        }
+        Operation::Facts { module } => {
+            let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
+            Ok(Answer::Facts(Facts {
+                code_bytes: loaded.module.code_bytes(),
+                fuel_left: loaded.instance.as_mut().and_then(|live| live.fuel_left()),
+                peak_rss_bytes: timing::peak_rss_bytes(),
+                clock_step_ns: Some(timing::clock_step_ns()),
+            }))
+        }
         Operation::Drop { module } => {
             modules.remove(&module).ok_or_else(|| unknown(module))?;
             Ok(Answer::Dropped {})
@@ -129,7 +163,7 @@ fn handle(
     }
 }
 
-fn live(loaded: &mut Loaded, module: u64) -> Result<&mut dyn Instance> {
+pub(super) fn live(loaded: &mut Loaded, module: u64) -> Result<&mut dyn Instance> {
     match loaded.instance.as_mut() {
         Some(instance) => Ok(instance.as_mut()),
         None => Err(Error::Adapter {

@@ -20,6 +20,7 @@ pub use features::{PACK_FEATURES, probe_features};
 pub use info::{Capabilities, Info, Kind};
 pub use inspect::Form;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What a module may use at most; enforced by the adapter at compile, instantiate and call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,12 +71,27 @@ pub trait Runtime {
             self.info().id
         )))
     }
+
+    /// Validates a binary module without compiling it; for measuring, where the engine offers it apart from compilation.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] as [`compile`](Self::compile), [`Error::Unsupported`] where the engine does not offer it.
+    fn validate(&self, _wasm: &[u8]) -> Result<()> {
+        Err(Error::unsupported(
+            "the engine validates only while it compiles",
+        ))
+    }
 }
 
 /// A compiled module.
 pub trait Module {
     /// Makes a fresh instance; data and element segments and a start function run under `budget`.
     fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>>;
+
+    /// Bytes of code that the engine made of the module, where it can say.
+    fn code_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// An export resolved once, outside timed regions; valid for the instance that made it.
@@ -114,4 +130,27 @@ pub trait Instance {
 
     /// Copies `bytes` into memory at address `at`; [`Error::Access`], and nothing written, if they are not all inside.
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()>;
+
+    /// What the last fuel budget left; `None` where the engine does not say or the module was not compiled for fuel.
+    fn fuel_left(&mut self) -> Option<u64> {
+        None
+    }
+
+    /// Makes `iterations` calls as an embedder would write them by hand with the engine's own typed interface, the budget
+    /// set before each, and answers how long they took and all returned values joined by OR. The price of these traits is
+    /// what [`call`](Self::call) takes beyond it.
+    ///
+    /// # Errors
+    /// As `call`; [`Error::Unsupported`] where the adapter has no such loop, or the budget is the adapter's own work.
+    fn call_by_hand(
+        &mut self,
+        _entry: Entry,
+        _arguments: &[u32],
+        _budget: Budget,
+        _iterations: u64,
+    ) -> Result<(Duration, i32)> {
+        Err(Error::unsupported(
+            "the adapter has no call by hand to compare with",
+        ))
+    }
 }

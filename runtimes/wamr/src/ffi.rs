@@ -6,6 +6,7 @@ use std::{
     ptr::NonNull,
     rc::Rc,
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 use wamrx_sys as sys;
 
@@ -233,6 +234,38 @@ impl Instance {
                 .exception()
                 .unwrap_or_else(|| "failed without an exception".to_owned()))
         }
+    }
+
+    /// Calls a function of one parameter and one result so often with WAMR's own interface and nothing else: how long it
+    /// took, and all results joined by OR. Machine code may then use the thread's whole stack.
+    pub(crate) fn call_by_hand(
+        &mut self,
+        function: Function,
+        argument: u32,
+        iterations: u64,
+    ) -> Result<(Duration, i32), String> {
+        debug_assert_eq!((function.parameters, function.results), (1, 1));
+        let mut returned = 0;
+        let start = Instant::now();
+        for _ in 0..iterations {
+            let mut cell = argument;
+            // SAFETY: environment and function belong to this instance; one i32 parameter and one i32 result share the cell.
+            let done = unsafe {
+                sys::wasm_runtime_call_wasm(
+                    self.environment.as_ptr(),
+                    function.handle,
+                    1,
+                    &raw mut cell,
+                )
+            };
+            if !done {
+                return Err(self
+                    .exception()
+                    .unwrap_or_else(|| "failed without an exception".to_owned()));
+            }
+            returned |= cell.cast_signed();
+        }
+        Ok((start.elapsed(), returned))
     }
 
     /// Machine code recurses on the thread's own stack: WAMR is told the address that it must not go below.

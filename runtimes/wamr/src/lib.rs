@@ -31,7 +31,7 @@ use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Info, Kind, Limits, Options, Result, Stage,
     Trap,
 };
-use std::{collections::BTreeMap, path::Path, rc::Rc};
+use std::{collections::BTreeMap, path::Path, rc::Rc, time::Duration};
 use wasmparser::ExternalKind;
 
 /// The fast interpreter.
@@ -154,8 +154,10 @@ impl runtime_api::Runtime for Wamr {
         let prepared = prepare::prepare(wasm, &options.limits).map_err(rejected)?;
         // The loader for bytecode validates; for machine code it is asked first, because a compiler's process is dear.
         let mut loaded = self.runtime.load(prepared.wasm.clone()).map_err(rejected)?;
+        let mut code_bytes = None;
         if let Some(compiler) = &self.compiler {
             let code = compiler.compile(&prepared.wasm)?;
+            code_bytes = Some(code.len() as u64);
             loaded = self.runtime.load(code).map_err(rejected)?;
         }
         if loaded.import_count() != 0 || loaded.is_aot() != self.compiler.is_some() {
@@ -163,6 +165,7 @@ impl runtime_api::Runtime for Wamr {
         }
         Ok(Box::new(Module {
             loaded,
+            code_bytes,
             prepared: Rc::new(prepared),
             limits: options.limits,
             metering: options.metering,
@@ -174,6 +177,8 @@ impl runtime_api::Runtime for Wamr {
 
 struct Module {
     loaded: Rc<ffi::Module>,
+    /// Bytes of the file of machine code.
+    code_bytes: Option<u64>,
     prepared: Rc<Prepared>,
     limits: Limits,
     metering: BudgetKind,
@@ -217,6 +222,10 @@ impl runtime_api::Module for Module {
             instance.run(start, &[], budget, stage)?;
         }
         Ok(Box::new(instance))
+    }
+
+    fn code_bytes(&self) -> Option<u64> {
+        self.code_bytes
     }
 }
 
@@ -347,6 +356,29 @@ impl runtime_api::Instance for Instance {
         let place = place(at, bytes.len(), memory.len())?;
         memory[place].copy_from_slice(bytes);
         Ok(())
+    }
+
+    fn call_by_hand(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+        iterations: u64,
+    ) -> Result<(Duration, i32)> {
+        if budget != Budget::None {
+            return Err(Error::unsupported(
+                "WAMR has no deadlines: watching the time is this adapter's own work",
+            ));
+        }
+        let (Some(function), [argument]) = (self.entries.get(entry.0).copied(), arguments) else {
+            return Err(Error::unsupported("a call by hand takes one argument"));
+        };
+        if function.parameters != 1 {
+            return Err(adapter("the entry does not take one argument"));
+        }
+        self.instance
+            .call_by_hand(function, *argument, iterations)
+            .map_err(|exception| Error::trap(Stage::Call, trap(&self.engine, &exception)))
     }
 }
 

@@ -51,6 +51,14 @@ pub(crate) fn set(store: &mut impl AsStoreMut, instance: &Instance, points: u64)
     set_remaining_points(store, instance, points);
 }
 
+/// What a metered instance may still use.
+pub(crate) fn left(store: &mut impl AsStoreMut, instance: &Instance) -> u64 {
+    match get_remaining_points(store, instance) {
+        MeteringPoints::Remaining(points) => points,
+        MeteringPoints::Exhausted => 0,
+    }
+}
+
 /// Whether a metered instance was stopped because its points were used up.
 pub(crate) fn exhausted(store: &mut impl AsStoreMut, instance: &Instance) -> bool {
     get_remaining_points(store, instance) == MeteringPoints::Exhausted

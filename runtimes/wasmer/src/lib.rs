@@ -28,7 +28,11 @@ use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Form, Info, Instance, Kind, Module, Options,
     Result, Runtime, Stage, Trap, probe_features,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use wasmer::{
     Memory, Pages, RuntimeError, Store, Type, TypedFunction, Value, imports,
     sys::{CompilerConfig, EngineBuilder, Features, LLVM, Target},
@@ -131,6 +135,19 @@ impl Runtime for Llvm {
             module,
             options: *options,
         }))
+    }
+
+    fn validate(&self, wasm: &[u8]) -> Result<()> {
+        let engine = engine(&Options {
+            limits: runtime_api::Limits::default(),
+            metering: BudgetKind::None,
+        });
+        wasmer::Module::validate(&wasmer::Engine::from(&engine), wasm).map_err(|error| {
+            Error::Rejected {
+                stage: Stage::Compile,
+                message: error.to_string(),
+            }
+        })
     }
 
     fn inspect(&self, wasm: &[u8], options: &Options, form: Form) -> Result<String> {
@@ -335,6 +352,47 @@ impl Instance for Instantiated {
             Ok(()) => Ok(()),
             Err(_) => Err(self.outside(at, bytes.len())?),
         }
+    }
+
+    fn fuel_left(&mut self) -> Option<u64> {
+        (self.options.metering == BudgetKind::Fuel)
+            .then(|| fuel::left(&mut self.store, &self.instance))
+    }
+
+    fn call_by_hand(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+        iterations: u64,
+    ) -> Result<(Duration, i32)> {
+        let (Some(Function::Unary(function)), &[argument]) =
+            (self.entries.get(entry.0).cloned(), arguments)
+        else {
+            return Err(Error::unsupported("a call by hand takes one argument"));
+        };
+        check_kind(&self.options, budget)?;
+        let points = match (self.options.metering, budget) {
+            (BudgetKind::Fuel, Budget::Fuel(points)) => Some(points),
+            (BudgetKind::Fuel, _) => Some(u64::MAX),
+            (_, Budget::None) => None,
+            _ => {
+                return Err(Error::unsupported(
+                    "wasmer has no deadlines: watching the time is this adapter's own work",
+                ));
+            }
+        };
+        let mut returned = 0;
+        let start = Instant::now();
+        for _ in 0..iterations {
+            if let Some(points) = points {
+                fuel::set(&mut self.store, &self.instance, points);
+            }
+            returned |= function
+                .call(&mut self.store, argument)
+                .map_err(|error| Error::trap(Stage::Call, trap::of_runtime_error(&error)))?;
+        }
+        Ok((start.elapsed(), returned))
     }
 }
 

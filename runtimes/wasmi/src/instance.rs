@@ -6,7 +6,10 @@ use crate::{
 use runtime_api::{
     Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Trap,
 };
-use std::{ops::Range, time::Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 use wasmi::{Extern, Linker, Memory, Store, TypedFunc, WasmParams};
 
 pub(crate) struct CompiledModule {
@@ -237,6 +240,46 @@ impl Instance for LiveInstance {
         let range = self.range(memory, at, bytes.len())?;
         memory.data_mut(&mut self.store)[range].copy_from_slice(bytes);
         Ok(())
+    }
+
+    fn fuel_left(&mut self) -> Option<u64> {
+        self.store.get_fuel().ok()
+    }
+
+    fn call_by_hand(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+        iterations: u64,
+    ) -> Result<(Duration, i32)> {
+        let (Some(Function::Unary(function)), [argument]) =
+            (self.entries.get(entry.0).copied(), arguments)
+        else {
+            return Err(Error::unsupported("a call by hand takes one argument"));
+        };
+        require_kind(self.metering, budget)?;
+        let fuel = match (self.metering, budget) {
+            (BudgetKind::None, _) => None,
+            (_, Budget::Fuel(fuel)) => Some(fuel),
+            _ => {
+                return Err(Error::unsupported(
+                    "wasmi has no epochs: slices of fuel are this adapter's own work",
+                ));
+            }
+        };
+        let failed = |error| stopped(Stage::Call, &Ended::Error(error));
+        let mut returned = 0;
+        let start = Instant::now();
+        for _ in 0..iterations {
+            if let Some(fuel) = fuel {
+                self.store.set_fuel(fuel).map_err(failed)?;
+            }
+            returned |= function
+                .call(&mut self.store, (*argument,))
+                .map_err(failed)?;
+        }
+        Ok((start.elapsed(), returned))
     }
 }
 

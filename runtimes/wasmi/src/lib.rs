@@ -65,6 +65,18 @@ impl Runtime for WasmiRuntime {
         }
         Ok(Box::new(CompiledModule::new(module, *options)))
     }
+
+    fn validate(&self, wasm: &[u8]) -> Result<()> {
+        let options = Options {
+            limits: runtime_api::Limits::default(),
+            metering: BudgetKind::None,
+        };
+        let engine = Engine::new(&config::config(&options));
+        wasmi::Module::validate(&engine, wasm).map_err(|error| Error::Rejected {
+            stage: Stage::Compile,
+            message: error.to_string(),
+        })
+    }
 }
 
 fn info() -> Info {

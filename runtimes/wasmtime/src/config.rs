@@ -1,14 +1,28 @@
 use runtime_api::{BudgetKind, Error, Result};
 use std::{collections::BTreeMap, path::Path};
-use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
 
 /// Stack that any thread of the host is taken to have; wasm code of the compilers runs on the caller's stack.
 const LARGEST_STACK: u32 = 1024 * 1024;
+
+/// Instances that a pool has.
+const POOLED_INSTANCES: u32 = 128;
+/// Address space of a pooled memory: all that 32 bits address.
+const POOLED_MEMORY_BYTES: usize = 1 << 32;
+/// Elements of a pooled table.
+const POOLED_TABLE_ELEMENTS: usize = 100_000;
+/// Bytes of a pooled memory that are cleared rather than given back to the system: a kernel with small tensors has no more.
+const RESIDENT_MEMORY_BYTES: usize = 2 * 1024 * 1024;
 
 /// How wasmtime executes code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Strategy {
     Cranelift,
+    /// The code of Cranelift in instances of a pool, whose memory is there before they are made.
+    Pooling,
     Pulley,
     Winch,
 }
@@ -17,6 +31,7 @@ impl Strategy {
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Strategy::Cranelift => "wasmtime.cranelift",
+            Strategy::Pooling => "wasmtime.pooling",
             Strategy::Pulley => "wasmtime.pulley",
             Strategy::Winch => "wasmtime.winch",
         }
@@ -24,7 +39,9 @@ impl Strategy {
 
     const fn compiler(self) -> wasmtime::Strategy {
         match self {
-            Strategy::Cranelift | Strategy::Pulley => wasmtime::Strategy::Cranelift,
+            Strategy::Cranelift | Strategy::Pooling | Strategy::Pulley => {
+                wasmtime::Strategy::Cranelift
+            }
             Strategy::Winch => wasmtime::Strategy::Winch,
         }
     }
@@ -32,7 +49,7 @@ impl Strategy {
     /// Pulley's target has this machine's word size and byte order, the others compile for the machine itself.
     const fn target(self) -> Option<&'static str> {
         match self {
-            Strategy::Cranelift | Strategy::Winch => None,
+            Strategy::Cranelift | Strategy::Pooling | Strategy::Winch => None,
             Strategy::Pulley => Some(
                 match (
                     cfg!(target_pointer_width = "32"),
@@ -87,6 +104,9 @@ pub(crate) fn engine(
     if let Some(folder) = clif {
         config.emit_clif(folder);
     }
+    if strategy == Strategy::Pooling {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    }
     let engine = Engine::new(&config).map_err(failed)?;
     if engine.is_pulley() != (strategy == Strategy::Pulley) {
         return Err(Error::unsupported(format!(
@@ -95,6 +115,23 @@ pub(crate) fn engine(
         )));
     }
     Ok(engine)
+}
+
+/// A pool that refuses nothing the limits of a store allow.
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(POOLED_INSTANCES)
+        .total_memories(POOLED_INSTANCES)
+        .total_tables(POOLED_INSTANCES * 4)
+        .max_tables_per_module(4)
+        .total_gc_heaps(POOLED_INSTANCES)
+        .max_memory_size(POOLED_MEMORY_BYTES)
+        .table_elements(POOLED_TABLE_ELEMENTS)
+        .linear_memory_keep_resident(RESIDENT_MEMORY_BYTES)
+        .table_keep_resident(64 * 1024)
+        // Where the system says which pages were written, only those are cleared.
+        .pagemap_scan(Enabled::Auto);
+    pool
 }
 
 /// Exactly the features that packs may ask for; all others off, also those that are off by default today.
@@ -127,7 +164,9 @@ pub(crate) fn description(strategy: Strategy) -> BTreeMap<String, String> {
         (
             "compiler",
             match strategy {
-                Strategy::Cranelift | Strategy::Pulley => "cranelift, optimised for speed",
+                Strategy::Cranelift | Strategy::Pooling | Strategy::Pulley => {
+                    "cranelift, optimised for speed"
+                }
                 Strategy::Winch => "winch",
             },
         ),
@@ -136,12 +175,20 @@ pub(crate) fn description(strategy: Strategy) -> BTreeMap<String, String> {
             "cpu-features",
             match strategy {
                 Strategy::Pulley => "none",
-                Strategy::Cranelift | Strategy::Winch => "as detected on this machine",
+                Strategy::Cranelift | Strategy::Pooling | Strategy::Winch => {
+                    "as detected on this machine"
+                }
             },
         ),
         ("nan-canonicalization", "off"),
         ("parallel-compilation", "off"),
-        ("allocation", "on demand, copy-on-write images"),
+        (
+            "allocation",
+            match strategy {
+                Strategy::Pooling => "pool of 128 instances, copy-on-write images",
+                _ => "on demand, copy-on-write images",
+            },
+        ),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -2,8 +2,11 @@ use crate::{config::Strategy, limiter::Limiter, traps};
 use runtime_api::{
     Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Trap,
 };
-use std::ops::Range;
-use wasmtime::{Extern, Memory, Store, TypedFunc};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+use wasmtime::{Extern, InstancePre, Linker, Memory, Store, TypedFunc};
 
 /// Ticks that no process lives to see. wasmtime adds them to the current epoch without checking.
 const ENDLESS: u64 = u64::MAX / 2;
@@ -14,30 +17,43 @@ pub(crate) const fn metered() -> [BudgetKind; 3] {
 }
 
 pub(crate) struct CompiledModule {
-    module: wasmtime::Module,
+    /// The module, type-checked against its (no) imports once and for all.
+    module: InstancePre<Limiter>,
     options: Options,
     strategy: Strategy,
 }
 
 impl CompiledModule {
-    pub(crate) fn new(module: wasmtime::Module, options: Options, strategy: Strategy) -> Self {
-        Self {
+    pub(crate) fn new(
+        module: wasmtime::Module,
+        options: Options,
+        strategy: Strategy,
+    ) -> Result<Self> {
+        // Compiled modules have no imports.
+        let module = Linker::new(module.engine())
+            .instantiate_pre(&module)
+            .map_err(|error| Error::Rejected {
+                stage: Stage::Compile,
+                message: format!("{error:#}"),
+            })?;
+        Ok(Self {
             module,
             options,
             strategy,
-        }
+        })
     }
 }
 
 impl Module for CompiledModule {
     fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
         let limiter = Limiter::new(&self.options.limits);
-        let mut store = Store::new(self.module.engine(), limiter);
+        let mut store = Store::new(self.module.module().engine(), limiter);
         store.limiter(|limiter| limiter);
         let metering = self.options.metering;
         set_budget(&mut store, metering, budget)?;
-        // Compiled modules have no imports.
-        let instance = wasmtime::Instance::new(&mut store, &self.module, &[])
+        let instance = self
+            .module
+            .instantiate(&mut store)
             .map_err(|error| not_instantiated(&store, self.strategy, &error))?;
         let memory = instance.get_memory(&mut store, "memory");
         Ok(Box::new(LiveInstance {
@@ -48,6 +64,10 @@ impl Module for CompiledModule {
             metering,
             strategy: self.strategy,
         }))
+    }
+
+    fn code_bytes(&self) -> Option<u64> {
+        Some(self.module.module().text().len() as u64)
     }
 }
 
@@ -201,6 +221,51 @@ impl Instance for LiveInstance {
         let range = self.range(memory, at, bytes.len())?;
         memory.data_mut(&mut self.store)[range].copy_from_slice(bytes);
         Ok(())
+    }
+
+    fn fuel_left(&mut self) -> Option<u64> {
+        self.store.get_fuel().ok()
+    }
+
+    fn call_by_hand(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+        iterations: u64,
+    ) -> Result<(Duration, i32)> {
+        let (Some(Function::Unary(function)), [argument]) = (self.entries.get(entry.0), arguments)
+        else {
+            return Err(Error::unsupported("a call by hand takes one argument"));
+        };
+        // Refuses a budget of another kind, and sets what is set once and for all.
+        set_budget(&mut self.store, self.metering, budget)?;
+        let mut returned = 0;
+        let stopped = |error| traps::stopped(Stage::Call, self.strategy.id(), &error);
+        let start = Instant::now();
+        match budget {
+            Budget::None => {
+                for _ in 0..iterations {
+                    returned |= function.call(&mut self.store, *argument).map_err(stopped)?;
+                }
+            }
+            Budget::Epoch(ticks) => {
+                for _ in 0..iterations {
+                    self.store.set_epoch_deadline(ticks.min(ENDLESS));
+                    returned |= function.call(&mut self.store, *argument).map_err(stopped)?;
+                }
+            }
+            Budget::Fuel(fuel) => {
+                for _ in 0..iterations {
+                    self.store
+                        .set_fuel(fuel)
+                        .and_then(|()| function.call(&mut self.store, *argument))
+                        .map(|value| returned |= value)
+                        .map_err(stopped)?;
+                }
+            }
+        }
+        Ok((start.elapsed(), returned))
     }
 }
 

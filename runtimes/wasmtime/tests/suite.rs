@@ -14,6 +14,14 @@ fn cranelift() {
 }
 
 #[test]
+fn pooling() {
+    let runtime = runtime_wasmtime::pooling().unwrap();
+    assert_identity(&*runtime, "wasmtime.pooling", Kind::Jit);
+    assert_eq!(runtime.info().capabilities.features, PACK_FEATURES);
+    assert_eq!(unsupported(&assert_passes(&*runtime)), [""; 0]);
+}
+
+#[test]
 fn pulley() {
     let runtime = runtime_wasmtime::pulley().unwrap();
     assert_identity(&*runtime, "wasmtime.pulley", Kind::Interpreter);

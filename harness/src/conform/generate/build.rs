@@ -11,9 +11,6 @@ use kernel_abi::{
     params::{Kv, Lora, RmsNorm, Rope, Swiglu},
 };
 
-/// Elements that a tensor of rows may have; bounds a case's bytes.
-const MAX_ELEMENTS: u32 = 8192;
-
 /// A call that the kernel takes.
 struct Call {
     entry: Entry,
@@ -112,7 +109,7 @@ fn rope(draft: &Draft, tensor: RopeTensor) -> Call {
         RopeTensor::Float(_) => units * 2,
         RopeTensor::Q8 => units * ELEMENTS as u32,
     };
-    let seq = at_most(seq, batch * heads * head_dim);
+    let seq = draft.at_most(seq, batch * heads * head_dim);
     let values = (batch * seq * heads * head_dim) as usize;
     let pairs = (head_dim / 2) as usize;
     let [x, angles, ..] = draft.tensors;
@@ -155,7 +152,7 @@ fn rope(draft: &Draft, tensor: RopeTensor) -> Call {
 
 fn rmsnorm(draft: &Draft, float: Float) -> Call {
     let [rows, hidden, ..] = draft.dimensions;
-    let rows = at_most(rows, hidden);
+    let rows = draft.at_most(rows, hidden);
     let count = (rows * hidden) as usize;
     let eps = draft.scalar;
     let params = RmsNorm { eps, hidden, rows }.to_le_bytes().to_vec();
@@ -194,7 +191,7 @@ fn rmsnorm(draft: &Draft, float: Float) -> Call {
 
 fn swiglu(draft: &Draft, float: Float) -> Call {
     let [rows, hidden, ..] = draft.dimensions;
-    let rows = at_most(rows, hidden);
+    let rows = draft.at_most(rows, hidden);
     let count = (rows * hidden) as usize;
     let beta = draft.scalar;
     let [x, gate, dy, _] = draft.tensors;
@@ -243,7 +240,7 @@ fn unpack(draft: &Draft, format: Format) -> Call {
 /// Rows, and blocks of a row.
 fn kv(draft: &Draft) -> (u32, u32) {
     let [rows, blocks, ..] = draft.dimensions;
-    (at_most(rows, blocks * ELEMENTS as u32), blocks)
+    (draft.at_most(rows, blocks * ELEMENTS as u32), blocks)
 }
 
 fn packed(draft: &Draft, (rows, blocks): (u32, u32), a: Vec<u8>) -> Call {
@@ -258,8 +255,8 @@ fn packed(draft: &Draft, (rows, blocks): (u32, u32), a: Vec<u8>) -> Call {
 fn lora(draft: &Draft, float: Float) -> Call {
     let [rows, input, rank, output] = draft.dimensions;
     let widest = input.max(output);
-    let rows = at_most(rows, widest);
-    let rank = at_most(rank, widest);
+    let rows = draft.at_most(rows, widest);
+    let rank = draft.at_most(rank, widest);
     let params = Lora {
         rows,
         in_features: input,
@@ -312,9 +309,4 @@ fn elementwise(draft: &Draft, a: Vec<u8>, element: usize) -> Call {
         scratch_size: draft.more_scratch,
         element: element as i32,
     }
-}
-
-/// As many rows of that length as a tensor may have, and at least one.
-fn at_most(rows: u32, length: u32) -> u32 {
-    rows.min(MAX_ELEMENTS / length).max(1)
 }

@@ -65,11 +65,24 @@ impl Family {
             _ => return None,
         })
     }
+
+    /// How many dimensions its tensors have.
+    pub(super) fn dimensions(self) -> usize {
+        match self {
+            Family::Rope(_) | Family::Lora(_) => 4,
+            Family::RmsNorm(_) | Family::Swiglu(_) | Family::Pack(_) | Family::Unpack(_) => 2,
+        }
+    }
 }
+
+/// Elements that a drawn tensor of rows may have; bounds a case's bytes.
+const MAX_ELEMENTS: u32 = 8192;
 
 /// What a case follows from.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
+    /// Elements that a tensor of rows may have.
+    pub(super) max_elements: u32,
     /// Dimensions in the family's own order and units; made smaller where their product is too large.
     pub(super) dimensions: [u32; 4],
     /// theta, eps, beta or scale.
@@ -86,6 +99,38 @@ pub(super) struct Draft {
     pub(super) more_scratch: u32,
     /// What is wrong with the call.
     pub(super) mistake: Mistake,
+}
+
+impl Draft {
+    /// Ordinary values and nothing wrong: what is measured. The scale of lora is small, because its output grows from call to call.
+    pub(super) fn plain(family: Family, dimensions: [u32; 4], seed: u64) -> Self {
+        let tensor = |index: u64| Values {
+            class: Class::Normal,
+            seed: seed.wrapping_add(index),
+        };
+        Self {
+            max_elements: u32::MAX,
+            dimensions,
+            scalar: match family {
+                Family::Rope(_) => 10_000.0,
+                Family::RmsNorm(_) => 1e-5,
+                Family::Swiglu(_) => 1.0,
+                Family::Lora(_) => 1.0 / 1024.0,
+                Family::Pack(_) | Family::Unpack(_) => 0.0,
+            },
+            angles: Angles::Tables,
+            layout: 0,
+            tensors: [tensor(0), tensor(1), tensor(2), tensor(3)],
+            backward: false,
+            more_scratch: 0,
+            mistake: Mistake::None,
+        }
+    }
+
+    /// As many rows of that length as a tensor may have, and at least one.
+    pub(super) fn at_most(&self, rows: u32, length: u32) -> u32 {
+        rows.min(self.max_elements / length).max(1)
+    }
 }
 
 /// Where rope's angles come from.
@@ -278,6 +323,7 @@ pub(super) fn drafts(family: Family) -> impl Strategy<Value = Draft> {
         .prop_map(
             |(dimensions, scalar, angles, layout, tensors, backward, more_scratch, mistake)| {
                 Draft {
+                    max_elements: MAX_ELEMENTS,
                     dimensions,
                     scalar,
                     angles,

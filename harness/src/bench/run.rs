@@ -1,0 +1,178 @@
+//! The order of a run: processes after processes, in each all engines in an order drawn from the seed.
+
+use super::{
+    fingerprint::Fingerprint,
+    job::{self, Scope},
+    record::{self, End, Record, Run, Twin},
+    session::{Effort, Session, WARM_UP},
+};
+use crate::{
+    conform::plan,
+    results::{Lines, PackIdentity},
+    worker::Launch,
+};
+use anyhow::Result;
+use fastrand::Rng;
+use kernel_pack::Pack;
+use runtime_api::BudgetKind;
+use std::time::{Duration, Instant};
+
+/// What was asked for.
+pub struct Request<'a> {
+    /// The verified pack.
+    pub pack: &'a Pack,
+    /// Engines that are ready, native workers among them.
+    pub launches: &'a [Launch],
+    /// Engines that are not, with the reason.
+    pub absent: Vec<(String, String)>,
+    /// Kernel ids and globs; empty means all.
+    pub kernels: &'a [String],
+    /// Kinds of budget.
+    pub budgets: Vec<BudgetKind>,
+    /// Processes per engine.
+    pub processes: u32,
+    /// Of batches per cell and process.
+    pub time: Duration,
+    /// Order and inputs.
+    pub seed: u64,
+    /// A desk check: fewer sizes, shorter batches.
+    pub quick: bool,
+    /// When groups that have not begun are left out.
+    pub limit: Duration,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Groups that are done.
+    pub done: u64,
+    /// All groups.
+    pub all: u64,
+}
+
+/// What became of a run.
+pub struct Outcome {
+    /// All records, as they were written.
+    pub records: Vec<Record>,
+    /// What could not be made, with the reason.
+    pub notes: Vec<String>,
+}
+
+/// Measures, and writes each record as it comes.
+///
+/// # Errors
+/// Usage for kernels that the pack does not have; if records cannot be written; if the native kernels are wrong.
+pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Result<Outcome> {
+    let start = Instant::now();
+    let scope = Scope {
+        seed: request.seed,
+        quick: request.quick,
+    };
+    let (groups, mut notes) = job::groups(request.pack, request.kernels, scope)?;
+    let fingerprint = Fingerprint::take();
+    let effort = Effort {
+        time: request.time,
+        batch: request
+            .time
+            .div_f64(10.0)
+            .clamp(Duration::from_micros(200), Duration::from_millis(2)),
+        budgets: request.budgets.clone(),
+        refused: fingerprint
+            .emulated
+            .as_ref()
+            .map(|how| format!("not measured (emulated): {how}")),
+    };
+    let identity = PackIdentity::of(request.pack);
+    let mut records = Vec::new();
+    let mut sink = |record: Record| {
+        lines.push(&record)?;
+        records.push(record);
+        Ok(())
+    };
+    sink(Record::Run(Box::new(Run {
+        format: record::FORMAT,
+        fingerprint,
+        pack: record::Pack {
+            name: identity.name,
+            version: identity.version,
+            key: identity.key,
+            manifest_sha256: identity.manifest_sha256,
+        },
+        seed: request.seed,
+        processes: request.processes,
+        seconds: request.time.as_secs_f64(),
+        quick: request.quick,
+        budgets: request.budgets.clone(),
+        warm_up: WARM_UP.to_owned(),
+        absent: request.absent.clone(),
+    })))?;
+
+    let mut random = Rng::with_seed(request.seed);
+    let engines = request.launches.len() as u64;
+    let mut progress = Step {
+        done: 0,
+        all: u64::from(request.processes) * engines * (groups.len() as u64 + 1),
+    };
+    let mut left_out = 0;
+    for process in 0..request.processes {
+        let mut sessions: Vec<(&Launch, Option<Twin>)> = request
+            .launches
+            .iter()
+            .flat_map(|launch| [(launch, None), (launch, Some(Twin::Apart))])
+            .collect();
+        random.shuffle(&mut sessions);
+        for (launch, twin) in sessions {
+            let mut order: Vec<usize> = (0..groups.len()).collect();
+            random.shuffle(&mut order);
+            let seed = random.u64(..);
+            let size = if twin.is_some() {
+                1
+            } else {
+                order.len() as u64
+            };
+            if start.elapsed() >= request.limit {
+                left_out += size;
+                progress.done += size;
+                step(progress);
+                continue;
+            }
+            let session = Session::start(launch, process, twin, &effort, seed, &mut sink)?;
+            let mut session = match session {
+                Ok(session) => session,
+                Err(reason) => {
+                    notes.push(format!("{}: {reason}", launch.id));
+                    progress.done += size;
+                    continue;
+                }
+            };
+            for index in order {
+                if start.elapsed() >= request.limit {
+                    left_out += u64::from(twin.is_none());
+                } else {
+                    let group = &groups[index];
+                    let refusal = match &group.subject {
+                        Some(subject) if session.info().engine != "native" => {
+                            plan::gate(request.pack, session.info(), subject).err()
+                        }
+                        _ => None,
+                    };
+                    session.group(group, refusal)?;
+                }
+                if twin.is_none() {
+                    progress.done += 1;
+                    step(progress);
+                }
+            }
+            if twin.is_some() {
+                progress.done += 1;
+                step(progress);
+            }
+        }
+    }
+    sink(Record::End(End {
+        seconds: start.elapsed().as_secs_f64(),
+        left_out,
+        groups: progress.all,
+    }))?;
+    Ok(Outcome { records, notes })
+}

@@ -1,0 +1,796 @@
+//! One process of one engine: loads modules, times cells, checks what was timed, and only then hands the times over.
+
+use super::{
+    job::{Group, Job},
+    native,
+    record::{Cell, Engine, Fact, Key, Record, Sample, Twin},
+};
+use crate::{
+    outcome::Outcome,
+    worker::{
+        InstanceChoice, Launch, RunError, Worker,
+        protocol::{Timed, Times},
+    },
+};
+use anyhow::Result;
+use fastrand::Rng;
+use kernel_abi::export;
+use runtime_api::{Budget, BudgetKind, Error, Info, Kind, Options};
+use runtime_host::{Call, Invocation, Outcome as Returned, Read};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// How long a request to a worker may take that times or checks.
+const WITHIN: Duration = Duration::from_secs(120);
+/// Ticks of a timed call: ten minutes, which no call takes.
+const TICKS: u64 = 60_000;
+/// Fuel of a timed call: more than any call burns.
+const FUEL: u64 = 1 << 50;
+/// Rounds of a cell that is slow.
+const FEWEST_ROUNDS: u32 = 3;
+/// Rounds of a cell that is fast.
+const MOST_ROUNDS: u32 = 40;
+/// Rounds of phases, each of which is a batch.
+const PHASE_ROUNDS: u32 = 10;
+/// Instances that exist at the same time where stages are timed.
+const STAGE_INSTANCES: u64 = 32;
+
+/// The warm-up, as records state it.
+pub(super) const WARM_UP: &str = "calls in batches of growing size, then one batch that lasts long enough: \
+    round 0, kept in the records and left out of the tables";
+
+/// How long and on what.
+#[derive(Clone, Debug)]
+pub(super) struct Effort {
+    /// Of batches per cell and process.
+    pub(super) time: Duration,
+    /// Shortest batch.
+    pub(super) batch: Duration,
+    pub(super) budgets: Vec<BudgetKind>,
+    /// Why nothing is timed, if nothing is.
+    pub(super) refused: Option<String>,
+}
+
+/// A process of an engine.
+pub(super) struct Session<'a> {
+    launch: &'a Launch,
+    process: u32,
+    twin: Option<Twin>,
+    effort: &'a Effort,
+    worker: Worker,
+    info: Info,
+    random: Rng,
+    /// Records go here.
+    sink: &'a mut dyn FnMut(Record) -> Result<()>,
+}
+
+/// One of the things that run beside each other in a cell.
+struct Lane {
+    key: Key,
+    budget: Budget,
+    module: u64,
+    iterations: u64,
+    warm_up: u64,
+    returned: i32,
+    samples: Vec<Sample>,
+    /// Set when it cannot go on.
+    ended: Option<(Outcome, String)>,
+}
+
+impl<'a> Session<'a> {
+    /// Starts a process.
+    ///
+    /// # Errors
+    /// The inner one is the worker's; the outer one that records cannot be written.
+    pub(super) fn start(
+        launch: &'a Launch,
+        process: u32,
+        twin: Option<Twin>,
+        effort: &'a Effort,
+        seed: u64,
+        sink: &'a mut dyn FnMut(Record) -> Result<()>,
+    ) -> Result<Result<Self, String>> {
+        let worker = match Worker::start(launch) {
+            Ok(worker) => worker,
+            Err(error) => return Ok(Err(format!("failed to {error}"))),
+        };
+        let info = worker.info().clone();
+        sink(Record::Engine(Engine {
+            runtime: launch.id.clone(),
+            process,
+            twin,
+            info: info.clone(),
+            clock_step_ns: None,
+        }))?;
+        Ok(Ok(Self {
+            launch,
+            process,
+            twin,
+            effort,
+            worker,
+            info,
+            random: Rng::with_seed(seed),
+            sink,
+        }))
+    }
+
+    fn is_native(&self) -> bool {
+        self.info.engine == "native"
+    }
+
+    /// What the engine's process is, for the pack's gate.
+    pub(super) fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Times a group. `refusal` says why the pack does not let it run here.
+    ///
+    /// # Errors
+    /// If records cannot be written.
+    pub(super) fn group(&mut self, group: &Group, refusal: Option<String>) -> Result<()> {
+        let native = self.is_native();
+        if (group.native_only && !native) || (native && group.native.is_none()) {
+            return Ok(());
+        }
+        let mut modules = BTreeMap::new();
+        for job in &group.jobs {
+            // The variants of interpreters are looked at in one size, their time for a large tensor is the harness's too.
+            let elsewhere =
+                self.info.kind == Kind::Interpreter && group.variant != "base" && !job.budgets;
+            if (self.twin.is_some() && !job.apart) || elsewhere {
+                continue;
+            }
+            let budgets = self.budgets(job);
+            let refused = refusal.clone().or_else(|| self.refused());
+            let emulated = self.effort.refused.is_some() && refusal.is_none();
+            if let Some(reason) = &refused
+                && !emulated
+            {
+                for (budget, twin) in budgets {
+                    let key = self.key(group, job, budget, twin, "call");
+                    self.cell(job, key, Outcome::Unsupported, reason.clone(), 0)?;
+                }
+                continue;
+            }
+            self.job(group, job, &budgets, &mut modules)?;
+        }
+        if self.twin.is_none() && refusal.is_none() && self.refused().is_none() {
+            self.facts(group, &modules)?;
+        }
+        for module in modules.into_values().flatten() {
+            // A worker that is gone has forgotten it already.
+            drop(self.worker.drop_module(module));
+        }
+        Ok(())
+    }
+
+    /// Why this process times nothing.
+    fn refused(&self) -> Option<String> {
+        if let Some(reason) = &self.effort.refused {
+            return Some(reason.clone());
+        }
+        (!self.worker.has_operation("time"))
+            .then(|| "the adapter does not know the optional operation `time`".to_owned())
+    }
+
+    /// The kinds of budget of a job, and the one that comes twice: no budget where budgets are compared.
+    fn budgets(&self, job: &Job) -> Vec<(BudgetKind, Option<Twin>)> {
+        if self.is_native() || self.twin.is_some() {
+            return vec![(BudgetKind::None, None)];
+        }
+        if !job.budgets {
+            let first = self.effort.budgets.first().copied();
+            return vec![(first.unwrap_or(BudgetKind::None), None)];
+        }
+        let mut budgets: Vec<_> = self
+            .effort
+            .budgets
+            .iter()
+            .map(|budget| (*budget, None))
+            .collect();
+        if let Some((first, _)) = budgets.first().copied()
+            && job.beside
+        {
+            budgets.push((first, Some(Twin::Beside)));
+        }
+        budgets
+    }
+
+    fn key(
+        &self,
+        group: &Group,
+        job: &Job,
+        budget: BudgetKind,
+        twin: Option<Twin>,
+        quantity: &str,
+    ) -> Key {
+        Key {
+            runtime: self.launch.id.clone(),
+            kernel: group.kernel.clone(),
+            variant: group.variant.clone(),
+            case: job.case.clone(),
+            budget,
+            twin: twin.or(self.twin),
+            quantity: quantity.to_owned(),
+        }
+    }
+
+    fn cell(
+        &mut self,
+        job: &Job,
+        key: Key,
+        outcome: Outcome,
+        detail: String,
+        warm_up: u64,
+    ) -> Result<()> {
+        (self.sink)(Record::Cell(Cell {
+            key,
+            process: self.process,
+            outcome,
+            detail,
+            size: job.size.to_owned(),
+            elements: job.elements,
+            bytes: job.bytes,
+            operations: job.operations,
+            warm_up,
+        }))
+    }
+
+    /// Loads the group's module for a kind of budget, once for each twin.
+    fn load(
+        &mut self,
+        group: &Group,
+        budget: BudgetKind,
+        twin: Option<Twin>,
+        modules: &mut Modules,
+    ) -> Result<u64, (Outcome, String)> {
+        if let Some(Some(module)) = modules.get(&(budget, twin)) {
+            return Ok(*module);
+        }
+        if !self.info.capabilities.budgets.contains(&budget) {
+            return Err((
+                Outcome::Unsupported,
+                format!("the engine has no budget of kind {budget}"),
+            ));
+        }
+        let options = Options {
+            limits: group.limits,
+            metering: budget,
+        };
+        let loaded = match (&group.native, self.is_native()) {
+            (Some(name), true) => self.worker.load(&native::module(name), &options),
+            _ => self.worker.load(&group.wasm, &options),
+        };
+        match loaded {
+            Ok(module) => {
+                modules.insert((budget, twin), Some(module));
+                Ok(module)
+            }
+            Err(error) => Err(self.failed(error, modules)),
+        }
+    }
+
+    /// How a request ended that did not end well. A worker that was lost is started again, its modules are gone.
+    fn failed(&mut self, error: RunError, modules: &mut Modules) -> (Outcome, String) {
+        let text = format!("failed to {error}");
+        match error {
+            RunError::Engine(Error::Unsupported { .. }) => (Outcome::Unsupported, text),
+            RunError::Engine(_) => (Outcome::Fail, text),
+            RunError::Worker(_) => {
+                modules.clear();
+                if let Ok(worker) = Worker::start(self.launch) {
+                    self.worker = worker;
+                }
+                (Outcome::Error, text)
+            }
+        }
+    }
+
+    fn job(
+        &mut self,
+        group: &Group,
+        job: &Job,
+        budgets: &[(BudgetKind, Option<Twin>)],
+        modules: &mut Modules,
+    ) -> Result<()> {
+        let mut lanes = Vec::new();
+        for (kind, twin) in budgets {
+            let key = self.key(group, job, *kind, *twin, "call");
+            let prepared = self
+                .load(group, *kind, *twin, modules)
+                .and_then(|module| self.place(job, module, amount(*kind), modules));
+            match prepared {
+                Ok(module) => lanes.push(Lane {
+                    key,
+                    budget: amount(*kind),
+                    module,
+                    iterations: 0,
+                    warm_up: 0,
+                    returned: 0,
+                    samples: Vec::new(),
+                    ended: None,
+                }),
+                Err((outcome, detail)) => self.cell(job, key, outcome, detail, 0)?,
+            }
+        }
+        if let Some(reason) = self.refused() {
+            // Timing is refused, checking is not.
+            for lane in lanes {
+                let checked = self.check(job, &lane, true, modules);
+                let (outcome, detail) =
+                    checked.map_or_else(|bad| bad, |()| (Outcome::Unsupported, reason.clone()));
+                self.cell(job, lane.key, outcome, detail, 0)?;
+            }
+            return Ok(());
+        }
+        self.calls(job, &mut lanes, modules);
+        for mut lane in lanes {
+            let checked = match lane.ended.take() {
+                Some(ended) => Err(ended),
+                // What the timed calls left, and that a call still makes it of inputs that are written again.
+                None if job.restore => self.check(job, &lane, true, modules),
+                None => self
+                    .check(job, &lane, false, modules)
+                    .and_then(|()| self.check(job, &lane, true, modules)),
+            };
+            match checked {
+                Ok(()) => {
+                    self.cell(job, lane.key, Outcome::Pass, String::new(), lane.warm_up)?;
+                    for sample in lane.samples {
+                        (self.sink)(Record::Sample(sample))?;
+                    }
+                }
+                Err((outcome, detail)) => self.cell(job, lane.key, outcome, detail, 0)?,
+            }
+        }
+        if job.phases && self.twin.is_none() && !self.is_native() {
+            for (kind, twin) in budgets {
+                if twin.is_none()
+                    && let Some(Some(module)) = modules.get(&(*kind, None)).copied()
+                {
+                    self.phases(group, job, *kind, module, modules)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A fresh instance with its inputs, before anything is timed.
+    fn place(
+        &mut self,
+        job: &Job,
+        module: u64,
+        budget: Budget,
+        modules: &mut Modules,
+    ) -> Result<u64, (Outcome, String)> {
+        let mut invocation = job.writing();
+        if let Some(arguments) = job.init {
+            invocation.calls.push(Call {
+                export: export::INIT.to_owned(),
+                arguments: arguments.to_vec(),
+                budget,
+            });
+        }
+        let observation = self
+            .worker
+            .run_within(module, InstanceChoice::Fresh, budget, invocation, WITHIN)
+            .map_err(|error| self.failed(error, modules))?;
+        match observation.calls.last() {
+            None | Some(Returned::Returned(0)) => Ok(module),
+            Some(Returned::Returned(status)) => Err((
+                Outcome::Fail,
+                format!("`{}` answered {status} where 0 is due", export::INIT),
+            )),
+            Some(Returned::Failed(error)) => Err((Outcome::Fail, format!("failed to {error}"))),
+        }
+    }
+
+    /// Batches of all lanes, round after round, in an order that changes; by hand too where that is compared.
+    fn calls(&mut self, job: &Job, lanes: &mut Vec<Lane>, modules: &mut Modules) {
+        if job.phases && self.twin.is_none() {
+            let by_hand: Vec<Lane> = lanes
+                .iter()
+                .filter(|lane| lane.key.twin.is_none())
+                .map(|lane| Lane {
+                    key: Key {
+                        quantity: "hand".to_owned(),
+                        ..lane.key.clone()
+                    },
+                    samples: Vec::new(),
+                    ended: None,
+                    ..*lane
+                })
+                .collect();
+            lanes.extend(by_hand);
+        }
+        let mut round = 0;
+        let mut spent = Duration::ZERO;
+        let wanted = self.effort.time.saturating_mul(lanes.len() as u32);
+        while round <= FEWEST_ROUNDS || (round <= MOST_ROUNDS && spent < wanted) {
+            let start = Instant::now();
+            let mut order: Vec<usize> = (0..lanes.len()).collect();
+            self.random.shuffle(&mut order);
+            for index in order {
+                let lane = &mut lanes[index];
+                if lane.ended.is_none()
+                    && let Err(ended) = self.batch(job, lane, round, modules)
+                {
+                    let lost = ended.0 == Outcome::Error;
+                    lane.ended = Some(ended);
+                    if lost {
+                        for lane in lanes.iter_mut() {
+                            lane.ended.get_or_insert((
+                                Outcome::Error,
+                                "the worker was lost beside this cell".to_owned(),
+                            ));
+                        }
+                    }
+                }
+            }
+            if lanes.iter().all(|lane| lane.ended.is_some()) {
+                return;
+            }
+            if round > 0 {
+                spent += start.elapsed();
+            }
+            round += 1;
+        }
+    }
+
+    fn batch(
+        &mut self,
+        job: &Job,
+        lane: &mut Lane,
+        round: u32,
+        modules: &mut Modules,
+    ) -> Result<(), (Outcome, String)> {
+        if job.restore {
+            self.worker
+                .run_within(
+                    lane.module,
+                    InstanceChoice::Same,
+                    lane.budget,
+                    job.writing(),
+                    WITHIN,
+                )
+                .map_err(|error| self.failed(error, modules))?;
+        }
+        let call = Call {
+            export: job.entry.clone(),
+            arguments: vec![job.argument],
+            budget: lane.budget,
+        };
+        let what = match lane.key.quantity.as_str() {
+            "hand" => Timed::Hand { call },
+            _ => Timed::Call { call },
+        };
+        let batch = self.effort.batch.as_nanos() as u64;
+        let times = self
+            .worker
+            .time(lane.module, what, (lane.iterations, batch, 1), WITHIN)
+            .map_err(|error| self.failed(error, modules))?;
+        lane.warm_up += times.warm_up;
+        lane.returned |= times.returned;
+        for sample in self.samples(&times, &lane.key, round)? {
+            lane.iterations = sample.iterations;
+            lane.samples.push(sample);
+        }
+        Ok(())
+    }
+
+    /// The batches of a reply as samples, the first in round `from`.
+    fn samples(
+        &self,
+        times: &Times,
+        key: &Key,
+        from: u32,
+    ) -> Result<Vec<Sample>, (Outcome, String)> {
+        let mut samples = Vec::new();
+        for series in &times.series {
+            let quantity = match (key.quantity.as_str(), series.name.as_str()) {
+                // A steady call is another thing than the first one of an instance.
+                ("stages", "call") => "first",
+                (_, name) => name,
+            };
+            for (round, batch) in series.batches.iter().enumerate() {
+                if batch.iterations == 0 || batch.nanoseconds == 0 {
+                    return Err((
+                        Outcome::Error,
+                        "the worker answered a batch of no time or no iterations".to_owned(),
+                    ));
+                }
+                samples.push(Sample {
+                    key: Key {
+                        quantity: quantity.to_owned(),
+                        ..key.clone()
+                    },
+                    process: self.process,
+                    round: from + round as u32,
+                    nanoseconds: batch.nanoseconds,
+                    iterations: batch.iterations,
+                });
+            }
+        }
+        if samples.is_empty() {
+            return Err((Outcome::Error, "the worker answered no batch".to_owned()));
+        }
+        Ok(samples)
+    }
+
+    /// Checks what the timed calls left in their own instance; with `again`, inputs are written again and one more call is made
+    /// first.
+    fn check(
+        &mut self,
+        job: &Job,
+        lane: &Lane,
+        again: bool,
+        modules: &mut Modules,
+    ) -> Result<(), (Outcome, String)> {
+        let fail = |what: String| (Outcome::Fail, what);
+        if !lane.samples.is_empty() && lane.returned != job.returned() {
+            return Err(fail(format!(
+                "a timed call returned {} where {} is due",
+                lane.returned,
+                job.returned()
+            )));
+        }
+        let mut invocation = if again { job.writing() } else { nothing() };
+        if again {
+            invocation.calls.push(Call {
+                export: job.entry.clone(),
+                arguments: vec![job.argument],
+                budget: lane.budget,
+            });
+        }
+        invocation.reads.extend(job.check_read());
+        let cleanup = job.check_read().is_none();
+        if cleanup {
+            invocation.calls.push(Call {
+                export: export::CLEANUP.to_owned(),
+                arguments: Vec::new(),
+                budget: lane.budget,
+            });
+        }
+        let observation = self
+            .worker
+            .run_within(
+                lane.module,
+                InstanceChoice::Same,
+                lane.budget,
+                invocation,
+                WITHIN,
+            )
+            .map_err(|error| self.failed(error, modules))?;
+        for (index, call) in observation.calls.iter().enumerate() {
+            let due = if again && index == 0 {
+                job.returned()
+            } else {
+                0
+            };
+            match call {
+                Returned::Returned(value) if *value == due => {}
+                Returned::Returned(value) => {
+                    return Err(fail(format!(
+                        "the call after timing returned {value} where {due} is due"
+                    )));
+                }
+                Returned::Failed(error) => return Err(fail(format!("failed to {error}"))),
+            }
+        }
+        match observation.reads.first() {
+            Some(after) => job.check(&after.0).map_err(fail),
+            None if cleanup => Ok(()),
+            None => Err(fail("nothing was read back".to_owned())),
+        }
+    }
+
+    /// Everything of an invocation but the steady call.
+    fn phases(
+        &mut self,
+        group: &Group,
+        job: &Job,
+        kind: BudgetKind,
+        module: u64,
+        modules: &mut Modules,
+    ) -> Result<()> {
+        let budget = amount(kind);
+        let invocation = Invocation {
+            calls: vec![Call {
+                export: job.entry.clone(),
+                arguments: vec![job.argument],
+                budget,
+            }],
+            reads: job.output_read().into_iter().collect(),
+            ..job.writing()
+        };
+        let batch = self.effort.batch.as_nanos() as u64;
+        let few = (1, 0, FEWEST_ROUNDS);
+        let many = (0, batch, PHASE_ROUNDS);
+        let copied = job.check_read().filter(|read| read.length > 0);
+        let mut all = vec![
+            (
+                "stages",
+                Timed::Stages {
+                    budget,
+                    invocation: invocation.clone(),
+                },
+                (STAGE_INSTANCES, 0, PHASE_ROUNDS),
+            ),
+            (
+                "path",
+                Timed::Path {
+                    budget,
+                    invocation: invocation.clone(),
+                },
+                many,
+            ),
+            ("reuse", Timed::Reuse { budget, invocation }, many),
+        ];
+        // Of a real kernel, and as untrusted code is compiled: it takes some engines long.
+        let epoch = BudgetKind::Epoch;
+        let has_epochs =
+            self.effort.budgets.contains(&epoch) && self.info.capabilities.budgets.contains(&epoch);
+        let usual = if has_epochs { epoch } else { BudgetKind::None };
+        if group.subject.is_some() && kind == usual {
+            all.push(("validate", Timed::Validate, few));
+            all.push(("compile", Timed::Compile, few));
+        }
+        if let Some(Read { at, length, .. }) = copied {
+            all.push(("write", Timed::Write { at, length }, many));
+            all.push(("read", Timed::Read { at, length }, many));
+        }
+        for (name, what, how) in all {
+            let key = self.key(group, job, kind, None, name);
+            let calls = matches!(name, "stages" | "path" | "reuse");
+            let timed = self
+                .worker
+                .time(module, what, how, WITHIN)
+                .map_err(|error| self.failed(error, modules))
+                .and_then(|times| {
+                    if calls {
+                        checked(job, &times)?;
+                    }
+                    Ok((self.samples(&times, &key, 1)?, times.warm_up))
+                });
+            match timed {
+                Ok((samples, warm_up)) => {
+                    self.cell(job, key, Outcome::Pass, String::new(), warm_up)?;
+                    for sample in samples {
+                        (self.sink)(Record::Sample(sample))?;
+                    }
+                }
+                Err((outcome, detail)) => {
+                    self.cell(job, key, outcome, detail, 0)?;
+                    if outcome == Outcome::Error {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers without noise: sizes of code, fuel of a call; and the memory of the process so far.
+    fn facts(&mut self, group: &Group, modules: &Modules) -> Result<()> {
+        if !self.worker.has_operation("facts") {
+            return Ok(());
+        }
+        let fact = |session: &Self, case: &str, metering, quantity: &str, value| {
+            Record::Fact(Fact {
+                runtime: session.launch.id.clone(),
+                version: session.info.version.clone(),
+                process: session.process,
+                kernel: group.kernel.clone(),
+                variant: group.variant.clone(),
+                case: case.to_owned(),
+                metering,
+                quantity: quantity.to_owned(),
+                value,
+            })
+        };
+        let mut memory_said = false;
+        for ((kind, twin), module) in modules {
+            let (None, Some(module)) = (twin, module) else {
+                continue;
+            };
+            let Ok(facts) = self.worker.facts(*module) else {
+                return Ok(());
+            };
+            if let Some(value) = facts.code_bytes {
+                let record = fact(self, "", Some(*kind), "code_bytes", value);
+                (self.sink)(record)?;
+            }
+            if let Some(value) = facts.peak_rss_bytes
+                && !std::mem::replace(&mut memory_said, true)
+            {
+                let record = fact(self, "", None, "peak_rss_bytes", value);
+                (self.sink)(record)?;
+            }
+            if *kind != BudgetKind::Fuel {
+                continue;
+            }
+            for job in group.jobs.iter().filter(|job| job.budgets) {
+                let budget = Budget::Fuel(FUEL);
+                let mut scratch = BTreeMap::new();
+                if self.place(job, *module, budget, &mut scratch).is_err() {
+                    continue;
+                }
+                let invocation = Invocation {
+                    calls: vec![Call {
+                        export: job.entry.clone(),
+                        arguments: vec![job.argument],
+                        budget,
+                    }],
+                    reads: job.check_read().into_iter().collect(),
+                    ..nothing()
+                };
+                let same = InstanceChoice::Same;
+                let Ok(observation) = self
+                    .worker
+                    .run_within(*module, same, budget, invocation, WITHIN)
+                else {
+                    continue;
+                };
+                let right = observation.calls.first() == Some(&Returned::Returned(job.returned()))
+                    && observation
+                        .reads
+                        .first()
+                        .is_some_and(|after| job.check(&after.0).is_ok());
+                let left = self
+                    .worker
+                    .facts(*module)
+                    .ok()
+                    .and_then(|facts| facts.fuel_left);
+                if let (true, Some(left)) = (right, left) {
+                    let used = FUEL.saturating_sub(left);
+                    let record = fact(self, &job.case, Some(*kind), "fuel", used);
+                    (self.sink)(record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Modules that the worker has, by metering and twin.
+type Modules = BTreeMap<(BudgetKind, Option<Twin>), Option<u64>>;
+
+/// What the last of the timed invocations returned and read.
+fn checked(job: &Job, times: &Times) -> Result<(), (Outcome, String)> {
+    if times.returned != job.returned() {
+        return Err((
+            Outcome::Fail,
+            format!(
+                "a timed call returned {} where {} is due",
+                times.returned,
+                job.returned()
+            ),
+        ));
+    }
+    match (job.output_read(), times.reads.first()) {
+        (None, _) => Ok(()),
+        (Some(_), Some(output)) => job
+            .check_output_read(&output.0)
+            .map_err(|what| (Outcome::Fail, what)),
+        (Some(_), None) => Err((Outcome::Fail, "nothing was read back".to_owned())),
+    }
+}
+
+fn amount(kind: BudgetKind) -> Budget {
+    match kind {
+        BudgetKind::None => Budget::None,
+        BudgetKind::Epoch => Budget::Epoch(TICKS),
+        BudgetKind::Fuel => Budget::Fuel(FUEL),
+    }
+}
+
+fn nothing() -> Invocation {
+    Invocation {
+        pages: 0,
+        writes: Vec::new(),
+        calls: Vec::new(),
+        reads: Vec::new(),
+    }
+}

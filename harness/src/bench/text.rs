@@ -1,0 +1,508 @@
+//! The tables on screen.
+
+use super::{
+    job::budget_size,
+    native,
+    record::Twin,
+    tables::{Compared, Kernel, NotMeasured, Tables, Time},
+};
+use crate::statistics::{Estimate, Ratio};
+use comfy_table::{Table, presets};
+use runtime_api::BudgetKind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reasons that are printed for cells without a number; all are in the results folder.
+const MAX_REASONS: usize = 20;
+
+impl Tables {
+    /// The report for people.
+    pub fn to_text(&self) -> String {
+        let mut text = self.head();
+        let mut section = |title: &str, table: Option<Table>| {
+            if let Some(table) = table {
+                text += &format!("\n{title}\n{table}\n");
+            }
+        };
+        section(
+            "Invocation, ns [95 % interval]: a kernel that returns at once, and rmsnorm_f32 of 1 x 64 with its tensors in memory",
+            self.invocation(),
+        );
+        section(
+            "Phases of rmsnorm_f32 1 x 64, with epochs where the engine has them",
+            self.phases(),
+        );
+        section(
+            "A call through the engine traits over the same call by hand (goal: 1.05, or + 10 ns)",
+            self.tax_table(),
+        );
+        section(
+            if self.run.quick {
+                "Budgets over no budget at 4 Ki elements [95 % interval]"
+            } else {
+                "Budgets over no budget at 64 Ki elements [95 % interval]"
+            },
+            self.budget_table(),
+        );
+        for sentence in &self.sentences {
+            text += &format!("{}\n", sentence.text);
+        }
+        let mut section = |title: &str, table: Option<Table>| {
+            if let Some(table) = table {
+                text += &format!("\n{title}\n{table}\n");
+            }
+        };
+        section(
+            "Kernels: time over the native build of the same source (baseline processor)",
+            self.kernel_table(),
+        );
+        section("Claims and goals", self.claim_table());
+        section(
+            "Noise floor: things compared with themselves",
+            self.noise_table(),
+        );
+        section("Memory", self.memory_table());
+        text += &self.tail();
+        text
+    }
+
+    fn head(&self) -> String {
+        let print = &self.run.fingerprint;
+        let commit = print.commit.as_deref().map_or("commit unknown", |commit| {
+            commit.get(..12).unwrap_or(commit)
+        });
+        let tree = match print.clean_tree {
+            Some(true) => "clean tree",
+            Some(false) => "changed tree",
+            None => "tree unknown",
+        };
+        let mut text = format!(
+            "{}, {} cores, governor: {}; {}\nassay {} ({commit}, {tree}), {}; {}\npack {} {} ({}), seed {}, {} processes per engine, {} s of batches per cell and process\n",
+            print.cpu,
+            print.cores,
+            print.governor,
+            print.os,
+            print.harness,
+            print.rustc,
+            print.build,
+            self.run.pack.name,
+            self.run.pack.version,
+            self.run.pack.manifest_sha256.get(..12).unwrap_or_default(),
+            self.run.seed,
+            self.run.processes,
+            self.run.seconds,
+        );
+        let engines: Vec<String> = self
+            .engines
+            .iter()
+            .map(|(id, version)| format!("{id} {version}"))
+            .collect();
+        text += &format!("{}\n", engines.join(", "));
+        text += &format!("warm-up: {}\n", self.run.warm_up);
+        if let Some(how) = &print.emulated {
+            text += &format!(
+                "not measured (emulated): {how}; outputs were checked, nothing was timed\n"
+            );
+        }
+        text
+    }
+
+    /// Engines in columns, the yardsticks first.
+    fn columns(&self) -> Vec<&str> {
+        self.engines.keys().map(String::as_str).collect()
+    }
+
+    fn time(&self, fits: impl Fn(&Time) -> bool) -> Option<&Estimate> {
+        self.times
+            .iter()
+            .find(|time| time.key.twin.is_none() && fits(time))
+            .map(|time| &time.nanoseconds)
+    }
+
+    fn invocation(&self) -> Option<Table> {
+        let mut table = table(&[
+            "engine",
+            "empty",
+            "empty, epoch",
+            "empty, fuel",
+            "rmsnorm",
+            "rmsnorm, epoch",
+            "full path",
+            "instance kept",
+        ]);
+        for runtime in self.columns() {
+            let call = |kernel: &str, size: &str, budget| {
+                shown(self.time(|time| {
+                    let key = &time.key;
+                    key.runtime == runtime
+                        && key.kernel == kernel
+                        && key.variant == "base"
+                        && key.quantity == "call"
+                        && key.budget == budget
+                        && time.size == size
+                }))
+            };
+            let way = |quantity: &str| shown(self.with_epochs(runtime, quantity));
+            let row = [
+                runtime.to_owned(),
+                call(native::EMPTY, "empty", BudgetKind::None),
+                call(native::EMPTY, "empty", BudgetKind::Epoch),
+                call(native::EMPTY, "empty", BudgetKind::Fuel),
+                call("rmsnorm_f32", "small", BudgetKind::None),
+                call("rmsnorm_f32", "small", BudgetKind::Epoch),
+                way("path"),
+                way("reuse"),
+            ];
+            add(&mut table, row);
+        }
+        filled(table)
+    }
+
+    /// A quantity of the smallest real kernel, with epochs where the engine has them.
+    fn with_epochs(&self, runtime: &str, quantity: &str) -> Option<&Estimate> {
+        let of = |budget| {
+            self.time(|time| {
+                let key = &time.key;
+                key.runtime == runtime
+                    && key.kernel == "rmsnorm_f32"
+                    && key.quantity == quantity
+                    && key.budget == budget
+                    && time.size == "small"
+            })
+        };
+        of(BudgetKind::Epoch).or_else(|| of(BudgetKind::None))
+    }
+
+    fn phases(&self) -> Option<Table> {
+        const PHASES: [&str; 11] = [
+            "validate",
+            "compile",
+            "lookup",
+            "instantiate",
+            "resolve",
+            "memory",
+            "first",
+            "fetch",
+            "drop",
+            "write",
+            "read",
+        ];
+        let mut headers = vec!["engine"];
+        headers.extend(PHASES);
+        let mut table = table(&headers);
+        for runtime in self.columns() {
+            let times = PHASES.map(|phase| {
+                self.with_epochs(runtime, phase)
+                    .map_or_else(String::new, |time| duration(time.value))
+            });
+            let row: Vec<String> = std::iter::once(runtime.to_owned()).chain(times).collect();
+            add(&mut table, row);
+        }
+        filled(table)
+    }
+
+    fn tax_table(&self) -> Option<Table> {
+        let mut table = table(&["engine", "kernel", "budget", "ratio", "ns more", ""]);
+        for Compared { key, ratio, .. } in &self.tax {
+            let hand = self.time(|time| {
+                time.key.quantity == "hand"
+                    && time.key.runtime == key.runtime
+                    && time.key.kernel == key.kernel
+                    && time.key.case == key.case
+                    && time.key.budget == key.budget
+            });
+            let more = |ratio: f64| hand.map(|hand| (ratio - 1.0) * hand.value);
+            // Held if either bound is: for calls of a few ns a ratio says little.
+            let high = ratio.estimate.high;
+            let held = high.is_some_and(|high| high <= 1.05)
+                || high.and_then(more).is_some_and(|more| more <= 10.0);
+            let low = ratio.estimate.low;
+            let missed = low.is_some_and(|low| low > 1.05)
+                && low.and_then(more).is_some_and(|more| more > 10.0);
+            add(
+                &mut table,
+                [
+                    key.runtime.clone(),
+                    key.kernel.clone(),
+                    key.budget.to_string(),
+                    ratio_shown(ratio),
+                    more(ratio.estimate.value)
+                        .map_or_else(String::new, |more| format!("{more:+.1}")),
+                    match (held, missed) {
+                        (true, _) => "held",
+                        (_, true) => "not held",
+                        _ => "unsure",
+                    }
+                    .to_owned(),
+                ],
+            );
+        }
+        filled(table)
+    }
+
+    fn budget_table(&self) -> Option<Table> {
+        let mut rows: BTreeMap<(String, String, BudgetKind), BTreeMap<&str, &Ratio>> =
+            BTreeMap::new();
+        let mut columns = BTreeSet::new();
+        for Compared {
+            key, size, ratio, ..
+        } in &self.budgets
+        {
+            if size == budget_size(self.run.quick) || key.kernel == "loop" {
+                columns.insert(key.runtime.as_str());
+                rows.entry((key.kernel.clone(), key.variant.clone(), key.budget))
+                    .or_default()
+                    .insert(&key.runtime, ratio);
+            }
+        }
+        let mut headers = vec!["kernel", "variant", "budget"];
+        headers.extend(&columns);
+        let mut table = table(&headers);
+        for ((kernel, variant, budget), ratios) in rows {
+            let mut row = vec![kernel, variant, budget.to_string()];
+            row.extend(columns.iter().map(|runtime| {
+                ratios
+                    .get(runtime)
+                    .map_or_else(String::new, |ratio| ratio_shown(ratio))
+            }));
+            add(&mut table, row);
+        }
+        filled(table)
+    }
+
+    fn kernel_table(&self) -> Option<Table> {
+        let mut rows: BTreeMap<(&str, &str, u64, &str), BTreeMap<&str, &Kernel>> = BTreeMap::new();
+        for kernel in &self.kernels {
+            if kernel.size != "empty" && kernel.key.kernel != "loop" {
+                rows.entry((
+                    &kernel.key.kernel,
+                    &kernel.size,
+                    kernel.elements,
+                    &kernel.key.variant,
+                ))
+                .or_default()
+                .insert(&kernel.key.runtime, kernel);
+            }
+        }
+        let columns: Vec<&str> = self
+            .columns()
+            .into_iter()
+            .filter(|runtime| *runtime != native::BASELINE)
+            .collect();
+        let mut headers = vec!["kernel", "size", "variant", "native", "GB/s", "of triad"];
+        headers.extend(&columns);
+        let mut table = table(&headers);
+        for ((kernel, size, _, variant), cells) in rows {
+            let own = cells.get(native::BASELINE);
+            let mut row = vec![
+                kernel.to_owned(),
+                size.to_owned(),
+                variant.to_owned(),
+                own.map_or_else(String::new, |own| duration(own.nanoseconds.value)),
+                own.map_or_else(String::new, |own| {
+                    format!("{:.2}", own.gigabytes_per_second)
+                }),
+                own.and_then(|own| own.bandwidth_share)
+                    .map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)),
+            ];
+            row.extend(columns.iter().map(|runtime| {
+                cells
+                    .get(runtime)
+                    .map_or_else(String::new, |cell| match &cell.over_native {
+                        Some(ratio) => format!("{:.2}", ratio.estimate.value),
+                        None => duration(cell.nanoseconds.value),
+                    })
+            }));
+            add(&mut table, row);
+        }
+        for mean in &self.means {
+            let mut row = vec![
+                format!("geometric mean of {} of {}", mean.kernels, mean.of),
+                mean.size.clone(),
+                mean.variant.clone(),
+                String::new(),
+                String::new(),
+                String::new(),
+            ];
+            row.extend(columns.iter().map(|runtime| {
+                if *runtime == mean.runtime {
+                    format!(
+                        "{:.2} (worst {:.2}, {})",
+                        mean.over_native, mean.worst.1, mean.worst.0
+                    )
+                } else {
+                    String::new()
+                }
+            }));
+            add(&mut table, row);
+        }
+        filled(table)
+    }
+
+    fn claim_table(&self) -> Option<Table> {
+        let mut table = table(&["claim", "engine", "measured, ns", ""]);
+        let mut claims: Vec<_> = self.claims.iter().collect();
+        claims.sort_by(|a, b| (a.claim, &a.runtime).cmp(&(b.claim, &b.runtime)));
+        for claim in claims {
+            add(
+                &mut table,
+                [
+                    claim.claim.to_owned(),
+                    claim.runtime.clone(),
+                    estimate_shown(&claim.measured),
+                    claim.verdict.to_owned(),
+                ],
+            );
+        }
+        filled(table)
+    }
+
+    fn noise_table(&self) -> Option<Table> {
+        let mut table = table(&["engine", "two of the same", "unsure", "largest difference"]);
+        for noise in &self.noise {
+            add(
+                &mut table,
+                [
+                    noise.runtime.clone(),
+                    match noise.twin {
+                        Twin::Beside => "in one process",
+                        Twin::Apart => "in processes of their own",
+                    }
+                    .to_owned(),
+                    format!("{} of {}", noise.unsure, noise.pairs),
+                    format!("{:.2} %", 100.0 * noise.floor),
+                ],
+            );
+        }
+        filled(table)
+    }
+
+    fn memory_table(&self) -> Option<Table> {
+        let mut table = table(&["engine", "peak resident", "code of all modules, no budget"]);
+        for runtime in self.columns() {
+            let of = |quantity: &str| {
+                self.facts
+                    .iter()
+                    .filter(|fact| fact.runtime == runtime && fact.quantity == quantity)
+                    .filter(|fact| fact.metering.is_none_or(|m| m == BudgetKind::None))
+                    .map(|fact| fact.value)
+                    .reduce(|sum, value| sum.saturating_add(value))
+            };
+            let kibibytes = |bytes: Option<u64>| {
+                bytes.map_or_else(String::new, |b| format!("{} KiB", b / 1024))
+            };
+            add(
+                &mut table,
+                [
+                    runtime.to_owned(),
+                    kibibytes(of("peak_rss_bytes")),
+                    kibibytes(of("code_bytes")),
+                ],
+            );
+        }
+        filled(table)
+    }
+
+    fn tail(&self) -> String {
+        let mut text = String::new();
+        let mut reasons: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for NotMeasured {
+            key,
+            outcome,
+            reason,
+            ..
+        } in &self.not_measured
+        {
+            reasons
+                .entry((outcome.to_string(), reason.clone()))
+                .or_default()
+                .insert(key.runtime.clone());
+        }
+        for ((outcome, reason), runtimes) in reasons.iter().take(MAX_REASONS) {
+            let runtimes: Vec<&str> = runtimes.iter().map(String::as_str).collect();
+            text += &format!("\n{outcome} on {}: {reason}", runtimes.join(", "));
+        }
+        if reasons.len() > MAX_REASONS {
+            text += &format!("\n... and {} more reasons", reasons.len() - MAX_REASONS);
+        }
+        for (runtime, reason) in &self.run.absent {
+            text += &format!("\n{runtime} absent: {reason}");
+        }
+        if self.left_out.0 > 0 {
+            text += &format!(
+                "\n{} of {} groups of cells were left out: the time was over",
+                self.left_out.0, self.left_out.1
+            );
+        }
+        match self.seconds {
+            Some(seconds) => text += &format!("\n\nmeasured in {seconds:.0} s"),
+            None => text += "\n\nthe run did not come to its end",
+        }
+        text
+    }
+}
+
+fn table(headers: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.force_no_tty();
+    table.set_header(headers.to_vec());
+    table
+}
+
+/// Adds a row that says something beside its first column.
+fn add(table: &mut Table, row: impl Into<Vec<String>>) {
+    let row = row.into();
+    if row.iter().skip(1).any(|cell| !cell.is_empty()) {
+        table.add_row(row);
+    }
+}
+
+fn filled(table: Table) -> Option<Table> {
+    (table.row_count() > 0).then_some(table)
+}
+
+fn shown(estimate: Option<&Estimate>) -> String {
+    estimate.map_or_else(String::new, estimate_shown)
+}
+
+fn estimate_shown(estimate: &Estimate) -> String {
+    let number = |value: f64| {
+        if value.abs() < 100.0 {
+            format!("{value:.1}")
+        } else {
+            format!("{value:.0}")
+        }
+    };
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => format!(
+            "{} [{}, {}]",
+            number(estimate.value),
+            number(low),
+            number(high)
+        ),
+        _ => number(estimate.value),
+    }
+}
+
+fn ratio_shown(ratio: &Ratio) -> String {
+    let estimate = &ratio.estimate;
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => {
+            format!(
+                "{:.3} [{low:.3}, {high:.3}] {}",
+                estimate.value,
+                ratio.word.name()
+            )
+        }
+        _ => format!("{:.3} {}", estimate.value, ratio.word.name()),
+    }
+}
+
+fn duration(nanoseconds: f64) -> String {
+    match nanoseconds {
+        value if value < 1e3 => format!("{value:.0} ns"),
+        value if value < 1e6 => format!("{:.2} us", value / 1e3),
+        value if value < 1e9 => format!("{:.2} ms", value / 1e6),
+        value => format!("{:.2} s", value / 1e9),
+    }
+}

@@ -1,0 +1,402 @@
+//! The timed loops of a worker: between the two looks at the clock there is nothing but what is measured.
+
+use super::{
+    protocol::{Batch, Series, Timed, Times},
+    server::{Loaded, live},
+};
+use runtime_api::{Budget, Entry, Error, Instance, Result, Runtime};
+use runtime_host::{Call, Fetched, Form, Invocation, Read, Write, execute};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// A batch lasts at least this many steps of the clock.
+const STEPS: u64 = 1000;
+/// Batches of a request: what a wire message may ask for is bounded.
+const MAX_BATCHES: u32 = 10_000;
+/// Instances that stages have at the same time.
+const MAX_INSTANCES: u64 = 64;
+/// Modules among which one is looked up by name.
+const NAMES: usize = 16;
+
+/// How often.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Repeat {
+    pub(super) iterations: u64,
+    pub(super) batch_ns: u64,
+    pub(super) batches: u32,
+}
+
+/// Times `what` on a loaded module. After a trap its instance is gone.
+pub(super) fn time(
+    runtime: &dyn Runtime,
+    loaded: &mut Loaded,
+    number: u64,
+    what: &Timed,
+    repeat: Repeat,
+) -> Result<Times> {
+    if repeat.batches > MAX_BATCHES {
+        return Err(adapter(format!("at most {MAX_BATCHES} batches at a time")));
+    }
+    let result = match what {
+        Timed::Call { call } => {
+            let instance = live(loaded, number)?;
+            let entry = entry(instance, call)?;
+            let mut returned = 0;
+            let mut times = batches("call", repeat, |iterations| {
+                let start = Instant::now();
+                for _ in 0..iterations {
+                    returned |= instance.call(entry, &call.arguments, call.budget)?;
+                }
+                Ok(start.elapsed())
+            });
+            if let Ok(times) = &mut times {
+                times.returned = returned;
+            }
+            times
+        }
+        Timed::Hand { call } => {
+            let instance = live(loaded, number)?;
+            let entry = entry(instance, call)?;
+            let mut returned = 0;
+            let mut times = batches("hand", repeat, |iterations| {
+                let (elapsed, value) =
+                    instance.call_by_hand(entry, &call.arguments, call.budget, iterations)?;
+                returned |= value;
+                Ok(elapsed)
+            });
+            if let Ok(times) = &mut times {
+                times.returned = returned;
+            }
+            times
+        }
+        Timed::Validate => batches("validate", repeat, |iterations| {
+            let start = Instant::now();
+            for _ in 0..iterations {
+                runtime.validate(&loaded.wasm)?;
+            }
+            Ok(start.elapsed())
+        }),
+        Timed::Compile => batches("compile", repeat, |iterations| {
+            let mut elapsed = Duration::ZERO;
+            for _ in 0..iterations {
+                let start = Instant::now();
+                let module = runtime.compile(&loaded.wasm, &loaded.options)?;
+                elapsed += start.elapsed();
+                drop(module);
+            }
+            Ok(elapsed)
+        }),
+        Timed::Write { at, length } => {
+            let instance = live(loaded, number)?;
+            let bytes = memory(instance, *at, *length)?;
+            batches("write", repeat, |iterations| {
+                let start = Instant::now();
+                for _ in 0..iterations {
+                    instance.write(*at, &bytes)?;
+                }
+                Ok(start.elapsed())
+            })
+        }
+        Timed::Read { at, length } => {
+            let instance = live(loaded, number)?;
+            let mut bytes = memory(instance, *at, *length)?;
+            batches("read", repeat, |iterations| {
+                let start = Instant::now();
+                for _ in 0..iterations {
+                    instance.read(*at, &mut bytes)?;
+                }
+                Ok(start.elapsed())
+            })
+        }
+        Timed::Stages { budget, invocation } => stages(loaded, *budget, invocation, repeat),
+        Timed::Path { budget, invocation } => path(loaded, *budget, invocation, repeat),
+        Timed::Reuse { budget, invocation } => reuse(loaded, *budget, invocation, repeat),
+    };
+    if matches!(result, Err(Error::Trap { .. })) {
+        loaded.instance = None;
+    }
+    result
+}
+
+/// Most memory that this process ever had resident, where the system says.
+pub(super) fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+/// The smallest difference between two looks at the clock that differ.
+pub(super) fn clock_step_ns() -> u64 {
+    let step = || {
+        let start = Instant::now();
+        loop {
+            let elapsed = start.elapsed();
+            if !elapsed.is_zero() {
+                return elapsed.as_nanos() as u64;
+            }
+        }
+    };
+    (0..100).map(|_| step()).min().unwrap_or(1).max(1)
+}
+
+/// Finds out how often where that is not said, then runs the batches.
+fn batches(
+    name: &str,
+    repeat: Repeat,
+    mut run: impl FnMut(u64) -> Result<Duration>,
+) -> Result<Times> {
+    let mut batches = Vec::new();
+    let (iterations, warm_up) = if repeat.iterations > 0 {
+        (repeat.iterations, 0)
+    } else {
+        let least = STEPS.saturating_mul(clock_step_ns()).max(repeat.batch_ns);
+        let (enough, warm_up) = calibrate(least, &mut run)?;
+        batches.push(enough);
+        (enough.iterations, warm_up)
+    };
+    while batches.len() < repeat.batches as usize {
+        batches.push(Batch {
+            nanoseconds: nanoseconds(run(iterations)?),
+            iterations,
+        });
+    }
+    Ok(Times {
+        series: vec![Series {
+            name: name.to_owned(),
+            batches,
+        }],
+        warm_up,
+        returned: 0,
+        reads: Vec::new(),
+    })
+}
+
+/// The first batch that lasts at least `least` nanoseconds, and how many iterations came before it.
+fn calibrate(least: u64, run: &mut impl FnMut(u64) -> Result<Duration>) -> Result<(Batch, u64)> {
+    let mut iterations = 1_u64;
+    let mut warm_up = 0_u64;
+    loop {
+        let elapsed = nanoseconds(run(iterations)?).max(1);
+        if elapsed >= least {
+            let enough = Batch {
+                nanoseconds: elapsed,
+                iterations,
+            };
+            return Ok((enough, warm_up));
+        }
+        warm_up = warm_up.saturating_add(iterations);
+        // A little more than it seems to take, and at most tenfold: the first iterations are slow.
+        let wanted = u128::from(iterations) * u128::from(least) * 11 / (u128::from(elapsed) * 10);
+        let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
+        iterations = wanted.clamp(iterations.saturating_add(1), iterations.saturating_mul(10));
+    }
+}
+
+/// Each stage for all instances before the next one, so that each lasts long enough for the clock.
+fn stages(
+    loaded: &Loaded,
+    budget: Budget,
+    invocation: &Invocation,
+    repeat: Repeat,
+) -> Result<Times> {
+    const NAMES_OF_STAGES: [&str; 7] = [
+        "lookup",
+        "instantiate",
+        "resolve",
+        "memory",
+        "call",
+        "fetch",
+        "drop",
+    ];
+    let (before, call, after) = parts(invocation)?;
+    let count = repeat.iterations.clamp(1, MAX_INSTANCES);
+    let names = names();
+    let wanted: Vec<String> = (0..count as usize).map(name).collect();
+    let mut series = NAMES_OF_STAGES.map(|name| Series {
+        name: name.to_owned(),
+        batches: Vec::new(),
+    });
+    let mut returned = 0;
+    let mut reads = Vec::new();
+    // The first round is the warm-up.
+    for round in 0..=repeat.batches {
+        let mut elapsed = [Duration::ZERO; NAMES_OF_STAGES.len()];
+        let mut instances = Vec::with_capacity(count as usize);
+        let mut entries = Vec::with_capacity(count as usize);
+        let mut fetched = Vec::with_capacity(count as usize);
+
+        let start = Instant::now();
+        for name in &wanted {
+            std::hint::black_box(names.get(std::hint::black_box(name.as_str())));
+        }
+        elapsed[0] = start.elapsed();
+        let start = Instant::now();
+        for _ in 0..count {
+            instances.push(loaded.module.instantiate(budget)?);
+        }
+        elapsed[1] = start.elapsed();
+        let start = Instant::now();
+        for instance in &mut instances {
+            entries.push(entry(instance.as_mut(), call)?);
+        }
+        elapsed[2] = start.elapsed();
+        let start = Instant::now();
+        for instance in &mut instances {
+            execute(instance.as_mut(), &before)?;
+        }
+        elapsed[3] = start.elapsed();
+        let start = Instant::now();
+        for (instance, entry) in instances.iter_mut().zip(&entries) {
+            returned |= instance.call(*entry, &call.arguments, call.budget)?;
+        }
+        elapsed[4] = start.elapsed();
+        let start = Instant::now();
+        for instance in &mut instances {
+            fetched.push(fetch(instance.as_mut(), after)?);
+        }
+        elapsed[5] = start.elapsed();
+        let start = Instant::now();
+        drop(instances);
+        elapsed[6] = start.elapsed();
+
+        if let Some(last) = fetched.pop() {
+            reads = last;
+        }
+        if round == 0 {
+            continue;
+        }
+        for (series, elapsed) in series.iter_mut().zip(elapsed) {
+            series.batches.push(Batch {
+                nanoseconds: nanoseconds(elapsed),
+                iterations: count,
+            });
+        }
+    }
+    Ok(Times {
+        series: series.into(),
+        warm_up: count,
+        returned,
+        reads: as_fetched(reads),
+    })
+}
+
+fn path(loaded: &Loaded, budget: Budget, invocation: &Invocation, repeat: Repeat) -> Result<Times> {
+    let (before, call, after) = parts(invocation)?;
+    let names = names();
+    let (mut returned, mut reads) = (0, Vec::new());
+    let wanted = name(NAMES / 2);
+    let mut times = batches("path", repeat, |iterations| {
+        let start = Instant::now();
+        for _ in 0..iterations {
+            std::hint::black_box(names.get(std::hint::black_box(wanted.as_str())));
+            let mut instance = loaded.module.instantiate(budget)?;
+            let entry = entry(instance.as_mut(), call)?;
+            execute(instance.as_mut(), &before)?;
+            returned |= instance.call(entry, &call.arguments, call.budget)?;
+            reads = fetch(instance.as_mut(), after)?;
+        }
+        Ok(start.elapsed())
+    })?;
+    times.returned = returned;
+    times.reads = as_fetched(reads);
+    Ok(times)
+}
+
+fn reuse(
+    loaded: &mut Loaded,
+    budget: Budget,
+    invocation: &Invocation,
+    repeat: Repeat,
+) -> Result<Times> {
+    let (before, call, after) = parts(invocation)?;
+    loaded.instance = None;
+    let instance = loaded
+        .instance
+        .insert(loaded.module.instantiate(budget)?)
+        .as_mut();
+    let entry = entry(instance, call)?;
+    let (mut returned, mut reads) = (0, Vec::new());
+    let mut times = batches("reuse", repeat, |iterations| {
+        let start = Instant::now();
+        for _ in 0..iterations {
+            execute(instance, &before)?;
+            returned |= instance.call(entry, &call.arguments, call.budget)?;
+            reads = fetch(instance, after)?;
+        }
+        Ok(start.elapsed())
+    })?;
+    times.returned = returned;
+    times.reads = as_fetched(reads);
+    Ok(times)
+}
+
+/// What comes before the one call, the call, and what is read after it.
+fn parts(invocation: &Invocation) -> Result<(Invocation, &Call, &[Read])> {
+    let [call] = invocation.calls.as_slice() else {
+        return Err(adapter("a timed invocation makes one call".to_owned()));
+    };
+    let bytes_only = |write: &Write| matches!(write, Write::Bytes { .. });
+    if !invocation.writes.iter().all(bytes_only)
+        || invocation.reads.iter().any(|read| read.form != Form::Bytes)
+    {
+        return Err(adapter("timed writes and reads are of bytes".to_owned()));
+    }
+    let before = Invocation {
+        calls: Vec::new(),
+        reads: Vec::new(),
+        ..invocation.clone()
+    };
+    Ok((before, call, &invocation.reads))
+}
+
+fn fetch(instance: &mut dyn Instance, reads: &[Read]) -> Result<Vec<Vec<u8>>> {
+    reads
+        .iter()
+        .map(|read| memory(instance, read.at, read.length))
+        .collect()
+}
+
+/// Bytes of memory; what a wire message asks for is allocated only if memory has it.
+fn memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<u8>> {
+    let memory_bytes = u64::from(instance.memory_pages()?) * 65_536;
+    if u64::from(at) + u64::from(length) > memory_bytes {
+        return Err(Error::Access {
+            at,
+            length: length.into(),
+            memory_bytes,
+        });
+    }
+    let mut bytes = vec![0; length as usize];
+    instance.read(at, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn entry(instance: &mut dyn Instance, call: &Call) -> Result<Entry> {
+    instance.entry(&call.export, call.arguments.len())
+}
+
+/// As a kernel registry has them: modules by name.
+fn names() -> HashMap<String, usize> {
+    (0..NAMES).map(|index| (name(index), index)).collect()
+}
+
+fn name(index: usize) -> String {
+    format!("kernel_number_{}", index % NAMES)
+}
+
+fn as_fetched(reads: Vec<Vec<u8>>) -> Vec<Fetched> {
+    reads.into_iter().map(Fetched).collect()
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn adapter(message: String) -> Error {
+    Error::Adapter { message }
+}
