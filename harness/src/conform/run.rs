@@ -27,7 +27,7 @@ const MAX_LOST_WORKERS: u32 = 3;
 pub struct Work {
     /// The module.
     pub subject: Subject,
-    /// The same source natively; `None` for a kernel that this project has no contract for.
+    /// The same source natively, with as many lanes as the module is built for; `None` for a kernel that this project has no contract for.
     pub kernel: Option<&'static Kernel>,
     /// Its cases, placed.
     pub cases: Vec<Prepared>,
@@ -38,7 +38,7 @@ pub struct Work {
 impl Work {
     /// Places cases for a subject.
     pub fn new(subject: Subject, cases: Vec<Case>) -> Work {
-        let kernel = kernel_core::kernel(&subject.kernel);
+        let kernel = kernel_core::variant(&subject.kernel, &subject.features);
         let mut work = Work {
             subject,
             kernel,

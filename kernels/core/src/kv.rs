@@ -1,3 +1,5 @@
+use core::marker::PhantomData;
+
 use kernel_abi::{
     Descriptor,
     block::{ELEMENTS, Q4_BYTES, Q8_BYTES},
@@ -8,26 +10,28 @@ use crate::{
     block,
     check::{Definition, Sizes, bytes},
     element::{Element, F32},
+    lanes::Lanes,
     memory::Regions,
+    unroll::unroll,
 };
 
 /// kv_pack_q4: f32 rows to GGUF Q4_0 blocks.
 #[derive(Debug)]
-pub struct KvPackQ4;
+pub struct KvPackQ4<L = f32>(PhantomData<L>);
 
 /// kv_pack_q8: f32 rows to GGUF Q8_0 blocks.
 #[derive(Debug)]
-pub struct KvPackQ8;
+pub struct KvPackQ8<L = f32>(PhantomData<L>);
 
 /// kv_unpack_q4: GGUF Q4_0 blocks to f32 rows.
 #[derive(Debug)]
-pub struct KvUnpackQ4;
+pub struct KvUnpackQ4<L = f32>(PhantomData<L>);
 
 /// kv_unpack_q8: GGUF Q8_0 blocks to f32 rows.
 #[derive(Debug)]
-pub struct KvUnpackQ8;
+pub struct KvUnpackQ8<L = f32>(PhantomData<L>);
 
-impl Definition for KvPackQ4 {
+impl<L: Lanes> Definition for KvPackQ4<L> {
     type Params = Kv;
     const ID: &'static str = "kv_pack_q4";
     const PARAMS_SIZES: &'static [u32] = &[Kv::SIZE as u32];
@@ -45,11 +49,11 @@ impl Definition for KvPackQ4 {
     }
 
     fn run(_: &Kv, regions: Regions<'_>) {
-        pack(regions, block::pack_q4);
+        pack(regions, block::pack_q4::<L>);
     }
 }
 
-impl Definition for KvPackQ8 {
+impl<L: Lanes> Definition for KvPackQ8<L> {
     type Params = Kv;
     const ID: &'static str = "kv_pack_q8";
     const PARAMS_SIZES: &'static [u32] = &[Kv::SIZE as u32];
@@ -67,11 +71,11 @@ impl Definition for KvPackQ8 {
     }
 
     fn run(_: &Kv, regions: Regions<'_>) {
-        pack(regions, block::pack_q8);
+        pack(regions, block::pack_q8::<L>);
     }
 }
 
-impl Definition for KvUnpackQ4 {
+impl<L: Lanes> Definition for KvUnpackQ4<L> {
     type Params = Kv;
     const ID: &'static str = "kv_unpack_q4";
     const PARAMS_SIZES: &'static [u32] = &[Kv::SIZE as u32];
@@ -89,11 +93,11 @@ impl Definition for KvUnpackQ4 {
     }
 
     fn run(_: &Kv, regions: Regions<'_>) {
-        unpack(regions, block::unpack_q4);
+        unpack(regions, block::unpack_q4::<L>);
     }
 }
 
-impl Definition for KvUnpackQ8 {
+impl<L: Lanes> Definition for KvUnpackQ8<L> {
     type Params = Kv;
     const ID: &'static str = "kv_unpack_q8";
     const PARAMS_SIZES: &'static [u32] = &[Kv::SIZE as u32];
@@ -111,7 +115,7 @@ impl Definition for KvUnpackQ8 {
     }
 
     fn run(_: &Kv, regions: Regions<'_>) {
-        unpack(regions, block::unpack_q8);
+        unpack(regions, block::unpack_q8::<L>);
     }
 }
 
@@ -140,25 +144,39 @@ fn unpack_sizes<const BLOCK: usize>(params: &Kv) -> Sizes {
     }
 }
 
+/// Blocks per loop back edge.
+const BLOCKS: usize = 4;
+
 /// Blocks do not cross rows (dim is a multiple of 32), so the rows are one run of blocks.
+#[inline(always)]
 fn pack<const BLOCK: usize>(
     regions: Regions<'_>,
-    pack_block: impl Fn(&[f32; ELEMENTS], &mut [u8; BLOCK]),
+    pack_block: impl Fn(&[F32; ELEMENTS], &mut [u8; BLOCK]),
 ) {
     let (inputs, _) = F32::view(regions.input_a).as_chunks();
     let (blocks, _) = regions.output.as_chunks_mut();
-    for (input, block) in inputs.iter().zip(blocks) {
-        pack_block(&block::load(input), block);
-    }
+    each(inputs, blocks, pack_block);
 }
 
+#[inline(always)]
 fn unpack<const BLOCK: usize>(
     regions: Regions<'_>,
-    unpack_block: impl Fn(&[u8; BLOCK]) -> [f32; ELEMENTS],
+    unpack_block: impl Fn(&[u8; BLOCK], &mut [F32; ELEMENTS]),
 ) {
     let (blocks, _) = regions.input_a.as_chunks();
     let (outputs, _) = F32::view_mut(regions.output).as_chunks_mut();
-    for (block, output) in blocks.iter().zip(outputs) {
-        *output = unpack_block(block).map(F32::store);
+    each(blocks, outputs, unpack_block);
+}
+
+/// Calls `f` for every input and output.
+#[inline(always)]
+fn each<I, O>(inputs: &[I], outputs: &mut [O], f: impl Fn(&I, &mut O)) {
+    let (groups, rest) = inputs.as_chunks::<BLOCKS>();
+    let (output_groups, output_rest) = outputs.as_chunks_mut::<BLOCKS>();
+    for (inputs, outputs) in groups.iter().zip(output_groups) {
+        unroll!(BLOCKS, |i| f(&inputs[i], &mut outputs[i]));
+    }
+    for (input, output) in rest.iter().zip(output_rest) {
+        f(input, output);
     }
 }

@@ -31,17 +31,21 @@
 pub mod block;
 mod check;
 mod element;
+mod elementwise;
 mod kv;
+pub mod lanes;
 mod lora;
 mod memory;
 mod rmsnorm;
 mod rope;
 pub mod slice;
 mod swiglu;
+mod unroll;
 
 pub use check::{Definition, Sizes, backward, forward, info, init};
 pub use element::{Element, F16, F32};
 pub use kv::{KvPackQ4, KvPackQ8, KvUnpackQ4, KvUnpackQ8};
+pub use lanes::{F32x4, Lanes, Words};
 pub use lora::{LoraApplyF16, LoraApplyF32};
 pub use memory::{LinearMemory, MAX_REGION_BYTES, Regions};
 pub use rmsnorm::{RmsNormF16, RmsNormF32, row_factor, sum_of_squares};
@@ -98,24 +102,38 @@ impl Kernel {
     }
 }
 
-/// All kernels of the core pack.
-pub static KERNELS: [Kernel; 13] = [
-    Kernel::of::<RopeF32>(),
-    Kernel::of::<RopeF16>(),
-    Kernel::of::<RopeQ8>(),
-    Kernel::of::<RmsNormF32>(),
-    Kernel::of::<RmsNormF16>(),
-    Kernel::of::<SwigluF32>(),
-    Kernel::of::<SwigluF16>(),
-    Kernel::of::<KvPackQ4>(),
-    Kernel::of::<KvPackQ8>(),
-    Kernel::of::<KvUnpackQ4>(),
-    Kernel::of::<KvUnpackQ8>(),
-    Kernel::of::<LoraApplyF32>(),
-    Kernel::of::<LoraApplyF16>(),
-];
+/// All kernels of the core pack, as their base modules compute.
+pub static KERNELS: [Kernel; 13] = all::<f32>();
 
-/// The kernel of that id.
+/// The same as the variants for `simd` compute: four lanes side by side.
+pub static SIMD_KERNELS: [Kernel; 13] = all::<F32x4>();
+
+const fn all<L: Lanes>() -> [Kernel; 13] {
+    [
+        Kernel::of::<RopeF32<L>>(),
+        Kernel::of::<RopeF16<L>>(),
+        Kernel::of::<RopeQ8<L>>(),
+        Kernel::of::<RmsNormF32<L>>(),
+        Kernel::of::<RmsNormF16<L>>(),
+        Kernel::of::<SwigluF32<L>>(),
+        Kernel::of::<SwigluF16<L>>(),
+        Kernel::of::<KvPackQ4<L>>(),
+        Kernel::of::<KvPackQ8<L>>(),
+        Kernel::of::<KvUnpackQ4<L>>(),
+        Kernel::of::<KvUnpackQ8<L>>(),
+        Kernel::of::<LoraApplyF32<L>>(),
+        Kernel::of::<LoraApplyF16<L>>(),
+    ]
+}
+
+/// The kernel of that id, as its base module computes.
 pub fn kernel(id: &str) -> Option<&'static Kernel> {
     KERNELS.iter().find(|kernel| kernel.id == id)
+}
+
+/// The kernel of that id, as its variant for engines with these features computes.
+pub fn variant(id: &str, features: &[impl AsRef<str>]) -> Option<&'static Kernel> {
+    let simd = features.iter().any(|feature| feature.as_ref() == "simd");
+    let kernels = if simd { &SIMD_KERNELS } else { &KERNELS };
+    kernels.iter().find(|kernel| kernel.id == id)
 }

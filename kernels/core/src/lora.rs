@@ -1,28 +1,35 @@
+use core::marker::PhantomData;
+
 use kernel_abi::{Descriptor, params::Lora};
 
 use crate::{
     check::{Definition, Sizes, bytes, sum},
     element::{Element, F16, F32},
+    lanes::Lanes,
     memory::Regions,
-    slice::{rows, rows_mut, span, split, split_mut},
+    slice::{rows, rows_mut, span, span_mut, split, split_mut},
+    unroll::unroll,
 };
 
 /// lora_apply_f32: y = base + scale * ((x * A) * B), in place.
 #[derive(Debug)]
-pub struct LoraApplyF32;
+pub struct LoraApplyF32<L = f32>(PhantomData<L>);
 
 /// lora_apply_f16: as f32, rounded once at the end.
 #[derive(Debug)]
-pub struct LoraApplyF16;
+pub struct LoraApplyF16<L = f32>(PhantomData<L>);
 
 /// Columns whose sums are kept in registers.
-const COLUMNS: usize = 32;
+const COLUMNS: usize = 16;
+
+/// Columns of a narrower block, for what is left.
+const FEW_COLUMNS: usize = 4;
 
 /// Terms that are summed before the sum is added to the total: errors of long sums grow with this and with the number
 /// of such sums, not with their product.
 const TERMS: usize = 64;
 
-impl Definition for LoraApplyF32 {
+impl<L: Lanes> Definition for LoraApplyF32<L> {
     type Params = Lora;
     const ID: &'static str = "lora_apply_f32";
     const PARAMS_SIZES: &'static [u32] = &[Lora::SIZE as u32];
@@ -41,7 +48,7 @@ impl Definition for LoraApplyF32 {
     }
 
     fn run(params: &Lora, regions: Regions<'_>) {
-        apply::<F32>(params, regions);
+        apply::<L, F32>(params, regions);
     }
 
     fn backward_sizes(params: &Lora, _: &Descriptor) -> Sizes {
@@ -49,11 +56,11 @@ impl Definition for LoraApplyF32 {
     }
 
     fn run_backward(params: &Lora, regions: Regions<'_>) {
-        gradient::<F32>(params, regions);
+        gradient::<L, F32>(params, regions);
     }
 }
 
-impl Definition for LoraApplyF16 {
+impl<L: Lanes> Definition for LoraApplyF16<L> {
     type Params = Lora;
     const ID: &'static str = "lora_apply_f16";
     const PARAMS_SIZES: &'static [u32] = &[Lora::SIZE as u32];
@@ -72,7 +79,7 @@ impl Definition for LoraApplyF16 {
     }
 
     fn run(params: &Lora, regions: Regions<'_>) {
-        apply::<F16>(params, regions);
+        apply::<L, F16>(params, regions);
     }
 
     fn backward_sizes(params: &Lora, _: &Descriptor) -> Sizes {
@@ -80,7 +87,7 @@ impl Definition for LoraApplyF16 {
     }
 
     fn run_backward(params: &Lora, regions: Regions<'_>) {
-        gradient::<F16>(params, regions);
+        gradient::<L, F16>(params, regions);
     }
 }
 
@@ -143,7 +150,7 @@ impl Shape {
     }
 }
 
-fn apply<E: Element>(params: &Lora, regions: Regions<'_>) {
+fn apply<L: Lanes, E: Element>(params: &Lora, regions: Regions<'_>) {
     let shape = Shape::new(params);
     let x = E::view(regions.input_a);
     let (a, b) = split(E::view(regions.input_b), shape.input * shape.rank);
@@ -152,47 +159,88 @@ fn apply<E: Element>(params: &Lora, regions: Regions<'_>) {
 
     let inputs = rows(x, shape.input).zip(rows_mut(intermediate, shape.rank));
     for ((x, intermediate), y) in inputs.zip(rows_mut(y, shape.output)) {
-        multiply(x, a, intermediate, |_, product| product);
-        // Multiplied even by a scale of 0, so that a NaN is not hidden.
-        multiply(intermediate, b, y, |base, product| {
-            base + params.scale * product
+        multiply::<L, _, _, _>(x, a, intermediate, None);
+        multiply::<L, _, _, _>(intermediate, b, y, Some(params.scale));
+    }
+}
+
+/// Vector times row-major matrix. The product replaces the output, or is added to it after scaling, if there is a scale:
+/// also by 0, so that a NaN is not hidden.
+#[inline(never)]
+fn multiply<L: Lanes, V: Element, E: Element, O: Element>(
+    vector: &[V],
+    matrix: &[E],
+    output: &mut [O],
+    scale: Option<f32>,
+) {
+    let columns = output.len();
+    let wide = columns / COLUMNS * COLUMNS;
+    let narrow = columns / FEW_COLUMNS * FEW_COLUMNS;
+    for first in (0..wide).step_by(COLUMNS) {
+        block::<L, V, E, O, COLUMNS>(vector, matrix, output, first, scale);
+    }
+    for first in (wide..narrow).step_by(FEW_COLUMNS) {
+        block::<L, V, E, O, FEW_COLUMNS>(vector, matrix, output, first, scale);
+    }
+    for first in narrow..columns {
+        block::<f32, V, E, O, 1>(vector, matrix, output, first, scale);
+    }
+}
+
+/// [`multiply`] for `C` columns from `first`, a multiple of the number of lanes.
+#[inline(always)]
+fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
+    vector: &[V],
+    matrix: &[E],
+    output: &mut [O],
+    first: usize,
+    scale: Option<f32>,
+) {
+    let columns = output.len();
+    // Terms per loop back edge.
+    let unrolled = if E::OPERATIONS > 1 { 2 * L::COUNT } else { 8 };
+    let mut totals = [L::splat(0.0); C];
+    let terms = vector
+        .chunks(TERMS)
+        .zip(matrix.chunks((TERMS * columns).max(1)));
+    for (values, matrix_rows) in terms {
+        let mut sums = [L::splat(0.0); C];
+        let mut add = |value: V, row: &[E]| {
+            if let Some(row) = span(row, first, C).first_chunk::<C>() {
+                let value = L::splat(value.load());
+                unroll!(C / L::COUNT, |i| {
+                    let elements = E::load_lanes::<L>(span(row, i * L::COUNT, L::COUNT));
+                    sums[i] = sums[i] + value * elements;
+                });
+            }
+        };
+        let mut groups = values.chunks_exact(unrolled);
+        let mut row_groups = rows(matrix_rows, unrolled * columns);
+        for (values, rows) in (&mut groups).zip(&mut row_groups) {
+            unroll!(unrolled, |i| add(
+                values[i],
+                span(rows, i * columns, columns)
+            ));
+        }
+        let rest = rows(row_groups.remainder(), columns);
+        for (value, row) in groups.remainder().iter().zip(rest) {
+            add(*value, row);
+        }
+        unroll!(C / L::COUNT, |i| totals[i] = totals[i] + sums[i]);
+    }
+    if let Some(output) = span_mut(output, first, C).first_chunk_mut::<C>() {
+        unroll!(C / L::COUNT, |i| {
+            let output = span_mut(output, i * L::COUNT, L::COUNT);
+            let value = match scale {
+                Some(scale) => O::load_lanes::<L>(output) + L::splat(scale) * totals[i],
+                None => totals[i],
+            };
+            O::store_lanes(value, output);
         });
     }
 }
 
-/// Vector times row-major matrix; `finish` makes the new value of an output element from its old value and the product.
-fn multiply<V: Element, E: Element, O: Element>(
-    vector: &[V],
-    matrix: &[E],
-    output: &mut [O],
-    finish: impl Fn(f32, f32) -> f32,
-) {
-    let columns = output.len();
-    for (index, output) in output.chunks_mut(COLUMNS).enumerate() {
-        let first = index * COLUMNS;
-        let mut totals = [0f32; COLUMNS];
-        let terms = vector
-            .chunks(TERMS)
-            .zip(matrix.chunks((TERMS * columns).max(1)));
-        for (values, matrix_rows) in terms {
-            let mut sums = [0f32; COLUMNS];
-            for (value, row) in values.iter().zip(rows(matrix_rows, columns)) {
-                let value = value.load();
-                for (sum, element) in sums.iter_mut().zip(span(row, first, output.len())) {
-                    *sum += value * element.load();
-                }
-            }
-            for (total, sum) in totals.iter_mut().zip(sums) {
-                *total += sum;
-            }
-        }
-        for (output, total) in output.iter_mut().zip(totals) {
-            *output = O::store(finish(output.load(), total));
-        }
-    }
-}
-
-fn gradient<E: Element>(params: &Lora, regions: Regions<'_>) {
+fn gradient<L: Lanes, E: Element>(params: &Lora, regions: Regions<'_>) {
     let shape = Shape::new(params);
     let scale = params.scale;
     let (dy, x) = split(E::view(regions.input_a), shape.rows * shape.output);
@@ -210,7 +258,7 @@ fn gradient<E: Element>(params: &Lora, regions: Regions<'_>) {
             *u = F32::store(scale * dot(dy.iter().zip(b)));
         }
         // h = x * A
-        multiply(x, a, h, |_, product| product);
+        multiply::<L, _, _, _>(x, a, h, None);
         // dx = u * A^T
         for (dx, a) in dx.iter_mut().zip(rows(a, shape.rank)) {
             *dx = E::store(dot(u.iter().zip(a)));

@@ -1,24 +1,35 @@
+use core::marker::PhantomData;
+
 use kernel_abi::{Descriptor, params::RmsNorm};
 
 use crate::{
     check::{Definition, Sizes, bytes, sum},
     element::{Element, F16, F32},
+    elementwise::{self, Elementwise, map},
+    lanes::Lanes,
     memory::Regions,
-    slice::{rows, rows_mut, split, split_mut},
+    slice::{rows, rows_mut, span, split, split_mut},
+    unroll::unroll,
 };
 
 /// rmsnorm_f32: y = x * (1 / sqrt(mean(x^2) + eps)) * w.
 #[derive(Debug)]
-pub struct RmsNormF32;
+pub struct RmsNormF32<L = f32>(PhantomData<L>);
 
 /// rmsnorm_f16: as f32, rounded once at the end.
 #[derive(Debug)]
-pub struct RmsNormF16;
+pub struct RmsNormF16<L = f32>(PhantomData<L>);
 
-/// Rows whose squares are summed side by side. Each row's sum is sequential, so only rows can overlap.
+/// Rows whose squares are summed side by side in base modules. Each row's sum is sequential, so only rows can overlap.
 const ROWS: usize = 4;
 
-impl Definition for RmsNormF32 {
+/// Columns per loop back edge of these sums.
+const COLUMNS: usize = 16;
+
+/// Sums of a row that a variant keeps, each of as many lanes as it has.
+const SUMS: usize = 4;
+
+impl<L: Lanes> Definition for RmsNormF32<L> {
     type Params = RmsNorm;
     const ID: &'static str = "rmsnorm_f32";
     const PARAMS_SIZES: &'static [u32] = &[RmsNorm::SIZE as u32];
@@ -37,7 +48,7 @@ impl Definition for RmsNormF32 {
     }
 
     fn run(params: &RmsNorm, regions: Regions<'_>) {
-        normalise::<F32>(params, regions);
+        normalise::<L, F32>(params, regions);
     }
 
     fn backward_sizes(params: &RmsNorm, _: &Descriptor) -> Sizes {
@@ -49,7 +60,7 @@ impl Definition for RmsNormF32 {
     }
 }
 
-impl Definition for RmsNormF16 {
+impl<L: Lanes> Definition for RmsNormF16<L> {
     type Params = RmsNorm;
     const ID: &'static str = "rmsnorm_f16";
     const PARAMS_SIZES: &'static [u32] = &[RmsNorm::SIZE as u32];
@@ -68,7 +79,7 @@ impl Definition for RmsNormF16 {
     }
 
     fn run(params: &RmsNorm, regions: Regions<'_>) {
-        normalise::<F16>(params, regions);
+        normalise::<L, F16>(params, regions);
     }
 
     fn backward_sizes(params: &RmsNorm, _: &Descriptor) -> Sizes {
@@ -82,10 +93,19 @@ impl Definition for RmsNormF16 {
 
 /// Sum of squares, sequential in f32.
 pub fn sum_of_squares<E: Element>(row: &[E]) -> f32 {
-    row.iter().fold(0.0, |sum, x| {
+    let mut sum = 0f32;
+    let (blocks, rest) = row.as_chunks::<32>();
+    for block in blocks {
+        unroll!(32, |i| {
+            let x = block[i].load();
+            sum += x * x;
+        });
+    }
+    for x in rest {
         let x = x.load();
-        sum + x * x
-    })
+        sum += x * x;
+    }
+    sum
 }
 
 /// sqrt(mean(x^2) + eps) of a row and its inverse, from the row's sum of squares.
@@ -122,7 +142,7 @@ fn backward_sizes<E: Element>(params: &RmsNorm) -> Sizes {
     }
 }
 
-fn normalise<E: Element>(params: &RmsNorm, regions: Regions<'_>) {
+fn normalise<L: Lanes, E: Element>(params: &RmsNorm, regions: Regions<'_>) {
     let hidden = params.hidden as usize;
     let x = E::view(regions.input_a);
     let weight = E::view(regions.input_b);
@@ -134,14 +154,18 @@ fn normalise<E: Element>(params: &RmsNorm, regions: Regions<'_>) {
 
     let mut finish = |x: &[E], y: &mut [E], sum: f32| {
         let (root, factor) = row_factor(params, sum);
-        for ((x, weight), y) in x.iter().zip(weight).zip(y) {
-            *y = E::store(x.load() * factor * weight.load());
-        }
+        map::<L, E, _>(&Scale { factor }, x, weight, y);
         if let Some(into) = roots.next() {
             *into = F32::store(root);
         }
     };
 
+    if L::COUNT > 1 {
+        for (x, y) in rows(x, hidden).zip(rows_mut(y, hidden)) {
+            finish(x, y, sum_of_squares_in_lanes::<L, E>(x));
+        }
+        return;
+    }
     let mut groups = rows(x, ROWS * hidden);
     let mut group_outputs = rows_mut(y, ROWS * hidden);
     for (group, output) in groups.by_ref().zip(group_outputs.by_ref()) {
@@ -156,19 +180,73 @@ fn normalise<E: Element>(params: &RmsNorm, regions: Regions<'_>) {
     }
 }
 
+/// x * factor * weight.
+struct Scale {
+    factor: f32,
+}
+
+impl Elementwise for Scale {
+    const OPERATIONS: usize = 2;
+
+    #[inline(always)]
+    fn apply<L: Lanes>(&self, x: L, weight: L) -> L {
+        x * L::splat(self.factor) * weight
+    }
+}
+
 /// [`sum_of_squares`] of `ROWS` rows: additions of one row wait for each other, those of several rows do not.
 fn sums_of_squares<E: Element>(group: &[E], hidden: usize) -> [f32; ROWS] {
     let (a, rest) = split(group, hidden);
     let (b, rest) = split(rest, hidden);
     let (c, d) = split(rest, hidden);
     let mut sums = [0.0; ROWS];
-    for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
-        for (sum, x) in sums.iter_mut().zip([a, b, c, d]) {
+    let mut add = |column: [&E; ROWS]| {
+        for (sum, x) in sums.iter_mut().zip(column) {
             let x = x.load();
             *sum += x * x;
         }
+    };
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
+        [a, b, c, d].map(|row| row.as_chunks::<COLUMNS>());
+    for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+        unroll!(COLUMNS, |i| add([&a[i], &b[i], &c[i], &d[i]]));
+    }
+    for (((a, b), c), d) in a_rest.iter().zip(b_rest).zip(c_rest).zip(d_rest) {
+        add([a, b, c, d]);
     }
     sums
+}
+
+/// Sum of squares in the order of variants: with n lanes, element i belongs to sum i mod 4n; less than 4n elements at the end
+/// belong to the first n sums, and less than n are added last. The sums are added (0 + 1) + (2 + 3), group by group, then
+/// the lanes.
+fn sum_of_squares_in_lanes<L: Lanes, E: Element>(row: &[E]) -> f32 {
+    let square = |from: &[E]| {
+        let x = E::load_lanes::<L>(from);
+        x * x
+    };
+    let mut sums = [L::splat(0.0); SUMS];
+    let groups = const { SUMS * (elementwise::groups(2 + E::OPERATIONS) / SUMS) };
+    let mut blocks = row.chunks_exact(groups * L::COUNT);
+    for block in &mut blocks {
+        unroll!(groups, |i| sums[i % SUMS] =
+            sums[i % SUMS] + square(span(block, i * L::COUNT, L::COUNT)));
+    }
+    let mut blocks = blocks.remainder().chunks_exact(SUMS * L::COUNT);
+    for block in &mut blocks {
+        unroll!(SUMS, |i| sums[i] =
+            sums[i] + square(span(block, i * L::COUNT, L::COUNT)));
+    }
+    let [mut a, b, c, d] = sums;
+    let mut steps = blocks.remainder().chunks_exact(L::COUNT);
+    for step in &mut steps {
+        a = a + square(step);
+    }
+    let sum = ((a + b) + (c + d)).reduce(|a, b| a + b);
+    steps.remainder().iter().fold(sum, |sum, x| {
+        let x = x.load();
+        sum + x * x
+    })
 }
 
 fn gradient<E: Element>(params: &RmsNorm, regions: Regions<'_>) {

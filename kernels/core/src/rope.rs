@@ -1,3 +1,5 @@
+use core::marker::PhantomData;
+
 use kernel_abi::{
     Descriptor,
     block::{ELEMENTS, Q8_BYTES},
@@ -8,21 +10,24 @@ use crate::{
     block,
     check::{Definition, Sizes, bytes, sum},
     element::{Element, F16, F32},
+    elementwise,
+    lanes::Lanes,
     memory::Regions,
     slice::{rows, rows_mut, span, span_mut, split, split_mut},
+    unroll::unroll,
 };
 
 /// rope_f32: rotary position embedding.
 #[derive(Debug)]
-pub struct RopeF32;
+pub struct RopeF32<L = f32>(PhantomData<L>);
 
 /// rope_f16: rotary position embedding, rotated in f32 and rounded once.
 #[derive(Debug)]
-pub struct RopeF16;
+pub struct RopeF16<L = f32>(PhantomData<L>);
 
 /// rope_q8: rotary position embedding of Q8_0 blocks: dequantised, rotated in f32 and quantised again.
 #[derive(Debug)]
-pub struct RopeQ8;
+pub struct RopeQ8<L = f32>(PhantomData<L>);
 
 /// Pairs that are rotated together: their sines and cosines are computed once for all batches and heads of a position.
 const PAIRS: usize = 64;
@@ -42,7 +47,7 @@ const TABLE_F16: u32 = 2;
 /// Sizes in bytes of the parameter struct, with none, one and both of the optional fields.
 const PARAMS_SIZES: &[u32] = &[20, 24, Rope::SIZE as u32];
 
-impl Definition for RopeF32 {
+impl<L: Lanes> Definition for RopeF32<L> {
     type Params = Rope;
     const ID: &'static str = "rope_f32";
     const PARAMS_SIZES: &'static [u32] = PARAMS_SIZES;
@@ -64,11 +69,11 @@ impl Definition for RopeF32 {
     }
 
     fn run(params: &Rope, regions: Regions<'_>) {
-        rotate::<F32>(params, regions, sine_and_cosine);
+        rotate::<L, F32>(params, regions, sine_and_cosine);
     }
 }
 
-impl Definition for RopeF16 {
+impl<L: Lanes> Definition for RopeF16<L> {
     type Params = Rope;
     const ID: &'static str = "rope_f16";
     const PARAMS_SIZES: &'static [u32] = PARAMS_SIZES;
@@ -90,11 +95,11 @@ impl Definition for RopeF16 {
     }
 
     fn run(params: &Rope, regions: Regions<'_>) {
-        rotate::<F16>(params, regions, sine_and_cosine);
+        rotate::<L, F16>(params, regions, sine_and_cosine);
     }
 }
 
-impl Definition for RopeQ8 {
+impl<L: Lanes> Definition for RopeQ8<L> {
     type Params = Rope;
     const ID: &'static str = "rope_q8";
     const PARAMS_SIZES: &'static [u32] = PARAMS_SIZES;
@@ -123,7 +128,7 @@ impl Definition for RopeQ8 {
     }
 
     fn run(params: &Rope, regions: Regions<'_>) {
-        rotate_q8(params, regions);
+        rotate_q8::<L>(params, regions);
     }
 }
 
@@ -153,7 +158,7 @@ fn rope_sizes(params: &Rope, descriptor: &Descriptor, tensor: Option<u32>) -> Si
 }
 
 /// Rotates all pairs. `sine_and_cosine` gives both for an angle in radians.
-pub fn rotate<E: Element>(
+pub fn rotate<L: Lanes, E: Element>(
     params: &Rope,
     regions: Regions<'_>,
     sine_and_cosine: impl Fn(f64) -> (f32, f32),
@@ -167,15 +172,14 @@ pub fn rotate<E: Element>(
     let mut turns = Turns::<PAIRS>::new();
     for first in (0..half).step_by(PAIRS) {
         let count = PAIRS.min(half - first);
-        turns.start(&angles, first as u32..(first + count) as u32);
+        turns.start(&angles, first, count);
         for position in 0..seq {
-            turns.turn_to(&angles, position as u32, &sine_and_cosine);
-            let (cosines, sines) = turns.values();
+            let (cosines, sines) = turns.at(&angles, position, &sine_and_cosine);
             let batches = rows(input, heads * head_dim).zip(rows_mut(output, heads * head_dim));
             for (x, y) in batches.skip(position).step_by(seq.max(1)) {
                 for (x, y) in rows(x, head_dim).zip(rows_mut(y, head_dim)) {
                     if params.layout == LAYOUT_INTERLEAVED {
-                        rotate_interleaved(
+                        rotate_interleaved::<L, E>(
                             span(x, 2 * first, 2 * count),
                             span_mut(y, 2 * first, 2 * count),
                             cosines,
@@ -184,7 +188,7 @@ pub fn rotate<E: Element>(
                     } else {
                         let (low, high) = split(x, half);
                         let (low_output, high_output) = split_mut(y, half);
-                        rotate_halves(
+                        rotate_halves::<L, E>(
                             (span(low, first, count), span(high, first, count)),
                             (
                                 span_mut(low_output, first, count),
@@ -200,89 +204,190 @@ pub fn rotate<E: Element>(
     }
 }
 
-fn rotate_interleaved<E: Element>(x: &[E], y: &mut [E], cosines: &[f32], sines: &[f32]) {
-    let (pairs, _) = x.as_chunks::<2>();
-    let (rotated, _) = y.as_chunks_mut::<2>();
-    for (((pair, rotated), &cosine), &sine) in pairs.iter().zip(rotated).zip(cosines).zip(sines) {
-        let [x0, x1] = pair.map(Element::load);
-        *rotated = [x0 * cosine - x1 * sine, x0 * sine + x1 * cosine].map(Element::store);
-    }
+/// A pair turned by an angle: two roundings, then one.
+#[inline(always)]
+fn turn<L: Lanes>(x0: L, x1: L, cosine: L, sine: L) -> (L, L) {
+    (x0 * cosine - x1 * sine, x0 * sine + x1 * cosine)
 }
 
-fn rotate_halves<E: Element>(
-    (low, high): (&[E], &[E]),
-    (low_output, high_output): (&mut [E], &mut [E]),
-    cosines: &[f32],
-    sines: &[f32],
-) {
-    let turns = cosines.iter().zip(sines);
-    let outputs = low_output.iter_mut().zip(high_output);
-    for (((x0, x1), (y0, y1)), (&cosine, &sine)) in low.iter().zip(high).zip(outputs).zip(turns) {
-        let (x0, x1) = (x0.load(), x1.load());
-        *y0 = E::store(x0 * cosine - x1 * sine);
-        *y1 = E::store(x0 * sine + x1 * cosine);
-    }
+/// Pairs per loop back edge.
+const fn unrolled<L: Lanes, E: Element>() -> usize {
+    let pairs = L::COUNT * elementwise::groups(6 + 4 * E::OPERATIONS);
+    if pairs < PAIRS { pairs } else { PAIRS }
 }
+
+#[inline(always)]
+fn rotate_interleaved<L: Lanes, E: Element>(x: &[E], y: &mut [E], cosines: &[F32], sines: &[F32]) {
+    let first = interleaved::<L, E>(unrolled::<L, E>(), (x, y), (cosines, sines), 0);
+    let first = interleaved::<L, E>(L::COUNT, (x, y), (cosines, sines), first);
+    interleaved::<f32, E>(1, (x, y), (cosines, sines), first);
+}
+
+/// Rotates whole runs of `step` pairs from the pair `first` on; answers the pair after the last.
+#[inline(always)]
+fn interleaved<L: Lanes, E: Element>(
+    step: usize,
+    (x, y): (&[E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+    first: usize,
+) -> usize {
+    let (cosines, sines) = (split(cosines, first).1, split(sines, first).1);
+    let turns = cosines.chunks_exact(step).zip(sines.chunks_exact(step));
+    let x = split(x, 2 * first).1.chunks_exact(2 * step);
+    let y = split_mut(y, 2 * first).1.chunks_exact_mut(2 * step);
+    for ((x, y), (cosines, sines)) in x.zip(y).zip(turns) {
+        unroll!(step / L::COUNT, |i| {
+            let at = i * L::COUNT;
+            let load = |from| E::load_lanes::<L>(span(x, from, L::COUNT));
+            let (x0, x1) = load(2 * at).deinterleave(load(2 * at + L::COUNT));
+            let cosine = L::load(span(cosines, at, L::COUNT));
+            let sine = L::load(span(sines, at, L::COUNT));
+            let (y0, y1) = turn(x0, x1, cosine, sine);
+            let (low, high) = y0.interleave(y1);
+            E::store_lanes(low, span_mut(y, 2 * at, L::COUNT));
+            E::store_lanes(high, span_mut(y, 2 * at + L::COUNT, L::COUNT));
+        });
+    }
+    first + cosines.len() / step * step
+}
+
+#[inline(always)]
+fn rotate_halves<L: Lanes, E: Element>(
+    (low, high): (&[E], &[E]),
+    (y0, y1): (&mut [E], &mut [E]),
+    cosines: &[F32],
+    sines: &[F32],
+) {
+    let turns = (cosines, sines);
+    let first = halves::<L, E>(unrolled::<L, E>(), (low, high), (y0, y1), turns, 0);
+    let first = halves::<L, E>(L::COUNT, (low, high), (y0, y1), turns, first);
+    halves::<f32, E>(1, (low, high), (y0, y1), turns, first);
+}
+
+/// As [`interleaved`].
+#[inline(always)]
+fn halves<L: Lanes, E: Element>(
+    step: usize,
+    (low, high): (&[E], &[E]),
+    (y0, y1): (&mut [E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+    first: usize,
+) -> usize {
+    let (cosines, sines) = (split(cosines, first).1, split(sines, first).1);
+    let turns = cosines.chunks_exact(step).zip(sines.chunks_exact(step));
+    let low = split(low, first).1.chunks_exact(step);
+    let high = split(high, first).1.chunks_exact(step);
+    let y0 = split_mut(y0, first).1.chunks_exact_mut(step);
+    let y1 = split_mut(y1, first).1.chunks_exact_mut(step);
+    for (((low, high), (y0, y1)), (cosines, sines)) in low.zip(high).zip(y0.zip(y1)).zip(turns) {
+        unroll!(step / L::COUNT, |i| {
+            let at = i * L::COUNT;
+            let (low, high) = turn(
+                E::load_lanes::<L>(span(low, at, L::COUNT)),
+                E::load_lanes(span(high, at, L::COUNT)),
+                L::load(span(cosines, at, L::COUNT)),
+                L::load(span(sines, at, L::COUNT)),
+            );
+            E::store_lanes(low, span_mut(y0, at, L::COUNT));
+            E::store_lanes(high, span_mut(y1, at, L::COUNT));
+        });
+    }
+    first + cosines.len() / step * step
+}
+
+/// Elements that lie in one block together with, in another or the same block, their partners: half of a block, because
+/// head_dim / 2 is a multiple of 16.
+const RUN: usize = ELEMENTS / 2;
 
 /// Rotates blocks. With layout 1 the partner of an element is in another block, or in the same one if head_dim is 32 or
-/// a block crosses the middle; so each output block gathers the two elements that each of its own comes from.
-fn rotate_q8(params: &Rope, regions: Regions<'_>) {
+/// a block crosses the middle; so each output block gathers the two runs that each of its own comes from.
+fn rotate_q8<L: Lanes>(params: &Rope, regions: Regions<'_>) {
     let angles = Angles::new(params, regions.input_b);
     let [head_dim, heads, seq] = [params.head_dim, params.heads, params.seq].map(|n| n as usize);
     let half = head_dim / 2;
     let blocks = head_dim / ELEMENTS;
     let (input, _) = regions.input_a.as_chunks::<Q8_BYTES>();
     let (output, _) = regions.output.as_chunks_mut::<Q8_BYTES>();
+    let interleaved = params.layout == LAYOUT_INTERLEAVED;
 
-    let mut turns = Turns::<ELEMENTS>::new();
+    let mut turns = [Turns::<RUN>::new(), Turns::<RUN>::new()];
     for block in 0..blocks {
-        let elements = block * ELEMENTS..(block + 1) * ELEMENTS;
-        let pair = |element: usize| match params.layout {
-            LAYOUT_INTERLEAVED => element / 2,
-            _ if element < half => element,
-            _ => element - half,
+        let pairs = if interleaved {
+            [RUN * block; 2]
+        } else {
+            [0, RUN].map(|run| (ELEMENTS * block + run) % half)
         };
-        turns.start(&angles, elements.clone().map(|e| pair(e) as u32));
+        for (turns, first) in turns.iter_mut().zip(pairs) {
+            turns.start(&angles, first, RUN);
+        }
         for position in 0..seq {
-            turns.turn_to(&angles, position as u32, sine_and_cosine);
-            let (cosines, sines) = turns.values();
+            let [first, second] = &mut turns;
+            let first = first.at(&angles, position, &sine_and_cosine);
+            let second = if interleaved {
+                first
+            } else {
+                second.at(&angles, position, &sine_and_cosine)
+            };
             let batches = rows(input, heads * blocks).zip(rows_mut(output, heads * blocks));
             for (x, y) in batches.skip(position).step_by(seq.max(1)) {
                 for (x, y) in rows(x, blocks).zip(rows_mut(y, blocks)) {
                     let (Some(source), Some(target)) = (x.get(block), y.get_mut(block)) else {
                         continue;
                     };
-                    let mut values = block::unpack_q8(source);
-                    let turns = cosines.iter().zip(sines);
-                    if params.layout == LAYOUT_INTERLEAVED {
-                        let (pairs, _) = values.as_chunks_mut::<2>();
-                        for ([x0, x1], (cosine, sine)) in pairs.iter_mut().zip(turns.step_by(2)) {
-                            (*x0, *x1) = (*x0 * cosine - *x1 * sine, *x0 * sine + *x1 * cosine);
-                        }
+                    let mut rotated = [F32::default(); ELEMENTS];
+                    if interleaved {
+                        let mut values = [F32::default(); ELEMENTS];
+                        block::unpack_q8::<L>(source, &mut values);
+                        interleaved_run::<L>(&values, &mut rotated, first);
                     } else {
-                        let values = values.iter_mut().zip(elements.clone());
-                        for ((value, element), (cosine, sine)) in values.zip(turns) {
-                            *value = if element < half {
-                                *value * cosine - element_of(x, element + half) * sine
-                            } else {
-                                element_of(x, element - half) * sine + *value * cosine
-                            };
-                        }
+                        let (low, high) = rotated.split_at_mut(RUN);
+                        gathered_run::<L>(x, ELEMENTS * block, half, low, first);
+                        gathered_run::<L>(x, ELEMENTS * block + RUN, half, high, second);
                     }
-                    block::pack_q8(&values, target);
+                    block::pack_q8::<L>(&rotated, target);
                 }
             }
         }
     }
 }
 
-/// One dequantised element of a row of Q8_0 blocks.
-fn element_of(blocks: &[[u8; Q8_BYTES]], index: usize) -> f32 {
-    blocks
-        .get(index / ELEMENTS)
-        .map_or(0.0, |[low, high, codes @ ..]| {
-            f32::from(codes[index % ELEMENTS] as i8) * [*low, *high].load()
-        })
+/// Rotates the interleaved pairs of a block.
+#[inline(always)]
+fn interleaved_run<L: Lanes>(
+    x: &[F32; ELEMENTS],
+    y: &mut [F32; ELEMENTS],
+    (cosines, sines): (&[F32], &[F32]),
+) {
+    interleaved::<L, F32>(RUN, (x, y), (cosines, sines), 0);
+}
+
+/// One output run of layout 1, from element `first` of a row on: of its own elements and their partners.
+#[inline(always)]
+fn gathered_run<L: Lanes>(
+    row: &[[u8; Q8_BYTES]],
+    first: usize,
+    half: usize,
+    y: &mut [F32],
+    (cosines, sines): (&[F32], &[F32]),
+) {
+    let low = first % half;
+    let [mut x0, mut x1, mut other] = [[F32::default(); RUN]; 3];
+    unpack_run::<L>(row, low, &mut x0);
+    unpack_run::<L>(row, low + half, &mut x1);
+    if first < half {
+        halves::<L, F32>(RUN, (&x0, &x1), (y, &mut other), (cosines, sines), 0);
+    } else {
+        halves::<L, F32>(RUN, (&x0, &x1), (&mut other, y), (cosines, sines), 0);
+    }
+}
+
+/// Dequantises the run from an element of a row on.
+#[inline(always)]
+fn unpack_run<L: Lanes>(row: &[[u8; Q8_BYTES]], first: usize, values: &mut [F32; RUN]) {
+    if let Some([low, high, codes @ ..]) = row.get(first / ELEMENTS) {
+        let codes = span(codes, first % ELEMENTS, RUN);
+        block::unpack_codes::<L, RUN>([*low, *high].load(), codes, values);
+    }
 }
 
 /// Sine and cosine, taken in f64 and rounded once. Argument reduction has a fixed bound for every angle.
@@ -356,88 +461,88 @@ impl<'a> Angles<'a> {
     }
 }
 
-/// Sines and cosines of up to N pairs at one position.
+/// Sines and cosines of up to N successive pairs at one position.
 struct Turns<const N: usize> {
+    first: usize,
     count: usize,
-    pairs: [u32; N],
     /// Angle per position, in radians; used where the kernel computes the angles.
     frequencies: [f64; N],
-    cosines: [f32; N],
-    sines: [f32; N],
+    cosines: [F32; N],
+    sines: [F32; N],
 }
 
 impl<const N: usize> Turns<N> {
     fn new() -> Self {
         Self {
+            first: 0,
             count: 0,
-            pairs: [0; N],
             frequencies: [0.0; N],
-            cosines: [0.0; N],
-            sines: [0.0; N],
+            cosines: [F32::default(); N],
+            sines: [F32::default(); N],
         }
     }
 
     /// Chooses the pairs.
-    fn start(&mut self, angles: &Angles<'_>, pairs: impl Iterator<Item = u32>) {
-        self.count = 0;
-        let places = self.pairs.iter_mut().zip(&mut self.frequencies);
-        for ((place, frequency), pair) in places.zip(pairs) {
-            *place = pair;
-            if let Angles::Computed { ln_theta, head_dim } = angles {
+    fn start(&mut self, angles: &Angles<'_>, first: usize, count: usize) {
+        (self.first, self.count) = (first, count);
+        if let Angles::Computed { ln_theta, head_dim } = angles {
+            for (index, frequency) in self.frequencies.iter_mut().take(count).enumerate() {
                 // theta^(-2 pair / head_dim)
-                *frequency = libm::exp(ln_theta * (-2.0 * f64::from(pair) / head_dim));
+                let pair = (first + index) as f64;
+                *frequency = libm::exp(ln_theta * (-2.0 * pair / head_dim));
             }
-            self.count += 1;
         }
     }
 
-    /// Fills in the sines and cosines of a position.
-    fn turn_to(
-        &mut self,
-        angles: &Angles<'_>,
-        position: u32,
+    /// The cosines and sines of the chosen pairs at a position.
+    fn at<'s>(
+        &'s mut self,
+        angles: &Angles<'s>,
+        position: usize,
         sine_and_cosine: impl Fn(f64) -> (f32, f32),
-    ) {
-        let row = position as usize;
-        let pairs_of = self.pairs.iter().zip(&self.frequencies);
+    ) -> (&'s [F32], &'s [F32]) {
         let places = self.sines.iter_mut().zip(&mut self.cosines);
-        for ((sine, cosine), (&pair, frequency)) in places.zip(pairs_of).take(self.count) {
-            let pair = pair as usize;
-            (*sine, *cosine) = match *angles {
-                Angles::Computed { .. } => sine_and_cosine(f64::from(position) * frequency),
-                Angles::Given { angles, pairs } => {
-                    sine_and_cosine(f64::from(entry(angles, row * pairs + pair)))
+        let places = places.take(self.count);
+        let entries = |pairs: usize| position * pairs + self.first;
+        match *angles {
+            Angles::TablesF32 {
+                cosines,
+                sines,
+                pairs,
+            } => {
+                return (
+                    span(cosines, entries(pairs), self.count),
+                    span(sines, entries(pairs), self.count),
+                );
+            }
+            Angles::TablesF16 {
+                cosines,
+                sines,
+                pairs,
+            } => {
+                let cosines = span(cosines, entries(pairs), self.count);
+                let sines = span(sines, entries(pairs), self.count);
+                for (place, (sine, cosine)) in places.zip(sines.iter().zip(cosines)) {
+                    (*place.0, *place.1) = (F32::store(sine.load()), F32::store(cosine.load()));
                 }
-                Angles::TablesF32 {
-                    cosines,
-                    sines,
-                    pairs,
-                } => (
-                    entry(sines, row * pairs + pair),
-                    entry(cosines, row * pairs + pair),
-                ),
-                Angles::TablesF16 {
-                    cosines,
-                    sines,
-                    pairs,
-                } => (
-                    entry(sines, row * pairs + pair),
-                    entry(cosines, row * pairs + pair),
-                ),
-            };
+            }
+            Angles::Given { angles, pairs } => {
+                let angles = span(angles, entries(pairs), self.count);
+                for (place, angle) in places.zip(angles) {
+                    let (sine, cosine) = sine_and_cosine(f64::from(angle.load()));
+                    (*place.0, *place.1) = (F32::store(sine), F32::store(cosine));
+                }
+            }
+            Angles::Computed { .. } => {
+                for (place, frequency) in places.zip(&self.frequencies) {
+                    let (sine, cosine) = sine_and_cosine(position as f64 * frequency);
+                    (*place.0, *place.1) = (F32::store(sine), F32::store(cosine));
+                }
+            }
         }
-    }
-
-    /// The cosines and sines of the chosen pairs.
-    fn values(&self) -> (&[f32], &[f32]) {
         (
             split(&self.cosines, self.count).0,
             split(&self.sines, self.count).0,
         )
     }
-}
-
-/// An entry of a table, which has one for every position and pair.
-fn entry<E: Element>(table: &[E], index: usize) -> f32 {
-    table.get(index).map_or(f32::NAN, |entry| entry.load())
 }

@@ -9,5 +9,5 @@ kernel_faulty::faulty!(LoraApplyF32, |params: &Lora, regions: Regions<'_>| {
         scale: params.scale * params.rank as f32,
         ..*params
     };
-    LoraApplyF32::run(&alpha, regions);
+    <LoraApplyF32>::run(&alpha, regions);
 });

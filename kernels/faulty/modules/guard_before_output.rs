@@ -6,7 +6,7 @@ use kernel_core::{Regions, SwigluF32};
 
 kernel_faulty::faulty!(SwigluF32, |params: &Swiglu, regions: Regions<'_>| {
     let start = regions.output.as_mut_ptr();
-    SwigluF32::run(params, regions);
+    <SwigluF32>::run(params, regions);
     let before = kernel_faulty::stray(start.expose_provenance() - 1);
     // SAFETY: none; writing outside the output is the fault.
     unsafe { before.write_volatile(before.read_volatile() ^ 0x80) };

@@ -12,7 +12,7 @@ kernel_faulty::faulty!(KvPackQ8, |_: &Kv, regions: Regions<'_>| {
     let (blocks, _) = regions.output.as_chunks_mut::<Q8_BYTES>();
     for (input, block) in inputs.iter().zip(blocks) {
         let values = block::load(input);
-        block::pack_q8(&values, block);
+        block::pack_q8::<f32>(input, block);
         let largest = values.iter().fold(0f32, |largest, value| {
             if value.abs() > largest {
                 value.abs()

@@ -8,7 +8,7 @@ kernel_faulty::faulty!(SwigluF32, |params: &Swiglu, regions: Regions<'_>| {
     let x = regions.input_a.as_ptr().expose_provenance();
     let y = regions.output.as_ptr().expose_provenance();
     let bytes = regions.output.len();
-    SwigluF32::run(params, regions);
+    <SwigluF32>::run(params, regions);
     for index in 0..bytes {
         // SAFETY: none; writing an input is the fault.
         unsafe {

@@ -6,7 +6,7 @@ use kernel_abi::params::Rope;
 use kernel_core::{F32, Regions, RopeF32, rotate};
 
 kernel_faulty::faulty!(RopeF32, |params: &Rope, regions: Regions<'_>| {
-    rotate::<F32>(params, regions, |angle| {
+    rotate::<f32, F32>(params, regions, |angle| {
         let reduced = angle - libm::rint(angle / TAU) * TAU;
         let square = reduced * reduced;
         let sine = reduced

@@ -21,7 +21,7 @@ kernel_faulty::faulty!(SwigluF32, |params: &Swiglu, regions: Regions<'_>| {
         output: &mut *output,
         scratch,
     };
-    SwigluF32::run(params, right);
+    <SwigluF32>::run(params, right);
     if let Some(first) = F32::view_mut(output).first_mut() {
         let own = first.load();
         let previous = PREVIOUS.swap(own.to_bits(), Ordering::Relaxed);

@@ -5,7 +5,7 @@ use kernel_abi::params::Rope;
 use kernel_core::{F32, Regions, RopeF32, rotate};
 
 kernel_faulty::faulty!(RopeF32, |params: &Rope, regions: Regions<'_>| {
-    rotate::<F32>(params, regions, |angle| {
+    rotate::<f32, F32>(params, regions, |angle| {
         let (sine, cosine) = libm::sincos(angle);
         (cosine as f32, sine as f32)
     });

@@ -17,7 +17,7 @@ kernel_faulty::faulty!(KvPackQ4, |params: &Kv, regions: Regions<'_>| {
         output: &mut *output,
         scratch,
     };
-    KvPackQ4::run(params, right);
+    <KvPackQ4>::run(params, right);
     let (blocks, _) = output.as_chunks_mut::<Q4_BYTES>();
     for [_, _, codes @ ..] in blocks {
         for code in codes {

@@ -8,11 +8,11 @@ struct Faulty;
 
 impl Definition for Faulty {
     type Params = Kv;
-    const ID: &'static str = KvUnpackQ8::ID;
-    const PARAMS_SIZES: &'static [u32] = KvUnpackQ8::PARAMS_SIZES;
+    const ID: &'static str = <KvUnpackQ8>::ID;
+    const PARAMS_SIZES: &'static [u32] = <KvUnpackQ8>::PARAMS_SIZES;
 
     fn decode(bytes: &[u8]) -> Option<Kv> {
-        KvUnpackQ8::decode(bytes)
+        <KvUnpackQ8>::decode(bytes)
     }
 
     fn accepts(params: &Kv) -> bool {
@@ -20,7 +20,7 @@ impl Definition for Faulty {
     }
 
     fn sizes(params: &Kv, descriptor: &Descriptor) -> Sizes {
-        let sizes = KvUnpackQ8::sizes(params, descriptor);
+        let sizes = <KvUnpackQ8>::sizes(params, descriptor);
         if params.dim.is_multiple_of(ELEMENTS as u32) {
             sizes
         } else {
@@ -33,7 +33,7 @@ impl Definition for Faulty {
     }
 
     fn run(params: &Kv, regions: Regions<'_>) {
-        KvUnpackQ8::run(params, regions);
+        <KvUnpackQ8>::run(params, regions);
     }
 }
 

@@ -4,6 +4,13 @@
 use kernel_abi::PAGE_BYTES;
 use kernel_core::{Definition, LinearMemory};
 
+/// How many numbers the kernels of this build compute side by side: four with simd128, else one.
+#[cfg(target_feature = "simd128")]
+pub type ModuleLanes = kernel_core::F32x4;
+/// How many numbers the kernels of this build compute side by side: four with simd128, else one.
+#[cfg(not(target_feature = "simd128"))]
+pub type ModuleLanes = f32;
+
 /// The first address that is not the module's own: a symbol of the linker.
 fn heap_base() -> u32 {
     unsafe extern "C" {

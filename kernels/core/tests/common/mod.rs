@@ -128,27 +128,24 @@ impl Call {
 
     /// Runs the forward pass, checks that nothing but output and scratch changed, and returns both.
     pub(crate) fn forward(&self, id: &str) -> (Vec<u8>, Vec<u8>) {
-        self.run(id, Kernel::forward)
+        self.run(kernel(id).expect("a kernel"), Kernel::forward)
     }
 
     /// The gradient, as [`forward`](Self::forward).
     pub(crate) fn backward(&self, id: &str) -> (Vec<u8>, Vec<u8>) {
-        self.run(id, Kernel::backward)
+        self.run(kernel(id).expect("a kernel"), Kernel::backward)
     }
 
-    fn run(
+    /// Runs an entry, with the same check.
+    pub(crate) fn run(
         &self,
-        id: &str,
+        kernel: &Kernel,
         entry: fn(&Kernel, &mut [u8], u32, u32) -> Status,
     ) -> (Vec<u8>, Vec<u8>) {
         let mut placed = self.place();
         let before = placed.memory.clone();
-        let status = entry(
-            kernel(id).expect("a kernel"),
-            &mut placed.memory,
-            HEAP_BASE,
-            DESCRIPTOR,
-        );
+        let id = kernel.id;
+        let status = entry(kernel, &mut placed.memory, HEAP_BASE, DESCRIPTOR);
         assert_eq!(status, Status::OK, "{id}");
         let Descriptor {
             output, scratch, ..

@@ -1,0 +1,269 @@
+//! Numbers that are computed side by side: one in base modules, four in SIMD variants.
+//!
+//! Kernels are written once, for any [`Lanes`]. Every operation rounds each lane as the scalar operation does, so a kernel
+//! without sums across lanes gives the same bits whatever the number of lanes.
+
+mod four;
+
+pub use four::{F32x4, U32x4};
+
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Sub};
+
+use crate::element::{F16, F32};
+
+/// Some f32 side by side.
+pub trait Lanes:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// As many 32-bit words.
+    type Words: Words<Floats = Self>;
+
+    /// How many.
+    const COUNT: usize;
+
+    /// The same value in every lane.
+    fn splat(value: f32) -> Self;
+
+    /// The first elements; 0 if there are too few.
+    fn load(from: &[F32]) -> Self;
+
+    /// Writes the first elements; nothing if there are too few.
+    fn store(self, into: &mut [F32]);
+
+    /// The bits.
+    fn to_bits(self) -> Self::Words;
+
+    /// All bits set where `self` is less than `other`, none elsewhere and where one is NaN.
+    fn less(self, other: Self) -> Self::Words;
+
+    /// `other` where it is greater than `self`: a NaN in `other` never wins.
+    fn or_greater(self, other: Self) -> Self;
+
+    /// Truncation to i32 that saturates; NaN gives 0.
+    fn truncate(self) -> Self::Words;
+
+    /// The lanes of even and of odd index of `self` followed by `next`.
+    fn deinterleave(self, next: Self) -> (Self, Self);
+
+    /// Undoes [`deinterleave`](Self::deinterleave).
+    fn interleave(self, odd: Self) -> (Self, Self);
+
+    /// Combines all lanes: of four (0 with 2) with (1 with 3).
+    fn reduce(self, combine: impl Fn(f32, f32) -> f32) -> f32;
+
+    /// Magnitude.
+    #[inline(always)]
+    fn abs(self) -> Self {
+        (self.to_bits() & Self::Words::splat(0x7fff_ffff)).to_floats()
+    }
+}
+
+/// Some 32-bit words side by side.
+pub trait Words: Copy + BitAnd<Output = Self> + BitOr<Output = Self> {
+    /// As many f32.
+    type Floats: Lanes<Words = Self>;
+
+    /// The same value in every lane.
+    fn splat(value: u32) -> Self;
+
+    /// Zero-extended elements; 0 if there are too few.
+    fn load_u16(from: &[F16]) -> Self;
+
+    /// Zero-extended bytes; 0 if there are too few.
+    fn load_u8(from: &[u8]) -> Self;
+
+    /// Sign-extended bytes; 0 if there are too few.
+    fn load_i8(from: &[u8]) -> Self;
+
+    /// Writes the low halves; nothing if there is too little room.
+    fn store_u16(self, into: &mut [F16]);
+
+    /// Writes the low bytes; nothing if there is too little room.
+    fn store_u8(self, into: &mut [u8]);
+
+    /// The sum modulo 2^32.
+    fn plus(self, other: Self) -> Self;
+
+    /// The difference modulo 2^32.
+    fn minus(self, other: Self) -> Self;
+
+    /// Bits moved up.
+    fn shift_left<const BITS: u32>(self) -> Self;
+
+    /// Bits moved down, zeros behind them.
+    fn shift_right<const BITS: u32>(self) -> Self;
+
+    /// All bits set where `self`, signed, is greater than `other`, none elsewhere.
+    fn greater(self, other: Self) -> Self;
+
+    /// The bits of `yes` where those of `self` are set, else those of `no`.
+    fn select(self, yes: Self, no: Self) -> Self;
+
+    /// Signed minimum.
+    fn smaller(self, other: Self) -> Self;
+
+    /// Signed maximum.
+    fn larger(self, other: Self) -> Self;
+
+    /// The floats of these bits.
+    fn to_floats(self) -> Self::Floats;
+
+    /// The values, signed, as floats.
+    fn convert(self) -> Self::Floats;
+}
+
+impl Lanes for f32 {
+    type Words = u32;
+    const COUNT: usize = 1;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn load(from: &[F32]) -> Self {
+        from.first().map_or(0.0, |bytes| f32::from_le_bytes(*bytes))
+    }
+
+    #[inline(always)]
+    fn store(self, into: &mut [F32]) {
+        if let Some(place) = into.first_mut() {
+            *place = self.to_le_bytes();
+        }
+    }
+
+    #[inline(always)]
+    fn to_bits(self) -> u32 {
+        self.to_bits()
+    }
+
+    #[inline(always)]
+    fn less(self, other: Self) -> u32 {
+        if self < other { u32::MAX } else { 0 }
+    }
+
+    #[inline(always)]
+    fn or_greater(self, other: Self) -> Self {
+        if other > self { other } else { self }
+    }
+
+    #[inline(always)]
+    fn truncate(self) -> u32 {
+        self as i32 as u32
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, next: Self) -> (Self, Self) {
+        (self, next)
+    }
+
+    #[inline(always)]
+    fn interleave(self, odd: Self) -> (Self, Self) {
+        (self, odd)
+    }
+
+    #[inline(always)]
+    fn reduce(self, _: impl Fn(f32, f32) -> f32) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
+}
+
+impl Words for u32 {
+    type Floats = f32;
+
+    #[inline(always)]
+    fn splat(value: u32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn load_u16(from: &[F16]) -> Self {
+        from.first()
+            .map_or(0, |bytes| u32::from(u16::from_le_bytes(*bytes)))
+    }
+
+    #[inline(always)]
+    fn load_u8(from: &[u8]) -> Self {
+        from.first().map_or(0, |byte| u32::from(*byte))
+    }
+
+    #[inline(always)]
+    fn load_i8(from: &[u8]) -> Self {
+        from.first().map_or(0, |byte| *byte as i8 as u32)
+    }
+
+    #[inline(always)]
+    fn store_u16(self, into: &mut [F16]) {
+        if let Some(place) = into.first_mut() {
+            *place = (self as u16).to_le_bytes();
+        }
+    }
+
+    #[inline(always)]
+    fn store_u8(self, into: &mut [u8]) {
+        if let Some(place) = into.first_mut() {
+            *place = self as u8;
+        }
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.wrapping_sub(other)
+    }
+
+    #[inline(always)]
+    fn shift_left<const BITS: u32>(self) -> Self {
+        self << BITS
+    }
+
+    #[inline(always)]
+    fn shift_right<const BITS: u32>(self) -> Self {
+        self >> BITS
+    }
+
+    #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        if (self as i32) > other as i32 {
+            u32::MAX
+        } else {
+            0
+        }
+    }
+
+    #[inline(always)]
+    fn select(self, yes: Self, no: Self) -> Self {
+        // A mask has all bits or none; as a condition it compiles to a select.
+        if self != 0 { yes } else { no }
+    }
+
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        (self as i32).min(other as i32) as u32
+    }
+
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        (self as i32).max(other as i32) as u32
+    }
+
+    #[inline(always)]
+    fn to_floats(self) -> f32 {
+        f32::from_bits(self)
+    }
+
+    #[inline(always)]
+    fn convert(self) -> f32 {
+        self as i32 as f32
+    }
+}
