@@ -1,19 +1,20 @@
-//! `assay report`: HTML, SVG, Markdown and JUnit from recorded results.
+//! `assay report`: HTML, SVG, Markdown, JUnit and formats of benchmark services from recorded results.
 
 use crate::{
     exit::Exit,
     output::Output,
-    report::{html, junit, markdown, records::Records, sections},
+    report::{formats, html, junit, markdown, records::Records, sections},
     results::Folder,
 };
 use anyhow::Result;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Make a report from recorded results: one HTML file, its pictures, Markdown for a job summary, JUnit XML.
+/// Make a report from recorded results: one HTML file, its pictures, Markdown for a job summary, JUnit XML; of times also CSV and the formats of Bencher
+/// and github-action-benchmark.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Reads the results of qualify, conform and traps in DIR and in the folders in it; measures nothing.\n\nExample: assay report assay-results/20261120T120000-qualify-1"
+    after_help = "Reads the results of qualify, conform, traps and bench in DIR and in the folders in it; measures nothing.\n\nExample: assay report assay-results/20261120T120000-qualify-1"
 )]
 pub struct Arguments {
     /// Results folder, or a folder of results folders.
@@ -57,6 +58,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     write("index.html".to_owned(), &html::render(&document)?)?;
     write("summary.md".to_owned(), &markdown::render(&document))?;
     write("junit.xml".to_owned(), &junit::render(&records)?)?;
+    if let Some(bench) = &records.bench {
+        write("bencher.json".to_owned(), &formats::bencher(bench)?)?;
+        let name = "github-action-benchmark.json".to_owned();
+        write(name, &formats::github_action_benchmark(bench)?)?;
+        write("times.csv".to_owned(), &formats::csv(bench)?)?;
+    }
     for figure in document.figures() {
         write(format!("{}.svg", figure.name), &figure.svg)?;
     }

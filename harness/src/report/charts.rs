@@ -334,7 +334,8 @@ where
     Cartesian2d<X, Y>: CoordTranslate<From = (f64, f64)>,
 {
     let style = colour(series).filled();
-    match series % 3 {
+    // Where colours repeat, shapes do not.
+    match (series + series / PALETTE.len()) % 3 {
         0 => chart.draw_series([Circle::new(at, 5, style)]).map(drop),
         1 => chart
             .draw_series([TriangleMarker::new(at, 7, style)])
@@ -357,7 +358,7 @@ fn legend_line(root: &Area<'_>, entries: &[&str]) -> Result<()> {
         let x = 20 + (index as i32 % 4) * (WIDTH as i32 - 40) / 4;
         let y = 16 + (index as i32 / 4) * 20;
         let fill = colour(index).filled();
-        let shape = match index % 3 {
+        let shape = match (index + index / PALETTE.len()) % 3 {
             0 => root.draw(&Circle::new((x, y), 5, fill)),
             1 => root.draw(&TriangleMarker::new((x, y), 7, fill)),
             _ => root.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], fill)),

@@ -2,8 +2,10 @@
 
 pub mod charts;
 pub mod document;
+pub mod formats;
 pub mod html;
 pub mod junit;
 pub mod markdown;
 pub mod records;
 pub mod sections;
+pub mod timing;

@@ -1,7 +1,13 @@
-//! What is read from results folders: the documents of `qualify`, `conform` and `traps`. Keys that a report does not use are ignored,
+//! What is read from results folders: the documents of `qualify`, `conform` and `traps`, and the samples of `bench`. Keys that a report does not use are ignored,
 //! so that records of later versions can be read.
 
-use crate::{conform::record::Entry, exit, outcome::Outcome, results::PackIdentity};
+use crate::{
+    bench::{record, tables::Tables},
+    conform::record::Entry,
+    exit,
+    outcome::Outcome,
+    results::PackIdentity,
+};
 use anyhow::{Context, Result};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{
@@ -21,6 +27,8 @@ pub struct Records {
     pub conform: Option<Conform>,
     /// `traps.json`, or the part of `qualify.json`.
     pub traps: Option<Traps>,
+    /// What follows from `bench.jsonl`.
+    pub bench: Option<Tables>,
 }
 
 /// A verdict.
@@ -193,10 +201,18 @@ impl Records {
             records.conform = document(&places, "conform.json")?;
         }
         records.traps = document(&places, "traps.json")?;
-        if records.qualify.is_none() && records.conform.is_none() && records.traps.is_none() {
+        if let Some(path) = the_only(&places, record::FILE)? {
+            records.bench = Tables::of(&record::read(&path)?);
+        }
+        let nothing = records.qualify.is_none()
+            && records.conform.is_none()
+            && records.traps.is_none()
+            && records.bench.is_none();
+        if nothing {
             return Err(exit::usage(format!(
-                "`{}` holds no results: neither qualify.json nor conform.json nor traps.json, there or in a folder in it",
-                folder.display()
+                "`{}` holds no results: neither qualify.json nor conform.json, traps.json or {}, there or in a folder in it",
+                folder.display(),
+                record::FILE
             )));
         }
         Ok(records)
@@ -233,33 +249,39 @@ fn places(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(inner)
 }
 
-/// The first of this name; two would be two runs, and nothing says which one is meant.
-fn document<T: DeserializeOwned>(places: &[PathBuf], name: &str) -> Result<Option<T>> {
+/// The file of this name; two in folders would be two runs, and nothing says which one is meant.
+fn the_only(places: &[PathBuf], name: &str) -> Result<Option<PathBuf>> {
     let found: Vec<_> = places
         .iter()
         .map(|place| place.join(name))
         .filter(|path| path.is_file())
         .collect();
-    let path = match found.as_slice() {
-        [] => return Ok(None),
-        [path] => path,
-        [path, ..] if path.parent() == places.first().map(PathBuf::as_path) => path,
-        [one, other, ..] => {
-            return Err(exit::usage(format!(
-                "both `{}` and `{}` are there; name the folder of one run",
-                one.display(),
-                other.display()
-            )));
+    match found.as_slice() {
+        [] => Ok(None),
+        [path] => Ok(Some(path.clone())),
+        [path, ..] if path.parent() == places.first().map(PathBuf::as_path) => {
+            Ok(Some(path.clone()))
         }
+        [one, other, ..] => Err(exit::usage(format!(
+            "both `{}` and `{}` are there; name the folder of one run",
+            one.display(),
+            other.display()
+        ))),
+    }
+}
+
+fn document<T: DeserializeOwned>(places: &[PathBuf], name: &str) -> Result<Option<T>> {
+    let Some(path) = the_only(places, name)? else {
+        return Ok(None);
     };
     let context = || format!("failed to read `{}`", path.display());
-    if fs::metadata(path).with_context(context)?.len() > LARGEST_DOCUMENT {
+    if fs::metadata(&path).with_context(context)?.len() > LARGEST_DOCUMENT {
         return Err(exit::usage(format!(
             "`{}` is larger than any results",
             path.display()
         )));
     }
-    let bytes = fs::read(path).with_context(context)?;
+    let bytes = fs::read(&path).with_context(context)?;
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         exit::usage(format!(
             "`{}` is damaged or no results of assay: {error}",

@@ -4,6 +4,7 @@ use super::{
     charts::{self, Axis, Interval},
     document::{Cell, Document, Figure, Part, Section, Table, Tone},
     records::{Conform, Qualify, Records, Traps},
+    timing,
 };
 use crate::outcome::Outcome;
 use anyhow::Result;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// If a picture cannot be drawn.
 pub fn document(records: &Records, command: String) -> Result<Document> {
     let mut sections = Vec::new();
-    let (title, verdict, tone, facts) = match (&records.qualify, &records.conform) {
+    let (title, verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
         (Some(qualify), _) => {
             sections.push(verdict(qualify));
             let good = qualify.verdict == "qualified";
@@ -33,6 +34,14 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
             ("Conformance of engines".to_owned(), verdict, tone, facts)
         }
+        (None, None) if records.traps.is_none() => (
+            "Measurements of engines".to_owned(),
+            records.bench.as_ref().map_or_else(String::new, |bench| {
+                format!("outputs checked: {}", bench.verdict)
+            }),
+            Tone::Plain,
+            Vec::new(),
+        ),
         (None, None) => (
             "Traps, budgets and limits of engines".to_owned(),
             "recorded".to_owned(),
@@ -51,6 +60,10 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         if !traps.latency.is_empty() {
             sections.push(interruption(traps)?);
         }
+    }
+    if let Some(bench) = &records.bench {
+        facts.extend(timing::facts(bench));
+        sections.extend(timing::sections(bench)?);
     }
     Ok(Document {
         title,
@@ -89,11 +102,11 @@ fn facts(qualify: &Qualify) -> Vec<(String, String)> {
     .into()
 }
 
-fn headers(names: &[&str]) -> Vec<String> {
+pub(super) fn headers(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn tone(outcome: Outcome) -> Tone {
+pub(super) fn tone(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Pass => Tone::Plain,
         Outcome::Unsupported | Outcome::Absent | Outcome::KnownFailure => Tone::Limited,
@@ -301,7 +314,7 @@ fn not_applicable(conform: &Conform) -> Vec<String> {
 }
 
 /// `rope_f32`, or `rope_f32+simd` for a variant.
-fn module_name(kernel: &str, variant: &str) -> String {
+pub(super) fn module_name(kernel: &str, variant: &str) -> String {
     if variant == "base" {
         kernel.to_owned()
     } else {

@@ -138,10 +138,11 @@ impl Runtime for Llvm {
     }
 
     fn validate(&self, wasm: &[u8]) -> Result<()> {
-        let engine = engine(&Options {
+        let options = Options {
             limits: runtime_api::Limits::default(),
             metering: BudgetKind::None,
-        });
+        };
+        let engine = engine(&options, None);
         wasmer::Module::validate(&wasmer::Engine::from(&engine), wasm).map_err(|error| {
             Error::Rejected {
                 stage: Stage::Compile,
