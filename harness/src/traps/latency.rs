@@ -178,7 +178,11 @@ fn one(launch: &Launch, code: &'static str, text: &str, interruptions: u32) -> L
     let late = sorted(measured.iter().map(|one| one.late).collect());
     let engine: Option<Vec<f64>> = measured
         .iter()
-        .map(|one| one.waited.map(|waited| hundredths(one.late - waited)))
+        .map(|one| {
+            // What was waited before the deadline made nothing late.
+            let engine = |waited: f64| (one.late - waited).max(one.late.min(0.0));
+            one.waited.map(|waited| hundredths(engine(waited)))
+        })
         .collect();
     latency.engine_p99_ms = engine.and_then(|engine| percentile(&sorted(engine), 99));
     latency.interruptions = late.len() as u32;
