@@ -133,8 +133,9 @@ pub fn run(launch: &Launch) -> Vec<Finding> {
             outcome,
             detail,
         });
-        // A worker that was lost or killed is replaced; one that is well goes on.
-        if outcome != Outcome::Pass || matches!(expect, Expect::Stopped) {
+        // A worker that was lost or killed is replaced; one that is well goes on, and one that cannot be started is not waited for
+        // again.
+        if worker.is_ok() && (outcome != Outcome::Pass || matches!(expect, Expect::Stopped)) {
             drop(worker);
             worker = Worker::start(launch);
         }

@@ -7,6 +7,7 @@
 
 mod support;
 
+use serde_json::Value;
 use std::{
     fs::{self, File},
     io,
@@ -160,6 +161,15 @@ fn a_kernel_that_traps_fails_although_its_pack_names_a_fallback() {
             _ => &document,
         };
         let kernel = conform["results"].as_array().unwrap();
+        if command == "qualify" {
+            let traps = fs::read(out.join("traps.json")).unwrap();
+            let traps: Value = serde_json::from_slice(&traps).unwrap();
+            assert_eq!(traps["engines"][0]["id"], "wasmi");
+            assert!(traps["results"].as_array().unwrap().len() > 100);
+            let summary = &document["trap_summaries"][0];
+            assert_eq!(summary["runtime"], "wasmi");
+            assert_eq!(summary["checks"], traps["checks"]);
+        }
         assert!(
             kernel.iter().all(|one| one["outcome"] != "pass"),
             "{kernel:#?}"

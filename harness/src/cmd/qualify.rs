@@ -1,7 +1,10 @@
 //! `assay qualify`: verification, conformance with the numeric instructions, traps, budgets and limits; a verdict and an evidence
 //! folder.
 
-use super::conform::{self, Report, Selection};
+use super::{
+    conform::{self, Report, Selection},
+    traps::Survey,
+};
 use crate::{
     basics::{self, Finding},
     conform::judge::Layer,
@@ -52,13 +55,21 @@ struct Verdict {
     kernels: Vec<String>,
     engines: Vec<EngineVerdict>,
     basics: Vec<Finding>,
-    /// Traps, budgets and limits, one summary per engine that is ready.
-    traps: Vec<traps::Summary>,
+    /// Traps, budgets and limits, one summary per engine that is ready; `traps.json` in the evidence folder has every case.
+    trap_summaries: Vec<traps::Summary>,
     /// Interruptions of each kind of code; 0 where engines were not interrupted.
     interruptions: u32,
     numerics: Vec<Summary>,
     conform: Report,
     evidence: String,
+}
+
+/// The document of `assay traps`, as far as a qualification has it.
+#[derive(Serialize)]
+struct TrapDocument<'a> {
+    engines: &'a [conform::EngineReport],
+    #[serde(flatten)]
+    survey: &'a Survey,
 }
 
 #[derive(Serialize)]
@@ -121,8 +132,14 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let cases = traps::cases()?;
     let interruptions = Some(arguments.interruptions).filter(|&number| number > 0);
     let survey = super::traps::survey(&launches, &cases, interruptions, &folder, output)?;
-    folder.document("traps.json", &survey)?;
-    let traps: Vec<traps::Summary> = launches
+    folder.document(
+        "traps.json",
+        &TrapDocument {
+            engines: &report.engines,
+            survey: &survey,
+        },
+    )?;
+    let trap_summaries: Vec<traps::Summary> = launches
         .iter()
         .map(|launch| {
             traps::Summary::of(
@@ -135,7 +152,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         })
         .collect();
 
-    let verdicts = verdicts(&report, &basics, &traps);
+    let verdicts = verdicts(&report, &basics, &trap_summaries);
     let qualified = report.passed()
         && verdicts.iter().any(|engine| engine.verdict == QUALIFIED)
         && verdicts
@@ -148,7 +165,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         kernels,
         engines: verdicts,
         basics,
-        traps,
+        trap_summaries,
         interruptions: arguments.interruptions,
         numerics: report.numerics.clone(),
         evidence: report.evidence.clone(),
@@ -271,7 +288,7 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
         "trap basics: {passed} of {} checks pass\n",
         verdict.basics.len()
     );
-    for summary in &verdict.traps {
+    for summary in &verdict.trap_summaries {
         text += &format!("{:<20} traps: {}\n", summary.runtime, summary.lines());
     }
     if verdict.interruptions == 0 {

@@ -162,10 +162,15 @@ pub(super) fn survey(
             lines.push(result);
             progress.inc(1);
         });
-        let checks = checks::run(launch, &|check| {
-            lines.push(check);
-            progress.inc(1);
-        });
+        // An engine on which nothing passed has failed already, and may take its time to start.
+        let checks = if passes(launch, &results) {
+            checks::run(launch, &|check| {
+                lines.push(check);
+                progress.inc(1);
+            })
+        } else {
+            Vec::new()
+        };
         (results, checks)
     });
     let mut survey = Survey {
@@ -180,6 +185,9 @@ pub(super) fn survey(
     if let Some(interruptions) = interruptions {
         // One engine at a time: others would make it late.
         for launch in launches {
+            if !passes(launch, &survey.results) {
+                continue;
+            }
             let measured = latency::measure(launch, interruptions, &|latency| {
                 lines.push(latency);
                 progress.inc(1);
@@ -192,12 +200,15 @@ pub(super) fn survey(
     Ok(survey)
 }
 
+fn passes(launch: &Launch, results: &[CaseResult]) -> bool {
+    results
+        .iter()
+        .any(|result| result.runtime == launch.id && result.outcome == Outcome::Pass)
+}
+
 /// An engine on which nothing passed has not been looked at.
 fn nothing_shown(launch: &Launch, results: &[CaseResult]) -> Option<String> {
-    let passed = results
-        .iter()
-        .any(|result| result.runtime == launch.id && result.outcome == Outcome::Pass);
-    (!passed).then(|| format!("{}: no case passed", launch.id))
+    (!passes(launch, results)).then(|| format!("{}: no case passed", launch.id))
 }
 
 fn report(id: &str, status: &'static str, hello: Result<String, String>) -> EngineReport {
@@ -378,6 +389,7 @@ fn latency_table(latencies: &[Latency]) -> Table {
         "p50",
         "p99",
         "max",
+        "p99 without waiting\nfor a processor",
         "p99 may be",
         "interrupted",
         "killed",
@@ -390,6 +402,7 @@ fn latency_table(latencies: &[Latency]) -> Table {
             number(latency.p50_ms),
             number(latency.p99_ms),
             number(latency.max_ms),
+            number(latency.engine_p99_ms),
             number(Some(latency.bound_ms)),
             latency.interruptions.to_string(),
             latency.killed.to_string(),

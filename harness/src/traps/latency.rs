@@ -48,7 +48,10 @@ pub struct Latency {
     pub p99_ms: Option<f64>,
     /// Maximum.
     pub max_ms: Option<f64>,
-    /// What the 99th percentile may be.
+    /// 99th percentile without the time in which the worker's threads or the harness waited for a processor; on a machine that
+    /// is not busy the same as `p99_ms`. `None` where the system does not say how long they waited.
+    pub engine_p99_ms: Option<f64>,
+    /// What the 99th percentile may be: `p99_ms`, or where that is more, `engine_p99_ms`.
     pub bound_ms: f64,
     /// Rounds that were measured; the one with the least 99th percentile stands here.
     pub rounds: u32,
@@ -128,7 +131,7 @@ fn rounds(interruptions: u32, measure: &dyn Fn(u32) -> Latency) -> Latency {
         let next = measure(MANY);
         rounds += 1;
         // Another way to fail is not to be waited away.
-        if !next.is_late() || next.p99_ms < best.p99_ms {
+        if !next.is_late() || next.judged() < best.judged() {
             best = next;
         }
     }
@@ -139,7 +142,15 @@ fn rounds(interruptions: u32, measure: &dyn Fn(u32) -> Latency) -> Latency {
 impl Latency {
     /// Whether all that is wrong is how late it was.
     fn is_late(&self) -> bool {
-        self.outcome == Outcome::Fail && self.p99_ms.is_some_and(|p99| p99 > self.bound_ms)
+        self.outcome == Outcome::Fail && self.judged().is_some_and(|p99| p99 > self.bound_ms)
+    }
+
+    /// The 99th percentile that the bound is for: what a busy machine adds is not the engine's.
+    fn judged(&self) -> Option<f64> {
+        match (self.p99_ms, self.engine_p99_ms) {
+            (Some(wall), Some(engine)) => Some(wall.min(engine)),
+            (wall, _) => wall,
+        }
     }
 }
 
@@ -154,12 +165,26 @@ fn one(launch: &Launch, code: &'static str, text: &str, interruptions: u32) -> L
         p50_ms: None,
         p99_ms: None,
         max_ms: None,
+        engine_p99_ms: None,
         bound_ms: milliseconds(BOUND),
         rounds: 1,
     };
-    let mut late = Vec::new();
-    let ended = interrupt(launch, text, interruptions, &mut late, &mut latency);
-    late.sort_by(f64::total_cmp);
+    let mut measured: Vec<Interruption> = Vec::new();
+    let ended = interrupt(launch, text, interruptions, &mut measured, &mut latency);
+    let sorted = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let late = sorted(measured.iter().map(|one| one.late).collect());
+    let engine: Option<Vec<f64>> = measured
+        .iter()
+        .map(|one| {
+            // What was waited before the deadline made nothing late.
+            let engine = |waited: f64| (one.late - waited).max(one.late.min(0.0));
+            one.waited.map(|waited| hundredths(engine(waited)))
+        })
+        .collect();
+    latency.engine_p99_ms = engine.and_then(|engine| percentile(&sorted(engine), 99));
     latency.interruptions = late.len() as u32;
     latency.p50_ms = percentile(&late, 50);
     latency.p99_ms = percentile(&late, 99);
@@ -173,18 +198,28 @@ fn one(launch: &Launch, code: &'static str, text: &str, interruptions: u32) -> L
             "{} times the engine did not stop within 500 ms: its worker was killed",
             latency.killed
         );
-    } else if latency.p99_ms.is_some_and(|p99| p99 > latency.bound_ms) {
+    } else if latency.judged().is_some_and(|p99| p99 > latency.bound_ms) {
         latency.outcome = Outcome::Fail;
         latency.detail = format!("later than {} ms at the 99th percentile", latency.bound_ms);
     }
     latency
 }
 
+/// In milliseconds: how late it was, and how long threads waited for a processor meanwhile.
+struct Interruption {
+    late: f64,
+    waited: Option<f64>,
+}
+
+fn hundredths(milliseconds: f64) -> f64 {
+    (milliseconds * 100.0).round() / 100.0
+}
+
 fn interrupt(
     launch: &Launch,
     text: &str,
     interruptions: u32,
-    late: &mut Vec<f64>,
+    measured: &mut Vec<Interruption>,
     latency: &mut Latency,
 ) -> Result<(), (Outcome, String)> {
     let failed = |error: RunError| (Outcome::Fail, format!("failed to {error}"));
@@ -234,6 +269,7 @@ fn interrupt(
             budget,
         };
         let deadline = TICK * TICKS as u32;
+        let waited = worker.waited();
         let start = Instant::now();
         let ran = worker.run_within(
             *module,
@@ -243,13 +279,19 @@ fn interrupt(
             deadline + GRACE,
         );
         let elapsed = start.elapsed();
+        let waited = worker
+            .waited()
+            .zip(waited)
+            .map(|(after, before)| milliseconds(after.saturating_sub(before)));
         match ran {
             Ok(observation) => match observation.calls.first() {
                 Some(Ended::Failed(Error::Trap {
                     trap: Trap::EpochDeadline,
                     ..
-                })) => late
-                    .push(((elapsed.as_secs_f64() - deadline.as_secs_f64()) * 1e5).round() / 100.0),
+                })) => measured.push(Interruption {
+                    late: hundredths((elapsed.as_secs_f64() - deadline.as_secs_f64()) * 1e3),
+                    waited,
+                }),
                 other => {
                     return Err((
                         Outcome::Fail,
@@ -298,6 +340,7 @@ mod tests {
             p50_ms: Some(1.0),
             p99_ms: Some(p99),
             max_ms: Some(p99),
+            engine_p99_ms: None,
             bound_ms: 20.0,
             rounds: 1,
         };
@@ -325,6 +368,12 @@ mod tests {
         assert_eq!((late.outcome, late.p99_ms), (fail, Some(25.0)));
         let wrong = run(20, &[(3.0, fail)]);
         assert_eq!((wrong.outcome, wrong.rounds), (fail, 1));
+        // What the machine adds is not held against the engine, and never helps it where it is late itself.
+        let mut busy = latency(30.0, fail);
+        busy.engine_p99_ms = Some(12.0);
+        assert!(!busy.is_late());
+        busy.engine_p99_ms = Some(21.0);
+        assert!(busy.is_late());
         // Two hundred are enough to tell.
         let many = run(200, &[(30.0, fail)]);
         assert_eq!((many.outcome, many.rounds), (fail, 1));

@@ -80,10 +80,15 @@ impl Summary {
         if let Some((p99, latency)) = latest {
             let sum = |count: fn(&Latency) -> u32| self.latency.iter().map(count).sum::<u32>();
             lines += &format!(
-                "\n    {} interruptions, latest in {}: p50 {:.1} ms, p99 {p99:.1} ms of {} ms; {} more by the end of the worker",
+                "\n    {} interruptions, latest in {}: p50 {:.1} ms, p99 {p99:.1} ms{} of {} ms; {} more by the end of the worker",
                 sum(|latency| latency.interruptions),
                 latency.code,
                 latency.p50_ms.unwrap_or_default(),
+                match latency.engine_p99_ms {
+                    Some(engine) if p99 > latency.bound_ms =>
+                        format!(" ({engine:.1} ms without waiting for a processor)"),
+                    _ => String::new(),
+                },
                 latency.bound_ms,
                 sum(|latency| latency.killed)
             );

@@ -164,6 +164,12 @@ impl Worker {
         self.process.anonymous_memory()
     }
 
+    /// How long the worker's threads and the calling one have waited for a processor since they began, in sum: what a busy machine
+    /// adds to the time of a request is at most what this grows by. `None` where the system does not say.
+    pub fn waited(&self) -> Option<Duration> {
+        self.process.waited()
+    }
+
     /// Compiles a module.
     ///
     /// # Errors

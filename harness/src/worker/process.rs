@@ -219,6 +219,14 @@ impl Process {
         }
     }
 
+    /// How long the worker's threads and the one that asks have waited for a processor; `None` where the system does not say.
+    pub(super) fn waited(&self) -> Option<Duration> {
+        match self.ended {
+            Some(_) => None,
+            None => system::waited(self.child.id()),
+        }
+    }
+
     /// Ends it with all that it started, at once.
     pub(super) fn kill(&mut self) {
         self.requests = None;

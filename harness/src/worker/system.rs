@@ -1,7 +1,11 @@
 //! What the operating system does for containment. On Linux a worker leads a process group of its own, which is killed as a
 //! whole, dies with the harness, and has limits that it cannot raise. Elsewhere only the worker itself is killed.
 
-use std::process::{Child, Command};
+use std::{
+    path::Path,
+    process::{Child, Command},
+    time::Duration,
+};
 
 /// Bytes of a file that a worker may write: the ahead-of-time compiler's output is a few MiB.
 #[cfg(target_os = "linux")]
@@ -121,6 +125,27 @@ pub(super) fn resident_with_children(id: u32) -> Option<u64> {
 /// Bytes of a process that stand for no file, exactly; `None` where `/proc` does not say.
 pub(super) fn anonymous_bytes(id: u32) -> Option<u64> {
     field(&format!("/proc/{id}/smaps_rollup"), "Anonymous:")
+}
+
+/// How long the threads of a process, and the one that asks, have waited for a processor since they began; `None` where `/proc`
+/// does not say.
+pub(super) fn waited(id: u32) -> Option<Duration> {
+    let mut waited = run_delay(Path::new("/proc/thread-self"))?;
+    for thread in std::fs::read_dir(format!("/proc/{id}/task"))
+        .ok()?
+        .flatten()
+    {
+        // A thread may end meanwhile.
+        waited += run_delay(&thread.path()).unwrap_or_default();
+    }
+    Some(waited)
+}
+
+/// The second number of a thread's `schedstat`.
+fn run_delay(thread: &Path) -> Option<Duration> {
+    let text = std::fs::read_to_string(thread.join("schedstat")).ok()?;
+    let nanoseconds = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
 }
 
 /// The value of a line `NAME   N kB`, in bytes.
