@@ -44,8 +44,15 @@ pub struct Ran {
     pub findings: Vec<Finding>,
 }
 
-/// Runs all checks on an engine; `progress` is told how many are done.
-pub fn run(launch: &Launch, plan: &Plan, progress: &(dyn Fn(u64) + Sync)) -> Ran {
+/// Runs all checks on an engine; `done` gets what was found of each script, as soon as it is through.
+///
+/// # Errors
+/// Those of `done`, which end the run.
+pub fn run(
+    launch: &Launch,
+    plan: &Plan,
+    done: &(dyn Fn(&str, &[Finding]) -> anyhow::Result<()> + Sync),
+) -> anyhow::Result<Ran> {
     let mut session = Session {
         launch,
         worker: None,
@@ -54,30 +61,39 @@ pub fn run(launch: &Launch, plan: &Plan, progress: &(dyn Fn(u64) + Sync)) -> Ran
         diagnoses: 0,
     };
     let mut findings = Vec::new();
-    for unit in &plan.units {
-        let judged = session.unit(unit);
+    for script in plan.units.chunk_by(|a, b| a.file == b.file) {
         let before = findings.len();
-        for (check, judged) in unit.checks().zip(judged) {
-            if check.wanted {
-                findings.push(Finding {
-                    file: unit.file.to_string(),
-                    line: check.line,
-                    kind: check.kind,
-                    outcome: judged.outcome,
-                    expected: if judged.outcome == Outcome::Pass {
-                        String::new()
-                    } else {
-                        due_words(unit, check)
-                    },
-                    detail: judged.detail,
-                });
+        for unit in script {
+            let judged = session.unit(unit);
+            for (check, judged) in unit.checks().zip(judged) {
+                if check.wanted {
+                    findings.push(finding(unit, check, judged));
+                }
             }
         }
-        progress((findings.len() - before) as u64);
+        let of_script: &[Finding] = &findings[before..];
+        if let Some(first) = of_script.first() {
+            done(&first.file, of_script)?;
+        }
     }
-    Ran {
+    Ok(Ran {
         info: session.info,
         findings,
+    })
+}
+
+fn finding(unit: &Unit, check: &Check, judged: Judged) -> Finding {
+    Finding {
+        file: unit.file.to_string(),
+        line: check.line,
+        kind: check.kind,
+        outcome: judged.outcome,
+        expected: if judged.outcome == Outcome::Pass {
+            String::new()
+        } else {
+            due_words(unit, check)
+        },
+        detail: judged.detail,
     }
 }
 
