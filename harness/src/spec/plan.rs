@@ -62,6 +62,9 @@ pub struct Filter {
     pub line: Option<u64>,
 }
 
+/// Steps that a module without state gets, at most.
+const STEPS_IN_PART: usize = 250;
+
 /// What to run, and what is left out.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -209,6 +212,57 @@ impl Unit {
 
     pub(super) fn checks(&self) -> impl Iterator<Item = &Check> {
         std::iter::once(&self.check).chain(self.steps().iter().map(|step| &step.check))
+    }
+
+    /// Without state, steps depend on nothing but the module: many of them are run in several modules, so that none takes a
+    /// compiler long. The module itself is checked by the first.
+    pub(super) fn in_parts(self) -> Vec<Unit> {
+        let What::Runs { survey, steps } = self.what else {
+            return vec![self];
+        };
+        let most = if survey.has_state {
+            usize::MAX
+        } else {
+            STEPS_IN_PART
+        };
+        let mut parts = vec![Unit {
+            what: What::Runs {
+                survey,
+                steps: Vec::new(),
+            },
+            ..self
+        }];
+        for step in steps {
+            let Some(Unit {
+                file,
+                needs,
+                check,
+                what: What::Runs { survey, steps },
+                ..
+            }) = parts.last_mut()
+            else {
+                break;
+            };
+            if steps.len() < most {
+                steps.push(step);
+                continue;
+            }
+            let next = Unit {
+                file: Arc::clone(file),
+                needs: needs.clone(),
+                wasm: Vec::new(),
+                check: Check {
+                    wanted: false,
+                    ..check.clone()
+                },
+                what: What::Runs {
+                    survey: survey.clone(),
+                    steps: vec![step],
+                },
+            };
+            parts.push(next);
+        }
+        parts
     }
 
     fn is_wanted(&self) -> bool {

@@ -21,6 +21,8 @@ const TICKS: u64 = 500;
 const FUEL: u64 = 1_000_000_000;
 /// What a request may take, whatever the budgets; the worker is killed then.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
+/// What loading may take: some engines are compilers, and they may not be alone on the machine.
+const LOAD_TIME: Duration = Duration::from_secs(120);
 /// Steps in one request.
 const BATCH: usize = 256;
 /// A worker that was lost so often is not started again: the run must end.
@@ -171,7 +173,7 @@ impl Session<'_> {
             return all(judged(Outcome::Unsupported, reason));
         }
         let options = options(worker);
-        let loaded = worker.load_within(&unit.wasm, &options, REQUEST_TIME);
+        let loaded = worker.load_within(&unit.wasm, &options, LOAD_TIME);
         match &unit.what {
             What::Refused => vec![self.refused(loaded)],
             What::Traps(due) => vec![self.traps(loaded, due)],
@@ -338,7 +340,7 @@ impl Session<'_> {
         let worker = self.worker().map_err(|why| judged(Outcome::Error, why))?;
         let options = options(worker);
         worker
-            .load_within(&unit.wasm, &options, REQUEST_TIME)
+            .load_within(&unit.wasm, &options, LOAD_TIME)
             .map_err(|error| self.failed(&error))
     }
 
@@ -369,7 +371,7 @@ impl Session<'_> {
         };
         let options = options(worker);
         let ended = worker
-            .load_within(&diagnosis.wasm, &options, REQUEST_TIME)
+            .load_within(&diagnosis.wasm, &options, LOAD_TIME)
             .and_then(|module| {
                 let ended = self.exchange(module, InstanceChoice::Fresh, calls)?;
                 self.drop_module(module);

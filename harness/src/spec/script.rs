@@ -81,20 +81,24 @@ impl<'a> Reader<'a> {
         for directive in script.directives {
             self.directive(directive)?;
         }
-        for unit in &mut self.units {
-            if let What::Runs { survey, steps } = &mut unit.what {
-                if let Some(line) = self.line {
-                    // What comes behind the wanted lines changes nothing.
-                    let last = steps.iter().rposition(|step| step.check.line == line);
-                    steps.truncate(last.map_or(0, |last| last + 1));
+        for mut unit in std::mem::take(&mut self.units) {
+            if let (What::Runs { steps, .. }, Some(line)) = (&mut unit.what, self.line) {
+                // What comes behind the wanted lines changes nothing.
+                let last = steps.iter().rposition(|step| step.check.line == line);
+                steps.truncate(last.map_or(0, |last| last + 1));
+            }
+            for mut unit in unit.in_parts() {
+                if let What::Runs { survey, steps } = &unit.what {
+                    let wrappers: Vec<Wrapper> =
+                        steps.iter().map(|step| step.wrapper.clone()).collect();
+                    unit.wasm =
+                        rewrite(survey, &wrappers).map_err(|error| ScriptError::Script {
+                            file: self.file.to_string(),
+                            line: unit.check.line,
+                            message: error.to_string(),
+                        })?;
                 }
-                let wrappers: Vec<Wrapper> =
-                    steps.iter().map(|step| step.wrapper.clone()).collect();
-                unit.wasm = rewrite(survey, &wrappers).map_err(|error| ScriptError::Script {
-                    file: self.file.to_string(),
-                    line: unit.check.line,
-                    message: error.to_string(),
-                })?;
+                self.units.push(unit);
             }
         }
         Ok(())
