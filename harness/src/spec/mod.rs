@@ -6,6 +6,7 @@ mod plan;
 mod rewrite;
 mod run;
 mod scope;
+mod script;
 mod suite;
 mod summary;
 #[cfg(test)]

@@ -21,6 +21,8 @@ const TICKS: u64 = 500;
 const FUEL: u64 = 1_000_000_000;
 /// What a request may take, whatever the budgets; the worker is killed then.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
+/// What loading may take: some engines are compilers, and they may not be alone on the machine.
+const LOAD_TIME: Duration = Duration::from_secs(120);
 /// Steps in one request.
 const BATCH: usize = 256;
 /// A worker that was lost so often is not started again: the run must end.
@@ -44,8 +46,15 @@ pub struct Ran {
     pub findings: Vec<Finding>,
 }
 
-/// Runs all checks on an engine; `progress` is told how many are done.
-pub fn run(launch: &Launch, plan: &Plan, progress: &(dyn Fn(u64) + Sync)) -> Ran {
+/// Runs all checks on an engine; `done` gets what was found of each script, as soon as it is through.
+///
+/// # Errors
+/// Those of `done`, which end the run.
+pub fn run(
+    launch: &Launch,
+    plan: &Plan,
+    done: &(dyn Fn(&str, &[Finding]) -> anyhow::Result<()> + Sync),
+) -> anyhow::Result<Ran> {
     let mut session = Session {
         launch,
         worker: None,
@@ -54,30 +63,39 @@ pub fn run(launch: &Launch, plan: &Plan, progress: &(dyn Fn(u64) + Sync)) -> Ran
         diagnoses: 0,
     };
     let mut findings = Vec::new();
-    for unit in &plan.units {
-        let judged = session.unit(unit);
+    for script in plan.units.chunk_by(|a, b| a.file == b.file) {
         let before = findings.len();
-        for (check, judged) in unit.checks().zip(judged) {
-            if check.wanted {
-                findings.push(Finding {
-                    file: unit.file.to_string(),
-                    line: check.line,
-                    kind: check.kind,
-                    outcome: judged.outcome,
-                    expected: if judged.outcome == Outcome::Pass {
-                        String::new()
-                    } else {
-                        due_words(unit, check)
-                    },
-                    detail: judged.detail,
-                });
+        for unit in script {
+            let judged = session.unit(unit);
+            for (check, judged) in unit.checks().zip(judged) {
+                if check.wanted {
+                    findings.push(finding(unit, check, judged));
+                }
             }
         }
-        progress((findings.len() - before) as u64);
+        let of_script: &[Finding] = &findings[before..];
+        if let Some(first) = of_script.first() {
+            done(&first.file, of_script)?;
+        }
     }
-    Ran {
+    Ok(Ran {
         info: session.info,
         findings,
+    })
+}
+
+fn finding(unit: &Unit, check: &Check, judged: Judged) -> Finding {
+    Finding {
+        file: unit.file.to_string(),
+        line: check.line,
+        kind: check.kind,
+        outcome: judged.outcome,
+        expected: if judged.outcome == Outcome::Pass {
+            String::new()
+        } else {
+            due_words(unit, check)
+        },
+        detail: judged.detail,
     }
 }
 
@@ -155,7 +173,7 @@ impl Session<'_> {
             return all(judged(Outcome::Unsupported, reason));
         }
         let options = options(worker);
-        let loaded = worker.load_within(&unit.wasm, &options, REQUEST_TIME);
+        let loaded = worker.load_within(&unit.wasm, &options, LOAD_TIME);
         match &unit.what {
             What::Refused => vec![self.refused(loaded)],
             What::Traps(due) => vec![self.traps(loaded, due)],
@@ -322,7 +340,7 @@ impl Session<'_> {
         let worker = self.worker().map_err(|why| judged(Outcome::Error, why))?;
         let options = options(worker);
         worker
-            .load_within(&unit.wasm, &options, REQUEST_TIME)
+            .load_within(&unit.wasm, &options, LOAD_TIME)
             .map_err(|error| self.failed(&error))
     }
 
@@ -353,7 +371,7 @@ impl Session<'_> {
         };
         let options = options(worker);
         let ended = worker
-            .load_within(&diagnosis.wasm, &options, REQUEST_TIME)
+            .load_within(&diagnosis.wasm, &options, LOAD_TIME)
             .and_then(|module| {
                 let ended = self.exchange(module, InstanceChoice::Fresh, calls)?;
                 self.drop_module(module);

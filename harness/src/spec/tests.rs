@@ -102,6 +102,19 @@ fn a_line_brings_what_leads_to_it() {
 }
 
 #[test]
+fn many_steps_are_run_in_parts_where_there_is_no_state() {
+    let script = |state: &str| {
+        let call = "(assert_return (invoke \"f\"))\n".repeat(600);
+        plan(&format!("(module {state} (func (export \"f\")))\n{call}"))
+    };
+    let parts: Vec<_> = script("").units.iter().map(|u| u.steps().len()).collect();
+    assert_eq!(parts, [250, 250, 100]);
+    assert_eq!(script("").checks(), 601);
+    assert_eq!(script("(memory 1)").units.len(), 1);
+    assert_eq!(script("(memory 1)").checks(), 601);
+}
+
+#[test]
 fn a_value_that_only_a_host_has_takes_the_state_behind_it_out_of_scope() {
     let plan = plan(
         r#"(module (table 1 externref)
