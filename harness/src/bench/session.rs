@@ -100,7 +100,6 @@ impl<'a> Session<'a> {
             process,
             twin,
             info: info.clone(),
-            clock_step_ns: None,
         }))?;
         Ok(Ok(Self {
             launch,

@@ -203,7 +203,7 @@ pub struct Known {
     pub runtime: String,
     /// Its version.
     pub version: String,
-    /// `fuel`, `code_bytes` or `peak_rss_bytes`.
+    /// `fuel`, `code_bytes`, `peak_rss_bytes` or `clock_step_ns`.
     pub quantity: String,
     /// Kernel id; empty for the process.
     pub kernel: String,
@@ -394,7 +394,7 @@ fn facts(records: &[Record]) -> Vec<Known> {
     for record in records {
         if let Record::Fact(fact) = record {
             // The peak of a process is the largest of what it said.
-            let of_process = fact.quantity == "peak_rss_bytes";
+            let of_process = ["peak_rss_bytes", "clock_step_ns"].contains(&fact.quantity.as_str());
             let part = |text: &String| {
                 if of_process {
                     String::new()

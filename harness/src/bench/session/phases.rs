@@ -127,7 +127,7 @@ impl Session<'_> {
                 value,
             })
         };
-        let mut memory_said = false;
+        let mut process_said = false;
         for ((kind, twin), module) in modules {
             let (None, Some(module)) = (twin, module) else {
                 continue;
@@ -139,11 +139,17 @@ impl Session<'_> {
                 let record = fact(self, "", Some(*kind), "code_bytes", value);
                 (self.sink)(record)?;
             }
-            if let Some(value) = facts.peak_rss_bytes
-                && !std::mem::replace(&mut memory_said, true)
-            {
-                let record = fact(self, "", None, "peak_rss_bytes", value);
-                (self.sink)(record)?;
+            if !std::mem::replace(&mut process_said, true) {
+                let of_process = [
+                    ("peak_rss_bytes", facts.peak_rss_bytes),
+                    ("clock_step_ns", facts.clock_step_ns),
+                ];
+                for (quantity, value) in of_process {
+                    if let Some(value) = value {
+                        let record = fact(self, "", None, quantity, value);
+                        (self.sink)(record)?;
+                    }
+                }
             }
             if *kind != BudgetKind::Fuel {
                 continue;
