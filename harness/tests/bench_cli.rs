@@ -277,6 +277,29 @@ fn an_adapter_without_the_operation_is_unsupported_and_a_run_without_numbers_fai
 }
 
 #[test]
+fn an_engine_that_does_not_start_fails_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("results");
+    let more = [
+        "--adapter",
+        "gone=/no/such/adapter",
+        "--runtime",
+        "gone",
+        "--kernel",
+        "kv_unpack_q8",
+    ];
+    let (exit, document) = bench(&core_pack(), &out, &more);
+    assert_eq!((exit, &document["verdict"]), (1, &Value::from("fail")));
+    assert!(
+        document["not_measured"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|cell| cell["outcome"] == "error" && cell["runtime"] == "gone")
+    );
+}
+
+#[test]
 fn damaged_records_are_one_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bench.jsonl");

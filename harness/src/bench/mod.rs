@@ -4,6 +4,7 @@
 //! `job` says what is measured, `session` drives one process, `run` orders them, `record` is what they leave, `tables` derives
 //! everything that is shown, from records alone; `native` is the yardstick.
 
+pub mod compare;
 mod fingerprint;
 mod job;
 pub mod native;

@@ -82,9 +82,6 @@ pub struct Engine {
     pub twin: Option<Twin>,
     /// Its version, build options and capabilities.
     pub info: Info,
-    /// Smallest step of its clock, in nanoseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock_step_ns: Option<u64>,
 }
 
 /// The second of two that are the same.
@@ -182,7 +179,7 @@ pub struct Fact {
     /// Metering of the code, for sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metering: Option<BudgetKind>,
-    /// `fuel`, `code_bytes` or `peak_rss_bytes`.
+    /// `fuel`, `code_bytes`, `peak_rss_bytes` or `clock_step_ns`.
     pub quantity: String,
     /// The number.
     pub value: u64,

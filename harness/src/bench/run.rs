@@ -3,7 +3,7 @@
 use super::{
     fingerprint::Fingerprint,
     job::{self, Scope},
-    record::{self, End, Record, Run, Twin},
+    record::{self, Cell, End, Key, Record, Run, Twin},
     session::{Effort, Session, WARM_UP},
 };
 use crate::{
@@ -68,7 +68,7 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
         seed: request.seed,
         quick: request.quick,
     };
-    let (groups, mut notes) = job::groups(request.pack, request.kernels, scope)?;
+    let (groups, notes) = job::groups(request.pack, request.kernels, scope)?;
     let fingerprint = Fingerprint::take();
     let effort = Effort {
         time: request.time,
@@ -140,7 +140,25 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
             let mut session = match session {
                 Ok(session) => session,
                 Err(reason) => {
-                    notes.push(format!("{}: {reason}", launch.id));
+                    sink(Record::Cell(Cell {
+                        key: Key {
+                            runtime: launch.id.clone(),
+                            kernel: "worker".to_owned(),
+                            variant: "base".to_owned(),
+                            case: String::new(),
+                            budget: BudgetKind::None,
+                            twin,
+                            quantity: "start".to_owned(),
+                        },
+                        process,
+                        outcome: crate::outcome::Outcome::Error,
+                        detail: reason,
+                        size: String::new(),
+                        elements: 0,
+                        bytes: 0,
+                        operations: None,
+                        warm_up: 0,
+                    }))?;
                     progress.done += size;
                     continue;
                 }

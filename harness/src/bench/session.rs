@@ -1,9 +1,11 @@
 //! One process of one engine: loads modules, times cells, checks what was timed, and only then hands the times over.
 
+mod phases;
+
 use super::{
     job::{Group, Job},
     native,
-    record::{Cell, Engine, Fact, Key, Record, Sample, Twin},
+    record::{Cell, Engine, Key, Record, Sample, Twin},
 };
 use crate::{
     outcome::Outcome,
@@ -16,7 +18,7 @@ use anyhow::Result;
 use fastrand::Rng;
 use kernel_abi::export;
 use runtime_api::{Budget, BudgetKind, Error, Info, Kind, Options};
-use runtime_host::{Call, Invocation, Outcome as Returned, Read};
+use runtime_host::{Call, Invocation, Outcome as Returned};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -32,10 +34,6 @@ const FUEL: u64 = 1 << 50;
 const FEWEST_ROUNDS: u32 = 3;
 /// Rounds of a cell that is fast.
 const MOST_ROUNDS: u32 = 40;
-/// Rounds of phases, each of which is a batch.
-const PHASE_ROUNDS: u32 = 10;
-/// Instances that exist at the same time where stages are timed.
-const STAGE_INSTANCES: u64 = 32;
 
 /// The warm-up, as records state it.
 pub(super) const WARM_UP: &str = "calls in batches of growing size, then one batch that lasts long enough: \
@@ -102,7 +100,6 @@ impl<'a> Session<'a> {
             process,
             twin,
             info: info.clone(),
-            clock_step_ns: None,
         }))?;
         Ok(Ok(Self {
             launch,
@@ -585,198 +582,10 @@ impl<'a> Session<'a> {
             None => Err(fail("nothing was read back".to_owned())),
         }
     }
-
-    /// Everything of an invocation but the steady call.
-    fn phases(
-        &mut self,
-        group: &Group,
-        job: &Job,
-        kind: BudgetKind,
-        module: u64,
-        modules: &mut Modules,
-    ) -> Result<()> {
-        let budget = amount(kind);
-        let invocation = Invocation {
-            calls: vec![Call {
-                export: job.entry.clone(),
-                arguments: vec![job.argument],
-                budget,
-            }],
-            reads: job.output_read().into_iter().collect(),
-            ..job.writing()
-        };
-        let batch = self.effort.batch.as_nanos() as u64;
-        let few = (1, 0, FEWEST_ROUNDS);
-        let many = (0, batch, PHASE_ROUNDS);
-        let copied = job.check_read().filter(|read| read.length > 0);
-        let mut all = vec![
-            (
-                "stages",
-                Timed::Stages {
-                    budget,
-                    invocation: invocation.clone(),
-                },
-                (STAGE_INSTANCES, 0, PHASE_ROUNDS),
-            ),
-            (
-                "path",
-                Timed::Path {
-                    budget,
-                    invocation: invocation.clone(),
-                },
-                many,
-            ),
-            ("reuse", Timed::Reuse { budget, invocation }, many),
-        ];
-        // Of a real kernel, and as untrusted code is compiled: it takes some engines long.
-        let epoch = BudgetKind::Epoch;
-        let has_epochs =
-            self.effort.budgets.contains(&epoch) && self.info.capabilities.budgets.contains(&epoch);
-        let usual = if has_epochs { epoch } else { BudgetKind::None };
-        if group.subject.is_some() && kind == usual {
-            all.push(("validate", Timed::Validate, few));
-            all.push(("compile", Timed::Compile, few));
-        }
-        if let Some(Read { at, length, .. }) = copied {
-            all.push(("write", Timed::Write { at, length }, many));
-            all.push(("read", Timed::Read { at, length }, many));
-        }
-        for (name, what, how) in all {
-            let key = self.key(group, job, kind, None, name);
-            let calls = matches!(name, "stages" | "path" | "reuse");
-            let timed = self
-                .worker
-                .time(module, what, how, WITHIN)
-                .map_err(|error| self.failed(error, modules))
-                .and_then(|times| {
-                    if calls {
-                        checked(job, &times)?;
-                    }
-                    Ok((self.samples(&times, &key, 1)?, times.warm_up))
-                });
-            match timed {
-                Ok((samples, warm_up)) => {
-                    self.cell(job, key, Outcome::Pass, String::new(), warm_up)?;
-                    for sample in samples {
-                        (self.sink)(Record::Sample(sample))?;
-                    }
-                }
-                Err((outcome, detail)) => {
-                    self.cell(job, key, outcome, detail, 0)?;
-                    if outcome == Outcome::Error {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Numbers without noise: sizes of code, fuel of a call; and the memory of the process so far.
-    fn facts(&mut self, group: &Group, modules: &Modules) -> Result<()> {
-        if !self.worker.has_operation("facts") {
-            return Ok(());
-        }
-        let fact = |session: &Self, case: &str, metering, quantity: &str, value| {
-            Record::Fact(Fact {
-                runtime: session.launch.id.clone(),
-                version: session.info.version.clone(),
-                process: session.process,
-                kernel: group.kernel.clone(),
-                variant: group.variant.clone(),
-                case: case.to_owned(),
-                metering,
-                quantity: quantity.to_owned(),
-                value,
-            })
-        };
-        let mut memory_said = false;
-        for ((kind, twin), module) in modules {
-            let (None, Some(module)) = (twin, module) else {
-                continue;
-            };
-            let Ok(facts) = self.worker.facts(*module) else {
-                return Ok(());
-            };
-            if let Some(value) = facts.code_bytes {
-                let record = fact(self, "", Some(*kind), "code_bytes", value);
-                (self.sink)(record)?;
-            }
-            if let Some(value) = facts.peak_rss_bytes
-                && !std::mem::replace(&mut memory_said, true)
-            {
-                let record = fact(self, "", None, "peak_rss_bytes", value);
-                (self.sink)(record)?;
-            }
-            if *kind != BudgetKind::Fuel {
-                continue;
-            }
-            for job in group.jobs.iter().filter(|job| job.budgets) {
-                let budget = Budget::Fuel(FUEL);
-                let mut scratch = BTreeMap::new();
-                if self.place(job, *module, budget, &mut scratch).is_err() {
-                    continue;
-                }
-                let invocation = Invocation {
-                    calls: vec![Call {
-                        export: job.entry.clone(),
-                        arguments: vec![job.argument],
-                        budget,
-                    }],
-                    reads: job.check_read().into_iter().collect(),
-                    ..nothing()
-                };
-                let same = InstanceChoice::Same;
-                let Ok(observation) = self
-                    .worker
-                    .run_within(*module, same, budget, invocation, WITHIN)
-                else {
-                    continue;
-                };
-                let right = observation.calls.first() == Some(&Returned::Returned(job.returned()))
-                    && observation
-                        .reads
-                        .first()
-                        .is_some_and(|after| job.check(&after.0).is_ok());
-                let left = self
-                    .worker
-                    .facts(*module)
-                    .ok()
-                    .and_then(|facts| facts.fuel_left);
-                if let (true, Some(left)) = (right, left) {
-                    let used = FUEL.saturating_sub(left);
-                    let record = fact(self, &job.case, Some(*kind), "fuel", used);
-                    (self.sink)(record)?;
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Modules that the worker has, by metering and twin.
 type Modules = BTreeMap<(BudgetKind, Option<Twin>), Option<u64>>;
-
-/// What the last of the timed invocations returned and read.
-fn checked(job: &Job, times: &Times) -> Result<(), (Outcome, String)> {
-    if times.returned != job.returned() {
-        return Err((
-            Outcome::Fail,
-            format!(
-                "a timed call returned {} where {} is due",
-                times.returned,
-                job.returned()
-            ),
-        ));
-    }
-    match (job.output_read(), times.reads.first()) {
-        (None, _) => Ok(()),
-        (Some(_), Some(output)) => job
-            .check_output_read(&output.0)
-            .map_err(|what| (Outcome::Fail, what)),
-        (Some(_), None) => Err((Outcome::Fail, "nothing was read back".to_owned())),
-    }
-}
 
 fn amount(kind: BudgetKind) -> Budget {
     match kind {

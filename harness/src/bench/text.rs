@@ -270,13 +270,14 @@ impl Tables {
     }
 
     fn kernel_table(&self) -> Option<Table> {
-        let mut rows: BTreeMap<(&str, &str, u64, &str), BTreeMap<&str, &Kernel>> = BTreeMap::new();
+        type Row<'a> = (&'a str, u64, &'a str, &'a str);
+        let mut rows: BTreeMap<Row<'_>, BTreeMap<&str, &Kernel>> = BTreeMap::new();
         for kernel in &self.kernels {
             if kernel.size != "empty" && kernel.key.kernel != "loop" {
                 rows.entry((
                     &kernel.key.kernel,
-                    &kernel.size,
                     kernel.elements,
+                    &kernel.size,
                     &kernel.key.variant,
                 ))
                 .or_default()
@@ -291,7 +292,7 @@ impl Tables {
         let mut headers = vec!["kernel", "size", "variant", "native", "GB/s", "of triad"];
         headers.extend(&columns);
         let mut table = table(&headers);
-        for ((kernel, size, _, variant), cells) in rows {
+        for ((kernel, _, size, variant), cells) in rows {
             let own = cells.get(native::BASELINE);
             let mut row = vec![
                 kernel.to_owned(),
@@ -314,25 +315,31 @@ impl Tables {
             }));
             add(&mut table, row);
         }
-        for mean in &self.means {
+        // One row for each set of kernels: what every engine of the row has.
+        let mut rows: BTreeMap<_, BTreeMap<&str, String>> = BTreeMap::new();
+        for mean in self.means.iter().filter(|mean| mean.of > 1) {
+            let (whose, worst) = &mean.worst;
+            rows.entry((&mean.size, &mean.variant, mean.kernels, mean.of))
+                .or_default()
+                .insert(
+                    &mean.runtime,
+                    format!("{:.2} (worst {worst:.2}, {whose})", mean.over_native),
+                );
+        }
+        for ((size, variant, kernels, of), means) in rows {
             let mut row = vec![
-                format!("geometric mean of {} of {}", mean.kernels, mean.of),
-                mean.size.clone(),
-                mean.variant.clone(),
+                format!("geometric mean of {kernels} of {of}"),
+                size.clone(),
+                variant.clone(),
                 String::new(),
                 String::new(),
                 String::new(),
             ];
-            row.extend(columns.iter().map(|runtime| {
-                if *runtime == mean.runtime {
-                    format!(
-                        "{:.2} (worst {:.2}, {})",
-                        mean.over_native, mean.worst.1, mean.worst.0
-                    )
-                } else {
-                    String::new()
-                }
-            }));
+            row.extend(
+                columns
+                    .iter()
+                    .map(|runtime| means.get(runtime).cloned().unwrap_or_default()),
+            );
             add(&mut table, row);
         }
         filled(table)

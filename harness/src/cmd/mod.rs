@@ -2,6 +2,7 @@
 
 pub mod adapter_check;
 pub mod bench;
+pub mod compare;
 pub mod conform;
 pub mod fuzz;
 pub mod inspect;
