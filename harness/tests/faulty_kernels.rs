@@ -8,15 +8,15 @@
 mod support;
 
 use serde_json::Value;
-use std::fs;
+use std::{collections::BTreeSet, fs};
 use support::{core_pack, failing_layers, json, pack_of, root};
 
 /// Two engines, so that agreement has something to compare.
 const ENGINES: [&str; 2] = ["wasmi", "wasmtime.cranelift"];
 
-fn conform(kernel: &str, module: &[u8]) -> (i32, Value) {
+fn conform(kernel: &str, module: &[u8], variant: Option<&[u8]>) -> (i32, Value) {
     let folder = tempfile::tempdir().unwrap();
-    let pack = pack_of(folder.path(), kernel, module);
+    let pack = pack_of(folder.path(), kernel, module, variant);
     let out = folder.path().join("results");
     json(&[
         "conform",
@@ -45,7 +45,7 @@ fn every_planted_fault_is_caught_in_its_layer() {
     for fault in faults {
         let text = |key: &str| fault[key].as_str().unwrap();
         let module = fs::read(folder.join(text("file"))).unwrap();
-        let (exit, document) = conform(text("kernel"), &module);
+        let (exit, document) = conform(text("kernel"), &module, None);
         for engine in ENGINES {
             let layers = failing_layers(&document, engine);
             println!("{} on {engine}: {layers:?}", text("fault"));
@@ -76,8 +76,8 @@ fn the_same_packs_with_the_right_kernels_pass() {
         "kv_pack_q8",
         "kv_unpack_q8",
     ] {
-        let module = fs::read(core_pack().join(format!("kernels/{kernel}.wasm"))).unwrap();
-        let (exit, document) = conform(kernel, &module);
+        let [module, variant] = modules(kernel);
+        let (exit, document) = conform(kernel, &module, Some(&variant));
         assert_eq!(
             exit,
             0,
@@ -86,4 +86,42 @@ fn the_same_packs_with_the_right_kernels_pass() {
         );
         assert_eq!(document["verdict"], "pass");
     }
+}
+
+/// A variant is judged for itself: by its own votes, its own native build and the truth. The base module beside it is right.
+#[test]
+fn a_wrong_variant_is_caught_and_its_base_module_is_not_blamed() {
+    let [base, _] = modules("rmsnorm_f32");
+    let wrong = fs::read(root().join("fixtures/faulty/eps_outside_root.wasm")).unwrap();
+    for (variant, layer) in [
+        (&wrong, "L4"),
+        // Right in its values, but it adds in the order of base modules.
+        (&base, "L3"),
+    ] {
+        let (exit, document) = conform("rmsnorm_f32", &base, Some(variant));
+        assert_eq!(exit, 1);
+        for engine in ENGINES {
+            let failing: BTreeSet<_> = document["results"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|entry| entry["runtime"] == engine && entry["outcome"] == "fail")
+                .map(|entry| (entry["variant"].as_str(), entry["layer"].as_str()))
+                .collect();
+            assert!(
+                failing.contains(&(Some("simd"), Some(layer))),
+                "{engine}: {failing:?}"
+            );
+            assert!(
+                failing.iter().all(|(variant, _)| *variant == Some("simd")),
+                "{engine}: {failing:?}"
+            );
+        }
+    }
+}
+
+/// A kernel's base module and its variant in the core pack.
+fn modules(kernel: &str) -> [Vec<u8>; 2] {
+    ["wasm", "simd.wasm"]
+        .map(|suffix| fs::read(core_pack().join(format!("kernels/{kernel}.{suffix}"))).unwrap())
 }

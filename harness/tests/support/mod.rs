@@ -62,9 +62,15 @@ pub(crate) fn json(arguments: &[&str]) -> (i32, Value) {
     (output.status.code().unwrap(), document)
 }
 
-/// Makes a signed pack of one kernel of the core pack, its vectors included, with `module` in place of its own.
-/// The folder `NAME` and the trust list lie in `folder`; gives the pack's path.
-pub(crate) fn pack_of(folder: &Path, kernel: &str, module: &[u8]) -> PathBuf {
+/// Makes a signed pack of one kernel of the core pack, its vectors included, with `module` in place of its own, and
+/// `variant`, if there is one, in place of its variant for `simd`.
+/// The pack and the trust list lie in `folder`; gives the pack's path.
+pub(crate) fn pack_of(
+    folder: &Path,
+    kernel: &str,
+    module: &[u8],
+    variant: Option<&[u8]>,
+) -> PathBuf {
     let template = fs::read(root().join("fixtures/packs/core.template.json")).unwrap();
     let mut template: Value = serde_json::from_slice(&template).unwrap();
     let keep = |list: &mut Value, key: &str| {
@@ -81,6 +87,12 @@ pub(crate) fn pack_of(folder: &Path, kernel: &str, module: &[u8]) -> PathBuf {
 
     let pack = folder.join("pack");
     fs::create_dir_all(pack.join("kernels")).unwrap();
+    match variant {
+        Some(variant) => {
+            fs::write(pack.join(format!("kernels/{kernel}.simd.wasm")), variant).unwrap();
+        }
+        None => template["kernels"][0]["variants"] = Value::Array(Vec::new()),
+    }
     fs::create_dir_all(pack.join("vectors")).unwrap();
     fs::write(pack.join(format!("kernels/{kernel}.wasm")), module).unwrap();
     let vectors = format!("vectors/{kernel}.json");

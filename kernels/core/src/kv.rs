@@ -49,7 +49,7 @@ impl<L: Lanes> Definition for KvPackQ4<L> {
     }
 
     fn run(_: &Kv, regions: Regions<'_>) {
-        pack(regions, block::pack_q4::<L>);
+        pack::<Self, _>(regions);
     }
 }
 
@@ -71,7 +71,7 @@ impl<L: Lanes> Definition for KvPackQ8<L> {
     }
 
     fn run(_: &Kv, regions: Regions<'_>) {
-        pack(regions, block::pack_q8::<L>);
+        pack::<Self, _>(regions);
     }
 }
 
@@ -93,7 +93,7 @@ impl<L: Lanes> Definition for KvUnpackQ4<L> {
     }
 
     fn run(_: &Kv, regions: Regions<'_>) {
-        unpack(regions, block::unpack_q4::<L>);
+        unpack::<Self, _>(regions);
     }
 }
 
@@ -115,7 +115,7 @@ impl<L: Lanes> Definition for KvUnpackQ8<L> {
     }
 
     fn run(_: &Kv, regions: Regions<'_>) {
-        unpack(regions, block::unpack_q8::<L>);
+        unpack::<Self, _>(regions);
     }
 }
 
@@ -144,39 +144,73 @@ fn unpack_sizes<const BLOCK: usize>(params: &Kv) -> Sizes {
     }
 }
 
-/// Blocks per loop back edge.
-const BLOCKS: usize = 4;
+/// What is done with a block.
+trait PerBlock<I, O> {
+    /// Blocks per loop back edge.
+    const BLOCKS: usize;
+
+    /// Computes an output from an input.
+    fn apply(input: &I, output: &mut O);
+}
+
+impl<L: Lanes> PerBlock<[F32; ELEMENTS], [u8; Q4_BYTES]> for KvPackQ4<L> {
+    const BLOCKS: usize = 1;
+
+    #[inline(always)]
+    fn apply(values: &[F32; ELEMENTS], block: &mut [u8; Q4_BYTES]) {
+        block::pack_q4::<L>(values, block);
+    }
+}
+
+impl<L: Lanes> PerBlock<[F32; ELEMENTS], [u8; Q8_BYTES]> for KvPackQ8<L> {
+    const BLOCKS: usize = 1;
+
+    #[inline(always)]
+    fn apply(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {
+        block::pack_q8::<L>(values, block);
+    }
+}
+
+impl<L: Lanes> PerBlock<[u8; Q4_BYTES], [F32; ELEMENTS]> for KvUnpackQ4<L> {
+    const BLOCKS: usize = 8;
+
+    #[inline(always)]
+    fn apply(block: &[u8; Q4_BYTES], values: &mut [F32; ELEMENTS]) {
+        block::unpack_q4::<L>(block, values);
+    }
+}
+
+impl<L: Lanes> PerBlock<[u8; Q8_BYTES], [F32; ELEMENTS]> for KvUnpackQ8<L> {
+    const BLOCKS: usize = 8;
+
+    #[inline(always)]
+    fn apply(block: &[u8; Q8_BYTES], values: &mut [F32; ELEMENTS]) {
+        block::unpack_q8::<L>(block, values);
+    }
+}
 
 /// Blocks do not cross rows (dim is a multiple of 32), so the rows are one run of blocks.
-#[inline(always)]
-fn pack<const BLOCK: usize>(
-    regions: Regions<'_>,
-    pack_block: impl Fn(&[F32; ELEMENTS], &mut [u8; BLOCK]),
-) {
+fn pack<D: PerBlock<[F32; ELEMENTS], [u8; BLOCK]>, const BLOCK: usize>(regions: Regions<'_>) {
     let (inputs, _) = F32::view(regions.input_a).as_chunks();
     let (blocks, _) = regions.output.as_chunks_mut();
-    each(inputs, blocks, pack_block);
+    each::<D, _, _>(inputs, blocks);
 }
 
-#[inline(always)]
-fn unpack<const BLOCK: usize>(
-    regions: Regions<'_>,
-    unpack_block: impl Fn(&[u8; BLOCK], &mut [F32; ELEMENTS]),
-) {
+fn unpack<D: PerBlock<[u8; BLOCK], [F32; ELEMENTS]>, const BLOCK: usize>(regions: Regions<'_>) {
     let (blocks, _) = regions.input_a.as_chunks();
     let (outputs, _) = F32::view_mut(regions.output).as_chunks_mut();
-    each(blocks, outputs, unpack_block);
+    each::<D, _, _>(blocks, outputs);
 }
 
-/// Calls `f` for every input and output.
 #[inline(always)]
-fn each<I, O>(inputs: &[I], outputs: &mut [O], f: impl Fn(&I, &mut O)) {
-    let (groups, rest) = inputs.as_chunks::<BLOCKS>();
-    let (output_groups, output_rest) = outputs.as_chunks_mut::<BLOCKS>();
-    for (inputs, outputs) in groups.iter().zip(output_groups) {
-        unroll!(BLOCKS, |i| f(&inputs[i], &mut outputs[i]));
+fn each<D: PerBlock<I, O>, I, O>(inputs: &[I], outputs: &mut [O]) {
+    let mut groups = inputs.chunks_exact(D::BLOCKS);
+    let mut output_groups = outputs.chunks_exact_mut(D::BLOCKS);
+    for (inputs, outputs) in (&mut groups).zip(&mut output_groups) {
+        unroll!(D::BLOCKS, |i| D::apply(&inputs[i], &mut outputs[i]));
     }
-    for (input, output) in rest.iter().zip(output_rest) {
-        f(input, output);
+    let rest = output_groups.into_remainder();
+    for (input, output) in groups.remainder().iter().zip(rest) {
+        D::apply(input, output);
     }
 }

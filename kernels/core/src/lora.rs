@@ -197,37 +197,33 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
     scale: Option<f32>,
 ) {
     let columns = output.len();
-    // Terms per loop back edge.
-    let unrolled = if E::OPERATIONS > 1 { 2 * L::COUNT } else { 8 };
+    let terms = const { terms::<L, E, C>() };
     let mut totals = [L::splat(0.0); C];
-    let terms = vector
-        .chunks(TERMS)
-        .zip(matrix.chunks((TERMS * columns).max(1)));
-    for (values, matrix_rows) in terms {
-        let mut sums = [L::splat(0.0); C];
-        let mut add = |value: V, row: &[E]| {
-            if let Some(row) = span(row, first, C).first_chunk::<C>() {
-                let value = L::splat(value.load());
-                unroll!(C / L::COUNT, |i| {
-                    let elements = E::load_lanes::<L>(span(row, i * L::COUNT, L::COUNT));
-                    sums[i] = sums[i] + value * elements;
-                });
-            }
-        };
-        let mut groups = values.chunks_exact(unrolled);
-        let mut row_groups = rows(matrix_rows, unrolled * columns);
-        for (values, rows) in (&mut groups).zip(&mut row_groups) {
-            unroll!(unrolled, |i| add(
+    let mut sums = [L::splat(0.0); C];
+    let mut groups = vector.chunks_exact(terms);
+    let mut term = 0;
+    for values in &mut groups {
+        unroll!(terms, |i| {
+            add_row(
+                &mut sums,
                 values[i],
-                span(rows, i * columns, columns)
-            ));
+                split(matrix, (term + i) * columns + first).1,
+            );
+        });
+        term += terms;
+        // One loop for both: a loop of its own around this one would be checked too.
+        if term.is_multiple_of(TERMS) {
+            unroll!(C / L::COUNT, |i| {
+                totals[i] = totals[i] + sums[i];
+                sums[i] = L::splat(0.0);
+            });
         }
-        let rest = rows(row_groups.remainder(), columns);
-        for (value, row) in groups.remainder().iter().zip(rest) {
-            add(*value, row);
-        }
-        unroll!(C / L::COUNT, |i| totals[i] = totals[i] + sums[i]);
     }
+    for &value in groups.remainder() {
+        add_row(&mut sums, value, split(matrix, term * columns + first).1);
+        term += 1;
+    }
+    unroll!(C / L::COUNT, |i| totals[i] = totals[i] + sums[i]);
     if let Some(output) = span_mut(output, first, C).first_chunk_mut::<C>() {
         unroll!(C / L::COUNT, |i| {
             let output = span_mut(output, i * L::COUNT, L::COUNT);
@@ -236,6 +232,35 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
                 None => totals[i],
             };
             O::store_lanes(value, output);
+        });
+    }
+}
+
+/// Terms per loop back edge of a block of `C` columns, a divisor of [`TERMS`].
+const fn terms<L: Lanes, E: Element, const C: usize>() -> usize {
+    if C < COLUMNS {
+        2
+    } else if E::OPERATIONS == 1 {
+        16
+    } else if L::COUNT == 1 {
+        2
+    } else {
+        4
+    }
+}
+
+/// Adds value * row to the sums of the first `C` columns.
+#[inline(always)]
+fn add_row<L: Lanes, V: Element, E: Element, const C: usize>(
+    sums: &mut [L; C],
+    value: V,
+    row: &[E],
+) {
+    if let Some(row) = row.first_chunk::<C>() {
+        let value = L::splat(value.load());
+        unroll!(C / L::COUNT, |i| {
+            let elements = E::load_lanes::<L>(span(row, i * L::COUNT, L::COUNT));
+            sums[i] = sums[i] + value * elements;
         });
     }
 }

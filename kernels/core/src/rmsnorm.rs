@@ -23,9 +23,6 @@ pub struct RmsNormF16<L = f32>(PhantomData<L>);
 /// Rows whose squares are summed side by side in base modules. Each row's sum is sequential, so only rows can overlap.
 const ROWS: usize = 4;
 
-/// Columns per loop back edge of these sums.
-const COLUMNS: usize = 16;
-
 /// Sums of a row that a variant keeps, each of as many lanes as it has.
 const SUMS: usize = 4;
 
@@ -94,16 +91,13 @@ impl<L: Lanes> Definition for RmsNormF16<L> {
 /// Sum of squares, sequential in f32.
 pub fn sum_of_squares<E: Element>(row: &[E]) -> f32 {
     let mut sum = 0f32;
-    let (blocks, rest) = row.as_chunks::<32>();
-    for block in blocks {
-        unroll!(32, |i| {
-            let x = block[i].load();
-            sum += x * x;
-        });
+    let columns = const { elementwise::groups(2 + E::OPERATIONS) };
+    let mut blocks = row.chunks_exact(columns);
+    for block in &mut blocks {
+        unroll!(columns, |i| add_square(&mut sum, block[i]));
     }
-    for x in rest {
-        let x = x.load();
-        sum += x * x;
+    for &x in blocks.remainder() {
+        add_square(&mut sum, x);
     }
     sum
 }
@@ -200,21 +194,28 @@ fn sums_of_squares<E: Element>(group: &[E], hidden: usize) -> [f32; ROWS] {
     let (b, rest) = split(rest, hidden);
     let (c, d) = split(rest, hidden);
     let mut sums = [0.0; ROWS];
-    let mut add = |column: [&E; ROWS]| {
-        for (sum, x) in sums.iter_mut().zip(column) {
-            let x = x.load();
-            *sum += x * x;
-        }
-    };
-    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
-        [a, b, c, d].map(|row| row.as_chunks::<COLUMNS>());
-    for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
-        unroll!(COLUMNS, |i| add([&a[i], &b[i], &c[i], &d[i]]));
+    let columns = const { elementwise::groups(ROWS * (2 + E::OPERATIONS)) };
+    let [mut a, mut b, mut c, mut d] = [a, b, c, d].map(|row| row.chunks_exact(columns));
+    for (((a, b), c), d) in (&mut a).zip(&mut b).zip(&mut c).zip(&mut d) {
+        unroll!(columns, |i| {
+            add_square(&mut sums[0], a[i]);
+            add_square(&mut sums[1], b[i]);
+            add_square(&mut sums[2], c[i]);
+            add_square(&mut sums[3], d[i]);
+        });
     }
-    for (((a, b), c), d) in a_rest.iter().zip(b_rest).zip(c_rest).zip(d_rest) {
-        add([a, b, c, d]);
+    for (sum, row) in sums.iter_mut().zip([a, b, c, d]) {
+        for &x in row.remainder() {
+            add_square(sum, x);
+        }
     }
     sums
+}
+
+#[inline(always)]
+fn add_square<E: Element>(sum: &mut f32, x: E) {
+    let x = x.load();
+    *sum += x * x;
 }
 
 /// Sum of squares in the order of variants: with n lanes, element i belongs to sum i mod 4n; less than 4n elements at the end
@@ -243,9 +244,9 @@ fn sum_of_squares_in_lanes<L: Lanes, E: Element>(row: &[E]) -> f32 {
         a = a + square(step);
     }
     let sum = ((a + b) + (c + d)).reduce(|a, b| a + b);
-    steps.remainder().iter().fold(sum, |sum, x| {
-        let x = x.load();
-        sum + x * x
+    steps.remainder().iter().fold(sum, |mut sum, &x| {
+        add_square(&mut sum, x);
+        sum
     })
 }
 

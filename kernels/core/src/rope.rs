@@ -210,15 +210,24 @@ fn turn<L: Lanes>(x0: L, x1: L, cosine: L, sine: L) -> (L, L) {
     (x0 * cosine - x1 * sine, x0 * sine + x1 * cosine)
 }
 
-/// Pairs per loop back edge.
-const fn unrolled<L: Lanes, E: Element>() -> usize {
+/// Pairs per loop back edge where there are less than [`PAIRS`], or where so many would be too much code.
+const fn some_pairs<L: Lanes, E: Element>() -> usize {
     let pairs = L::COUNT * elementwise::groups(6 + 4 * E::OPERATIONS);
-    if pairs < PAIRS { pairs } else { PAIRS }
+    if pairs < 16 { pairs } else { 16 }
 }
 
 #[inline(always)]
 fn rotate_interleaved<L: Lanes, E: Element>(x: &[E], y: &mut [E], cosines: &[F32], sines: &[F32]) {
-    let first = interleaved::<L, E>(unrolled::<L, E>(), (x, y), (cosines, sines), 0);
+    if E::OPERATIONS == 1
+        && let Some(cosines) = cosines.first_chunk::<PAIRS>()
+        && let Some(sines) = sines.first_chunk::<PAIRS>()
+        && let Some(x) = x.first_chunk::<{ 2 * PAIRS }>()
+        && let Some(y) = y.first_chunk_mut::<{ 2 * PAIRS }>()
+    {
+        return interleaved_step::<L, E>(PAIRS, (x, y), (cosines, sines));
+    }
+    let step = const { some_pairs::<L, E>() };
+    let first = interleaved::<L, E>(step, (x, y), (cosines, sines), 0);
     let first = interleaved::<L, E>(L::COUNT, (x, y), (cosines, sines), first);
     interleaved::<f32, E>(1, (x, y), (cosines, sines), first);
 }
@@ -236,19 +245,29 @@ fn interleaved<L: Lanes, E: Element>(
     let x = split(x, 2 * first).1.chunks_exact(2 * step);
     let y = split_mut(y, 2 * first).1.chunks_exact_mut(2 * step);
     for ((x, y), (cosines, sines)) in x.zip(y).zip(turns) {
-        unroll!(step / L::COUNT, |i| {
-            let at = i * L::COUNT;
-            let load = |from| E::load_lanes::<L>(span(x, from, L::COUNT));
-            let (x0, x1) = load(2 * at).deinterleave(load(2 * at + L::COUNT));
-            let cosine = L::load(span(cosines, at, L::COUNT));
-            let sine = L::load(span(sines, at, L::COUNT));
-            let (y0, y1) = turn(x0, x1, cosine, sine);
-            let (low, high) = y0.interleave(y1);
-            E::store_lanes(low, span_mut(y, 2 * at, L::COUNT));
-            E::store_lanes(high, span_mut(y, 2 * at + L::COUNT, L::COUNT));
-        });
+        interleaved_step::<L, E>(step, (x, y), (cosines, sines));
     }
     first + cosines.len() / step * step
+}
+
+/// Rotates `step` pairs without a loop.
+#[inline(always)]
+fn interleaved_step<L: Lanes, E: Element>(
+    step: usize,
+    (x, y): (&[E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+) {
+    unroll!(step / L::COUNT, |i| {
+        let at = i * L::COUNT;
+        let load = |from| E::load_lanes::<L>(span(x, from, L::COUNT));
+        let (x0, x1) = load(2 * at).deinterleave(load(2 * at + L::COUNT));
+        let cosine = L::load(span(cosines, at, L::COUNT));
+        let sine = L::load(span(sines, at, L::COUNT));
+        let (y0, y1) = turn(x0, x1, cosine, sine);
+        let (low, high) = y0.interleave(y1);
+        E::store_lanes(low, span_mut(y, 2 * at, L::COUNT));
+        E::store_lanes(high, span_mut(y, 2 * at + L::COUNT, L::COUNT));
+    });
 }
 
 #[inline(always)]
@@ -259,7 +278,18 @@ fn rotate_halves<L: Lanes, E: Element>(
     sines: &[F32],
 ) {
     let turns = (cosines, sines);
-    let first = halves::<L, E>(unrolled::<L, E>(), (low, high), (y0, y1), turns, 0);
+    if E::OPERATIONS == 1
+        && let Some(cosines) = cosines.first_chunk::<PAIRS>()
+        && let Some(sines) = sines.first_chunk::<PAIRS>()
+        && let Some(low) = low.first_chunk::<PAIRS>()
+        && let Some(high) = high.first_chunk::<PAIRS>()
+        && let Some(y0) = y0.first_chunk_mut::<PAIRS>()
+        && let Some(y1) = y1.first_chunk_mut::<PAIRS>()
+    {
+        return halves_step::<L, E>(PAIRS, (low, high), (y0, y1), (cosines, sines));
+    }
+    let step = const { some_pairs::<L, E>() };
+    let first = halves::<L, E>(step, (low, high), (y0, y1), turns, 0);
     let first = halves::<L, E>(L::COUNT, (low, high), (y0, y1), turns, first);
     halves::<f32, E>(1, (low, high), (y0, y1), turns, first);
 }
@@ -280,19 +310,30 @@ fn halves<L: Lanes, E: Element>(
     let y0 = split_mut(y0, first).1.chunks_exact_mut(step);
     let y1 = split_mut(y1, first).1.chunks_exact_mut(step);
     for (((low, high), (y0, y1)), (cosines, sines)) in low.zip(high).zip(y0.zip(y1)).zip(turns) {
-        unroll!(step / L::COUNT, |i| {
-            let at = i * L::COUNT;
-            let (low, high) = turn(
-                E::load_lanes::<L>(span(low, at, L::COUNT)),
-                E::load_lanes(span(high, at, L::COUNT)),
-                L::load(span(cosines, at, L::COUNT)),
-                L::load(span(sines, at, L::COUNT)),
-            );
-            E::store_lanes(low, span_mut(y0, at, L::COUNT));
-            E::store_lanes(high, span_mut(y1, at, L::COUNT));
-        });
+        halves_step::<L, E>(step, (low, high), (y0, y1), (cosines, sines));
     }
     first + cosines.len() / step * step
+}
+
+/// As [`interleaved_step`].
+#[inline(always)]
+fn halves_step<L: Lanes, E: Element>(
+    step: usize,
+    (low, high): (&[E], &[E]),
+    (y0, y1): (&mut [E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+) {
+    unroll!(step / L::COUNT, |i| {
+        let at = i * L::COUNT;
+        let (low, high) = turn(
+            E::load_lanes::<L>(span(low, at, L::COUNT)),
+            E::load_lanes(span(high, at, L::COUNT)),
+            L::load(span(cosines, at, L::COUNT)),
+            L::load(span(sines, at, L::COUNT)),
+        );
+        E::store_lanes(low, span_mut(y0, at, L::COUNT));
+        E::store_lanes(high, span_mut(y1, at, L::COUNT));
+    });
 }
 
 /// Elements that lie in one block together with, in another or the same block, their partners: half of a block, because
