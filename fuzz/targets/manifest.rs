@@ -8,7 +8,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(manifest) = Manifest::parse(bytes, &caps) {
         assert!((1..=256).contains(&manifest.kernels.len()));
         for kernel in &manifest.kernels {
-            kernel_pack::check_path(&kernel.path).expect("a manifest that is taken has plain paths");
+            kernel_pack::check_path(&kernel.path)
+                .expect("a manifest that is taken has plain paths");
         }
     }
 });

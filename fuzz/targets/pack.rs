@@ -2,9 +2,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use kernel_pack::{
-    MANIFEST_FILE, Policy, SIGNATURE_FILE, TrustList, sign::PackSigningKey, verify,
-};
+use kernel_pack::{MANIFEST_FILE, Policy, SIGNATURE_FILE, TrustList, sign::PackSigningKey, verify};
 use std::{fs, time::SystemTime};
 
 /// What the folder holds.
@@ -35,7 +33,9 @@ libfuzzer_sys::fuzz_target!(|files: Files| {
     }
     let key = PackSigningKey::from_seed(&[7; 32]);
     drop(fs::write(pack.join(MANIFEST_FILE), &files.manifest));
-    let signature = files.signature.unwrap_or_else(|| key.sign(&files.manifest).to_vec());
+    let signature = files
+        .signature
+        .unwrap_or_else(|| key.sign(&files.manifest).to_vec());
     drop(fs::write(pack.join(SIGNATURE_FILE), signature));
     let trust = TrustList::parse(&key.public(), "the fuzzer").expect("a trust list");
     // That it ends without a panic is what is asked: no files made of random bytes are a pack.

@@ -9,7 +9,11 @@ libfuzzer_sys::fuzz_target!(|path: &str| {
         assert!(!path.contains(['\\', ':', '\0', ' ']));
         let parts: Vec<_> = Path::new(path).components().collect();
         assert!(!parts.is_empty());
-        assert!(parts.iter().all(|part| matches!(part, Component::Normal(_))));
+        assert!(
+            parts
+                .iter()
+                .all(|part| matches!(part, Component::Normal(_)))
+        );
         assert_eq!(parts.len(), path.split('/').count());
     }
 });

@@ -54,8 +54,14 @@ impl Instance for StubInstance {
     }
 
     fn call(&mut self, entry: Entry, arguments: &[u32], _: Budget) -> Result<i32> {
-        assert_eq!(entry.0, arguments.len(), "as many arguments as were resolved");
-        Ok(arguments.iter().fold(0_u32, |sum, one| sum.wrapping_add(*one)) as i32)
+        assert_eq!(
+            entry.0,
+            arguments.len(),
+            "as many arguments as were resolved"
+        );
+        Ok(arguments
+            .iter()
+            .fold(0_u32, |sum, one| sum.wrapping_add(*one)) as i32)
     }
 
     fn global(&mut self, _: &str) -> Result<i32> {
@@ -110,7 +116,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut replies = Vec::new();
     drop(assay::worker::serve(&stub, bytes, &mut replies));
     // Whatever it was asked, every line that it wrote is a reply.
-    for line in replies.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in replies
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         let reply = serde_json::from_slice::<assay::worker::protocol::Reply>(line);
         assert!(reply.is_ok(), "{}", String::from_utf8_lossy(line));
     }

@@ -23,6 +23,8 @@ enum Behaviour {
     LostZeroSign,
     /// i32.add of constants gives one too many, as a wrong constant folder would.
     WrongFolding,
+    /// Every third call gives one wrong bit.
+    WrongBit,
     /// The feature `simd` is not listed: no lie, but less than the engine can.
     NoSimd,
     /// Limits of memory are ignored.
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         "swallowed-trap" => Behaviour::SwallowedTrap,
         "lost-zero-sign" => Behaviour::LostZeroSign,
         "wrong-folding" => Behaviour::WrongFolding,
+        "wrong-bit" => Behaviour::WrongBit,
         "no-simd" => Behaviour::NoSimd,
         "ignored-limits" => Behaviour::IgnoredLimits,
         "crash" => Behaviour::Crash,
@@ -194,6 +197,9 @@ impl Instance for LyingInstance {
         }
         match returned {
             Err(Error::Trap { .. }) if self.behaviour == Behaviour::SwallowedTrap => Ok(0),
+            Ok(value) if self.behaviour == Behaviour::WrongBit && self.calls % 3 == 0 => {
+                Ok(value ^ 0x10)
+            }
             result => result,
         }
     }
