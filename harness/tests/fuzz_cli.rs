@@ -1,5 +1,10 @@
 //! `assay fuzz` on the real binary: engines that agree pass, engines that lie are found, and what was found before stays found.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use serde_json::Value;

@@ -3,6 +3,11 @@
 //!
 //! `ASSAY=path/to/assay cargo test -p assay --test hostile` tries another build of the harness, one with more engines for example.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod support;
 
 use serde_json::Value;
