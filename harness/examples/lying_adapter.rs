@@ -197,7 +197,7 @@ impl Instance for LyingInstance {
         }
         match returned {
             Err(Error::Trap { .. }) if self.behaviour == Behaviour::SwallowedTrap => Ok(0),
-            Ok(value) if self.behaviour == Behaviour::WrongBit && self.calls % 3 == 0 => {
+            Ok(value) if self.behaviour == Behaviour::WrongBit && self.calls.is_multiple_of(3) => {
                 Ok(value ^ 0x10)
             }
             result => result,
