@@ -8,7 +8,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(manifest) = Manifest::parse(bytes, &caps) {
         assert!((1..=256).contains(&manifest.kernels.len()));
         for kernel in &manifest.kernels {
-            kernel_pack::check_path(&kernel.path)
+            kernel_pack::check_path(&kernel.file.path)
                 .expect("a manifest that is taken has plain paths");
         }
     }
