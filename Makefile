@@ -20,14 +20,14 @@ members = --workspace \
 	$(if $(filter wamr-aot,$(ENGINES)),,--exclude wamr-compiler) \
 	$(if $(filter wasmer-llvm,$(ENGINES)),,--exclude runtime-wasmer)
 
-# The wasm32 packages have workspaces of their own.
-manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml
+# The wasm32 packages and the fuzz targets have workspaces of their own.
+manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml
 
 # CI tests first, and then qualifies with the very executable that was tested: another choice of packages would mean other
 # features, and build the engines twice.
 build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(features),$(release) -p assay $(features))
 
-.PHONY: help qualify test build helpers setup lint format doc pack check-pack readme-table check-readme
+.PHONY: help qualify test build helpers setup lint format doc fuzz-smoke pack check-pack readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -62,6 +62,9 @@ format: ## formats the code
 
 doc: ## the documentation, without warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $(members) $(features)
+
+fuzz-smoke: ## runs each coverage-guided fuzz target for a moment
+	scripts/fuzz-smoke
 
 pack: build ## rebuilds the core pack from source; needs the target wasm32-unknown-unknown
 	ASSAY=$(abspath $(assay)) scripts/make-pack --build-kernels

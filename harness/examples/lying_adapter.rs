@@ -30,6 +30,8 @@ enum Behaviour {
     LostZeroSign,
     /// i32.add of constants gives one too many, as a wrong constant folder would.
     WrongFolding,
+    /// Every third call gives one wrong bit.
+    WrongBit,
     /// The feature `simd` is not listed: no lie, but less than the engine can.
     NoSimd,
     /// Limits of memory are ignored.
@@ -64,13 +66,14 @@ enum Behaviour {
 static FUEL_CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// By the name on the command line.
-const BEHAVIOURS: [(&str, Behaviour); 20] = [
+const BEHAVIOURS: [(&str, Behaviour); 21] = [
     ("honest", Behaviour::Honest),
     ("no-budgets", Behaviour::NoBudgets),
     ("stale-memory", Behaviour::StaleMemory),
     ("swallowed-trap", Behaviour::SwallowedTrap),
     ("lost-zero-sign", Behaviour::LostZeroSign),
     ("wrong-folding", Behaviour::WrongFolding),
+    ("wrong-bit", Behaviour::WrongBit),
     ("no-simd", Behaviour::NoSimd),
     ("ignored-limits", Behaviour::IgnoredLimits),
     ("crash", Behaviour::Crash),
@@ -275,6 +278,9 @@ impl Instance for LyingInstance {
             Err(Error::Trap { stage, trap }) if self.behaviour == Behaviour::Leak => {
                 mem::forget(vec![1u8; 64 * 1024]);
                 Err(Error::Trap { stage, trap })
+            }
+            Ok(value) if self.behaviour == Behaviour::WrongBit && self.calls.is_multiple_of(3) => {
+                Ok(value ^ 0x10)
             }
             result => result,
         }

@@ -206,7 +206,12 @@ fn run(
     for (stage, instance, calls) in steps {
         let left = left();
         let deadline = settings.budget.time().filter(|deadline| *deadline <= left);
-        let time = deadline.unwrap_or(left).saturating_add(GRACE);
+        // Half a second for all steps together, where the time as a whole is over.
+        let rest = settings
+            .timeout
+            .saturating_add(GRACE)
+            .saturating_sub(start.elapsed());
+        let time = deadline.unwrap_or(left).saturating_add(GRACE).min(rest);
         let invocation = Invocation {
             pages: 0,
             writes: Vec::new(),

@@ -29,15 +29,9 @@ fn main() {
         .files(
             sources(&iwasm.join("compilation"), "c")
                 .into_iter()
-                .map(|file| {
-                    if file.ends_with(CONTROL) {
-                        interruptible(&file)
-                    } else {
-                        file
-                    }
-                }),
+                .chain(sources(&iwasm.join("compilation/simd"), "c"))
+                .map(changed),
         )
-        .files(sources(&iwasm.join("compilation/simd"), "c"))
         .files(sources(&iwasm.join("common"), "c"))
         .files(sources(&iwasm.join("libraries/thread-mgr"), "c"))
         .files(sources(&shared.join("utils"), "c"))
@@ -87,27 +81,52 @@ fn main() {
     println!("cargo::rustc-env=LLVM_VERSION={}", llvm.version);
 }
 
-const CONTROL: &str = "aot_emit_control.c";
-
-/// WAMR's compiler looks at the flag that stops a thread only where memory is shared, so that nothing stops other
-/// loops. This makes a copy of the source in which it always looks.
-fn interruptible(source: &Path) -> PathBuf {
-    const SHARED_ONLY: &str = "if (!is_shared_memory) {\n        return true;\n    }\n";
-    let text =
-        fs::read_to_string(source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
-    assert_eq!(
-        text.matches(SHARED_ONLY).count(),
+/// Changes to WAMR's compiler: file, what stands there, how often, and what is put in its place.
+const CHANGES: [(&str, &str, usize, &str); 3] = [
+    // It looks at the flag that stops a thread only where memory is shared, so that nothing stops other loops.
+    (
+        "aot_emit_control.c",
+        "if (!is_shared_memory) {\n        return true;\n    }\n",
         1,
-        "{} is not the file that this change is for",
-        source.display()
-    );
-    let changed = text.replace(
-        SHARED_ONLY,
         "(void)is_shared_memory; /* changed by the project Kernel Assay: was a return unless memory is shared */\n",
-    );
-    let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    let copy = folder.join(CONTROL);
-    fs::write(&copy, changed).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
+    ),
+    // min and max of vectors give a signalling NaN back as it is; an addition makes it quiet, as the specification asks.
+    (
+        "simd_floating_point.c",
+        "LLVMBuildSelect(comp_ctx->builder, lhs_nan, lhs, ret2,",
+        2,
+        "LLVMBuildSelect(comp_ctx->builder, lhs_nan, LLVMBuildFAdd(comp_ctx->builder, lhs, lhs, \"quiet\") /* changed by the project Kernel Assay: was lhs */, ret2,",
+    ),
+    (
+        "simd_floating_point.c",
+        "LLVMBuildSelect(comp_ctx->builder, rhs_nan, rhs, ret3,",
+        2,
+        "LLVMBuildSelect(comp_ctx->builder, rhs_nan, LLVMBuildFAdd(comp_ctx->builder, rhs, rhs, \"quiet\") /* changed by the project Kernel Assay: was rhs */, ret3,",
+    ),
+];
+
+/// A copy with the changes to this file, or the file itself if there are none.
+fn changed(source: PathBuf) -> PathBuf {
+    let mut changes = CHANGES
+        .iter()
+        .filter(|(name, ..)| source.ends_with(name))
+        .peekable();
+    let Some((name, ..)) = changes.peek() else {
+        return source;
+    };
+    let copy = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join(name);
+    let mut text =
+        fs::read_to_string(&source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+    for (_, from, times, to) in changes {
+        assert_eq!(
+            text.matches(from).count(),
+            *times,
+            "{} is not the file that this change is for",
+            source.display()
+        );
+        text = text.replace(from, to);
+    }
+    fs::write(&copy, text).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
     copy
 }
 
@@ -125,6 +144,8 @@ fn configure(build: &mut cc::Build, core: &Path, llvm: &Llvm) {
         "iwasm/interpreter",
         "iwasm/aot",
         "iwasm/compilation",
+        // Of a changed copy, headers are where the original stands.
+        "iwasm/compilation/simd",
         "iwasm/libraries/thread-mgr",
         "shared/mem-alloc",
         "shared/platform/include",

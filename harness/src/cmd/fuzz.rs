@@ -145,8 +145,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         .map(|(id, why)| format!("{id} was left out after it could not be started: {why}"))
         .collect();
     for (id, tally) in &campaign.tallies {
-        // An engine that was never compared has not been looked at. A module that all refuse has nothing to call.
-        if tally.agreed + tally.disagreed == 0 {
+        // An engine that was never compared to the end has not been looked at.
+        if tally.agreed + tally.explained + tally.disagreed == 0 {
             reasons.push(format!("{id}: no module was compared to its end"));
         }
     }

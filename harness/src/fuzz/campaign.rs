@@ -225,17 +225,9 @@ impl<'a> Campaign<'a> {
                 continue;
             };
             for defect in known::defects(&engine, &version) {
-                let Some(avoiding) = (defect.avoid)(&subject.wasm) else {
-                    continue;
-                };
-                let (again, _) = self.show(&Subject::new(avoiding), valid);
-                let cured = match again.engines.get(&id) {
-                    Some(Ended::Agreed) => true,
-                    // What it was compared in, it did as the others.
-                    Some(Ended::Inconclusive { .. }) => again.compared.contains_key(&id),
-                    _ => false,
-                };
-                if cured {
+                let gone = (defect.avoid)(&subject.wasm)
+                    .is_some_and(|avoiding| self.agrees(&id, avoiding, valid));
+                if gone {
                     let reason = defect.reason.to_owned();
                     explained.insert(id.clone(), Ended::Explained { reason });
                     break;
@@ -254,6 +246,17 @@ impl<'a> Campaign<'a> {
         let mut judgement = judge(&others, valid);
         judgement.engines.append(&mut explained);
         judgement
+    }
+
+    /// Whether an engine does as the others with a module.
+    fn agrees(&mut self, id: &str, wasm: Vec<u8>, valid: bool) -> bool {
+        let (judgement, _) = self.show(&Subject::new(wasm), valid);
+        match judgement.engines.get(id) {
+            Some(Ended::Agreed) => true,
+            // What it was compared in, it did as the others.
+            Some(Ended::Inconclusive { .. }) => judgement.compared.contains_key(id),
+            _ => false,
+        }
     }
 
     /// All engines side by side.

@@ -36,7 +36,7 @@ pub struct Generated {
 pub fn generate(seed: u64, number: u64, length: Option<usize>) -> Option<Generated> {
     let mut choices = Random::new(seed, number);
     let config = config(&mut choices)?;
-    let fuel = choices.one_of(&[200, 200, 2_000, 70_000]);
+    let fuel = choices.one_of(&[200, 200, 200, 200, 200, 2_000, 2_000, 70_000]);
     let whole = 256 + choices.below(MOST_BYTES as u64 - 256) as usize;
     let length = length.map_or(whole, |length| length.min(whole));
     for _ in 0..ATTEMPTS {
@@ -56,7 +56,7 @@ pub fn generate(seed: u64, number: u64, length: Option<usize>) -> Option<Generat
 
 /// What a module is like. What packs may not use is off; the rest is chosen.
 fn config(choices: &mut Random) -> Option<Config> {
-    let reference_types = choices.odds(3, 4);
+    let reference_types = choices.odds(1, 2);
     let floats = choices.odds(3, 4);
     Some(Config {
         exports: Some(exports(choices)?),

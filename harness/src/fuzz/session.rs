@@ -15,7 +15,7 @@ use wasmparser::{CompositeInnerType, ValType, Validator, types::EntityType};
 /// What a module may take on an engine, all steps together; then its worker is killed.
 pub const MODULE_TIME: Duration = Duration::from_secs(20);
 /// Budget of each entry. Modules end by themselves long before, on a machine that is not overwhelmed.
-const TICKS: u64 = 200;
+const TICKS: u64 = 500;
 /// What a memory may grow to: it is hashed after every call.
 const MOST_PAGES: u32 = 48;
 /// How often each export is called.

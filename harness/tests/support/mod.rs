@@ -5,6 +5,8 @@
     reason = "tests say what they expect by unwrapping"
 )]
 
+pub(crate) mod hostile;
+
 use assert_cmd::Command;
 use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
 use serde_json::Value;
