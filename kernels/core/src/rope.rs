@@ -363,11 +363,11 @@ fn rotate_q8<L: Lanes>(params: &Rope, regions: Regions<'_>) {
         }
         for position in 0..seq {
             let [first, second] = &mut turns;
-            let first = first.at(&angles, position, &sine_and_cosine);
+            let first = first.at(&angles, position, sine_and_cosine);
             let second = if interleaved {
                 first
             } else {
-                second.at(&angles, position, &sine_and_cosine)
+                second.at(&angles, position, sine_and_cosine)
             };
             let batches = rows(input, heads * blocks).zip(rows_mut(output, heads * blocks));
             for (x, y) in batches.skip(position).step_by(seq.max(1)) {

@@ -130,13 +130,13 @@ fn exp_of_negated_product<L: Lanes>(a: L, b: L) -> L {
     let multiple = shifted - shifter;
     let reduced =
         zero - product - multiple * L::splat(LN_2_HIGH) - multiple * L::splat(LN_2_LOW) - error;
-    let mut polynomial = L::splat(1.987_569_15e-4);
+    let mut polynomial = L::splat(1.987_569_1e-4);
     for coefficient in [
-        1.398_199_950_7e-3,
-        8.333_451_907_3e-3,
-        4.166_579_589_4e-2,
-        1.666_666_545_9e-1,
-        5.000_000_120_1e-1,
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_6e-1,
+        0.5,
     ] {
         polynomial = polynomial * reduced + L::splat(coefficient);
     }
