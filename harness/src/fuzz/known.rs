@@ -43,7 +43,7 @@ const DEFECTS: &[Defect] = &[
     Defect {
         runtime: "wasmi.fast",
         version: "2.0.0",
-        reason: "wasmi's fast dispatch keeps a native frame for every refused growth, until the process has no stack left (fixtures/fuzz/wasmi-fast-growth.wat)",
+        reason: "wasmi's fast dispatch keeps a native frame for every refused growth, until the process has no stack left (fixtures/hostile/growth-refused-often.wat)",
         avoid: refuse_growth,
     },
     Defect {
