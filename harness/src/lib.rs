@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod output;
 pub mod probe;
 pub mod registry;
+pub mod report;
 pub mod results;
 pub mod statistics;
 pub mod traps;

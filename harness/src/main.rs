@@ -33,6 +33,8 @@ enum Command {
     Compare(cmd::compare::Arguments),
     Qualify(cmd::qualify::Arguments),
     AdapterCheck(cmd::adapter_check::Arguments),
+    Inspect(cmd::inspect::Arguments),
+    Report(cmd::report::Arguments),
     Pack(cmd::pack::Arguments),
     #[command(hide = true)]
     Worker(cmd::worker::Arguments),
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         Command::Compare(arguments) => cmd::compare::run(arguments, &output),
         Command::Qualify(arguments) => cmd::qualify::run(arguments, &output),
         Command::AdapterCheck(arguments) => cmd::adapter_check::run(arguments, &output),
+        Command::Inspect(arguments) => cmd::inspect::run(arguments, &output),
+        Command::Report(arguments) => cmd::report::run(arguments, &output),
         Command::Pack(arguments) => cmd::pack::run(arguments, &output),
         Command::Worker(arguments) => cmd::worker::run(arguments),
     };

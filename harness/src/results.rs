@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use kernel_pack::Pack;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
     io::{BufWriter, Write},
@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Which pack a result is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct PackIdentity {
     /// Name of the pack.
     pub name: String,

@@ -1,7 +1,7 @@
 use super::protocol::{
     Answer, Facts, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, Timed, Times, VERSION,
 };
-use runtime_api::{Budget, Error, Info, Options};
+use runtime_api::{Budget, Error, Form, Info, Options};
 use runtime_host::{Invocation, Observation};
 use std::{
     collections::VecDeque,
@@ -310,6 +310,28 @@ impl Worker {
             Answer::Facts(facts) => Ok(facts),
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("facts").into()),
+        }
+    }
+
+    /// What the engine makes of a module; only for a worker that [has](Self::has_operation) `inspect`.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn inspect(
+        &mut self,
+        wasm: &[u8],
+        options: &Options,
+        form: Form,
+    ) -> Result<String, RunError> {
+        let operation = Operation::Inspect {
+            wasm: wasm.to_vec(),
+            options: *options,
+            form,
+        };
+        match self.request(operation, WORK_TIME)? {
+            Answer::Inspected { text } => Ok(text),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("inspected").into()),
         }
     }
 

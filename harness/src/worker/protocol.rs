@@ -1,7 +1,7 @@
 //! Messages of the worker protocol: one JSON object per line, requests on the worker's stdin, one reply per request on its
 //! stdout, in order. Bytes are base64.
 
-use runtime_api::{Budget, Error, Info, Options};
+use runtime_api::{Budget, Error, Form, Info, Options};
 use runtime_host::{Call, Fetched, Invocation, Observation, base64_bytes};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,16 @@ pub enum Operation {
     Facts {
         /// The module, as numbered by `loaded`.
         module: u64,
+    },
+    /// Show what the engine makes of a module, answered by [`Answer::Inspected`]. Optional, as `global` is.
+    Inspect {
+        /// The binary module.
+        #[serde(with = "base64_bytes")]
+        wasm: Vec<u8>,
+        /// As for `load`: what calls will carry may change the code.
+        options: Options,
+        /// What to show.
+        form: Form,
     },
     /// Forget a module and its instance, answered by [`Answer::Dropped`].
     Drop {
@@ -245,6 +255,11 @@ pub enum Answer {
     Timed(Times),
     /// Answer to `facts`.
     Facts(Facts),
+    /// Answer to `inspect`.
+    Inspected {
+        /// For people.
+        text: String,
+    },
     /// Answer to `drop`.
     Dropped {},
     /// The operation failed; the worker is ready for the next request.
@@ -359,6 +374,14 @@ mod tests {
                 r#"{"id":7,"op":"facts","module":1}"#,
             ),
             (
+                Operation::Inspect {
+                    wasm: vec![0, 97, 115, 109],
+                    options,
+                    form: runtime_api::Form::LlvmIr,
+                },
+                r#"{"id":7,"op":"inspect","wasm":"AGFzbQ==","options":{"limits":{"max_memory_pages":512,"max_table_elements":8,"max_stack_bytes":65536},"metering":"epoch"},"form":"llvm-ir"}"#,
+            ),
+            (
                 Operation::Drop { module: 1 },
                 r#"{"id":7,"op":"drop","module":1}"#,
             ),
@@ -409,6 +432,12 @@ mod tests {
                     ..Facts::default()
                 }),
                 r#"{"id":7,"facts":{"code_bytes":4096,"peak_rss_bytes":1}}"#,
+            ),
+            (
+                Answer::Inspected {
+                    text: "ret i32 0".to_owned(),
+                },
+                r#"{"id":7,"inspected":{"text":"ret i32 0"}}"#,
             ),
             (Answer::Dropped {}, r#"{"id":7,"dropped":{}}"#),
             (

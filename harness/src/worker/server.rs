@@ -67,7 +67,9 @@ fn handle(
         Operation::Hello { protocol: _ } => Ok(Answer::Hello {
             protocol: VERSION,
             info: Box::new(runtime.info().clone()),
-            operations: ["global", "time", "facts"].map(str::to_owned).to_vec(),
+            operations: ["global", "inspect", "time", "facts"]
+                .map(str::to_owned)
+                .to_vec(),
         }),
         Operation::Load { wasm, options } => {
             let module = runtime.compile(&wasm, &options)?;
@@ -138,6 +140,21 @@ fn handle(
                 peak_rss_bytes: timing::peak_rss_bytes(),
                 clock_step_ns: Some(timing::clock_step_ns()),
             }))
+        }
+        Operation::Inspect {
+            wasm,
+            options,
+            form,
+        } => {
+            let text = runtime.inspect(&wasm, &options, form)?;
+            if text.len() > MAX_LINE_BYTES / 2 {
+                // Escaped, it might not fit a line.
+                return Err(Error::unsupported(format!(
+                    "{} bytes of text are more than the protocol carries",
+                    text.len()
+                )));
+            }
+            Ok(Answer::Inspected { text })
         }
         Operation::Drop { module } => {
             modules.remove(&module).ok_or_else(|| unknown(module))?;

@@ -10,6 +10,7 @@ mod budget;
 mod error;
 mod features;
 mod info;
+mod inspect;
 #[cfg(feature = "suite")]
 pub mod suite;
 
@@ -17,6 +18,7 @@ pub use budget::{Budget, BudgetKind, TICK};
 pub use error::{Error, Result, Stage, Trap};
 pub use features::{PACK_FEATURES, probe_features};
 pub use info::{Capabilities, Info, Kind};
+pub use inspect::Form;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -67,6 +69,17 @@ pub trait Runtime {
         Err(Error::unsupported(
             "the engine validates only while it compiles",
         ))
+    }
+
+    /// What [`compile`](Self::compile) makes of a module, as text for people.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a form that the engine does not have or does not show; those of `compile`.
+    fn inspect(&self, _wasm: &[u8], _options: &Options, form: Form) -> Result<String> {
+        Err(Error::unsupported(format!(
+            "{} does not show its code as {form}",
+            self.info().id
+        )))
     }
 }
 

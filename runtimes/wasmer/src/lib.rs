@@ -18,14 +18,15 @@
 
 mod deadline;
 mod fuel;
+mod inspect;
 mod limits;
 mod tables;
 mod trap;
 
 use crate::{deadline::Watch, fuel::Fuel, limits::Limiting, tables::TableSum};
 use runtime_api::{
-    Budget, BudgetKind, Capabilities, Entry, Error, Info, Instance, Kind, Module, Options, Result,
-    Runtime, Stage, Trap, probe_features,
+    Budget, BudgetKind, Capabilities, Entry, Error, Form, Info, Instance, Kind, Module, Options,
+    Result, Runtime, Stage, Trap, probe_features,
 };
 use std::{
     collections::BTreeMap,
@@ -36,6 +37,7 @@ use wasmer::{
     Memory, Pages, RuntimeError, Store, Type, TypedFunction, Value, imports,
     sys::{CompilerConfig, EngineBuilder, Features, LLVM, Target},
 };
+use wasmer_compiler_llvm::LLVMCallbacks;
 
 /// Identity of the engine.
 const ID: &str = "wasmer.llvm";
@@ -88,8 +90,11 @@ fn build() -> BTreeMap<String, String> {
 }
 
 /// An engine for one module: the middlewares cannot be used for a second one.
-fn engine(options: &Options) -> wasmer::sys::engine::Engine {
+///
+/// With `callbacks`, the compiler writes its intermediate representation into their folder.
+fn engine(options: &Options, callbacks: Option<LLVMCallbacks>) -> wasmer::sys::engine::Engine {
     let mut compiler = LLVM::new();
+    compiler.callbacks(callbacks);
     if options.metering == BudgetKind::Fuel {
         compiler.push_middleware(Arc::new(Fuel::new()));
     }
@@ -122,16 +127,8 @@ impl Runtime for Llvm {
     }
 
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
-        let rejected = |message: String| Error::Rejected {
-            stage: Stage::Compile,
-            message,
-        };
-        if !wasm.starts_with(MODULE_MAGIC) {
-            return Err(rejected("not a binary core module".to_owned()));
-        }
-        let mut engine = engine(options);
-        let module = wasmer::Module::from_binary(&wasmer::Engine::from(&engine), wasm)
-            .map_err(|error| rejected(error.to_string()))?;
+        let mut engine = engine(options, None);
+        let module = translate(&engine, wasm)?;
         engine.set_tunables(Limiting::new(&options.limits, module.info()));
         Ok(Box::new(Compiled {
             engine: engine.into(),
@@ -141,10 +138,11 @@ impl Runtime for Llvm {
     }
 
     fn validate(&self, wasm: &[u8]) -> Result<()> {
-        let engine = engine(&Options {
+        let options = Options {
             limits: runtime_api::Limits::default(),
             metering: BudgetKind::None,
-        });
+        };
+        let engine = engine(&options, None);
         wasmer::Module::validate(&wasmer::Engine::from(&engine), wasm).map_err(|error| {
             Error::Rejected {
                 stage: Stage::Compile,
@@ -152,6 +150,22 @@ impl Runtime for Llvm {
             }
         })
     }
+
+    fn inspect(&self, wasm: &[u8], options: &Options, form: Form) -> Result<String> {
+        inspect::inspect(wasm, options, form)
+    }
+}
+
+fn translate(engine: &wasmer::sys::engine::Engine, wasm: &[u8]) -> Result<wasmer::Module> {
+    let rejected = |message: String| Error::Rejected {
+        stage: Stage::Compile,
+        message,
+    };
+    if !wasm.starts_with(MODULE_MAGIC) {
+        return Err(rejected("not a binary core module".to_owned()));
+    }
+    wasmer::Module::from_binary(&wasmer::Engine::from(engine), wasm)
+        .map_err(|error| rejected(error.to_string()))
 }
 
 struct Compiled {

@@ -1,5 +1,5 @@
 use runtime_api::{BudgetKind, Error, Result};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     WasmBacktraceDetails,
@@ -65,11 +65,12 @@ impl Strategy {
     }
 }
 
-/// Makes an engine that instruments code for this kind of budget.
+/// Makes an engine that instruments code for this kind of budget, and writes the CLIF of what it compiles into a folder.
 pub(crate) fn engine(
     strategy: Strategy,
     metering: BudgetKind,
     max_stack_bytes: u32,
+    clif: Option<&Path>,
 ) -> Result<Engine> {
     if max_stack_bytes > LARGEST_STACK {
         return Err(Error::unsupported(format!(
@@ -102,6 +103,9 @@ pub(crate) fn engine(
     }
     if strategy == Strategy::Pooling {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    }
+    if let Some(folder) = clif {
+        config.emit_clif(folder);
     }
     let engine = Engine::new(&config).map_err(failed)?;
     if engine.is_pulley() != (strategy == Strategy::Pulley) {

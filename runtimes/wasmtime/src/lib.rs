@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod inspect;
 mod instance;
 mod limiter;
 mod ticker;
@@ -14,7 +15,7 @@ mod traps;
 use config::Strategy;
 use instance::{CompiledModule, metered};
 use runtime_api::{
-    BudgetKind, Capabilities, Error, Info, Kind, Module, Options, Result, Runtime, Stage,
+    BudgetKind, Capabilities, Error, Form, Info, Kind, Module, Options, Result, Runtime, Stage,
     probe_features,
 };
 use std::{cell::RefCell, collections::BTreeMap};
@@ -84,7 +85,7 @@ impl WasmtimeRuntime {
         if let Some(engine) = self.engines.borrow().get(&key) {
             return Ok(engine.clone());
         }
-        let engine = config::engine(self.strategy, metering, max_stack_bytes)?;
+        let engine = config::engine(self.strategy, metering, max_stack_bytes, None)?;
         if metering == BudgetKind::Epoch {
             ticker::start(&engine)?;
         }
@@ -100,19 +101,7 @@ impl Runtime for WasmtimeRuntime {
 
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
         let engine = self.engine(options.metering, options.limits.max_stack_bytes)?;
-        let rejected = |message| Error::Rejected {
-            stage: Stage::Compile,
-            message,
-        };
-        let module =
-            wasmtime::Module::new(&engine, wasm).map_err(|error| rejected(format!("{error:#}")))?;
-        if let Some(import) = module.imports().next() {
-            return Err(rejected(format!(
-                "import of `{}` from `{}`: nothing is provided",
-                import.name(),
-                import.module()
-            )));
-        }
+        let module = translate(&engine, wasm)?;
         Ok(Box::new(CompiledModule::new(
             module,
             *options,
@@ -130,6 +119,36 @@ impl Runtime for WasmtimeRuntime {
             message: format!("{error:#}"),
         })
     }
+
+    fn inspect(&self, wasm: &[u8], options: &Options, form: Form) -> Result<String> {
+        match form {
+            Form::Clif => inspect::clif(self.strategy, wasm, options),
+            Form::Asm => {
+                let engine = self.engine(options.metering, options.limits.max_stack_bytes)?;
+                inspect::asm(self.strategy, &translate(&engine, wasm)?)
+            }
+            Form::LlvmIr | Form::LlvmIrUnoptimized => {
+                Err(Error::unsupported("wasmtime does not use LLVM"))
+            }
+        }
+    }
+}
+
+fn translate(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module> {
+    let rejected = |message| Error::Rejected {
+        stage: Stage::Compile,
+        message,
+    };
+    let module =
+        wasmtime::Module::new(engine, wasm).map_err(|error| rejected(format!("{error:#}")))?;
+    if let Some(import) = module.imports().next() {
+        return Err(rejected(format!(
+            "import of `{}` from `{}`: nothing is provided",
+            import.name(),
+            import.module()
+        )));
+    }
+    Ok(module)
 }
 
 fn info(strategy: Strategy) -> Info {

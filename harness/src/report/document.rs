@@ -1,0 +1,141 @@
+//! A report as a document of sections, tables and pictures; [`html`](super::html) and [`markdown`](super::markdown) render it.
+
+/// What a value means to the reader; shown by a word as well as by a colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing special.
+    #[default]
+    Plain,
+    /// It holds.
+    Good,
+    /// It is limited: unsupported, absent, known to fail, unsure.
+    Limited,
+    /// It does not hold.
+    Bad,
+}
+
+/// A cell of a table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cell {
+    /// What is read.
+    pub text: String,
+    /// What it means.
+    pub tone: Tone,
+    /// What it is sorted by, where that is not its text.
+    pub number: Option<f64>,
+}
+
+impl Cell {
+    /// Text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Text with a meaning.
+    pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
+        Self {
+            text: text.into(),
+            tone,
+            number: None,
+        }
+    }
+
+    /// A number as it is to be read, and what to sort by.
+    pub fn number(text: impl Into<String>, number: f64) -> Self {
+        Self {
+            text: text.into(),
+            tone: Tone::Plain,
+            number: Some(number),
+        }
+    }
+
+    /// The same with a meaning.
+    #[must_use]
+    pub fn with_tone(mut self, tone: Tone) -> Self {
+        self.tone = tone;
+        self
+    }
+}
+
+/// A table; every row has as many cells as there are headers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// What it shows, with units and denominators.
+    pub caption: String,
+    /// Column headers.
+    pub headers: Vec<String>,
+    /// Cells.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// File name without extension.
+    pub name: String,
+    /// What it shows.
+    pub caption: String,
+    /// What it says, for those who do not see it.
+    pub description: String,
+    /// The picture.
+    pub svg: String,
+}
+
+/// A part of a section.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// A paragraph.
+    Text(String),
+    /// Remarks.
+    List(Vec<String>),
+    /// A table.
+    Table(Table),
+    /// A table that is read only when looked for.
+    Folded(Table),
+    /// A picture.
+    Figure(Figure),
+}
+
+/// A section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    /// Anchor, in lower case without spaces.
+    pub id: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// What it consists of.
+    pub parts: Vec<Part>,
+}
+
+/// A report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// What was judged.
+    pub title: String,
+    /// The verdict in a few words.
+    pub verdict: String,
+    /// What it means.
+    pub tone: Tone,
+    /// Machine, versions, seed: name and value.
+    pub facts: Vec<(String, String)>,
+    /// In the order of reading.
+    pub sections: Vec<Section>,
+    /// The command that makes this report again.
+    pub command: String,
+}
+
+impl Document {
+    /// All pictures.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.sections
+            .iter()
+            .flat_map(|section| &section.parts)
+            .filter_map(|part| match part {
+                Part::Figure(figure) => Some(figure),
+                _ => None,
+            })
+    }
+}

@@ -1,0 +1,96 @@
+//! One file that opens from disk: no network, no frame, styles and script inside.
+
+use super::document::{Cell, Document, Part, Tone};
+use anyhow::{Context, Result};
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    document: &'a Document,
+}
+
+/// Renders the report.
+///
+/// # Errors
+/// If the template cannot be rendered.
+pub fn render(document: &Document) -> Result<String> {
+    Page { document }
+        .render()
+        .context("failed to render the HTML report")
+}
+
+impl Tone {
+    fn class(self) -> &'static str {
+        match self {
+            Tone::Plain => "plain",
+            Tone::Good => "good",
+            Tone::Limited => "limited",
+            Tone::Bad => "bad",
+        }
+    }
+}
+
+/// Lets a long header break before a dot, as in `wasmtime.cranelift`.
+fn breakable(header: &str) -> String {
+    header.replace('.', "\u{200b}.")
+}
+
+impl Cell {
+    /// Whether it is better not broken over lines.
+    fn is_short(&self) -> bool {
+        self.text.len() <= 24
+    }
+
+    /// What the script sorts by.
+    fn sort_key(&self) -> String {
+        self.number.map_or_else(String::new, |n| n.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::document::{Figure, Section, Table};
+
+    fn document() -> Document {
+        Document {
+            title: "a <pack>".to_owned(),
+            verdict: "qualified".to_owned(),
+            tone: Tone::Good,
+            facts: vec![("CPU".to_owned(), "one & two".to_owned())],
+            sections: vec![Section {
+                id: "numbers",
+                title: "Numbers",
+                parts: vec![
+                    Part::Table(Table {
+                        caption: "All of them".to_owned(),
+                        headers: vec!["name".to_owned(), "ns".to_owned()],
+                        rows: vec![vec![
+                            Cell::new("<script>alert(1)</script>"),
+                            Cell::number("1.5", 1.5),
+                        ]],
+                    }),
+                    Part::Figure(Figure {
+                        name: "numbers".to_owned(),
+                        caption: "Numbers".to_owned(),
+                        description: "One bar".to_owned(),
+                        svg: "<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>".to_owned(),
+                    }),
+                ],
+            }],
+            command: "assay report results".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_comes_from_records_is_escaped_and_nothing_is_loaded_from_elsewhere() {
+        let page = render(&document()).unwrap();
+        assert!(page.contains("a &#60;pack&#62;") && page.contains("one &#38; two"));
+        assert!(!page.contains("<script>alert"));
+        assert!(page.contains("<svg xmlns"));
+        for loading in ["src=", "href=\"http", "@import", "url("] {
+            assert!(!page.contains(loading), "the page loads by {loading}");
+        }
+    }
+}

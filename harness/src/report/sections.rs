@@ -1,0 +1,520 @@
+//! The sections of a report, from the records.
+
+use super::{
+    charts::{self, Axis, Interval},
+    document::{Cell, Document, Figure, Part, Section, Table, Tone},
+    records::{Conform, Qualify, Records, Traps},
+};
+use crate::outcome::Outcome;
+use anyhow::Result;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The whole report.
+///
+/// # Errors
+/// If a picture cannot be drawn.
+pub fn document(records: &Records, command: String) -> Result<Document> {
+    let mut sections = Vec::new();
+    let (title, verdict, tone, facts) = match (&records.qualify, &records.conform) {
+        (Some(qualify), _) => {
+            sections.push(verdict(qualify));
+            let good = qualify.verdict == "qualified";
+            let title = format!(
+                "{} {}: which engines may run it",
+                qualify.pack.name, qualify.pack.version
+            );
+            let tone = if good { Tone::Good } else { Tone::Bad };
+            (title, qualify.verdict.clone(), tone, facts(qualify))
+        }
+        (None, Some(conform)) => {
+            let good = conform.verdict == "pass";
+            let verdict = format!("conformance: {}", conform.verdict);
+            let tone = if good { Tone::Good } else { Tone::Bad };
+            let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
+            ("Conformance of engines".to_owned(), verdict, tone, facts)
+        }
+        (None, None) => (
+            "Traps, budgets and limits of engines".to_owned(),
+            "recorded".to_owned(),
+            Tone::Plain,
+            Vec::new(),
+        ),
+    };
+    if let Some(conform) = records.conformance() {
+        sections.push(support(conform));
+        if !conform.numerics.is_empty() {
+            sections.push(numerics(conform));
+        }
+    }
+    if let Some(traps) = records.trap_matrix() {
+        sections.push(trap_matrix(traps));
+        if !traps.latency.is_empty() {
+            sections.push(interruption(traps)?);
+        }
+    }
+    Ok(Document {
+        title,
+        verdict,
+        tone,
+        facts,
+        sections,
+        command,
+    })
+}
+
+fn facts(qualify: &Qualify) -> Vec<(String, String)> {
+    let pack = &qualify.pack;
+    let versions: Vec<_> = qualify
+        .conform
+        .engines
+        .iter()
+        .map(|engine| match &engine.version {
+            Some(version) => format!("{} {version}", engine.id),
+            None => format!("{} {}", engine.id, engine.status),
+        })
+        .collect();
+    [
+        ("Pack", format!("{} {}", pack.name, pack.version)),
+        ("Signed by", pack.key.clone()),
+        ("Manifest", format!("sha256:{}", pack.manifest_sha256)),
+        (
+            "Kernels",
+            format!("{} of {} judged", qualify.kernels.len(), pack.kernels),
+        ),
+        ("Profile", qualify.profile.clone()),
+        ("Engines", versions.join(", ")),
+        ("Seed of generated cases", qualify.conform.seed.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn headers(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn tone(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Pass => Tone::Plain,
+        Outcome::Unsupported | Outcome::Absent | Outcome::KnownFailure => Tone::Limited,
+        Outcome::Error | Outcome::Fail => Tone::Bad,
+    }
+}
+
+fn verdict(qualify: &Qualify) -> Section {
+    let rows = qualify
+        .engines
+        .iter()
+        .map(|engine| {
+            let tone = match engine.verdict.as_str() {
+                "qualified" => Tone::Good,
+                "absent" => Tone::Limited,
+                _ => Tone::Bad,
+            };
+            vec![
+                Cell::new(&engine.id),
+                Cell::toned(&engine.verdict, tone),
+                Cell::new(engine.reasons.join("; ")),
+            ]
+        })
+        .collect();
+    let passed = |check: &&super::records::Check| check.outcome == Outcome::Pass;
+    let mut parts = vec![
+        Part::Table(Table {
+            caption: "Verdict on each engine".to_owned(),
+            headers: headers(&["engine", "verdict", "reasons"]),
+            rows,
+        }),
+        Part::Text(format!(
+            "Basics of traps, budgets and limits: {} of {} checks pass.",
+            qualify.basics.iter().filter(passed).count(),
+            qualify.basics.len()
+        )),
+    ];
+    let bad: Vec<_> = qualify
+        .basics
+        .iter()
+        .filter(|check| check.outcome != Outcome::Pass)
+        .map(|check| {
+            format!(
+                "{}, {}: {}: {}",
+                check.runtime, check.check, check.outcome, check.detail
+            )
+        })
+        .collect();
+    if !bad.is_empty() {
+        parts.push(Part::List(bad));
+    }
+    Section {
+        id: "verdict",
+        title: "Verdict",
+        parts,
+    }
+}
+
+fn support(conform: &Conform) -> Section {
+    #[derive(Default)]
+    struct Sum {
+        passed: u64,
+        cases: u64,
+        bad: BTreeSet<String>,
+        limited: bool,
+    }
+    let engines: Vec<_> = conform
+        .engines
+        .iter()
+        .map(|engine| engine.id.as_str())
+        .collect();
+    let mut kernels: Vec<(&str, &str)> = Vec::new();
+    let mut sums: BTreeMap<((&str, &str), &str), Sum> = BTreeMap::new();
+    for entry in conform.results.iter().filter(|entry| entry.case.is_none()) {
+        let kernel = (entry.kernel.as_str(), entry.variant.as_str());
+        if !kernels.contains(&kernel) {
+            kernels.push(kernel);
+        }
+        let sum = sums.entry((kernel, &entry.runtime)).or_default();
+        sum.passed += entry.passed;
+        sum.cases += entry.cases;
+        sum.limited |= entry.outcome != Outcome::Pass;
+        if entry.outcome.is_bad() {
+            sum.bad.insert(format!("{:?}", entry.layer));
+        }
+    }
+    let rows = kernels
+        .iter()
+        .map(|kernel| {
+            let mut row = vec![Cell::new(module_name(kernel.0, kernel.1))];
+            row.extend(
+                engines
+                    .iter()
+                    .map(|engine| match sums.get(&(*kernel, *engine)) {
+                        None => Cell::toned("not run", Tone::Limited),
+                        Some(sum) => {
+                            let count = format!("{} of {}", sum.passed, sum.cases);
+                            if !sum.bad.is_empty() {
+                                let layers: Vec<_> = sum.bad.iter().cloned().collect();
+                                Cell::toned(
+                                    format!("{count}: fails {}", layers.join(", ")),
+                                    Tone::Bad,
+                                )
+                            } else if sum.passed == 0 {
+                                Cell::toned(format!("{count}: unsupported"), Tone::Limited)
+                            } else {
+                                Cell::new(count)
+                            }
+                        }
+                    }),
+            );
+            row
+        })
+        .collect();
+    let mut columns = headers(&["kernel"]);
+    columns.extend(engines.iter().map(|engine| (*engine).to_owned()));
+    let mut parts = vec![Part::Table(Table {
+        caption: "Checks that pass, of all pairs of case and layer; those that neither pass nor fail do not apply, for the reasons in the list"
+            .to_owned(),
+        headers: columns,
+        rows,
+    })];
+    let mut why: Vec<_> = conform
+        .engines
+        .iter()
+        .filter_map(|engine| {
+            let reason = engine.reason.as_ref()?;
+            Some(format!("{} is {}: {reason}", engine.id, engine.status))
+        })
+        .collect();
+    why.extend(not_applicable(conform));
+    if !why.is_empty() {
+        parts.push(Part::List(why));
+    }
+    let layers = conform
+        .results
+        .iter()
+        .map(|entry| {
+            let ulp = entry.max_ulp.map_or_else(
+                || Cell::new(""),
+                |ulp| Cell::number(format!("{ulp:.3}"), ulp),
+            );
+            vec![
+                Cell::new(&entry.runtime),
+                Cell::new(module_name(&entry.kernel, &entry.variant)),
+                Cell::new(format!("{:?}", entry.layer)),
+                Cell::new(entry.source.name()),
+                Cell::new(entry.case.clone().unwrap_or_default()),
+                Cell::toned(entry.outcome.to_string(), tone(entry.outcome)),
+                Cell::number(
+                    format!("{} of {}", entry.passed, entry.cases),
+                    entry.passed as f64,
+                ),
+                ulp,
+                Cell::new(&entry.detail),
+            ]
+        })
+        .collect();
+    parts.push(Part::Folded(Table {
+        caption: "Layers: sums over cases, and each failing case".to_owned(),
+        headers: headers(&[
+            "engine",
+            "kernel",
+            "layer",
+            "source",
+            "case",
+            "outcome",
+            "passed",
+            "largest distance (ulp)",
+            "detail",
+        ]),
+        rows: layers,
+    }));
+    Section {
+        id: "support",
+        title: "Kernels on engines",
+        parts,
+    }
+}
+
+/// Why checks neither pass nor fail: each reason once, with the kernels and layers that it is about.
+fn not_applicable(conform: &Conform) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for entry in &conform.results {
+        if entry.case.is_none() && entry.passed < entry.cases && !entry.outcome.is_bad() {
+            reasons.entry(&entry.detail).or_default().insert(format!(
+                "{} {:?}",
+                module_name(&entry.kernel, &entry.variant),
+                entry.layer
+            ));
+        }
+    }
+    reasons
+        .into_iter()
+        .map(|(reason, about)| {
+            let about: Vec<_> = about.into_iter().collect();
+            let reason = if reason.is_empty() {
+                "the reasons stand beside the cases in results.jsonl"
+            } else {
+                reason
+            };
+            format!("{}: {reason}", about.join(", "))
+        })
+        .collect()
+}
+
+/// `rope_f32`, or `rope_f32+simd` for a variant.
+fn module_name(kernel: &str, variant: &str) -> String {
+    if variant == "base" {
+        kernel.to_owned()
+    } else {
+        format!("{kernel}+{variant}")
+    }
+}
+
+fn numerics(conform: &Conform) -> Section {
+    let rows = conform
+        .numerics
+        .iter()
+        .map(|engine| {
+            let count = |number: u64| Cell::number(number.to_string(), number as f64);
+            let tone = if engine.holds { Tone::Good } else { Tone::Bad };
+            let word = if engine.holds {
+                "holds"
+            } else {
+                "does not hold"
+            };
+            vec![
+                Cell::new(&engine.runtime),
+                Cell::toned(word, tone),
+                Cell::number(
+                    format!("{} of {}", engine.held, engine.operations),
+                    engine.held as f64,
+                ),
+                count(engine.unsupported),
+                count(engine.known_failures),
+                Cell::new(engine.because.join("; ")),
+            ]
+        })
+        .collect();
+    Section {
+        id: "numerics",
+        title: "Numeric instructions",
+        parts: vec![Part::Table(Table {
+            caption: "Instructions whose results are those of the oracle, over a grid of special values; NaN as a class".to_owned(),
+            headers: headers(&[
+                "engine",
+                "outcome",
+                "instructions that hold",
+                "unsupported",
+                "known to fail",
+                "why",
+            ]),
+            rows,
+        })],
+    }
+}
+
+fn trap_matrix(traps: &Traps) -> Section {
+    let engines: Vec<_> = traps
+        .engines
+        .iter()
+        .map(|engine| engine.id.as_str())
+        .collect();
+    let mut classes: Vec<&str> = Vec::new();
+    let mut cells: BTreeMap<(&str, &str), BTreeMap<Outcome, usize>> = BTreeMap::new();
+    for case in &traps.results {
+        if !classes.contains(&case.class.as_str()) {
+            classes.push(&case.class);
+        }
+        *cells
+            .entry((&case.class, &case.runtime))
+            .or_default()
+            .entry(case.outcome)
+            .or_default() += 1;
+    }
+    let rows = classes
+        .iter()
+        .map(|class| {
+            let mut row = vec![Cell::new(*class)];
+            row.extend(engines.iter().map(|engine| {
+                let Some(outcomes) = cells.get(&(*class, *engine)) else {
+                    return Cell::toned("not run", Tone::Limited);
+                };
+                let all: usize = outcomes.values().sum();
+                let passed = outcomes.get(&Outcome::Pass).copied().unwrap_or(0);
+                let worst = outcomes.keys().copied().max().unwrap_or(Outcome::Error);
+                let text = format!("{passed} of {all}");
+                match worst {
+                    Outcome::Pass => Cell::new(text),
+                    worst => Cell::toned(format!("{text}: {worst}"), tone(worst)),
+                }
+            }));
+            row
+        })
+        .collect();
+    let mut columns = headers(&["class"]);
+    columns.extend(engines.iter().map(|engine| (*engine).to_owned()));
+    let others = traps
+        .results
+        .iter()
+        .filter(|case| case.outcome != Outcome::Pass)
+        .map(|case| {
+            vec![
+                Cell::new(&case.runtime),
+                Cell::new(&case.class),
+                Cell::new(&case.case),
+                Cell::toned(case.outcome.to_string(), tone(case.outcome)),
+                Cell::new(&case.expected),
+                Cell::new(&case.seen),
+                Cell::new(&case.detail),
+            ]
+        })
+        .collect::<Vec<_>>();
+    let mut parts = vec![Part::Table(Table {
+        caption: "Ways to reach the class of trap that end as they must and leave other instances alone; the class none holds controls, which must not trap".to_owned(),
+        headers: columns,
+        rows,
+    })];
+    if !others.is_empty() {
+        parts.push(Part::Table(Table {
+            caption: "What does not pass, and why".to_owned(),
+            headers: headers(&[
+                "engine", "class", "case", "outcome", "expected", "seen", "reason",
+            ]),
+            rows: others,
+        }));
+    }
+    Section {
+        id: "traps",
+        title: "Traps, budgets and limits",
+        parts,
+    }
+}
+
+fn interruption(traps: &Traps) -> Result<Section> {
+    let milliseconds = |value: Option<f64>| {
+        value.map_or_else(
+            || Cell::new("not measured"),
+            |value| Cell::number(format!("{value:.2}"), value),
+        )
+    };
+    let rows = traps
+        .latency
+        .iter()
+        .map(|one| {
+            vec![
+                Cell::new(&one.runtime),
+                Cell::new(&one.code),
+                Cell::toned(one.outcome.to_string(), tone(one.outcome)),
+                Cell::number(one.interruptions.to_string(), f64::from(one.interruptions)),
+                Cell::number(one.killed.to_string(), f64::from(one.killed)),
+                milliseconds(one.p50_ms),
+                milliseconds(one.p99_ms),
+                milliseconds(one.max_ms),
+                Cell::number(format!("{:.0}", one.bound_ms), one.bound_ms),
+                Cell::new(&one.detail),
+            ]
+        })
+        .collect();
+    let mut kinds: Vec<&str> = Vec::new();
+    let mut engines: Vec<(String, Vec<Option<Interval>>)> = Vec::new();
+    for one in &traps.latency {
+        if !kinds.contains(&one.code.as_str()) {
+            kinds.push(&one.code);
+        }
+    }
+    for one in &traps.latency {
+        if !engines.iter().any(|(id, _)| *id == one.runtime) {
+            engines.push((one.runtime.clone(), vec![None; kinds.len()]));
+        }
+        let row = engines.iter_mut().find(|(id, _)| *id == one.runtime);
+        let kind = kinds.iter().position(|kind| *kind == one.code);
+        if let (Some((_, marks)), Some(kind), Some(p50), Some(p99), Some(max)) =
+            (row, kind, one.p50_ms, one.p99_ms, one.max_ms)
+        {
+            marks[kind] = Some(Interval {
+                low: p50,
+                middle: p99,
+                high: max,
+            });
+        }
+    }
+    let mut parts = Vec::new();
+    if engines
+        .iter()
+        .any(|(_, marks)| marks.iter().any(Option::is_some))
+    {
+        parts.push(Part::Figure(Figure {
+            name: "interruption".to_owned(),
+            caption: "From the deadline to control back in the harness, in milliseconds: a line from the median to the maximum, a mark at the 99th percentile"
+                .to_owned(),
+            description: "The table below holds the same figures.".to_owned(),
+            svg: charts::intervals(
+                "milliseconds after the deadline",
+                Axis::Linear,
+                &kinds,
+                &engines,
+                &[],
+            )?,
+        }));
+    }
+    parts.push(Part::Table(Table {
+        caption: "Interruption latency in milliseconds; interruptions by the end of the worker are counted apart".to_owned(),
+        headers: headers(&[
+            "engine",
+            "code",
+            "outcome",
+            "interruptions",
+            "killed",
+            "p50 (ms)",
+            "p99 (ms)",
+            "maximum (ms)",
+            "bound (ms)",
+            "detail",
+        ]),
+        rows,
+    }));
+    Ok(Section {
+        id: "interruption",
+        title: "Interruption",
+        parts,
+    })
+}
