@@ -185,6 +185,10 @@ fn every_fixture_of_a_trap() {
             {
                 (module.expect, module.raw) = (Expect::Limit, Expect::Limit);
             }
+            // Its tables need reference types, and without the pre-pass nobody asks whether an engine has them.
+            if module.name == "limit-tables-sum" {
+                module.raw = Expect::EngineDependent;
+            }
             module
         })
         .collect();
