@@ -153,11 +153,12 @@ fn check(modules: &[Hostile], variants: &[&[&str]]) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Which entry is called is the harness's affair more than an engine's: one engine is enough.
 const ALL_WAYS: &[&[&str]] = &[
     &[],
     &["--raw"],
-    &["--entry", "no\u{1}such\u{202e}entry"],
-    &["--raw", "--entry", "memory"],
+    &["--entry", "no\u{1}such\u{202e}entry", "--runtime", "wasmi"],
+    &["--raw", "--entry", "memory", "--runtime", "wasmi"],
 ];
 
 #[test]
@@ -183,6 +184,10 @@ fn every_fixture_of_a_trap() {
                 && trap == "ResourceLimit"
             {
                 (module.expect, module.raw) = (Expect::Limit, Expect::Limit);
+            }
+            // Its tables need reference types, and without the pre-pass nobody asks whether an engine has them.
+            if module.name == "limit-tables-sum" {
+                module.raw = Expect::EngineDependent;
             }
             module
         })

@@ -361,7 +361,8 @@ pub(crate) fn generated() -> Vec<Hostile> {
         types.ty().function([ValType::I32], [ValType::I32]);
     }
     module.section(&types);
-    add("types-100000", rejected(), rejected(), module.finish());
+    // It has no entry; wasmer takes too long to find that out.
+    add("types-100000", OWN_LIMIT, OWN_LIMIT, module.finish());
     for (count, expect) in [(1_000, OWN_LIMIT), (1_001, rejected())] {
         let mut module = Module::new();
         let mut types = TypeSection::new();
