@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     bench::{
-        native,
         record::Twin,
         tables::{Compared, Tables},
     },
