@@ -21,25 +21,11 @@ pub(super) struct Defect {
     pub(super) avoid: fn(&[u8]) -> Option<Vec<u8>>,
 }
 
-const WASMI_SELECT: &str = "wasmi joins i32.eqz of a local with the `select` after it, and then asks whatever its accumulator held in place of the local (fixtures/fuzz/wasmi-select-eqz.wat)";
-
 const WASMI_STORE: &str = "wasmi panics at a store of a value at the address that it is itself, with an offset of more than 16 bits (fixtures/fuzz/wasmi-store-itself.wat)";
 const WASMI_TABLE: &str = "no defect: with a budget in time wasmi gives tables no more elements, because it cannot resume such a growth, and growth may always fail (runtimes/wasmi/src/limiter.rs)";
 const WAMR_TABLE: &str = "no defect: WAMR gives a table at most 1024 elements or twice those it starts with, and growth may always fail (fixtures/fuzz/wamr-table-growth.wat)";
 
 const DEFECTS: &[Defect] = &[
-    Defect {
-        runtime: "wasmi",
-        version: "2.0.0",
-        reason: WASMI_SELECT,
-        avoid: count_bits_before_select,
-    },
-    Defect {
-        runtime: "wasmi.fast",
-        version: "2.0.0",
-        reason: WASMI_SELECT,
-        avoid: count_bits_before_select,
-    },
     Defect {
         runtime: "wasmi.fast",
         version: "2.0.0",
@@ -96,17 +82,6 @@ pub(super) fn defects(runtime: &str, version: &str) -> impl Iterator<Item = &'st
     DEFECTS
         .iter()
         .filter(move |defect| defect.runtime == runtime && defect.version == version)
-}
-
-/// A number has bits exactly if it is not zero: `i32.popcnt` changes no condition, and stands between it and the `select`.
-fn count_bits_before_select(wasm: &[u8]) -> Option<Vec<u8>> {
-    rewrite(wasm, |operator| match operator {
-        Operator::Select | Operator::TypedSelect { .. } => Write {
-            before: &[Instruction::I32Popcnt],
-            ..Write::default()
-        },
-        _ => Write::default(),
-    })
 }
 
 /// `v128.not` twice changes nothing, and wants the bits as they are: nothing can be put off beyond it.
@@ -246,7 +221,6 @@ mod tests {
         for number in 0..40 {
             let wasm = crate::fuzz::generate(11, number, None).unwrap().wasm;
             for avoid in [
-                count_bits_before_select,
                 invert_twice_after_float_lanes,
                 invert_twice_before_stores,
                 refuse_table_growth,
@@ -260,6 +234,6 @@ mod tests {
                 assert_eq!(plan(&wasm).calls, plan(&avoiding).calls);
             }
         }
-        assert_eq!(count_bits_before_select(b"nonsense"), None);
+        assert_eq!(refuse_growth(b"nonsense"), None);
     }
 }

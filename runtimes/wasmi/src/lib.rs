@@ -8,6 +8,7 @@
 mod config;
 mod instance;
 mod limiter;
+mod prepare;
 mod slices;
 mod traps;
 
@@ -16,6 +17,7 @@ use runtime_api::{
     BudgetKind, Capabilities, Error, Info, Kind, Module, Options, Result, Runtime, Stage,
     probe_features,
 };
+use std::borrow::Cow;
 use wasmi::Engine;
 
 /// The pinned version, which a test compares with the lock file.
@@ -54,8 +56,13 @@ impl Runtime for WasmiRuntime {
             stage: Stage::Compile,
             message,
         };
+        let prepared = prepare::prepare(wasm);
+        if matches!(prepared, Cow::Owned(_)) {
+            // What is written anew must have been valid before.
+            wasmi::Module::validate(&engine, wasm).map_err(|error| rejected(error.to_string()))?;
+        }
         let module =
-            wasmi::Module::new(&engine, wasm).map_err(|error| rejected(error.to_string()))?;
+            wasmi::Module::new(&engine, &prepared).map_err(|error| rejected(error.to_string()))?;
         if let Some(import) = module.imports().next() {
             return Err(rejected(format!(
                 "import of `{}` from `{}`: nothing is provided",
