@@ -13,6 +13,7 @@ use crate::{
     outcome::Outcome,
     output::Output,
     registry::Availability,
+    report,
     results::{Folder, PackIdentity},
     traps,
     worker::Launch,
@@ -172,6 +173,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         conform: report,
     };
     folder.document("qualify.json", &verdict)?;
+    report::write(folder.path(), &folder.path().join("report"))?;
     output.document(&verdict)?;
     output.text(&text(&verdict, &pack, output.colour()))?;
     Ok(if qualified {
@@ -315,7 +317,10 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
             );
         }
     }
-    text += &format!("\n{}", verdict.verdict);
+    text += &format!(
+        "\nreport: {}/report/index.html\n\n{}",
+        verdict.evidence, verdict.verdict
+    );
     if verdict.interruptions == 0 {
         text += ", though nobody knows how late engines stop";
     }

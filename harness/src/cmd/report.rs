@@ -1,11 +1,6 @@
 //! `assay report`: HTML, SVG, Markdown, JUnit and formats of benchmark services from recorded results.
 
-use crate::{
-    exit::Exit,
-    output::Output,
-    report::{formats, html, junit, markdown, records::Records, sections},
-    results::Folder,
-};
+use crate::{exit::Exit, output::Output, report};
 use anyhow::Result;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -40,33 +35,11 @@ struct Written {
 /// # Errors
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
-    let records = Records::read(&arguments.folder)?;
     let target = arguments
         .out
         .clone()
         .unwrap_or_else(|| arguments.folder.join("report"));
-    let argument = arguments.folder.to_string_lossy().into_owned();
-    let quoted = shlex::try_quote(&argument).map_or_else(|_| argument.clone(), Into::into);
-    let document = sections::document(&records, format!("assay report {quoted}"))?;
-    let folder = Folder::create(Some(&target), "report")?;
-    let mut files = Vec::new();
-    let mut write = |name: String, text: &str| -> Result<()> {
-        folder.file(&name, text.as_bytes())?;
-        files.push(name);
-        Ok(())
-    };
-    write("index.html".to_owned(), &html::render(&document)?)?;
-    write("summary.md".to_owned(), &markdown::render(&document))?;
-    write("junit.xml".to_owned(), &junit::render(&records)?)?;
-    if let Some(bench) = &records.bench {
-        write("bencher.json".to_owned(), &formats::bencher(bench)?)?;
-        let name = "github-action-benchmark.json".to_owned();
-        write(name, &formats::github_action_benchmark(bench)?)?;
-        write("times.csv".to_owned(), &formats::csv(bench)?)?;
-    }
-    for figure in document.figures() {
-        write(format!("{}.svg", figure.name), &figure.svg)?;
-    }
+    let (document, files) = report::write(&arguments.folder, &target)?;
     output.text(&format!(
         "{}: {}\nwritten to {}: {}",
         document.title,

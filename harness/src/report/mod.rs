@@ -9,3 +9,42 @@ pub mod markdown;
 pub mod records;
 pub mod sections;
 pub mod timing;
+
+use crate::results::Folder;
+use anyhow::Result;
+use document::Document;
+use records::Records;
+use std::path::Path;
+
+/// Makes the report of the records in `folder`, and writes its files into `target`; gives the report and their names.
+///
+/// # Errors
+/// Usage if there are no records or they are damaged; if the files cannot be written.
+pub fn write(folder: &Path, target: &Path) -> Result<(Document, Vec<String>)> {
+    let records = Records::read(folder)?;
+    let argument = folder.to_string_lossy().into_owned();
+    let quoted = shlex::try_quote(&argument).map_or_else(|_| argument.clone(), Into::into);
+    let document = sections::document(&records, format!("assay report {quoted}"))?;
+    let target = Folder::create(Some(target), "report")?;
+    let mut files = Vec::new();
+    let mut file = |name: &str, text: &str| -> Result<()> {
+        target.file(name, text.as_bytes())?;
+        files.push(name.to_owned());
+        Ok(())
+    };
+    file("index.html", &html::render(&document)?)?;
+    file("summary.md", &markdown::render(&document))?;
+    file("junit.xml", &junit::render(&records)?)?;
+    if let Some(bench) = &records.bench {
+        file("bencher.json", &formats::bencher(bench)?)?;
+        file(
+            "github-action-benchmark.json",
+            &formats::github_action_benchmark(bench)?,
+        )?;
+        file("times.csv", &formats::csv(bench)?)?;
+    }
+    for figure in document.figures() {
+        file(&format!("{}.svg", figure.name), &figure.svg)?;
+    }
+    Ok((document, files))
+}

@@ -61,6 +61,9 @@ pub struct EngineVerdict {
     pub verdict: String,
     /// Why.
     pub reasons: Vec<String>,
+    /// What is known to fail, and does not forbid that it qualifies.
+    #[serde(default)]
+    pub limitations: Vec<String>,
 }
 
 /// A check of an engine.

@@ -128,6 +128,7 @@ fn verdict(qualify: &Qualify) -> Section {
                 Cell::new(&engine.id),
                 Cell::toned(&engine.verdict, tone),
                 Cell::new(engine.reasons.join("; ")),
+                Cell::new(engine.limitations.join("; ")),
             ]
         })
         .collect();
@@ -135,7 +136,7 @@ fn verdict(qualify: &Qualify) -> Section {
     let mut parts = vec![
         Part::Table(Table {
             caption: "Verdict on each engine".to_owned(),
-            headers: headers(&["engine", "verdict", "reasons"]),
+            headers: headers(&["engine", "verdict", "reasons", "known limitations"]),
             rows,
         }),
         Part::Text(format!(
