@@ -170,7 +170,7 @@ fn what_is_emulated_is_checked_and_not_timed() {
 /// The core pack's rmsnorm_f32 with eps outside the root.
 fn faulty_pack(folder: &Path) -> PathBuf {
     let module = fs::read(root().join("fixtures/faulty/eps_outside_root.wasm")).unwrap();
-    pack_of(folder, "rmsnorm_f32", &module)
+    pack_of(folder, "rmsnorm_f32", &module, None)
 }
 
 /// No number of a runtime for a kernel, neither in records nor in tables; the cells fail.
