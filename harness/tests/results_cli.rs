@@ -144,7 +144,7 @@ fn a_kernel_that_traps_fails_although_its_pack_names_a_fallback() {
     )
     .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let pack = pack_of(folder.path(), "swiglu_f32", &module);
+    let pack = pack_of(folder.path(), "swiglu_f32", &module, None);
     let manifest = fs::read_to_string(pack.join("kernels.json")).unwrap();
     assert!(manifest.contains("swiglu_reference"));
     for command in ["conform", "qualify"] {
