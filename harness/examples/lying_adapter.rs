@@ -122,7 +122,7 @@ fn misbehave(behaviour: Behaviour) {
         },
         Behaviour::Nonsense => println!("all is well"),
         Behaviour::EatMemory => loop {
-            mem::forget(vec![1u8; 16 << 20]);
+            mem::forget(std::hint::black_box(vec![1u8; 16 << 20]));
         },
         Behaviour::FloodStderr => loop {
             eprintln!("all is well");
