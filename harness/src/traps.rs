@@ -17,7 +17,7 @@ use std::{
 
 pub mod checks;
 mod fixtures;
-mod known;
+pub mod known;
 pub mod latency;
 mod summary;
 

@@ -40,6 +40,7 @@ impl Workshop {
         let mut template: Value = serde_json::from_slice(&template).unwrap();
         let kernels = template["kernels"].as_array_mut().unwrap();
         kernels.retain(|kernel| kernel["id"] == "kv_pack_q8");
+        kernels[0].as_object_mut().unwrap().remove("variants");
         template["name"] = json!("mine");
         template["fallbacks"] = json!({"kv_pack_q8": "kv_pack_reference"});
         template["vectors"] = json!([]);

@@ -2,7 +2,7 @@
 //! every verdict; any other way to fail is a failure.
 
 /// Why an engine's process ends in a case, where that is known.
-pub(super) fn crash(runtime: &str, case: &str) -> Option<&'static str> {
+pub fn crash(runtime: &str, case: &str) -> Option<&'static str> {
     let refusals =
         case.starts_with("limit-memory-refusals") || case.starts_with("limit-table-refusals");
     (runtime == "wasmi.fast" && refusals).then_some(

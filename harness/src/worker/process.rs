@@ -85,6 +85,8 @@ pub(super) struct Process {
     requests: Option<mpsc::Sender<Vec<u8>>>,
     lines: mpsc::Receiver<Result<Vec<u8>, String>>,
     stderr: Arc<Mutex<VecDeque<String>>>,
+    /// Ends with the worker's stderr.
+    stderr_reader: thread::JoinHandle<()>,
 }
 
 impl Process {
@@ -135,7 +137,7 @@ impl Process {
         });
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let keep = Arc::clone(&kept);
-        thread::spawn(move || {
+        let stderr_reader = thread::spawn(move || {
             let Some(stderr) = stderr else { return };
             let mut stderr = BufReader::new(stderr);
             loop {
@@ -161,6 +163,7 @@ impl Process {
             requests: Some(requests),
             lines,
             stderr: kept,
+            stderr_reader,
         })
     }
 
@@ -257,8 +260,14 @@ impl Process {
         "killed after it stopped answering".to_owned()
     }
 
-    /// The end of its stderr, for messages.
+    /// The end of its stderr, for messages. What it said last may still be on its way.
     pub(super) fn stderr_tail(&self) -> String {
+        for _ in 0..20 {
+            if self.stderr_reader.is_finished() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
         let lines = match self.stderr.lock() {
             Ok(lines) if !lines.is_empty() => lines.iter().cloned().collect::<Vec<_>>().join(" / "),
             _ => return String::new(),
