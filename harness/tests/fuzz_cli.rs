@@ -55,7 +55,12 @@ fn a_lie_is_found_and_its_command_repeats_it() {
             Path::new(&repeat[3]).starts_with(folder.path()),
             "{repeat:?}"
         );
-        let output = assay().args(&repeat[1..]).arg("--quiet").output().unwrap();
+        let output = assay()
+            .args(&repeat[1..])
+            .arg("--quiet")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(1), "{behaviour}: {text}");
         assert!(
