@@ -234,7 +234,7 @@ impl Report {
         let mut text = format!("{table}\n");
         for one in &self.passed_over {
             // What an engine says of a module may hold the module's own words.
-            let reason = one.reason.escape_debug();
+            let reason = printable(&one.reason);
             text += &format!(
                 "{} on {}, {} modules: {reason}\n",
                 one.outcome, one.runtime, one.modules
@@ -245,7 +245,7 @@ impl Report {
         }
         for finding in &self.findings {
             for (id, what) in &finding.disagreed {
-                text += &format!("DISAGREES {id}: {}\n", what.escape_debug());
+                text += &format!("DISAGREES {id}: {}\n", printable(what));
             }
             if let Some(repeat) = &finding.repeat {
                 text += &format!("  again: {repeat}\n");
@@ -268,4 +268,14 @@ impl Report {
         );
         text
     }
+}
+
+/// Control characters, and others that a terminal would act on, as they are written in Rust.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\'' | '"' => character.to_string(),
+            character => character.escape_debug().to_string(),
+        })
+        .collect()
 }

@@ -65,6 +65,12 @@ const DEFECTS: &[Defect] = &[
     Defect {
         runtime: "wamr.fast",
         version: "2.4.3",
+        reason: "WAMR's fast interpreter gives wrong results in functions with code that can never be reached, behind a branch or a return (fixtures/fuzz/wamr-dead-code.wasm); compilers do not write such code",
+        avoid: leave_out_dead_code,
+    },
+    Defect {
+        runtime: "wamr.fast",
+        version: "2.4.3",
         reason: WAMR_TABLE,
         avoid: refuse_table_growth,
     },
@@ -158,6 +164,58 @@ fn refuse_growth(wasm: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
+/// What stands between a branch, a return or `unreachable` and the end of its block is never executed.
+fn leave_out_dead_code(wasm: &[u8]) -> Option<Vec<u8>> {
+    struct Living;
+
+    impl Reencode for Living {
+        type Error = Infallible;
+
+        fn parse_function_body(
+            &mut self,
+            code: &mut CodeSection,
+            body: FunctionBody<'_>,
+        ) -> Result<(), Error<Infallible>> {
+            let mut function: Function = self.new_function_with_parsed_locals(&body)?;
+            // How many blocks are open in the code that is left out, where it is.
+            let mut dead: Option<u32> = None;
+            for operator in body.get_operators_reader()? {
+                let operator = operator?;
+                dead = match (dead, &operator) {
+                    (
+                        None,
+                        Operator::Br { .. }
+                        | Operator::BrTable { .. }
+                        | Operator::Return
+                        | Operator::Unreachable,
+                    ) => {
+                        function.instruction(&self.instruction(operator)?);
+                        Some(0)
+                    }
+                    (None | Some(0), Operator::End | Operator::Else) | (None, _) => {
+                        function.instruction(&self.instruction(operator)?);
+                        None
+                    }
+                    (
+                        Some(open),
+                        Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. },
+                    ) => Some(open + 1),
+                    (Some(open), Operator::End) => Some(open - 1),
+                    (Some(open), _) => Some(open),
+                };
+            }
+            code.function(&function);
+            Ok(())
+        }
+    }
+
+    let mut module = wasm_encoder::Module::new();
+    Living
+        .parse_core_module(&mut module, wasmparser::Parser::new(0), wasm)
+        .ok()?;
+    Some(module.finish())
+}
+
 /// What is written for an operator.
 #[derive(Default)]
 struct Write {
@@ -223,6 +281,7 @@ mod tests {
             for avoid in [
                 invert_twice_after_float_lanes,
                 invert_twice_before_stores,
+                leave_out_dead_code,
                 refuse_table_growth,
                 refuse_growth,
             ] {
