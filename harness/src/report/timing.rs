@@ -320,7 +320,9 @@ fn kernels(tables: &Tables) -> Result<Section> {
     for name in names {
         let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
         for kernel in tables.kernels.iter().filter(|kernel| {
-            kernel.key.kernel == name
+            // What has no elements has no place among sizes.
+            kernel.elements > 0
+                && kernel.key.kernel == name
                 && kernel.key.twin.is_none()
                 && kernel.key.budget == BudgetKind::None
         }) {
