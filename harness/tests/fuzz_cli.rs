@@ -123,45 +123,6 @@ fn one_engine_alone_is_wrong_usage() {
     assert_eq!(code, 2, "{document}");
 }
 
-/// What could not be made small enough to be read is kept as it was found: explained on the engine that its name begins with, where that
-/// engine is here, and agreed upon everywhere else.
-#[test]
-fn what_was_found_and_is_kept_whole_stays_explained() {
-    let binary = std::env::var("ASSAY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_assay").to_owned());
-    let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(root().join("fixtures/fuzz")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "wasm") {
-            continue;
-        }
-        let output = std::process::Command::new(&binary)
-            .args(["fuzz", "--json", "--quiet", "--module"])
-            .arg(&path)
-            .args(["--adapter", &adapter("honest"), "--out"])
-            .arg(folder.path())
-            .output()
-            .unwrap();
-        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{document:#}");
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let explained: Vec<&String> = document["engines"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .filter(|(_, tally)| tally["explained"].as_u64().unwrap() > 0)
-            .map(|(id, _)| id)
-            .collect();
-        let family = name.split('-').next().unwrap();
-        if document["engines"].get("wamr.fast").is_some() {
-            assert!(!explained.is_empty(), "{name}: repaired? then it goes");
-        }
-        assert!(
-            explained.iter().all(|id| id.starts_with(family)),
-            "{name}: {explained:?}"
-        );
-    }
-}
-
 /// What was found is a fixture: an engine does what its first line says, except those that are known not to. One of those that does it
 /// after all has been repaired: its line goes. `ASSAY` names another build of the harness, as for `hostile.rs`.
 #[test]
