@@ -7,9 +7,9 @@
 //!
 //! A `v128.store8_lane` or `v128.store16_lane` with an offset of more than 16 bits, or into another memory than the first, is unsafe if
 //! wasmi is built without `memory64`, as here: offsets are then encoded in 4 bytes, and `StoreLaneOp` of wasmi_ir decodes this one from
-//! 8. The operator takes the bytes behind it for its value, memory and lane, follows a pointer beyond the instance, and execution goes
-//! on in the middle of an operator. Taking the lane out and storing it as an integer is the same, and wasmi does that rightly; it does
-//! so itself for lanes of 32 and 64 bits.
+//! 8. The operator takes the bytes behind it for its value, memory and lane: it reads outside of its stack, follows a pointer beyond the
+//! instance, and execution can go on in the middle of an operator. Taking the lane out and storing it as an integer is the same, and
+//! wasmi does that rightly; it does so itself for lanes of 32 and 64 bits.
 
 use std::{borrow::Cow, convert::Infallible};
 use wasm_encoder::{
