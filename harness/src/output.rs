@@ -1,6 +1,7 @@
 //! What reaches the user: text or one JSON document on stdout, everything else on stderr.
 
 use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 
@@ -52,5 +53,19 @@ impl Output {
     /// Whether progress is drawn: stderr is a terminal and nobody asked for quiet.
     pub fn progress(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// A bar of `length` steps on stderr, which stays hidden where progress is not drawn; `template` is indicatif's.
+    pub fn progress_bar(&self, length: u64, template: &str) -> ProgressBar {
+        let target = if self.progress() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(length), target);
+        match ProgressStyle::with_template(template) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     worker::Launch,
 };
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runtime_api::BudgetKind;
 use serde::Serialize;
 use std::{path::PathBuf, time::Duration};
@@ -164,7 +163,7 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
         limit,
     };
     let mut lines = folder.lines(record::FILE)?;
-    let progress = progress_bar(output);
+    let progress = output.progress_bar(1, "{wide_bar} {pos}/{len} groups of cells, {eta} left");
     let outcome = bench::run(&request, &mut lines, &|step: Step| {
         progress.set_length(step.all);
         progress.set_position(step.done);
@@ -225,18 +224,5 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 60.0 => Ok(seconds),
         _ => Err("seconds between 0 and 60".to_owned()),
-    }
-}
-
-fn progress_bar(output: &Output) -> ProgressBar {
-    let target = if output.progress() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(Some(1), target);
-    match ProgressStyle::with_template("{wide_bar} {pos}/{len} groups of cells, {eta} left") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }

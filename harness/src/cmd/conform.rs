@@ -18,7 +18,6 @@ use crate::{
     worker::Launch,
 };
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kernel_pack::Pack;
 use serde::Serialize;
 use std::{
@@ -220,7 +219,10 @@ pub fn conform(
     };
     let mut recorder = Recorder::new(folder, runtimes.clone(), &repeat)?;
     let per_engine: usize = plan.work.iter().map(|work| work.cases.len()).sum();
-    let progress = progress_bar(output, (per_engine * launches.len()) as u64);
+    let progress = output.progress_bar(
+        (per_engine * launches.len()) as u64,
+        "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
+    );
 
     // (engine, kernel, variant) -> cases judged, to notice what was silently not run.
     let mut judged_cases: BTreeMap<(usize, String, String), (usize, bool)> = BTreeMap::new();
@@ -480,18 +482,5 @@ impl Report {
             self.evidence
         );
         text
-    }
-}
-
-fn progress_bar(output: &Output, length: u64) -> ProgressBar {
-    let target = if output.progress() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(Some(length), target);
-    match ProgressStyle::with_template("{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::Result;
 use comfy_table::{Table, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -185,11 +185,6 @@ impl Arguments {
 }
 
 fn progress_bar(output: &Output, arguments: &Arguments, timed: bool) -> ProgressBar {
-    let target = if output.progress() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
     let length = if timed {
         arguments.seconds
     } else {
@@ -197,11 +192,7 @@ fn progress_bar(output: &Output, arguments: &Arguments, timed: bool) -> Progress
     };
     let unit = if timed { "s" } else { "modules" };
     let template = format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{msg}}, {{eta}} left");
-    let bar = ProgressBar::with_draw_target(Some(length), target);
-    match ProgressStyle::with_template(&template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    output.progress_bar(length, &template)
 }
 
 impl Report {

@@ -13,7 +13,6 @@ use crate::{
 };
 use anyhow::{Context, Result, anyhow};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -180,7 +179,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             }),
         }
     }
-    let progress = progress_bar(output, launches.len() as u64 * plan.checks());
+    let progress = output.progress_bar(
+        launches.len() as u64 * plan.checks(),
+        "{bar:40} {pos} of {len} checks, {elapsed}",
+    );
     // A line for each script that an engine is through with: what is complete is not lost with the rest.
     let lines = Mutex::new(folder.lines("spec.jsonl")?);
     let ran = side_by_side(&launches, |launch| {
@@ -316,18 +318,6 @@ fn repeat(arguments: &Arguments, launch: &Launch, finding: &Finding) -> String {
     option("--line", &finding.line.to_string());
     option("--runtime", &launch.id);
     words.join(" ")
-}
-
-/// Silent where stderr is no terminal.
-fn progress_bar(output: &Output, checks: u64) -> ProgressBar {
-    if !output.progress() {
-        return ProgressBar::hidden();
-    }
-    let progress = ProgressBar::with_draw_target(Some(checks), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} checks, {elapsed}") {
-        progress.set_style(style);
-    }
-    progress
 }
 
 /// Failures shown, at most; the evidence has all.

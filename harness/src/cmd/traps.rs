@@ -17,7 +17,6 @@ use crate::{
 };
 use anyhow::Result;
 use comfy_table::{Attribute, Cell, Color, Table, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -155,7 +154,10 @@ pub(super) fn survey(
 ) -> Result<Survey> {
     let kinds = interruptions.map_or(0, |_| latency::KINDS);
     let steps = launches.len() * (cases.len() + checks::COUNT + kinds);
-    let progress = progress_bar(output, steps as u64);
+    let progress = output.progress_bar(
+        steps as u64,
+        "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
+    );
     let lines = SharedLines::new(folder.lines("traps.jsonl")?);
     let found = side_by_side(launches, |launch| {
         let results = traps::run(launch, cases, &|result| {
@@ -221,19 +223,6 @@ fn report(id: &str, status: &'static str, hello: Result<String, String>) -> Engi
         status,
         version,
         reason,
-    }
-}
-
-fn progress_bar(output: &Output, length: u64) -> ProgressBar {
-    let target = if output.progress() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(Some(length), target);
-    match ProgressStyle::with_template("{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 
