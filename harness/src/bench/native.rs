@@ -244,6 +244,12 @@ impl Instance for NativeInstance {
         Ok(())
     }
 
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        let range = self.range(at, length as usize)?;
+        work(&mut self.memory[range]);
+        Ok(())
+    }
+
     fn call_by_hand(
         &mut self,
         entry: Entry,

@@ -29,7 +29,7 @@ use crate::{
 };
 use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Info, Kind, Limits, Options, Result, Stage,
-    Trap,
+    Stopped, Trap, call_each,
 };
 use std::{collections::BTreeMap, path::Path, rc::Rc, time::Duration};
 use wasmparser::ExternalKind;
@@ -355,6 +355,14 @@ impl runtime_api::Instance for Instance {
         let memory = self.instance.memory_mut();
         let place = place(at, bytes.len(), memory.len())?;
         memory[place].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        self.require_memory()?;
+        let memory = self.instance.memory_mut();
+        let place = place(at, length as usize, memory.len())?;
+        work(&mut memory[place]);
         Ok(())
     }
 
