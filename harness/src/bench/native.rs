@@ -18,6 +18,8 @@ pub const TUNED: &str = "native.cpu";
 
 /// A kernel that returns its argument at once.
 pub(super) const EMPTY: &str = "empty";
+/// A call that traps, and the fresh instance after it; of engines only.
+pub(super) const TRAP: &str = "trap";
 /// STREAM's triad: a[i] = b[i] + 3 * c[i].
 pub(super) const TRIAD: &str = "triad";
 /// What the triad multiplies with.

@@ -127,6 +127,11 @@ pub(super) fn anonymous_bytes(id: u32) -> Option<u64> {
     field(&format!("/proc/{id}/smaps_rollup"), "Anonymous:")
 }
 
+/// Bytes of a process that are resident, exactly; `None` where `/proc` does not say.
+pub(super) fn resident_bytes(id: u32) -> Option<u64> {
+    field(&format!("/proc/{id}/smaps_rollup"), "Rss:")
+}
+
 /// How long the threads of a process, and the one that asks, have waited for a processor since they began; `None` where `/proc`
 /// does not say.
 pub(super) fn waited(id: u32) -> Option<Duration> {
