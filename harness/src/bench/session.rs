@@ -1,5 +1,7 @@
 //! One process of one engine: loads modules, times cells, checks what was timed, and only then hands the times over.
 
+mod batch;
+mod check;
 mod memory;
 mod phases;
 mod traps;
@@ -20,7 +22,7 @@ use anyhow::Result;
 use fastrand::Rng;
 use kernel_abi::export;
 use runtime_api::{Budget, BudgetKind, Error, Info, Kind, Options};
-use runtime_host::{Call, Form, Frame, Invocation, Outcome as Returned, Read, Write};
+use runtime_host::{Call, Invocation, Outcome as Returned};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -92,17 +94,6 @@ impl Lane {
             samples: Vec::new(),
             ended: None,
             ..*self
-        }
-    }
-
-    /// All calls of a batch.
-    fn batch_of_calls(&self, job: &Job) -> Timed {
-        Timed::Batch {
-            call: Call {
-                export: job.entry.clone(),
-                arguments: job.batch.iter().map(Frame::descriptor_address).collect(),
-                budget: self.budget,
-            },
         }
     }
 }
@@ -378,15 +369,7 @@ impl<'a> Session<'a> {
             }
             return Ok(());
         }
-        if !job.batch.is_empty()
-            && self.twin.is_none()
-            && let Some(reason) = self.unknown("batch")
-        {
-            for lane in lanes.iter().filter(|lane| lane.key.twin.is_none()) {
-                let key = lane.beside("batch").key;
-                self.cell(job, key, Outcome::Unsupported, reason.clone(), 0)?;
-            }
-        }
+        self.refuse_batches(job, &lanes)?;
         self.calls(job, &mut lanes, modules);
         for mut lane in lanes {
             let checked = match lane.ended.take() {
@@ -584,143 +567,6 @@ impl<'a> Session<'a> {
             return Err((Outcome::Error, "the worker answered no batch".to_owned()));
         }
         Ok(samples)
-    }
-
-    /// Checks what the timed calls left in their own instance; with `again`, inputs are written again and one more call is made
-    /// first.
-    fn check(
-        &mut self,
-        job: &Job,
-        lane: &Lane,
-        again: bool,
-        modules: &mut Modules,
-    ) -> Result<(), (Outcome, String)> {
-        let fail = |what: String| (Outcome::Fail, what);
-        if !lane.samples.is_empty() && lane.returned != job.returned() {
-            return Err(fail(format!(
-                "a timed call returned {} where {} is due",
-                lane.returned,
-                job.returned()
-            )));
-        }
-        if lane.key.quantity == "batch" {
-            return self.check_batch(job, lane, again, modules);
-        }
-        let mut invocation = if again { job.writing() } else { nothing() };
-        if again {
-            invocation.calls.push(Call {
-                export: job.entry.clone(),
-                arguments: vec![job.argument],
-                budget: lane.budget,
-            });
-        }
-        invocation.reads.extend(job.check_read());
-        let cleanup = job.check_read().is_none();
-        if cleanup {
-            invocation.calls.push(Call {
-                export: export::CLEANUP.to_owned(),
-                arguments: Vec::new(),
-                budget: lane.budget,
-            });
-        }
-        let observation = self
-            .worker
-            .run_within(
-                lane.module,
-                InstanceChoice::Same,
-                lane.budget,
-                invocation,
-                WITHIN,
-            )
-            .map_err(|error| self.failed(error, modules))?;
-        for (index, call) in observation.calls.iter().enumerate() {
-            let due = if again && index == 0 {
-                job.returned()
-            } else {
-                0
-            };
-            match call {
-                Returned::Returned(value) if *value == due => {}
-                Returned::Returned(value) => {
-                    return Err(fail(format!(
-                        "the call after timing returned {value} where {due} is due"
-                    )));
-                }
-                Returned::Failed(error) => return Err(fail(format!("failed to {error}"))),
-            }
-        }
-        match observation.reads.first() {
-            Some(after) => job.check(&after.0).map_err(fail),
-            None if cleanup => Ok(()),
-            None => Err(fail("nothing was read back".to_owned())),
-        }
-    }
-}
-
-impl Session<'_> {
-    /// Writes all frames of a batch to the instance that calls are timed in, none of them called yet.
-    fn place_batch(
-        &mut self,
-        job: &Job,
-        lane: &Lane,
-        modules: &mut Modules,
-    ) -> Result<(), (Outcome, String)> {
-        let invocation = Invocation {
-            pages: job.batch.iter().map(Frame::pages).max().unwrap_or(0),
-            writes: job
-                .batch
-                .iter()
-                .map(|frame| Write::Bytes {
-                    at: frame.start(),
-                    bytes: frame.image().to_vec(),
-                })
-                .collect(),
-            ..nothing()
-        };
-        let same = InstanceChoice::Same;
-        self.worker
-            .run_within(lane.module, same, lane.budget, invocation, WITHIN)
-            .map(|_| ())
-            .map_err(|error| self.failed(error, modules))
-    }
-
-    /// As [`check`](Self::check), of every call of the batch.
-    fn check_batch(
-        &mut self,
-        job: &Job,
-        lane: &Lane,
-        again: bool,
-        modules: &mut Modules,
-    ) -> Result<(), (Outcome, String)> {
-        if again {
-            self.place_batch(job, lane, modules)?;
-            let once = (job.batch.len() as u64, 0, 1);
-            self.worker
-                .time(lane.module, lane.batch_of_calls(job), once, WITHIN)
-                .map_err(|error| self.failed(error, modules))?;
-        }
-        let invocation = Invocation {
-            reads: job
-                .batch
-                .iter()
-                .map(|frame| Read {
-                    at: frame.start(),
-                    length: frame.image().len() as u32,
-                    form: Form::Bytes,
-                })
-                .collect(),
-            ..nothing()
-        };
-        let same = InstanceChoice::Same;
-        let observation = self
-            .worker
-            .run_within(lane.module, same, lane.budget, invocation, WITHIN)
-            .map_err(|error| self.failed(error, modules))?;
-        for (index, (frame, after)) in job.batch.iter().zip(&observation.reads).enumerate() {
-            job.check_frame(frame, &after.0)
-                .map_err(|what| (Outcome::Fail, format!("call {index} of a batch: {what}")))?;
-        }
-        Ok(())
     }
 }
 
