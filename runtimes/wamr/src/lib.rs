@@ -29,7 +29,7 @@ use crate::{
 };
 use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Info, Kind, Limits, Options, Result, Stage,
-    Stopped, Trap, call_each,
+    Trap,
 };
 use std::{collections::BTreeMap, path::Path, rc::Rc, time::Duration};
 use wasmparser::ExternalKind;

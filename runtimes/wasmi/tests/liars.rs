@@ -372,13 +372,17 @@ fn batches_that_are_no_single_calls_are_caught() {
     );
     assert_caught(
         Lie::OneBudgetForAll,
-        &["batch.fuel.per-call"],
-        &["batch.epoch.per-call"],
+        &["budget.fuel.batch"],
+        &["budget.epoch.batch"],
     );
-    let by = ["batch.trap", "batch.fuel.per-call", "batch.epoch.stops"];
+    let by = [
+        "batch.trap",
+        "budget.fuel.batch",
+        "budget.epoch.batch-stops",
+    ];
     assert_caught(Lie::SwallowsTraps, &by, &["batch.status"]);
-    let by = ["batch.epoch.stops"];
-    assert_caught(Lie::ConfusesBudgets, &by, &["batch.fuel.per-call"]);
+    let by = ["budget.epoch.batch-stops"];
+    assert_caught(Lie::ConfusesBudgets, &by, &["budget.fuel.batch"]);
 }
 
 #[test]

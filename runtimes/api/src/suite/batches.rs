@@ -46,9 +46,9 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new("batch.trap", &[], trap),
         Check::new("batch.status", &[], status),
         Check::new("batch.refusals", &[], refusals),
-        Check::new("batch.fuel.per-call", fuel, fuel_per_call),
-        Check::new("batch.epoch.stops", epoch, epoch_stops),
-        Check::new("batch.epoch.per-call", epoch, epoch_per_call),
+        Check::new("budget.fuel.batch", fuel, fuel_per_call),
+        Check::new("budget.epoch.batch-stops", epoch, epoch_stops),
+        Check::new("budget.epoch.batch", epoch, epoch_per_call),
     ]
 }
 
