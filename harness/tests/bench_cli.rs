@@ -83,10 +83,35 @@ fn a_run_leaves_records_from_which_the_tables_follow() {
         "reuse",
         "write",
         "read",
+        "batch",
+        "in-place",
+        "reset",
     ] {
         let fits =
             |sample: &&&Value| sample["quantity"] == quantity && sample["kernel"] == "rmsnorm_f32";
         assert!(samples.iter().any(|sample| fits(&sample)), "{quantity}");
+    }
+    for quantity in ["trap-1", "trap-1-call", "trap-1000", "trap-1000-call"] {
+        let fits = |sample: &&&Value| {
+            sample["quantity"] == quantity
+                && sample["kernel"] == "trap"
+                && sample["budget"] == "epoch"
+        };
+        assert!(samples.iter().any(|sample| fits(&sample)), "{quantity}");
+    }
+    for (quantity, kernel) in [
+        ("smallest_pages", "rmsnorm_f32"),
+        ("rss_per_instance_bytes", "rmsnorm_f32"),
+        ("rss_per_used_instance_bytes", "empty"),
+    ] {
+        assert!(
+            of(&records, "fact", "wasmi").iter().any(|fact| {
+                fact["quantity"] == quantity
+                    && fact["kernel"] == kernel
+                    && fact["value"].as_u64() > Some(0)
+            }),
+            "{quantity}"
+        );
     }
     for budget in ["none", "epoch", "fuel"] {
         assert!(samples.iter().any(|sample| sample["budget"] == budget));
@@ -216,6 +241,58 @@ fn a_kernel_that_is_wrong_has_no_number() {
     assert_eq!(exit, 1);
     assert_eq!(document["verdict"], "fail");
     assert_no_number(&out, &document, "wasmi");
+}
+
+#[test]
+fn a_trap_that_is_swallowed_has_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("results");
+    let swallows = adapter("swallowed-trap");
+    let id = "liar.swallowed-trap";
+    let kernel = ["--kernel", "rmsnorm_f32", "--budget", "none"];
+    let mut more = vec!["--adapter", swallows.as_str(), "--runtime", id];
+    more.extend(kernel);
+    let (exit, _) = bench(&core_pack(), &out, &more);
+    assert_eq!(exit, 1);
+    let records = records(&out);
+    let of_trap = |record: &&&Value| record["kernel"] == "trap";
+    let samples = of(&records, "sample", id);
+    assert_eq!(samples.iter().filter(of_trap).count(), 0);
+    let cells = of(&records, "cell", id);
+    let cells: Vec<_> = cells.iter().filter(of_trap).collect();
+    assert!(!cells.is_empty());
+    for cell in cells {
+        assert_eq!(cell["outcome"], "fail");
+        let detail = cell["detail"].as_str().unwrap();
+        assert!(detail.contains("must trap returned 0"), "{detail}");
+    }
+}
+
+/// A limit of memory that does not hold cannot show how little memory is enough.
+#[test]
+fn an_engine_that_ignores_limits_has_no_smallest_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("results");
+    let ignores = adapter("ignored-limits");
+    let id = "liar.ignored-limits";
+    let more = ["--kernel", "rmsnorm_f32", "--budget", "none"];
+    let mut all = vec!["--adapter", ignores.as_str(), "--runtime", id];
+    all.extend(more);
+    bench(&core_pack(), &out, &all);
+    let smallest = |records: &[Value], id: &str| -> Vec<u64> {
+        of(records, "fact", id)
+            .iter()
+            .filter(|fact| fact["quantity"] == "smallest_pages")
+            .filter_map(|fact| fact["value"].as_u64())
+            .collect()
+    };
+    let honest = folder.path().join("honest");
+    let mut all = vec!["--runtime", "wasmi"];
+    all.extend(more);
+    bench(&core_pack(), &honest, &all);
+    let due = smallest(&records(&honest), "wasmi");
+    assert_eq!(due.len(), 1);
+    assert_eq!(smallest(&records(&out), id), due);
 }
 
 #[test]
