@@ -176,7 +176,7 @@ pub enum Timed {
         #[serde(flatten)]
         invocation: Invocation,
     },
-    /// Calls of an export of one parameter through one entry into the engine, one with each argument. Iterations are calls, in
+    /// Calls of an export of one parameter, one with each argument, by the engine traits' batches. Iterations are calls, in
     /// multiples of the arguments. Series: `batch`.
     Batch {
         /// What is called, with an argument for each call.

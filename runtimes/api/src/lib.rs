@@ -116,7 +116,7 @@ pub trait Instance {
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32>;
 
     /// Calls an entry of one parameter once with each of `arguments`, in order, until one does not return 0: a batch of kernel
-    /// calls, one for each descriptor, through one entry into the engine's interface.
+    /// calls, one for each descriptor. Wasm code is entered for each all the same; what the calls have in common is done once.
     ///
     /// `budget` holds for each call and not for their sum: no call gets more than it would get alone, none less because of those
     /// before it, and a batch of n may take n times as long. Nothing is called where there are no arguments. What calls before

@@ -163,8 +163,7 @@ impl Placed {
     }
 }
 
-/// Calls an entry once for each of `placed`, in order, through one entry into the engine: [`Instance::call_batch`]. Each call
-/// has `budget` for itself.
+/// Calls an entry once for each of `placed`, in order: [`Instance::call_batch`]. Each call has `budget` for itself.
 ///
 /// # Errors
 /// Which call stopped the batch and why; after an engine error the instance must be dropped. Those before it are served.

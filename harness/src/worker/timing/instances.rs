@@ -135,6 +135,12 @@ pub(in crate::worker) fn footprint(
     loaded.instance = None;
     // What the first instance alone brings is not each one's.
     used(loaded.module.instantiate(budget)?.as_mut())?;
+    // Instances in memory that others left, or the compiler, would seem to take none.
+    if !system::give_freed_memory_back() {
+        return Err(Error::unsupported(
+            "there is no telling freed memory from memory in use without glibc's malloc_trim",
+        ));
+    }
     let mut instances = Vec::with_capacity(count as usize);
     let none = resident()?;
     for _ in 0..count {
