@@ -385,10 +385,9 @@ fn instances_that_use_more_memory_have_a_larger_footprint() {
     let (mut worker, module) = worker(BudgetKind::None);
     let invocation = || Invocation {
         pages: PAGES as u32,
-        writes: vec![Write::Fill {
+        writes: vec![Write::Bytes {
             at: 0,
-            length: PAGES as u32 * 65_536,
-            fill: 7,
+            bytes: vec![7; PAGES as usize * 65_536],
         }],
         calls: vec![call("run", 1)],
         reads: Vec::new(),
