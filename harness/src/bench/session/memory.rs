@@ -91,7 +91,9 @@ impl Session<'_> {
         if !self.runs_in(group, job, smallest, modules)? {
             return Err((
                 Outcome::Fail,
-                format!("it does not run in the {smallest} pages that module and tensors ask for"),
+                format!(
+                    "it has no right output in the {smallest} pages that module and tensors ask for"
+                ),
             ));
         }
         while smallest > 1 && self.runs_in(group, job, smallest - 1, modules)? {
