@@ -189,7 +189,7 @@ pub enum Timed {
         /// How many bytes.
         length: u32,
     },
-    /// Resets of the module's one instance, which is made for this, used once, and used again afterwards. Series: `reset`.
+    /// Resets of the module's one instance, which is made for this; then invocations that end with one. Series: `reset`, `pooled`.
     Reset {
         /// Where the host's memory begins: what lies below is restored, the rest cleared.
         heap_base: u32,
