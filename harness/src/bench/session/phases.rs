@@ -1,6 +1,6 @@
 //! What is known of a module besides its steady call: the phases of an invocation, and numbers without noise.
 
-use super::{FEWEST_ROUNDS, FUEL, Modules, Session, WITHIN, amount, nothing};
+use super::{FUEL, Modules, Session, WITHIN, amount, nothing};
 use crate::{
     bench::{
         job::{Group, Job},
@@ -43,7 +43,7 @@ impl Session<'_> {
             ..job.writing()
         };
         let batch = self.effort.batch.as_nanos() as u64;
-        let few = (1, 0, FEWEST_ROUNDS);
+        let few = (1, 0, self.effort.compilations);
         let many = (0, batch, ROUNDS);
         let copied = job.check_read().filter(|read| read.length > 0);
         let mut all = vec![
