@@ -68,7 +68,10 @@ impl Cell {
             ..job.writing()
         };
         let observation = execute(instance.as_mut(), &invocation)?;
-        let after = observation.reads.first().context("the call did not return")?;
+        let after = observation
+            .reads
+            .first()
+            .context("the call did not return")?;
         job.check(&after.0).map_err(anyhow::Error::msg)?;
         Ok(Self {
             entry: instance.entry(&job.entry, 1)?,

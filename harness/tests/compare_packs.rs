@@ -67,7 +67,12 @@ fn modules_that_are_the_same_are_not_run_and_differ_in_nothing_if_they_are() {
 #[test]
 fn a_kernel_that_burns_more_fuel_is_a_regression_where_somebody_says_how_much_it_may() {
     let folder = tempfile::tempdir().unwrap();
-    let old = pack_of(&folder.path().join("old"), "rmsnorm_f32", &own("rmsnorm_f32"), None);
+    let old = pack_of(
+        &folder.path().join("old"),
+        "rmsnorm_f32",
+        &own("rmsnorm_f32"),
+        None,
+    );
     // One element per branch back: the same bits for more fuel, and no gradient.
     let naive = module("bench/rmsnorm_f32_naive.wasm");
     let new = pack_of(&folder.path().join("new"), "rmsnorm_f32", &naive, None);
@@ -96,10 +101,24 @@ fn a_kernel_that_burns_more_fuel_is_a_regression_where_somebody_says_how_much_it
 #[test]
 fn times_are_paired_and_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let old = pack_of(&folder.path().join("old"), "rmsnorm_f32", &own("rmsnorm_f32"), None);
+    let old = pack_of(
+        &folder.path().join("old"),
+        "rmsnorm_f32",
+        &own("rmsnorm_f32"),
+        None,
+    );
     let naive = module("bench/rmsnorm_f32_naive.wasm");
     let new = pack_of(&folder.path().join("new"), "rmsnorm_f32", &naive, None);
-    let short = ["--runtime", "wasmi", "--cases", "0", "--time", "0.001", "--processes", "2"];
+    let short = [
+        "--runtime",
+        "wasmi",
+        "--cases",
+        "0",
+        "--time",
+        "0.001",
+        "--processes",
+        "2",
+    ];
     let (exit, document) = compare(&old, &new, &short);
     assert_eq!(exit, 0, "{document:#}");
     let times = document["times"].as_array().unwrap();
@@ -112,7 +131,12 @@ fn times_are_paired_and_checked() {
 #[test]
 fn a_wrong_kernel_fails_and_its_first_case_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let old = pack_of(&folder.path().join("old"), "rmsnorm_f32", &own("rmsnorm_f32"), None);
+    let old = pack_of(
+        &folder.path().join("old"),
+        "rmsnorm_f32",
+        &own("rmsnorm_f32"),
+        None,
+    );
     let faulty = module("faulty/eps_outside_root.wasm");
     let new = pack_of(&folder.path().join("new"), "rmsnorm_f32", &faulty, None);
     let (exit, document) = compare(&old, &new, &SHORT);
@@ -157,7 +181,10 @@ fn kernels_that_only_one_pack_has_are_listed() {
     let one = pack_of(folder.path(), "swiglu_f32", &own("swiglu_f32"), None);
     let changes = |document: &Value, change: &str| {
         let modules = document["modules"].as_array().unwrap();
-        modules.iter().filter(|module| module["change"] == change).count()
+        modules
+            .iter()
+            .filter(|module| module["change"] == change)
+            .count()
     };
     let (exit, document) = compare(&core_pack(), &one, &SHORT);
     assert_eq!((exit, changes(&document, "removed")), (0, 25));
@@ -225,7 +252,11 @@ fn answers_of_targets_are_compared_bit_for_bit() {
     let few = ["--cases", "4"];
     let (one, two) = (conform(&at("one"), &few), conform(&at("two"), &few));
     let bytes = |of: &Path| fs::read(of.join("outputs.jsonl")).unwrap();
-    assert_eq!(bytes(&one), bytes(&two), "the same cases give the same file");
+    assert_eq!(
+        bytes(&one),
+        bytes(&two),
+        "the same cases give the same file"
+    );
     let outputs = |folders: &[&Path]| {
         let mut arguments = vec!["compare", "--outputs"];
         arguments.extend(folders.iter().map(|folder| folder.to_str().unwrap()));
@@ -258,7 +289,8 @@ fn answers_of_targets_are_compared_bit_for_bit() {
     let (exit, document) = outputs(&[&one, &two]);
     assert_eq!(exit, 1);
     for cell in document["cells"].as_array().unwrap() {
-        let planted = cell["runtime"] == "wasmi" && cell["folder"].as_str().unwrap().ends_with("two");
+        let planted =
+            cell["runtime"] == "wasmi" && cell["folder"].as_str().unwrap().ends_with("two");
         assert_eq!(cell["differ"], u64::from(planted), "{cell:#}");
         if planted {
             assert_eq!(cell["first"]["kernel"], "swiglu_f32");
@@ -287,7 +319,10 @@ fn a_check_that_passes_no_more_fails_the_comparison() {
         text.replacen("\"outcome\":\"pass\"", "\"outcome\":\"fail\"", 1)
     });
     let (exit, document) = compare(&old, &new, &[]);
-    assert_eq!((exit, document["changed"].as_array().unwrap().len()), (1, 1));
+    assert_eq!(
+        (exit, document["changed"].as_array().unwrap().len()),
+        (1, 1)
+    );
     assert_eq!(document["changed"][0]["worse"], true);
     // Backwards it is a repair.
     assert_eq!(compare(&new, &old, &[]).0, 0);
@@ -323,14 +358,20 @@ fn recorded_numbers_show_every_drift() {
         }
     });
     let (exit, document) = compare(&file, &pack, &engine);
-    assert_eq!((exit, document["drifted"].as_array().unwrap().len()), (1, 1));
+    assert_eq!(
+        (exit, document["drifted"].as_array().unwrap().len()),
+        (1, 1)
+    );
     let tolerant = [&engine[..], &["--fail-on", "5%"]].concat();
     assert_eq!(compare(&file, &pack, &tolerant).0, 0);
     // An upgrade of an engine must not turn the check off.
     planted(&|recorded| recorded["engines"]["wasmi"]["version"] = "0.0.1".into());
     assert_eq!(compare(&file, &pack, &tolerant).0, 1);
     planted(&|recorded| {
-        recorded["numbers"]["wasmi"].as_object_mut().unwrap().clear();
+        recorded["numbers"]["wasmi"]
+            .as_object_mut()
+            .unwrap()
+            .clear();
     });
     assert_eq!(compare(&file, &pack, &tolerant).0, 1);
     fs::write(&file, "{}").unwrap();

@@ -148,7 +148,8 @@ impl Arguments {
             identical: packs.identical,
             fail_on: self.fail_on,
         };
-        let progress = output.progress_bar(1, "{wide_bar} {pos}/{len} steps, {per_sec}, {eta} left");
+        let progress =
+            output.progress_bar(1, "{wide_bar} {pos}/{len} steps, {per_sec}, {eta} left");
         let found = packs::compare(&request, &|all| {
             progress.set_length(all);
             progress.inc(1);
@@ -185,10 +186,12 @@ impl Packs {
     fn launches(&self) -> Result<Vec<Launch>> {
         let engines = registry::with_adapters(registry::engines(), &self.adapter)?;
         let engines = registry::select(engines, &self.runtime)?;
-        let ready = engines.into_iter().filter_map(|engine| match engine.availability {
-            Availability::Ready(launch) => Some(launch),
-            Availability::Absent { .. } => None,
-        });
+        let ready = engines
+            .into_iter()
+            .filter_map(|engine| match engine.availability {
+                Availability::Ready(launch) => Some(launch),
+                Availability::Absent { .. } => None,
+            });
         Ok(ready.collect())
     }
 
@@ -230,12 +233,7 @@ impl Packs {
     }
 }
 
-fn finish(
-    document: &impl Serialize,
-    verdict: &str,
-    text: &str,
-    output: &Output,
-) -> Result<Exit> {
+fn finish(document: &impl Serialize, verdict: &str, text: &str, output: &Output) -> Result<Exit> {
     output.document(document)?;
     output.text(text)?;
     Ok(if verdict == "pass" {

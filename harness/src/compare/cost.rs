@@ -176,7 +176,11 @@ impl Measured {
             });
         }
         drop_module(worker, module)?;
-        let has_fuel = worker.info().capabilities.budgets.contains(&BudgetKind::Fuel);
+        let has_fuel = worker
+            .info()
+            .capabilities
+            .budgets
+            .contains(&BudgetKind::Fuel);
         if has_fuel {
             let budget = Budget::Fuel(FUEL);
             let module = self.load(worker, budget)?;
@@ -296,11 +300,19 @@ impl Measured {
         let what = Timed::Call {
             call: self.call(budget),
         };
-        let times = worker.time(module, what, (iterations, BATCH.as_nanos() as u64, 1), WITHIN)?;
+        let times = worker.time(
+            module,
+            what,
+            (iterations, BATCH.as_nanos() as u64, 1),
+            WITHIN,
+        )?;
         if times.returned != 0 {
             return Err(wrong(format!("a timed call returned {}", times.returned)));
         }
-        let batch = times.series.first().and_then(|series| series.batches.first());
+        let batch = times
+            .series
+            .first()
+            .and_then(|series| series.batches.first());
         match batch {
             Some(batch) if batch.iterations > 0 && batch.nanoseconds > 0 => {
                 let per_call = batch.nanoseconds as f64 / batch.iterations as f64;
@@ -395,9 +407,15 @@ pub fn measure(
             for pair_index in order {
                 step();
                 let pair = &pairs[pair_index];
-                engine.pair(pair, allowed, process == 0, timing, &mut random, &mut found, {
-                    &mut times[index][pair_index]
-                });
+                engine.pair(
+                    pair,
+                    allowed,
+                    process == 0,
+                    timing,
+                    &mut random,
+                    &mut found,
+                    { &mut times[index][pair_index] },
+                );
             }
         }
     }
@@ -453,7 +471,9 @@ impl Engine<'_> {
                 Err(error) => return none(format!("failed to {error}"), false),
             }
         }
-        let Some(worker) = &mut self.worker else { return };
+        let Some(worker) = &mut self.worker else {
+            return;
+        };
         if !allowed(worker.info(), pair) {
             return;
         }
@@ -469,7 +489,8 @@ impl Engine<'_> {
                 });
             match counted {
                 Ok((old, new)) => {
-                    let same = |a: &Number, b: &Number| (a.quantity, &a.case) == (b.quantity, &b.case);
+                    let same =
+                        |a: &Number, b: &Number| (a.quantity, &a.case) == (b.quantity, &b.case);
                     for new in new {
                         if let Some(old) = old.iter().find(|old| same(old, &new)) {
                             found.numbers.push(Numbers {

@@ -1,11 +1,6 @@
 //! Two results of `conform` or `qualify`: checks that ended otherwise, verdicts that changed, and checks that only one has.
 
-use crate::{
-    conform::judge::Layer,
-    exit,
-    outcome::Outcome,
-    report::records::Records,
-};
+use crate::{conform::judge::Layer, exit, outcome::Outcome, report::records::Records};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -219,13 +214,19 @@ impl Side {
                 );
             }
         }
-        let conform = records.conformance().with_context(|| {
-            format!("failed to find what conformed in `{}`", folder.display())
-        })?;
+        let conform = records
+            .conformance()
+            .with_context(|| format!("failed to find what conformed in `{}`", folder.display()))?;
         let mut versions = BTreeMap::new();
         for engine in &conform.engines {
             let reason = engine.reason.as_deref().unwrap_or_default();
-            check(&engine.id, "engine", "status", engine.status.clone(), reason);
+            check(
+                &engine.id,
+                "engine",
+                "status",
+                engine.status.clone(),
+                reason,
+            );
             if let Some(version) = &engine.version {
                 versions.insert(engine.id.clone(), version.clone());
             }

@@ -133,7 +133,10 @@ fn same_question(first: &Side, folder: &Path, run: &Run) -> Result<()> {
 /// # Errors
 /// Usage if no case was answered by two of them.
 pub fn compare(sides: &[Side]) -> Result<Comparison> {
-    let ids: BTreeSet<&CaseId> = sides.iter().flat_map(|side| side.answers.0.keys()).collect();
+    let ids: BTreeSet<&CaseId> = sides
+        .iter()
+        .flat_map(|side| side.answers.0.keys())
+        .collect();
     let mut cells: BTreeMap<(usize, &str), Cell> = BTreeMap::new();
     for (index, side) in sides.iter().enumerate() {
         for (runtime, version) in &side.run.engines {

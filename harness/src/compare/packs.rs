@@ -491,10 +491,7 @@ impl Comparison {
     fn judge(&self) -> Vec<String> {
         let mut worse = Vec::new();
         for outputs in &self.outputs {
-            let of = format!(
-                "{} {} {}",
-                outputs.runtime, outputs.kernel, outputs.variant
-            );
+            let of = format!("{} {} {}", outputs.runtime, outputs.kernel, outputs.variant);
             if outputs.broken_checks > 0 {
                 worse.push(format!(
                     "{of}: {} checks that held do so no more; {}",

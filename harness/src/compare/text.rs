@@ -50,9 +50,7 @@ impl packs::Comparison {
                 (packs::Change::Changed, Some(old), Some(new)) => {
                     ("changed", format!("{new} was {old}"))
                 }
-                (packs::Change::Added, _, new) => {
-                    ("added", new.unwrap_or_default().to_string())
-                }
+                (packs::Change::Added, _, new) => ("added", new.unwrap_or_default().to_string()),
                 (_, old, _) => ("removed", old.unwrap_or_default().to_string()),
             };
             modules.add_row([
@@ -148,7 +146,9 @@ impl packs::Comparison {
                 (Some(_), None) => "runs here, as it did not before".to_owned(),
                 (None, Some(reason)) => format!("runs no more: {reason}"),
             };
-            rows.entry((module, what)).or_default().push(&outputs.runtime);
+            rows.entry((module, what))
+                .or_default()
+                .push(&outputs.runtime);
         }
         let mut table = table(["module", "answers", "engines"]);
         for ((module, what), engines) in rows {
@@ -215,11 +215,7 @@ impl outputs::Comparison {
         let mut table = table(["target", "engine", "", "first case that differs"]);
         for cell in &self.cells {
             let mut what = if cell.differ > 0 {
-                format!(
-                    "differ: {} of {}",
-                    cell.differ,
-                    cell.differ + cell.agree
-                )
+                format!("differ: {} of {}", cell.differ, cell.differ + cell.agree)
             } else if cell.agree > 0 {
                 format!("agree: {}", cell.agree)
             } else {
@@ -234,9 +230,10 @@ impl outputs::Comparison {
                     what += &format!(", {number} {name}");
                 }
             }
-            let first = cell.first.as_ref().map(|id| {
-                format!("{} {} {}", id.kernel, id.variant, id.case)
-            });
+            let first = cell
+                .first
+                .as_ref()
+                .map(|id| format!("{} {} {}", id.kernel, id.variant, id.case));
             table.add_row([
                 format!("{} ({})", cell.target, cell.folder),
                 format!("{} {}", cell.runtime, cell.version),
@@ -333,12 +330,7 @@ impl numbers::Comparison {
                 drift.module.clone(),
                 drift.quantity.clone(),
                 format!("{} was {}", drift.now, drift.recorded),
-                if drift.regression {
-                    "fails"
-                } else {
-                    "changed"
-                }
-                .to_owned(),
+                if drift.regression { "fails" } else { "changed" }.to_owned(),
             ]);
         }
         with_table(&mut text, &table);

@@ -69,7 +69,10 @@ impl Answer {
             Answer::Returned {
                 status,
                 sha256: Some(digest),
-            } => format!("status {status}, output {}", digest.get(..12).unwrap_or(digest)),
+            } => format!(
+                "status {status}, output {}",
+                digest.get(..12).unwrap_or(digest)
+            ),
             Answer::Returned { status, .. } => format!("status {}", kernel_abi::Status(*status)),
             Answer::Stopped(how) => how.clone(),
             Answer::Unsupported => "unsupported".to_owned(),
@@ -237,7 +240,8 @@ impl Answers {
         let mut answers = Answers::default();
         let mut number = 2;
         while let Some(line) = next(number)? {
-            let line: Line = serde_json::from_slice(&line).map_err(|error| damaged(number, error))?;
+            let line: Line =
+                serde_json::from_slice(&line).map_err(|error| damaged(number, error))?;
             let of_case = answers.0.entry(line.id).or_default();
             for group in line.answers {
                 for runtime in group.runtimes {
@@ -296,7 +300,12 @@ pub fn digest(work: &[Work]) -> String {
                 part(bytes);
             }
             part(case.base.as_deref().unwrap_or_default());
-            let shape = (case.entry, case.output_size, case.scratch_size, &case.tweaks);
+            let shape = (
+                case.entry,
+                case.output_size,
+                case.scratch_size,
+                &case.tweaks,
+            );
             part(format!("{shape:?}").as_bytes());
         }
     }
@@ -319,7 +328,10 @@ mod tests {
             },
             (1, 2),
             "11".to_owned(),
-            BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]),
+            BTreeMap::from([
+                ("a".to_owned(), "1".to_owned()),
+                ("b".to_owned(), "2".to_owned()),
+            ]),
         );
         let id = |case: &str| CaseId {
             kernel: "k".to_owned(),
@@ -335,7 +347,10 @@ mod tests {
         };
         let answers = Answers(BTreeMap::from([
             (id("one"), by(&returned, &returned)),
-            (id("two"), by(&Answer::Stopped("x at call".to_owned()), &Answer::Lost)),
+            (
+                id("two"),
+                by(&Answer::Stopped("x at call".to_owned()), &Answer::Lost),
+            ),
         ]));
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::create(Some(place.path()), "test").unwrap();
@@ -344,7 +359,12 @@ mod tests {
 
         let path = place.path().join(FILE);
         let text = std::fs::read_to_string(&path).unwrap();
-        for damaged in ["", "{}\n", &text[..text.len() - 1], &text.replace("\"b\"]", "\"c\"]")] {
+        for damaged in [
+            "",
+            "{}\n",
+            &text[..text.len() - 1],
+            &text.replace("\"b\"]", "\"c\"]"),
+        ] {
             std::fs::write(&path, damaged).unwrap();
             assert!(Answers::read(place.path()).is_err(), "{damaged}");
         }
