@@ -414,7 +414,7 @@ pub fn measure(
                     timing,
                     &mut random,
                     &mut found,
-                    { &mut times[index][pair_index] },
+                    &mut times[index][pair_index],
                 );
             }
         }
@@ -457,13 +457,20 @@ impl Engine<'_> {
         times: &mut [Processes; 2],
     ) {
         let mut none = |reason: String, lost: bool| {
-            found.not_measured.push(NotMeasured {
-                runtime: self.launch.id.clone(),
-                kernel: pair.new.subject.kernel.clone(),
-                variant: pair.new.subject.variant.clone(),
-                reason,
-                lost,
+            let (kernel, variant) = (&pair.new.subject.kernel, &pair.new.subject.variant);
+            let known = found.not_measured.iter().any(|cell| {
+                (&cell.runtime, &cell.kernel, &cell.variant) == (&self.launch.id, kernel, variant)
             });
+            // Processes fail alike.
+            if !known {
+                found.not_measured.push(NotMeasured {
+                    runtime: self.launch.id.clone(),
+                    kernel: kernel.clone(),
+                    variant: variant.clone(),
+                    reason,
+                    lost,
+                });
+            }
         };
         if self.worker.is_none() {
             match Worker::start(self.launch) {

@@ -80,9 +80,8 @@ fn kinds(path: &Path) -> Result<Vec<Kind>> {
         )));
     }
     if !path.is_dir() {
-        let named = |name: &str| path.file_name().is_some_and(|file| file == name);
         let ends_in = |extension: &str| path.extension().is_some_and(|end| end == extension);
-        return Ok(vec![if named(record::FILE) {
+        return Ok(vec![if ends_in("jsonl") {
             Kind::Bench
         } else if ends_in("json") {
             Kind::Numbers

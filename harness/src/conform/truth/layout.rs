@@ -333,3 +333,52 @@ fn flip(layout: Layout, bytes: &mut [u8]) -> bool {
     );
     found_f32 || found_f16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(values: &[f32]) -> Vec<u8> {
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn differences_are_counted_with_nan_as_a_class() {
+        let next = f32::from_bits(1.0_f32.to_bits() + 3);
+        let other_nan = f32::from_bits(0xffc0_1234);
+        let a = bytes(&[1.0, 0.0, f32::NAN, f32::NAN, 2.0]);
+        let b = bytes(&[next, -0.0, other_nan, 1.0, 2.0]);
+        let found = differences(Layout::F32, &a, &b);
+        let expected = Differences {
+            elements: 5,
+            differing: 3,
+            max_ulp: Some(3.0),
+            max_code: None,
+            nan: 1,
+        };
+        assert_eq!(found, expected);
+        assert_eq!(differences(Layout::F32, &a, &a).differing, 0);
+        // What one side lacks differs.
+        assert_eq!(differences(Layout::F32, &a, &a[..8]).differing, 3);
+        assert_eq!(differences(Layout::F32, &a[..8], &a).elements, 5);
+        assert_eq!(differences(Layout::F32, &a[..5], &a[..4]).differing, 1);
+    }
+
+    #[test]
+    fn codes_of_blocks_differ_apart_from_their_scales() {
+        let mut a = vec![0; Q4_BYTES];
+        let mut b = a.clone();
+        a[1] = 0x3c;
+        b[..2].copy_from_slice(&[2, 0x3c]);
+        b[5] = 0x90;
+        let found = differences(Layout::Q4, &a, &b);
+        assert_eq!((found.elements, found.differing), (33, 2));
+        assert_eq!((found.max_ulp, found.max_code), (Some(2.0), Some(9)));
+        let (a, mut b) = (vec![0; Q8_BYTES], vec![0; Q8_BYTES]);
+        b[2] = 0x80;
+        assert_eq!(differences(Layout::Q8, &a, &b).max_code, Some(128));
+    }
+}
