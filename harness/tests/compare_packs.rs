@@ -271,12 +271,14 @@ fn answers_of_targets_are_compared_bit_for_bit() {
     }
 
     // One bit of one engine's output on one target.
+    let mut planted_case = Value::Null;
     plant(&two, "outputs.jsonl", |text| {
         let line = text
             .lines()
-            .find(|line| line.contains("\"base\"") && line.contains("generated:2"))
+            .find(|line| line.contains("generated:") && line.contains("sha256"))
             .unwrap();
         let mut record: Value = serde_json::from_str(line).unwrap();
+        planted_case = record["case"].clone();
         let mut group = record["answers"][0].clone();
         let digest = group["answer"]["returned"]["sha256"].as_str().unwrap();
         let flipped = if digest.starts_with('0') { "1" } else { "0" };
@@ -294,7 +296,7 @@ fn answers_of_targets_are_compared_bit_for_bit() {
         assert_eq!(cell["differ"], u64::from(planted), "{cell:#}");
         if planted {
             assert_eq!(cell["first"]["kernel"], "swiglu_f32");
-            assert_eq!(cell["first"]["case"], "generated:2");
+            assert_eq!(cell["first"]["case"], planted_case);
         }
     }
 
@@ -339,8 +341,8 @@ fn recorded_numbers_show_every_drift() {
     assert_eq!(json(&[&record[..], &engine[..]].concat()).0, 0);
     let (exit, document) = compare(&file, &pack, &engine);
     assert_eq!(exit, 0, "{document:#}");
-    // Bytes of the module, bytes of code, fuel.
-    assert_eq!(document["compared"], 3);
+    // Bytes of the module, and fuel; wasmi does not tell the size of its code.
+    assert_eq!(document["compared"], 2);
 
     let recorded: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let planted = |change: &dyn Fn(&mut Value)| {
