@@ -1,6 +1,8 @@
 //! What is measured: cells that share a module, each with its input, the call and the output that must come of it.
 
-use super::native;
+mod own;
+
+use self::own::{UNROLLED, empty, shapes, trap, triad};
 use crate::conform::{
     case::Case,
     generate,
@@ -9,17 +11,15 @@ use crate::conform::{
     truth::Verdict,
 };
 use anyhow::{Context, Result};
-use kernel_abi::{PAGE_BYTES, export};
 use kernel_pack::{Pack, PackKernel};
 use runtime_api::Limits;
-use runtime_host::{Form, Frame, Invocation, Read, Write};
+use runtime_host::{Fill, Form, Frame, Invocation, Output, Read, Tensors, Write};
 
 /// Bytes of call stack that kernels get.
 const STACK_BYTES: u32 = 512 * 1024;
-/// Elements of the loops that compare shapes.
-const LOOP_ELEMENTS: u32 = 65_536;
-/// Elements that the better shape works on before it branches back.
-const UNROLLED: u32 = 32;
+
+/// Calls of a batch.
+const BATCH: usize = 16;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub struct Job {
     pub budgets: bool,
     /// Whether no budget is compared with itself beside them.
     pub beside: bool,
+    /// The same call again and again, each beside the ones before, where calls are also timed in batches.
+    pub batch: Vec<Frame>,
     /// Whether the phases and the ways of an invocation are timed on it.
     pub phases: bool,
     /// Whether the engine is compared with itself on it, in a process of its own.
@@ -106,6 +108,11 @@ pub enum Expect {
     },
     /// Status 0, and `kernel_cleanup` finds nothing wrong.
     Cleanup,
+    /// The trap `Unreachable`; with this argument it returns it instead.
+    Trap {
+        /// The argument.
+        alive: u32,
+    },
 }
 
 impl Job {
@@ -114,6 +121,7 @@ impl Job {
         match &self.expect {
             Expect::Frame { .. } | Expect::Cleanup => 0,
             Expect::Bytes { returned, .. } => *returned,
+            Expect::Trap { alive } => alive.cast_signed(),
         }
     }
 
@@ -127,7 +135,7 @@ impl Job {
         match &self.expect {
             Expect::Frame { frame, .. } => Some(read(frame.start(), frame.image().len())),
             Expect::Bytes { at, bytes, .. } => Some(read(*at, bytes.len())),
-            Expect::Cleanup => None,
+            Expect::Cleanup | Expect::Trap { .. } => None,
         }
     }
 
@@ -137,15 +145,18 @@ impl Job {
     /// That, in words.
     pub fn check(&self, after: &[u8]) -> Result<(), String> {
         match &self.expect {
-            Expect::Frame { frame, output } => {
-                frame
-                    .check(after, true)
-                    .map_err(|violation| violation.to_string())?;
-                self.check_output(frame.output(after), output)
-            }
+            Expect::Frame { frame, .. } => self.check_frame(frame, after),
             Expect::Bytes { bytes, .. } => self.check_output(after, bytes),
-            Expect::Cleanup => Ok(()),
+            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
         }
+    }
+
+    /// What is wrong with what a call left of a frame, the job's own or one of its batch.
+    pub(super) fn check_frame(&self, frame: &Frame, after: &[u8]) -> Result<(), String> {
+        frame
+            .check(after, true)
+            .map_err(|violation| violation.to_string())?;
+        self.check_output_read(frame.output(after))
     }
 
     /// What a host reads of a call: the output alone.
@@ -156,7 +167,7 @@ impl Job {
                 (output.offset, output.size)
             }
             Expect::Bytes { at, bytes, .. } => (*at, bytes.len() as u32),
-            Expect::Cleanup => return None,
+            Expect::Cleanup | Expect::Trap { .. } => return None,
         };
         (length > 0).then_some(Read {
             at,
@@ -175,7 +186,7 @@ impl Job {
             Expect::Bytes {
                 bytes: expected, ..
             } => self.check_output(bytes, expected),
-            Expect::Cleanup => Ok(()),
+            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
         }
     }
 
@@ -214,7 +225,7 @@ pub(super) fn groups(
     kernels: &[String],
     scope: Scope,
 ) -> Result<(Vec<Group>, Vec<String>)> {
-    let mut groups = vec![empty(scope.quick)?, triad(scope.quick)];
+    let mut groups = vec![empty(scope.quick)?, trap()?, triad(scope.quick)];
     if kernels.is_empty() {
         groups.extend([
             shapes("naive", 1, scope.quick)?,
@@ -376,7 +387,8 @@ fn job(
     (size, dimensions, elements, operations): Size,
     scope: Scope,
 ) -> Result<Result<Job, String>> {
-    let Some(kernel) = kernel_core::kernel(&subject.kernel) else {
+    // Variants sum in another order: the yardstick of their output is the native build of the same lanes.
+    let Some(kernel) = kernel_core::variant(&subject.kernel, &subject.features) else {
         return Ok(Err("this harness has no contract for it".to_owned()));
     };
     let case = generate::sized(&subject.kernel, dimensions, scope.seed)
@@ -402,6 +414,12 @@ fn job(
     let compared = size == budget_size(scope.quick);
     let rmsnorm = subject.kernel == "rmsnorm_f32";
     let smallest = size == "small" && rmsnorm;
+    let phases = smallest && subject.variant == "base";
+    let batch = if phases {
+        beside_each_other(case, subject)?
+    } else {
+        Vec::new()
+    };
     let updated = case.base.as_ref().map_or(0, Vec::len);
     let bytes = case.a.len() + case.b.len() + case.output_size as usize + updated;
     Ok(Ok(Job {
@@ -422,7 +440,8 @@ fn job(
         // Each kind of budget is a module of its own to compile: a desk check looks at one kernel.
         budgets: (compared && (!scope.quick || rmsnorm)) || smallest,
         beside: compared && (!scope.quick || rmsnorm),
-        phases: smallest && subject.variant == "base",
+        batch,
+        phases,
         apart: compared && rmsnorm && subject.variant == "base",
         expect: Expect::Frame {
             frame: Box::new(frame),
@@ -431,154 +450,25 @@ fn job(
     }))
 }
 
-/// A module of the harness itself.
-fn own(kernel: &str, variant: &str, text: &str, native: Option<&str>, job: Job) -> Result<Group> {
-    Ok(Group {
-        kernel: kernel.to_owned(),
-        variant: variant.to_owned(),
-        wasm: wat::parse_str(text).with_context(|| format!("failed to assemble {kernel}"))?,
-        native: native.map(str::to_owned),
-        subject: None,
-        limits: Limits {
-            max_memory_pages: job.pages.max(1),
-            max_table_elements: 0,
-            max_stack_bytes: STACK_BYTES,
+/// The frames of a batch of the same call.
+fn beside_each_other(case: &Case, subject: &Subject) -> Result<Vec<Frame>> {
+    let tensors = Tensors {
+        params: &case.params,
+        a: &case.a,
+        b: &case.b,
+        output: match &case.base {
+            Some(base) => Output::Updated(base),
+            None => Output::Written(case.output_size),
         },
-        jobs: vec![job],
-        native_only: false,
-    })
-}
-
-/// A kernel that returns its argument at once.
-fn empty(quick: bool) -> Result<Group> {
-    let argument = 1040;
-    let text = r#"(module (memory (export "memory") 1)
-        (func (export "kernel_forward") (param i32) (result i32) (local.get 0)))"#;
-    own(
-        native::EMPTY,
-        "base",
-        text,
-        Some(native::EMPTY),
-        Job {
-            case: "returns at once".to_owned(),
-            size: "empty",
-            elements: 0,
-            bytes: 0,
-            operations: None,
-            pages: 1,
-            writes: Vec::new(),
-            init: None,
-            entry: export::FORWARD.to_owned(),
-            argument,
-            expect: Expect::Bytes {
-                at: 0,
-                bytes: Vec::new(),
-                returned: argument.cast_signed(),
-            },
-            restore: false,
-            budgets: true,
-            beside: true,
-            phases: true,
-            apart: !quick,
-        },
-    )
-}
-
-/// y[i] = x[i] / 2 with so many elements between two branches back: what the shape of a loop costs where branches are counted.
-fn shapes(variant: &str, unrolled: u32, quick: bool) -> Result<Group> {
-    let bytes = LOOP_ELEMENTS * 4;
-    let body: String = (0..unrolled)
-        .map(|element| {
-            let offset = element * 4;
-            format!(
-                "(f32.store offset={} (local.get $at) (f32.mul (f32.load offset={offset} (local.get $at)) (f32.const 0.5)))\n",
-                bytes + offset
-            )
-        })
-        .collect();
-    let text = format!(
-        r#"(module (memory (export "memory") {pages})
-        (func (export "kernel_forward") (param $at i32) (result i32) (local $end i32)
-          (local.set $end (i32.add (local.get $at) (i32.const {bytes})))
-          (loop $again
-            {body}
-            (local.set $at (i32.add (local.get $at) (i32.const {step})))
-            (br_if $again (i32.lt_u (local.get $at) (local.get $end))))
-          (i32.const 0)))"#,
-        pages = 2 * u64::from(bytes) / PAGE_BYTES,
-        step = unrolled * 4,
-    );
-    let values = || (0..LOOP_ELEMENTS).map(|index| index as f32 - 1000.5);
-    let input = values().flat_map(f32::to_le_bytes).collect();
-    let output = values()
-        .flat_map(|value| (value * 0.5).to_le_bytes())
-        .collect();
-    own(
-        "loop",
-        variant,
-        &text,
-        None,
-        Job {
-            case: format!("{LOOP_ELEMENTS} elements, {unrolled} per back edge"),
-            size: "64Ki",
-            elements: LOOP_ELEMENTS.into(),
-            bytes: 2 * u64::from(bytes),
-            operations: Some(LOOP_ELEMENTS.into()),
-            pages: (2 * u64::from(bytes) / PAGE_BYTES) as u32,
-            writes: vec![Write::Bytes {
-                at: 0,
-                bytes: input,
-            }],
-            init: None,
-            entry: export::FORWARD.to_owned(),
-            argument: 0,
-            expect: Expect::Bytes {
-                at: bytes,
-                bytes: output,
-                returned: 0,
-            },
-            restore: false,
-            budgets: true,
-            beside: !quick,
-            phases: false,
-            apart: false,
-        },
-    )
-}
-
-/// What memory can do: arrays as large as the tensors of 1 MiB, and larger than any cache.
-fn triad(quick: bool) -> Group {
-    let sizes: &[(&str, u32)] = if quick {
-        &[("1MiB", 131_072)]
-    } else {
-        &[("1MiB", 131_072), ("memory", 8 * 1024 * 1024)]
+        scratch_size: case.scratch_size,
     };
-    let job = |&(size, elements): &(&'static str, u32)| Job {
-        case: format!("3 arrays of {elements} f64"),
-        size,
-        elements: elements.into(),
-        bytes: 3 * 8 * u64::from(elements),
-        operations: Some(2 * u64::from(elements)),
-        pages: 0,
-        writes: Vec::new(),
-        init: Some([elements, 0]),
-        entry: export::FORWARD.to_owned(),
-        argument: 0,
-        expect: Expect::Cleanup,
-        restore: false,
-        budgets: false,
-        beside: false,
-        phases: false,
-        apart: false,
-    };
-    Group {
-        kernel: native::TRIAD.to_owned(),
-        variant: "base".to_owned(),
-        wasm: Vec::new(),
-        native: Some(native::TRIAD.to_owned()),
-        subject: None,
-        limits: Limits::default(),
-        jobs: sizes.iter().map(job).collect(),
-        native_only: true,
+    let mut base = subject.heap_base;
+    let mut frames = Vec::new();
+    for _ in 0..BATCH {
+        let frame = Frame::place(&tensors, base, subject.max_pages, Fill::FIRST)
+            .with_context(|| format!("failed to make a batch of {}", subject.kernel))?;
+        base = u32::try_from(frame.end())?;
+        frames.push(frame);
     }
+    Ok(frames)
 }

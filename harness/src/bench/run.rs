@@ -4,7 +4,7 @@ use super::{
     fingerprint::Fingerprint,
     job::{self, Group, Scope},
     record::{self, Cell, End, Key, Record, Run, Twin},
-    session::{Effort, FEWEST_ROUNDS, Session, WARM_UP},
+    session::{Effort, Session, WARM_UP},
 };
 use crate::{
     conform::plan,
@@ -85,7 +85,7 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
             .div_f64(10.0)
             .clamp(Duration::from_micros(200), Duration::from_millis(2)),
         budgets: request.budgets.clone(),
-        compilations: if request.quick { 1 } else { FEWEST_ROUNDS },
+        quick: request.quick,
         refused: fingerprint
             .emulated
             .as_ref()
