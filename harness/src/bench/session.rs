@@ -66,6 +66,8 @@ pub(super) struct Session<'a> {
     worker: Worker,
     info: Info,
     random: Rng,
+    /// How long the slowest module of the last group took to load.
+    slowest_load: Duration,
     /// Records go here.
     sink: &'a mut dyn FnMut(Record) -> Result<()>,
 }
@@ -130,6 +132,7 @@ impl<'a> Session<'a> {
             worker,
             info,
             random: Rng::with_seed(seed),
+            slowest_load: Duration::ZERO,
             sink,
         }))
     }
@@ -143,11 +146,17 @@ impl<'a> Session<'a> {
         &self.info
     }
 
+    /// How long the slowest module of the last group took to load.
+    pub(super) fn slowest_load(&self) -> Duration {
+        self.slowest_load
+    }
+
     /// Times a group. `refusal` says why the pack does not let it run here.
     ///
     /// # Errors
     /// If records cannot be written.
     pub(super) fn group(&mut self, group: &Group, refusal: Option<String>) -> Result<()> {
+        self.slowest_load = Duration::ZERO;
         let native = self.is_native();
         if (group.native_only && !native) || (native && group.native.is_none()) {
             return Ok(());
@@ -303,10 +312,12 @@ impl<'a> Session<'a> {
             limits: group.limits,
             metering: budget,
         };
+        let start = Instant::now();
         let loaded = match (&group.native, self.is_native()) {
             (Some(name), true) => self.worker.load(&native::module(name), &options),
             _ => self.worker.load(&group.wasm, &options),
         };
+        self.slowest_load = self.slowest_load.max(start.elapsed());
         match loaded {
             Ok(module) => {
                 modules.insert((budget, twin), Some(module));

@@ -43,7 +43,7 @@ impl Session<'_> {
             ..job.writing()
         };
         let batch = self.effort.batch.as_nanos() as u64;
-        let few = (1, 0, FEWEST_ROUNDS);
+        let few = (1, 0, if self.effort.quick { 1 } else { FEWEST_ROUNDS });
         let many = (0, batch, ROUNDS);
         let copied = job.check_read().filter(|read| read.length > 0);
         let mut all = vec![
