@@ -110,8 +110,8 @@ pub struct Key {
     /// Set where this is the other half of a comparison with itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twin: Option<Twin>,
-    /// `call` (steady), `hand`, `validate`, `compile`, `lookup`, `instantiate`, `resolve`, `memory`, `first`, `fetch`, `drop`, `path`,
-    /// `reuse`, `write` or `read`: docs/measuring.md.
+    /// `call` (steady), `hand`, `validate`, `compile`, `load-cached`, `lookup`, `instantiate`, `resolve`, `memory`, `first`, `fetch`,
+    /// `drop`, `path`, `reuse`, `write` or `read`: docs/measuring.md.
     pub quantity: String,
 }
 

@@ -173,9 +173,10 @@ impl Tables {
     }
 
     fn phases(&self) -> Option<Table> {
-        const PHASES: [&str; 11] = [
+        const PHASES: [&str; 12] = [
             "validate",
             "compile",
+            "load-cached",
             "lookup",
             "instantiate",
             "resolve",

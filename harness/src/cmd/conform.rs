@@ -8,7 +8,7 @@ use crate::{
         run::{self, Session},
         shrink,
     },
-    exit::Exit,
+    exit::{self, Exit},
     matrix,
     numerics::{self, Summary},
     outcome::{Counts, Outcome},
@@ -73,6 +73,9 @@ pub struct Selection {
     /// Seed of the generated cases.
     #[arg(long, value_name = "N", default_value_t = SEED)]
     pub seed: u64,
+    /// Keep compiled code in this folder and load it from there, where an engine can; docs/aot.md says whom that trusts.
+    #[arg(long, value_name = "DIR")]
+    pub code_cache: Option<PathBuf>,
     /// Results folder [default: a dated one under assay-results/].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -93,7 +96,7 @@ pub struct Report {
     pub counts: Counts,
     /// The engines, ready or absent.
     pub engines: Vec<EngineReport>,
-    /// Vector files that were passed over.
+    /// Vector files that were passed over, compiled forms and caches that were used or not.
     pub notes: Vec<String>,
     /// Sums, then failing cases.
     pub results: Vec<Entry>,
@@ -147,7 +150,15 @@ impl Selection {
     /// # Errors
     /// Usage for names that fit nothing; engine absent if what is asked for is not ready.
     pub fn engines(&self) -> Result<Vec<Engine>> {
-        let all = registry::with_adapters(registry::engines(), &self.adapter)?;
+        let mut known = registry::engines();
+        if let Some(folder) = &self.code_cache {
+            let folder = std::path::absolute(folder)
+                .map_err(|error| exit::usage(format!("--code-cache: {error}")))?;
+            for engine in &mut known {
+                engine.with_code_cache(&folder);
+            }
+        }
+        let all = registry::with_adapters(known, &self.adapter)?;
         registry::select(all, &self.runtime)
     }
 
@@ -302,6 +313,25 @@ pub fn conform(
         }
     }
 
+    let mut notes = plan.notes;
+    for info in infos.iter().flatten() {
+        let kernels: Vec<&str> = plan
+            .work
+            .iter()
+            .filter(|work| work.subject.compiled_for(info).is_some())
+            .map(|work| work.subject.kernel.as_str())
+            .collect();
+        if !kernels.is_empty() {
+            notes.push(format!(
+                "{} ran forms that the pack brings compiled: {}",
+                info.id,
+                kernels.join(", ")
+            ));
+        }
+        if let Some(cache) = info.build.get(runtime_cache::Caching::OPTION) {
+            notes.push(format!("{} code cache: {cache}", info.id));
+        }
+    }
     let mut counts = recorder.counts;
     let kernels = plan.work.len() as u64;
     let mut ready = infos.into_iter();
@@ -350,7 +380,7 @@ pub fn conform(
         cases: selection.cases,
         counts,
         engines,
-        notes: plan.notes,
+        notes,
         results: recorder.finish(),
         numerics: Vec::new(),
         evidence: folder.path().display().to_string(),

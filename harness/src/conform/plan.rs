@@ -4,7 +4,7 @@ use super::{
     case::{Case, Entry},
     edge, generate,
     run::Work,
-    subject::Subject,
+    subject::{CompiledForm, Subject},
     vectors,
 };
 use crate::{exit, registry};
@@ -97,7 +97,10 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         if let Some(name) = choice.case {
             cases.retain(|case| case.name == name);
         }
-        for subject in subjects(kernel) {
+        for mut subject in subjects(kernel) {
+            if subject.variant == "base" {
+                subject.compiled = compiled(pack, kernel);
+            }
             let mut cases = cases.clone();
             if !subject.has_backward {
                 // The export is optional, and its absence was settled by the pre-pass.
@@ -105,6 +108,13 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             }
             work.push(Work::new(subject, cases));
         }
+    }
+    let listed = pack.manifest().artifacts.len();
+    if listed > 0 && pack.artifacts().is_empty() {
+        notes.push(format!(
+            "compiled forms: the pack brings {listed}, and none is used: its key does not carry allow-native in the list of \
+             trusted keys; all modules were compiled here"
+        ));
     }
     if let Some(name) = choice.case
         && work
@@ -155,6 +165,20 @@ fn distinguish(cases: &mut [Case]) {
     }
 }
 
+/// What the pack brings of a kernel's base module; nothing, if its key may not bring native code.
+fn compiled(pack: &Pack, kernel: &PackKernel) -> Vec<CompiledForm> {
+    pack.artifacts()
+        .iter()
+        .filter(|artifact| artifact.entry().kernel == kernel.id())
+        .map(|artifact| CompiledForm {
+            engine: artifact.entry().engine.clone(),
+            engine_version: artifact.entry().engine_version.to_string(),
+            target: artifact.entry().target.clone(),
+            bytes: artifact.bytes().to_vec(),
+        })
+        .collect()
+}
+
 /// The modules of a kernel: its base module, then its variants.
 pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
     let limits = kernel.limits();
@@ -175,6 +199,7 @@ pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
             ticks: limits.max_epoch_ticks,
             fuel: limits.max_fuel,
             has_backward: facts.has_backward,
+            compiled: Vec::new(),
         };
     let mut subjects = vec![subject(
         "base".to_owned(),
