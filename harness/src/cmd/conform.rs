@@ -2,6 +2,7 @@
 
 use crate::{
     conform::{
+        device::Device,
         judge::Layer,
         plan::{self, Choice, Plan},
         record::{Entry, Recorder},
@@ -102,6 +103,9 @@ pub struct Report {
     pub results: Vec<Entry>,
     /// The numeric instructions, one summary per engine that is ready; empty where one case alone was asked for.
     pub numerics: Vec<Summary>,
+    /// Engines that were not run because they do not hold the limits of a device, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_back: BTreeMap<String, String>,
     /// The results folder.
     pub evidence: String,
 }
@@ -127,7 +131,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
     let engines = selection.engines()?;
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
-    let plan = selection.plan(&pack, arguments.case.as_deref())?;
+    let plan = selection.plan(&pack, arguments.case.as_deref(), None)?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
     let mut report = conform(&pack, plan, selection, &engines, &folder, output)?;
     // A command that repeats one case of a kernel asks for nothing else.
@@ -166,7 +170,12 @@ impl Selection {
     ///
     /// # Errors
     /// Usage, for names that fit nothing.
-    pub fn plan(&self, pack: &Pack, case: Option<&str>) -> Result<Plan> {
+    pub fn plan(
+        &self,
+        pack: &Pack,
+        case: Option<&str>,
+        device: Option<&'static Device>,
+    ) -> Result<Plan> {
         plan::plan(
             pack,
             &Choice {
@@ -175,6 +184,7 @@ impl Selection {
                 cases: self.cases,
                 seed: self.seed,
                 case,
+                device,
             },
         )
     }
@@ -225,6 +235,7 @@ pub fn conform(
         })
         .collect();
     let runtimes: Vec<String> = launches.iter().map(|launch| launch.id.clone()).collect();
+    let device = plan.device;
     let repeat = |runtime: &str, kernel: &str, case: &str, layer: Layer| {
         selection.repeat(runtime, kernel, case, layer)
     };
@@ -240,7 +251,10 @@ pub fn conform(
     let infos = run::run(
         &launches,
         &plan.work,
-        &|info, subject| plan::gate(pack, info, subject),
+        &|info, subject| {
+            device.map_or(Ok(()), |device| device.gate(info))?;
+            plan::gate(pack, info, subject)
+        },
         &|| progress.inc(1),
         |judged| {
             let cell = judged_cases
@@ -264,6 +278,14 @@ pub fn conform(
     )?;
     progress.finish_and_clear();
 
+    let held_back: BTreeMap<String, String> = infos
+        .iter()
+        .flatten()
+        .filter_map(|info| {
+            let reason = device?.gate(info).err()?;
+            Some((info.id.clone(), reason))
+        })
+        .collect();
     let mut reasons = Vec::new();
     for (engine, id) in runtimes.iter().enumerate() {
         let mut ran = 0;
@@ -281,7 +303,7 @@ pub fn conform(
                 ));
             }
         }
-        if ran == 0 {
+        if ran == 0 && !held_back.contains_key(id) {
             reasons.push(format!("{id} ran no case at all"));
         }
     }
@@ -383,6 +405,7 @@ pub fn conform(
         notes,
         results: recorder.finish(),
         numerics: Vec::new(),
+        held_back,
         evidence: folder.path().display().to_string(),
     })
 }

@@ -15,8 +15,6 @@ use std::time::Duration;
 const ALLOWANCE: Duration = Duration::from_secs(10);
 /// Fuel of a tick where an engine has fuel but no epochs and the manifest states no fuel: far above what a tick can burn.
 const FUEL_PER_TICK: u64 = 100_000_000;
-/// Bytes of call stack that kernels get.
-const STACK_BYTES: u32 = 512 * 1024;
 
 /// What came of a case on an engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +85,7 @@ pub fn options(subject: &Subject, metering: BudgetKind) -> Options {
         limits: Limits {
             max_memory_pages: subject.max_pages,
             max_table_elements: subject.max_table_elements,
-            max_stack_bytes: STACK_BYTES,
+            max_stack_bytes: subject.max_stack_bytes,
         },
         metering,
     }

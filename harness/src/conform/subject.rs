@@ -31,6 +31,8 @@ pub struct Subject {
     pub max_pages: u32,
     /// The manifest's table limit.
     pub max_table_elements: u32,
+    /// Bytes of call stack.
+    pub max_stack_bytes: u32,
     /// The manifest's budget of a call, in ticks.
     pub ticks: u64,
     /// The manifest's budget of a call in fuel, if it states one.
