@@ -32,10 +32,14 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// A worker with the module loaded and an instance of it.
 fn worker(metering: BudgetKind) -> (Worker, u64) {
+    worker_of("wasmi", metering)
+}
+
+fn worker_of(engine: &str, metering: BudgetKind) -> (Worker, u64) {
     let launch = Launch {
-        id: "wasmi".to_owned(),
+        id: engine.to_owned(),
         program: env!("CARGO_BIN_EXE_assay").into(),
-        arguments: vec!["worker".into(), "wasmi".into()],
+        arguments: vec!["worker".into(), engine.into()],
         states_id: true,
     };
     let mut worker = Worker::start(&launch).unwrap();
@@ -91,6 +95,25 @@ fn batches(times: &Times) -> Vec<u64> {
         .iter()
         .map(|batch| batch.iterations)
         .collect()
+}
+
+#[test]
+fn loading_from_a_cache_is_timed_where_an_engine_has_code_to_keep() {
+    let (mut worker, module) = worker(BudgetKind::None);
+    let refused = worker.time(module, Timed::LoadCached, (1, 0, 3), WITHIN);
+    assert!(
+        matches!(refused, Err(RunError::Engine(Error::Unsupported { .. }))),
+        "{refused:?}"
+    );
+    if !cfg!(feature = "wasmtime") {
+        return;
+    }
+    let (mut worker, module) = worker_of("wasmtime.pulley", BudgetKind::Epoch);
+    let times = worker
+        .time(module, Timed::LoadCached, (2, 0, 3), WITHIN)
+        .unwrap();
+    assert_eq!(times.series[0].name, "load-cached");
+    assert_eq!(batches(&times), [2, 2, 2]);
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub struct Key {
     /// Set where this is the other half of a comparison with itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twin: Option<Twin>,
-    /// `call` (steady), `hand`, `validate`, `compile`, `lookup`, `instantiate`, `resolve`, `memory`, `first`, `fetch`, `drop`, `path`,
+    /// `call` (steady), `hand`, `validate`, `compile`, `load-cached`, `lookup`, `instantiate`, `resolve`, `memory`, `first`, `fetch`, `drop`, `path`,
     /// `reuse`, `write`, `read`, `in-place`, `reset`, `batch`, `trap-1`, `trap-1000` (and `trap-1-call`, `trap-1000-call`):
     /// docs/measuring.md.
     pub quantity: String,

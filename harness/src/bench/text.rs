@@ -173,9 +173,10 @@ impl Tables {
     }
 
     fn phases(&self) -> Option<Table> {
-        const PHASES: [&str; 15] = [
+        const PHASES: [&str; 16] = [
             "validate",
             "compile",
+            "load-cached",
             "lookup",
             "instantiate",
             "resolve",

@@ -3,13 +3,14 @@
 use crate::{
     conform::{
         answers::{self, Answers},
+        device::Device,
         judge::Layer,
         plan::{self, Choice, Plan},
         record::{Entry, Recorder},
         run::{self, Session},
         shrink,
     },
-    exit::Exit,
+    exit::{self, Exit},
     matrix,
     numerics::{self, Summary},
     outcome::{Counts, Outcome},
@@ -74,6 +75,9 @@ pub struct Selection {
     /// Seed of the generated cases.
     #[arg(long, value_name = "N", default_value_t = SEED)]
     pub seed: u64,
+    /// Keep compiled code in this folder and load it from there, where an engine can; docs/aot.md says whom that trusts.
+    #[arg(long, value_name = "DIR")]
+    pub code_cache: Option<PathBuf>,
     /// Results folder [default: a dated one under assay-results/].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -94,12 +98,15 @@ pub struct Report {
     pub counts: Counts,
     /// The engines, ready or absent.
     pub engines: Vec<EngineReport>,
-    /// Vector files that were passed over.
+    /// Vector files that were passed over, compiled forms and caches that were used or not.
     pub notes: Vec<String>,
     /// Sums, then failing cases.
     pub results: Vec<Entry>,
     /// The numeric instructions, one summary per engine that is ready; empty where one case alone was asked for.
     pub numerics: Vec<Summary>,
+    /// Engines that were not run because they do not hold the limits of a device, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_back: BTreeMap<String, String>,
     /// The results folder.
     pub evidence: String,
 }
@@ -125,7 +132,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
     let engines = selection.engines()?;
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
-    let plan = selection.plan(&pack, arguments.case.as_deref())?;
+    let plan = selection.plan(&pack, arguments.case.as_deref(), None)?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
     let mut report = conform(&pack, plan, selection, &engines, &folder, output)?;
     // A command that repeats one case of a kernel asks for nothing else.
@@ -148,7 +155,15 @@ impl Selection {
     /// # Errors
     /// Usage for names that fit nothing; engine absent if what is asked for is not ready.
     pub fn engines(&self) -> Result<Vec<Engine>> {
-        let all = registry::with_adapters(registry::engines(), &self.adapter)?;
+        let mut known = registry::engines();
+        if let Some(folder) = &self.code_cache {
+            let folder = std::path::absolute(folder)
+                .map_err(|error| exit::usage(format!("--code-cache: {error}")))?;
+            for engine in &mut known {
+                engine.with_code_cache(&folder);
+            }
+        }
+        let all = registry::with_adapters(known, &self.adapter)?;
         registry::select(all, &self.runtime)
     }
 
@@ -156,7 +171,12 @@ impl Selection {
     ///
     /// # Errors
     /// Usage, for names that fit nothing.
-    pub fn plan(&self, pack: &Pack, case: Option<&str>) -> Result<Plan> {
+    pub fn plan(
+        &self,
+        pack: &Pack,
+        case: Option<&str>,
+        device: Option<&'static Device>,
+    ) -> Result<Plan> {
         plan::plan(
             pack,
             &Choice {
@@ -165,6 +185,7 @@ impl Selection {
                 cases: self.cases,
                 seed: self.seed,
                 case,
+                device,
             },
         )
     }
@@ -215,6 +236,7 @@ pub fn conform(
         })
         .collect();
     let runtimes: Vec<String> = launches.iter().map(|launch| launch.id.clone()).collect();
+    let device = plan.device;
     let repeat = |runtime: &str, kernel: &str, case: &str, layer: Layer| {
         selection.repeat(runtime, kernel, case, layer)
     };
@@ -231,7 +253,10 @@ pub fn conform(
     let infos = run::run(
         &launches,
         &plan.work,
-        &|info, subject| plan::gate(pack, info, subject),
+        &|info, subject| {
+            device.map_or(Ok(()), |device| device.gate(info))?;
+            plan::gate(pack, info, subject)
+        },
         &|| progress.inc(1),
         |judged| {
             let cell = judged_cases
@@ -267,6 +292,14 @@ pub fn conform(
     );
     all_answers.write(folder, &of_run)?;
 
+    let held_back: BTreeMap<String, String> = infos
+        .iter()
+        .flatten()
+        .filter_map(|info| {
+            let reason = device?.gate(info).err()?;
+            Some((info.id.clone(), reason))
+        })
+        .collect();
     let mut reasons = Vec::new();
     for (engine, id) in runtimes.iter().enumerate() {
         let mut ran = 0;
@@ -284,7 +317,7 @@ pub fn conform(
                 ));
             }
         }
-        if ran == 0 {
+        if ran == 0 && !held_back.contains_key(id) {
             reasons.push(format!("{id} ran no case at all"));
         }
     }
@@ -316,6 +349,25 @@ pub fn conform(
         }
     }
 
+    let mut notes = plan.notes;
+    for info in infos.iter().flatten() {
+        let kernels: Vec<&str> = plan
+            .work
+            .iter()
+            .filter(|work| work.subject.compiled_for(info).is_some())
+            .map(|work| work.subject.kernel.as_str())
+            .collect();
+        if !kernels.is_empty() {
+            notes.push(format!(
+                "{} ran forms that the pack brings compiled: {}",
+                info.id,
+                kernels.join(", ")
+            ));
+        }
+        if let Some(cache) = info.build.get(runtime_cache::Caching::OPTION) {
+            notes.push(format!("{} code cache: {cache}", info.id));
+        }
+    }
     let mut counts = recorder.counts;
     let kernels = plan.work.len() as u64;
     let mut ready = infos.into_iter();
@@ -364,9 +416,10 @@ pub fn conform(
         cases: selection.cases,
         counts,
         engines,
-        notes: plan.notes,
+        notes,
         results: recorder.finish(),
         numerics: Vec::new(),
+        held_back,
         evidence: folder.path().display().to_string(),
     })
 }

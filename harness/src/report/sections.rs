@@ -121,7 +121,7 @@ fn verdict(qualify: &Qualify) -> Section {
         .map(|engine| {
             let tone = match engine.verdict.as_str() {
                 "qualified" => Tone::Good,
-                "absent" => Tone::Limited,
+                "absent" | "unsupported" => Tone::Limited,
                 _ => Tone::Bad,
             };
             vec![

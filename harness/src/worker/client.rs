@@ -190,9 +190,34 @@ impl Worker {
         options: &Options,
         time: Duration,
     ) -> Result<u64, RunError> {
+        self.load_operation(wasm, &[], options, time)
+    }
+
+    /// Loads a module from `code`, native code that somebody vouches for; only for a worker that
+    /// [has](Self::has_operation) `code`.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn load_code(
+        &mut self,
+        wasm: &[u8],
+        code: &[u8],
+        options: &Options,
+    ) -> Result<u64, RunError> {
+        self.load_operation(wasm, code, options, WORK_TIME)
+    }
+
+    fn load_operation(
+        &mut self,
+        wasm: &[u8],
+        code: &[u8],
+        options: &Options,
+        time: Duration,
+    ) -> Result<u64, RunError> {
         let operation = Operation::Load {
             wasm: wasm.to_vec(),
             options: *options,
+            code: code.to_vec(),
         };
         match self.request(operation, time)? {
             Answer::Loaded { module } => Ok(module),
@@ -309,6 +334,28 @@ impl Worker {
             Answer::Inspected { text } => Ok(text),
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("inspected").into()),
+        }
+    }
+
+    /// What the engine makes of a module for another machine; only for a worker that [has](Self::has_operation) `precompile`.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn precompile(
+        &mut self,
+        wasm: &[u8],
+        options: &Options,
+        target: &str,
+    ) -> Result<Vec<u8>, RunError> {
+        let operation = Operation::Precompile {
+            wasm: wasm.to_vec(),
+            options: *options,
+            target: target.to_owned(),
+        };
+        match self.request(operation, WORK_TIME)? {
+            Answer::Precompiled { code } => Ok(code),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("precompiled").into()),
         }
     }
 

@@ -37,6 +37,10 @@ pub enum Operation {
         wasm: Vec<u8>,
         /// Limits and the kind of budget that calls will carry.
         options: Options,
+        /// What the module was compiled to by somebody whom the harness believes, to be loaded in the place of compiling it;
+        /// empty: it is compiled. Optional: only for workers whose hello has `code` among its operations.
+        #[serde(default, with = "base64_bytes", skip_serializing_if = "Vec::is_empty")]
+        code: Vec<u8>,
     },
     /// Exchange with an instance of a module, answered by [`Answer::Ran`].
     Run {
@@ -67,6 +71,16 @@ pub enum Operation {
         options: Options,
         /// What to show.
         form: Form,
+    },
+    /// Compile a module for another machine, answered by [`Answer::Precompiled`]. Optional, as `global` is.
+    Precompile {
+        /// The binary module.
+        #[serde(with = "base64_bytes")]
+        wasm: Vec<u8>,
+        /// As for `load`.
+        options: Options,
+        /// The machine, as the engine calls it.
+        target: String,
     },
     /// Repeat something and say how long it took, answered by [`Answer::Timed`]. Optional, as `global`.
     Time {
@@ -136,6 +150,10 @@ pub enum Timed {
     Validate,
     /// Compilation of the module, as it was loaded. Series: `compile`.
     Compile,
+    /// Loading the module from a cache of compiled code on disk, which holds it: reading, checking, and what the engine does.
+    /// Series: `load-cached`.
+    #[serde(rename = "load-cached")]
+    LoadCached,
     /// Writes of bytes to the instance's memory that are there already. Series: `write`.
     Write {
         /// First address.
@@ -316,6 +334,12 @@ pub enum Answer {
         /// For people.
         text: String,
     },
+    /// Answer to `precompile`.
+    Precompiled {
+        /// In the engine's own form.
+        #[serde(with = "base64_bytes")]
+        code: Vec<u8>,
+    },
     /// Answer to `time`.
     Timed(Times),
     /// Answer to `facts`.
@@ -355,8 +379,35 @@ mod tests {
                 Operation::Load {
                     wasm: vec![0, 97, 115, 109],
                     options,
+                    code: Vec::new(),
                 },
                 r#"{"id":7,"op":"load","wasm":"AGFzbQ==","options":{"limits":{"max_memory_pages":512,"max_table_elements":8,"max_stack_bytes":65536},"metering":"epoch"}}"#,
+            ),
+            (
+                Operation::Load {
+                    wasm: vec![0, 97, 115, 109],
+                    options,
+                    code: vec![1, 2],
+                },
+                r#"{"id":7,"op":"load","wasm":"AGFzbQ==","options":{"limits":{"max_memory_pages":512,"max_table_elements":8,"max_stack_bytes":65536},"metering":"epoch"},"code":"AQI="}"#,
+            ),
+            (
+                Operation::Precompile {
+                    wasm: vec![0, 97, 115, 109],
+                    options,
+                    target: "armv7".to_owned(),
+                },
+                r#"{"id":7,"op":"precompile","wasm":"AGFzbQ==","options":{"limits":{"max_memory_pages":512,"max_table_elements":8,"max_stack_bytes":65536},"metering":"epoch"},"target":"armv7"}"#,
+            ),
+            (
+                Operation::Time {
+                    module: 1,
+                    what: Timed::LoadCached,
+                    iterations: 1,
+                    batch_ns: 0,
+                    batches: 3,
+                },
+                r#"{"id":7,"op":"time","module":1,"what":"load-cached","iterations":1,"batch_ns":0,"batches":3}"#,
             ),
             (
                 Operation::Run {
@@ -559,6 +610,10 @@ mod tests {
                     text: "ret i32 0".to_owned(),
                 },
                 r#"{"id":7,"inspected":{"text":"ret i32 0"}}"#,
+            ),
+            (
+                Answer::Precompiled { code: vec![1, 2] },
+                r#"{"id":7,"precompiled":{"code":"AQI="}}"#,
             ),
             (
                 Answer::Timed(Times {

@@ -8,6 +8,7 @@ use super::{
 };
 pub(super) use instances::footprint;
 use runtime_api::{Budget, Entry, Error, Instance, Result, Runtime};
+use runtime_cache::{Cache, Source};
 use runtime_host::{Call, Fetched, Form, Image, Invocation, Read, Write, execute};
 use std::{
     collections::HashMap,
@@ -91,6 +92,7 @@ pub(super) fn time(
             }
             Ok(elapsed)
         }),
+        Timed::LoadCached => load_cached(runtime, loaded, repeat),
         Timed::Write { at, length } => {
             let instance = live(loaded, number)?;
             let bytes = memory(instance, *at, *length)?;
@@ -220,6 +222,37 @@ fn calibrate(least: u64, run: &mut impl FnMut(u64) -> Result<Duration>) -> Resul
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
         iterations = wanted.clamp(iterations.saturating_add(1), iterations.saturating_mul(10));
     }
+}
+
+/// From a cache of its own, made for this: what a process does that finds its modules compiled.
+fn load_cached(runtime: &dyn Runtime, loaded: &Loaded, repeat: Repeat) -> Result<Times> {
+    let folder = tempfile::tempdir().map_err(|error| adapter(error.to_string()))?;
+    let cache = Cache::open(folder.path()).map_err(adapter)?;
+    let load = || cache.compile(runtime, &loaded.wasm, &loaded.options);
+    match load()? {
+        (_, Source::NotKept) => {
+            // Says why, where the engine has no such form.
+            let code = runtime.precompile(&loaded.wasm, &loaded.options)?;
+            return Err(adapter(format!(
+                "{} bytes of code could not be kept",
+                code.len()
+            )));
+        }
+        (_, Source::Kept | Source::Cache) => {}
+    }
+    batches("load-cached", repeat, |iterations| {
+        let mut elapsed = Duration::ZERO;
+        for _ in 0..iterations {
+            let start = Instant::now();
+            let (module, source) = load()?;
+            elapsed += start.elapsed();
+            drop(module);
+            if source != Source::Cache {
+                return Err(adapter("the module was compiled again".to_owned()));
+            }
+        }
+        Ok(elapsed)
+    })
 }
 
 /// Each stage for all instances before the next one, so that each lasts long enough for the clock.

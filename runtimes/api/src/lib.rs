@@ -4,10 +4,10 @@
 //!
 //! The traits do not ask for `Send`: some engines are bound to a thread or to global state. Engines are run
 //! in a process each.
-#![forbid(unsafe_code)]
 
 mod batch;
 mod budget;
+mod code;
 mod error;
 mod features;
 mod info;
@@ -17,9 +17,10 @@ pub mod suite;
 
 pub use batch::{Stopped, call_each};
 pub use budget::{Budget, BudgetKind, TICK};
+pub use code::TrustedCode;
 pub use error::{Error, Result, Stage, Trap};
 pub use features::{PACK_FEATURES, probe_features};
-pub use info::{Capabilities, Info, Kind};
+pub use info::{CODE_TARGET, Capabilities, Info, Kind};
 pub use inspect::Form;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -83,6 +84,53 @@ pub trait Runtime {
             "the engine validates only while it compiles",
         ))
     }
+
+    /// Compiles a module to bytes that [`load_code`](Self::load_code) of the same engine takes in place of compiling.
+    ///
+    /// # Errors
+    /// Those of [`compile`](Self::compile); [`Error::Unsupported`] where the engine has no such form.
+    fn precompile(&self, _wasm: &[u8], _options: &Options) -> Result<Vec<u8>> {
+        Err(no_code(self.info()))
+    }
+
+    /// Compiles a module for another machine, as the same engine there would with the same options; machine code is for the
+    /// least processor of its kind.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a target that the engine does not compile for, with the reason; those of
+    /// [`compile`](Self::compile).
+    fn precompile_for(&self, _target: &str, _wasm: &[u8], _options: &Options) -> Result<Vec<u8>> {
+        Err(no_code(self.info()))
+    }
+
+    /// Everything that the bytes of [`precompile`](Self::precompile) depend on besides the module, the options and
+    /// [`info`](Self::info): for the keys of a cache. Bytes that only a program understands.
+    ///
+    /// # Errors
+    /// As `precompile`.
+    fn code_identity(&self, _options: &Options) -> Result<Vec<u8>> {
+        Err(no_code(self.info()))
+    }
+
+    /// What [`compile`](Self::compile) gives, from `code` that `wasm` was compiled to with the same options.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] for code of another version or configuration, as far as the engine sees that; those of `compile`.
+    fn load_code(
+        &self,
+        _wasm: &[u8],
+        _code: TrustedCode<'_>,
+        _options: &Options,
+    ) -> Result<Box<dyn Module>> {
+        Err(no_code(self.info()))
+    }
+}
+
+fn no_code(info: &Info) -> Error {
+    Error::unsupported(format!(
+        "{} has no compiled form of a module to keep",
+        info.id
+    ))
 }
 
 /// A compiled module.

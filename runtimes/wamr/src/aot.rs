@@ -2,7 +2,9 @@
 
 use crate::adapter;
 use runtime_api::{Error, Result, Stage};
+use sha2::{Digest, Sha256};
 use std::{
+    cell::OnceCell,
     fs::{self, File},
     io::{Read, Seek},
     path::{Path, PathBuf},
@@ -14,20 +16,41 @@ use wait_timeout::ChildExt;
 /// How long a module may take to compile. The compiler ends itself too, should this process be gone by then.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What it compiles for.
+const TARGETS: [&str; 3] = ["armv7", "aarch64", "x86_64"];
+
 /// An `assay-wamrc` that answers.
 pub(crate) struct Compiler {
     program: PathBuf,
     arguments: Vec<&'static str>,
     version: String,
+    /// SHA-256 of the executable, once somebody wants to know.
+    digest: OnceCell<[u8; 32]>,
 }
 
 impl Compiler {
     /// Asks `program` for its version.
     pub(crate) fn new(program: &Path, simd: bool) -> Result<Self> {
+        Self::with(program, if simd { vec!["--simd"] } else { Vec::new() })
+    }
+
+    /// The same, for base modules on another machine.
+    pub(crate) fn for_target(&self, target: &str) -> Result<Self> {
+        match TARGETS.into_iter().find(|known| *known == target) {
+            Some(target) => Self::with(&self.program, vec!["--target", target]),
+            None => Err(Error::unsupported(format!(
+                "target {target}: assay-wamrc's targets are {}",
+                TARGETS.join(", ")
+            ))),
+        }
+    }
+
+    fn with(program: &Path, arguments: Vec<&'static str>) -> Result<Self> {
         let mut compiler = Self {
             program: program.to_owned(),
-            arguments: if simd { vec!["--simd"] } else { Vec::new() },
+            arguments,
             version: String::new(),
+            digest: OnceCell::new(),
         };
         let (status, output) = compiler.run(Command::new(program).arg("--version"))?;
         if !status.success() {
@@ -54,6 +77,29 @@ impl Compiler {
                 },
             ),
         ]
+    }
+
+    /// What code depends on: version, arguments, and the very executable, whose options stand in none of its words.
+    pub(crate) fn identity(&self) -> Result<Vec<u8>> {
+        let digest = match self.digest.get() {
+            Some(digest) => *digest,
+            None => {
+                let program = fs::read(&self.program)
+                    .map_err(|error| adapter(format!("{}: {error}", self.program.display())))?;
+                *self.digest.get_or_init(|| Sha256::digest(program).into())
+            }
+        };
+        let mut identity = digest.to_vec();
+        for text in self
+            .arguments
+            .iter()
+            .copied()
+            .chain([self.version.as_str()])
+        {
+            identity.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            identity.extend_from_slice(text.as_bytes());
+        }
+        Ok(identity)
     }
 
     /// Machine code for `wasm`, a module that WAMR's loader has validated.

@@ -77,6 +77,9 @@ impl Session<'_> {
         if group.subject.is_some() && kind == usual {
             all.push(("validate", Timed::Validate, few));
             all.push(("compile", Timed::Compile, few));
+            if self.worker.has_operation("code") {
+                all.push(("load-cached", Timed::LoadCached, few));
+            }
         }
         if let Some(Read { at, length, .. }) = copied {
             all.push(("write", Timed::Write { at, length }, many));
