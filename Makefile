@@ -27,7 +27,7 @@ manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/C
 # features, and build the engines twice.
 build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(features),$(release) -p assay $(features))
 
-.PHONY: help qualify test build helpers setup lint format doc fuzz-smoke pack check-pack readme-table check-readme
+.PHONY: help qualify test build helpers setup lint format doc fuzz-smoke pack check-pack numbers check-numbers readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -71,6 +71,12 @@ pack: build ## rebuilds the core pack from source; needs the target wasm32-unkno
 
 check-pack: ## that the modules of the core pack are what their sources give
 	scripts/check-reproducible
+
+numbers: build ## records fuel and sizes of code of the core pack on the engines that are ready
+	$(assay) compare --record fixtures/numbers.json fixtures/packs/core
+
+check-numbers: build ## that fuel and sizes of code are as recorded
+	$(assay) compare fixtures/numbers.json fixtures/packs/core
 
 readme-table: build ## writes the table of engines into README.md; needs jq
 	scripts/readme-table $(assay)

@@ -6,13 +6,15 @@
 
 pub mod compare;
 mod fingerprint;
-mod job;
+pub mod job;
 pub mod native;
 pub mod record;
 mod run;
 mod session;
 pub mod tables;
 mod text;
+
+pub(crate) use job::reference_case;
 
 pub use fingerprint::{Fingerprint, emulated};
 pub use run::{Outcome, Request, Step, run};

@@ -2,6 +2,7 @@
 
 use crate::{
     conform::{
+        answers::{self, Answers},
         device::Device,
         judge::Layer,
         plan::{self, Choice, Plan},
@@ -15,7 +16,7 @@ use crate::{
     outcome::{Counts, Outcome},
     output::Output,
     registry::{self, Availability, Engine},
-    results::Folder,
+    results::{Folder, PackIdentity},
     worker::Launch,
 };
 use anyhow::Result;
@@ -28,9 +29,9 @@ use std::{
 };
 
 /// Generated cases per kernel and engine, unless asked otherwise.
-const CASES: u32 = 64;
+pub(super) const CASES: u32 = 64;
 /// The seed, unless asked otherwise: fixed, so that two runs of the same version do the same.
-const SEED: u64 = 1;
+pub(super) const SEED: u64 = 1;
 /// Failures printed on screen; all are in the results folder.
 const MAX_SHOWN: usize = 8;
 
@@ -246,6 +247,7 @@ pub fn conform(
         "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
     );
 
+    let mut all_answers = Answers::default();
     // (engine, kernel, variant) -> cases judged, to notice what was silently not run.
     let mut judged_cases: BTreeMap<(usize, String, String), (usize, bool)> = BTreeMap::new();
     let infos = run::run(
@@ -273,10 +275,22 @@ pub fn conform(
             {
                 cell.1 = true;
             }
+            all_answers.push(&runtimes[judged.engine], &judged);
             recorder.push(&judged)
         },
     )?;
     progress.finish_and_clear();
+    let versions = runtimes.iter().zip(&infos).filter_map(|(id, info)| {
+        let info = info.as_ref().ok()?;
+        Some((id.clone(), info.version.clone()))
+    });
+    let of_run = answers::Run::new(
+        PackIdentity::of(pack),
+        (selection.seed, selection.cases),
+        answers::digest(&plan.work),
+        versions.collect(),
+    );
+    all_answers.write(folder, &of_run)?;
 
     let held_back: BTreeMap<String, String> = infos
         .iter()

@@ -70,24 +70,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
     let mut work = Vec::new();
     let mut fits = Vec::new();
     for kernel in selected {
-        let mut cases = Vec::new();
-        for vector in pack
-            .vectors()
-            .iter()
-            .filter(|vector| vector.kernel() == kernel.id())
-        {
-            let loaded = vectors::load_bytes(vector.path(), vector.bytes())
-                .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
-            if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel.id()) {
-                anyhow::bail!(
-                    "the pack's vectors `{}` are listed for `{}` and hold `{}`",
-                    vector.path(),
-                    kernel.id(),
-                    stray.kernel
-                );
-            }
-            cases.extend(loaded);
-        }
+        let mut cases = vectors_of(pack, kernel.id())?;
         cases.extend(
             outside
                 .iter()
@@ -100,11 +83,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                 kernel.id()
             ));
         }
-        distinguish(&mut cases);
-        cases.extend(edge::cases(kernel.id()));
-        cases.extend(
-            (0..choice.cases).filter_map(|index| generate::case(kernel.id(), choice.seed, index)),
-        );
+        let mut cases = with_others(cases, kernel.id(), choice.seed, choice.cases);
         if let Some(name) = choice.case {
             cases.retain(|case| case.name == name);
         }
@@ -162,6 +141,36 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         device: choice.device,
         fits,
     })
+}
+
+/// The cases of a pack's own vectors for a kernel.
+///
+/// # Errors
+/// If they are damaged, or about another kernel.
+pub fn vectors_of(pack: &Pack, kernel: &str) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    let own = pack.vectors().iter();
+    for vector in own.filter(|vector| vector.kernel() == kernel) {
+        let loaded = vectors::load_bytes(vector.path(), vector.bytes())
+            .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
+        if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel) {
+            anyhow::bail!(
+                "the pack's vectors `{}` are listed for `{kernel}` and hold `{}`",
+                vector.path(),
+                stray.kernel
+            );
+        }
+        cases.extend(loaded);
+    }
+    Ok(cases)
+}
+
+/// The cases of vectors, each with a name of its own, and after them the edge cases and so many generated ones.
+pub fn with_others(mut vectors: Vec<Case>, kernel: &str, seed: u64, generated: u32) -> Vec<Case> {
+    distinguish(&mut vectors);
+    vectors.extend(edge::cases(kernel));
+    vectors.extend((0..generated).filter_map(|index| generate::case(kernel, seed, index)));
+    vectors
 }
 
 /// The kernels that one of `wanted` names; all if nothing is asked for.
