@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_largest_shape_fits_and_one_row_more_does_not() {
-        for kernel in kernel_core::KERNELS {
+        for kernel in &kernel_core::KERNELS {
             let subject = subject(kernel.id, 1024);
             let fit = EMBEDDED.fit(&subject, 1).unwrap();
             let largest = fit.largest.clone().unwrap();
