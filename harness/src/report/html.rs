@@ -42,6 +42,11 @@ impl Cell {
         self.text.len() <= 24
     }
 
+    /// Whether it needs a column that is wide enough to be read.
+    fn is_long(&self) -> bool {
+        self.text.len() > 60
+    }
+
     /// What the script sorts by.
     fn sort_key(&self) -> String {
         self.number.map_or_else(String::new, |n| n.to_string())
@@ -88,7 +93,7 @@ mod tests {
         let page = render(&document()).unwrap();
         assert!(page.contains("a &#60;pack&#62;") && page.contains("one &#38; two"));
         assert!(!page.contains("<script>alert"));
-        assert!(page.contains("<svg xmlns"));
+        assert!(page.contains("<svg role=\"img\"") && page.contains("<caption>"));
         for loading in ["src=", "href=\"http", "@import", "url("] {
             assert!(!page.contains(loading), "the page loads by {loading}");
         }
