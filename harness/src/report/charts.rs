@@ -8,6 +8,7 @@ use plotters::{
         ranged1d::{AsRangedCoord, Ranged, ValueFormatter},
         types::RangedCoordf64,
     },
+    element::DashedPathElement,
     prelude::*,
     style::text_anchor::{HPos, Pos, VPos},
 };
@@ -429,7 +430,9 @@ fn legend_line(root: &Area<'_>, entries: &[(&str, Style)]) -> Result<()> {
             others += 1;
             let fill = colour(series).filled();
             match (kind, shape(series)) {
-                (Style::Block, _) => root.draw(&Rectangle::new([(x - 8, y - 6), (x + 6, y + 6)], fill)),
+                (Style::Block, _) => {
+                    root.draw(&Rectangle::new([(x - 8, y - 6), (x + 6, y + 6)], fill))
+                }
                 (_, 0) => root.draw(&Circle::new((x, y), 5, fill)),
                 (_, 1) => root.draw(&TriangleMarker::new((x, y), 7, fill)),
                 _ => root.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], fill)),

@@ -98,7 +98,8 @@ impl Figure {
     fn with(&self, style: &str) -> String {
         let (title, description) = (escape(&self.caption), escape(&self.description));
         let id = &self.name;
-        let attributes = format!("<svg role=\"img\" aria-labelledby=\"{id}-title {id}-description\"");
+        let attributes =
+            format!("<svg role=\"img\" aria-labelledby=\"{id}-title {id}-description\"");
         let words = format!(
             "><title id=\"{id}-title\">{title}</title><desc id=\"{id}-description\">{description}</desc>{style}"
         );

@@ -27,9 +27,7 @@ pub fn goals(tables: &Tables) -> Section {
                 Cell::new(goal.aim),
                 goal.measured
                     .as_ref()
-                    .map_or_else(not_measured, |measured| {
-                        timing::value(measured, goal.unit)
-                    }),
+                    .map_or_else(not_measured, |measured| timing::value(measured, goal.unit)),
                 Cell::new(denominator(goal)),
                 word(goal.verdict),
                 Cell::new(&goal.note),
@@ -154,9 +152,7 @@ fn row(claim: &Claim) -> Vec<Cell> {
         claim
             .measured
             .as_ref()
-            .map_or_else(not_measured, |measured| {
-                timing::value(measured, claim.unit)
-            }),
+            .map_or_else(not_measured, |measured| timing::value(measured, claim.unit)),
         word(claim.verdict),
         Cell::new(&claim.note),
     ]
@@ -173,7 +169,10 @@ fn interruptions(traps: &Traps) -> Vec<(&'static str, Verdict, Vec<Cell>)> {
         let measured = all.iter().filter_map(|one| Some((one.p99_ms?, *one)));
         let late = |(p99, one): &(f64, &Latency)| p99 / one.bound_ms;
         let worst = measured.max_by(|a, b| late(a).total_cmp(&late(b)));
-        let held = all.iter().filter(|one| one.outcome == Outcome::Pass).count();
+        let held = all
+            .iter()
+            .filter(|one| one.outcome == Outcome::Pass)
+            .count();
         let verdict = match worst {
             None => Verdict::NotMeasured,
             Some(_) if all.iter().any(|one| one.outcome.is_bad()) => Verdict::NotHeld,
@@ -202,7 +201,8 @@ fn interruptions(traps: &Traps) -> Vec<(&'static str, Verdict, Vec<Cell>)> {
             None => (
                 "within the bound at the 99th percentile".to_owned(),
                 not_measured(),
-                all.first().map_or_else(String::new, |one| one.detail.clone()),
+                all.first()
+                    .map_or_else(String::new, |one| one.detail.clone()),
             ),
         };
         (
@@ -222,11 +222,7 @@ fn interruptions(traps: &Traps) -> Vec<(&'static str, Verdict, Vec<Cell>)> {
 }
 
 /// Each thing once, with the number of engines for each word.
-fn summary<'a>(
-    caption: &str,
-    what: &str,
-    words: impl Iterator<Item = (&'a str, Verdict)>,
-) -> Part {
+fn summary<'a>(caption: &str, what: &str, words: impl Iterator<Item = (&'a str, Verdict)>) -> Part {
     let mut order: Vec<&str> = Vec::new();
     let mut counts: BTreeMap<&str, BTreeMap<Verdict, usize>> = BTreeMap::new();
     for (name, word) in words {

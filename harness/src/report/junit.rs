@@ -78,7 +78,13 @@ pub fn render(records: &Records) -> Result<String> {
     }
     for ((engine, kernel, variant), (outcome, detail)) in records.bench.iter().flat_map(outputs) {
         let class = format!("{kernel}.{variant}");
-        add(engine, &class, "outputs of what was timed".to_owned(), outcome, detail);
+        add(
+            engine,
+            &class,
+            "outputs of what was timed".to_owned(),
+            outcome,
+            detail,
+        );
     }
     let mut report = Report::new("assay");
     report.add_test_suites(suites.into_values());
@@ -91,7 +97,11 @@ fn outputs(tables: &Tables) -> BTreeMap<(&str, &str, &str), (Outcome, &str)> {
         (&key.runtime, &key.kernel, &key.variant)
     }
     let mut outputs: BTreeMap<_, (Outcome, &str)> = BTreeMap::new();
-    for time in tables.times.iter().filter(|time| time.key.quantity == "call") {
+    for time in tables
+        .times
+        .iter()
+        .filter(|time| time.key.quantity == "call")
+    {
         outputs.insert(module(&time.key), (Outcome::Pass, ""));
     }
     for missing in &tables.not_measured {
@@ -176,7 +186,11 @@ mod tests {
         assert!(xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"));
         let report = Report::deserialize_from_str(&xml).unwrap();
         assert_eq!(report.name.as_ref().unwrap().as_str(), "assay");
-        let names: Vec<_> = report.test_suites.iter().map(|suite| suite.name.as_str()).collect();
+        let names: Vec<_> = report
+            .test_suites
+            .iter()
+            .map(|suite| suite.name.as_str())
+            .collect();
         assert_eq!(names, ["wamr.fast", "wasmi"]);
         let mut sums = [0; 4];
         for suite in &report.test_suites {
@@ -187,8 +201,14 @@ mod tests {
                 assert!(class.starts_with(suite.name.as_str()), "{class}");
                 match &case.status {
                     TestCaseStatus::Success { .. } => {}
-                    TestCaseStatus::NonSuccess { kind: NonSuccessKind::Failure, .. } => counts[1] += 1,
-                    TestCaseStatus::NonSuccess { kind: NonSuccessKind::Error, .. } => counts[2] += 1,
+                    TestCaseStatus::NonSuccess {
+                        kind: NonSuccessKind::Failure,
+                        ..
+                    } => counts[1] += 1,
+                    TestCaseStatus::NonSuccess {
+                        kind: NonSuccessKind::Error,
+                        ..
+                    } => counts[2] += 1,
                     TestCaseStatus::Skipped { message, .. } => {
                         assert!(message.is_some(), "skipped without a reason");
                         counts[3] += 1;

@@ -154,7 +154,10 @@ pub fn section(tables: &Tables) -> Result<Section> {
             vec![
                 Cell::new(&crossover.runtime),
                 Cell::new(module_name(&crossover.kernel, &crossover.variant)),
-                Cell::number(timing::nanoseconds(crossover.overhead_ns), crossover.overhead_ns),
+                Cell::number(
+                    timing::nanoseconds(crossover.overhead_ns),
+                    crossover.overhead_ns,
+                ),
                 Cell::number(format!("{:.3} ns", crossover.slope_ns), crossover.slope_ns),
                 crossover.elements.map_or_else(
                     || Cell::toned("none", Tone::Limited),

@@ -46,10 +46,7 @@ pub fn section(tables: &Tables) -> Section {
                 Cell::new(&missing.key.case),
                 Cell::new(missing.key.budget.to_string()),
                 Cell::new(&missing.key.quantity),
-                Cell::toned(
-                    missing.outcome.to_string(),
-                    tone(missing.outcome),
-                ),
+                Cell::toned(missing.outcome.to_string(), tone(missing.outcome)),
                 Cell::new(&missing.reason),
             ]
         })

@@ -141,7 +141,9 @@ fn invocation(tables: &Tables) -> Result<Section> {
             .tax
             .iter()
             .map(|tax| {
-                let Compared { key, size, ratio, .. } = &tax.compared;
+                let Compared {
+                    key, size, ratio, ..
+                } = &tax.compared;
                 let tone = match tax.verdict {
                     Verdict::Held => Tone::Good,
                     Verdict::NotHeld => Tone::Bad,
@@ -153,7 +155,9 @@ fn invocation(tables: &Tables) -> Result<Section> {
                     Cell::new(size),
                     Cell::new(key.budget.to_string()),
                     value(&ratio.estimate, "ratio"),
-                    tax.more.as_ref().map_or_else(Cell::default, |more| value(more, "ns")),
+                    tax.more
+                        .as_ref()
+                        .map_or_else(Cell::default, |more| value(more, "ns")),
                     Cell::toned(tax.verdict.name(), tone),
                 ]
             })

@@ -4,7 +4,10 @@ use super::{
     metering::Metering,
     words::{Source, Verdict},
 };
-use crate::{bench::native, statistics::Estimate};
+use crate::{
+    bench::{native, record::Key},
+    statistics::Estimate,
+};
 use runtime_api::BudgetKind;
 use serde::Serialize;
 
@@ -88,7 +91,7 @@ fn epoch_check(source: &Source<'_>, runtime: &str) -> Claim {
     };
     let measured = source.budgets.iter().find(of_empty).and_then(|compared| {
         let ratio = compared.ratio.estimate;
-        let none = super::record::Key {
+        let none = Key {
             budget: BudgetKind::None,
             ..compared.key.clone()
         };

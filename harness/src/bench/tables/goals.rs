@@ -374,10 +374,7 @@ fn simd_over_native(source: &Source<'_>, against: &[AgainstNative]) -> Option<Es
             })
             .collect()
     };
-    let (new, old) = (
-        medians(FASTEST, "simd"),
-        medians(native::BASELINE, "base"),
-    );
+    let (new, old) = (medians(FASTEST, "simd"), medians(native::BASELINE, "base"));
     if new.len() != with_variant.len() || old.len() != with_variant.len() {
         return None;
     }

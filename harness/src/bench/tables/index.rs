@@ -193,9 +193,7 @@ impl<'a> Index<'a> {
             .filter(|key| {
                 key.quantity == "call" && key.twin.is_none() && key.budget != BudgetKind::None
             })
-            .filter_map(|metered| {
-                self.paired(metered, &unmetered(metered))
-            })
+            .filter_map(|metered| self.paired(metered, &unmetered(metered)))
             .collect()
     }
 

@@ -25,7 +25,12 @@ pub struct Tax {
 }
 
 pub(super) fn all(source: &Source<'_>) -> Vec<Tax> {
-    source.index.tax().into_iter().map(|compared| of(source, compared)).collect()
+    source
+        .index
+        .tax()
+        .into_iter()
+        .map(|compared| of(source, compared))
+        .collect()
 }
 
 fn of(source: &Source<'_>, compared: Compared) -> Tax {
@@ -70,7 +75,12 @@ pub(super) fn goal(source: &Source<'_>, taxes: &[Tax], runtime: &str) -> Goal {
         _ => 0,
     };
     let worst = rows.iter().max_by(|a, b| {
-        let by_value = a.compared.ratio.estimate.value.total_cmp(&b.compared.ratio.estimate.value);
+        let by_value = a
+            .compared
+            .ratio
+            .estimate
+            .value
+            .total_cmp(&b.compared.ratio.estimate.value);
         order(a).cmp(&order(b)).then(by_value)
     });
     Goal {
@@ -85,8 +95,13 @@ pub(super) fn goal(source: &Source<'_>, taxes: &[Tax], runtime: &str) -> Goal {
         note: match worst {
             Some(tax) => {
                 let key = &tax.compared.key;
-                let more = tax.more.map_or_else(String::new, |more| format!(", {:+.1} ns", more.value));
-                format!("the least favourable: {}, budget {}{more}", key.kernel, key.budget)
+                let more = tax
+                    .more
+                    .map_or_else(String::new, |more| format!(", {:+.1} ns", more.value));
+                format!(
+                    "the least favourable: {}, budget {}{more}",
+                    key.kernel, key.budget
+                )
             }
             None => source.why(runtime, |key| key.quantity == "hand"),
         },

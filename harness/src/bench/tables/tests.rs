@@ -87,7 +87,10 @@ impl Bench {
 
     /// The same with a budget.
     fn budget(&mut self, key: &Key, budget: BudgetKind, nanoseconds: f64, spread: Spread) {
-        let key = Key { budget, ..key.clone() };
+        let key = Key {
+            budget,
+            ..key.clone()
+        };
         self.time(&key, nanoseconds, spread);
     }
 
@@ -158,7 +161,7 @@ fn engine(runtime: &str) -> Record {
     serde_json::from_value(serde_json::json!({
         "record": "engine", "runtime": runtime, "process": 0,
         "info": {"id": runtime, "engine": "synthetic", "version": "1", "kind": "jit", "build": {},
-            "capabilities": {"features": [], "budgets": ["none"], "interruption": null, "memory_limit": true, "table_limit": true, "stack_limit": true}}
+            "capabilities": {"features": [], "budgets": ["none"], "interruption": "", "memory_limit": true, "table_limit": true, "stack_limit": true}}
     }))
     .unwrap()
 }
@@ -178,11 +181,20 @@ fn goal(tables: &Tables, name: &str, runtime: &str) -> Goal {
 }
 
 #[track_caller]
-fn assert_word(make: impl FnOnce(&mut Bench), name: &str, runtime: &str, expected: Verdict) -> Goal {
+fn assert_word(
+    make: impl FnOnce(&mut Bench),
+    name: &str,
+    runtime: &str,
+    expected: Verdict,
+) -> Goal {
     let goal = goal(&made(make), name, runtime);
     assert_eq!(goal.verdict, expected, "{goal:?}");
     // What is not measured says why and shows no number.
-    assert_eq!(goal.measured.is_none() && goal.counts.is_none(), expected == Verdict::NotMeasured, "{goal:?}");
+    assert_eq!(
+        goal.measured.is_none() && goal.counts.is_none(),
+        expected == Verdict::NotMeasured,
+        "{goal:?}"
+    );
     assert!(expected != Verdict::NotMeasured || !goal.note.is_empty());
     goal
 }
@@ -197,17 +209,47 @@ fn adapter_tax() {
         }
     };
     let name = "adapter tax";
-    assert_word(taxed(1000.0, 1020.0, Spread::Narrow), name, ENGINE, Verdict::Held);
-    assert_word(taxed(1000.0, 1200.0, Spread::Narrow), name, ENGINE, Verdict::NotHeld);
-    assert_word(taxed(1000.0, 1050.0, Spread::Wide), name, ENGINE, Verdict::Unsure);
+    assert_word(
+        taxed(1000.0, 1020.0, Spread::Narrow),
+        name,
+        ENGINE,
+        Verdict::Held,
+    );
+    assert_word(
+        taxed(1000.0, 1200.0, Spread::Narrow),
+        name,
+        ENGINE,
+        Verdict::NotHeld,
+    );
+    assert_word(
+        taxed(1000.0, 1050.0, Spread::Wide),
+        name,
+        ENGINE,
+        Verdict::Unsure,
+    );
     assert_word(|_| (), name, ENGINE, Verdict::NotMeasured);
     // Of a short call 10 ns are enough, whatever the ratio is.
-    assert_word(taxed(20.0, 26.0, Spread::Narrow), name, ENGINE, Verdict::Held);
-    assert_word(taxed(20.0, 34.0, Spread::Narrow), name, ENGINE, Verdict::NotHeld);
+    assert_word(
+        taxed(20.0, 26.0, Spread::Narrow),
+        name,
+        ENGINE,
+        Verdict::Held,
+    );
+    assert_word(
+        taxed(20.0, 34.0, Spread::Narrow),
+        name,
+        ENGINE,
+        Verdict::NotHeld,
+    );
 }
 
 /// A time of rmsnorm_f32 of 1 x 64 with epochs.
-fn small(runtime: &'static str, quantity: &'static str, time: f64, spread: Spread) -> impl FnOnce(&mut Bench) {
+fn small(
+    runtime: &'static str,
+    quantity: &'static str,
+    time: f64,
+    spread: Spread,
+) -> impl FnOnce(&mut Bench) {
     move |bench| {
         let key = Bench::key(runtime, "rmsnorm_f32", BASE, "small", quantity);
         bench.budget(&key, BudgetKind::Epoch, time, spread);
@@ -222,19 +264,40 @@ fn steady_calls_and_the_full_path() {
         ("full path", "wasmtime.pooling", "path", 5000.0),
     ] {
         let word = |time, spread, verdict| {
-            assert_word(small(runtime, quantity, time, spread), name, runtime, verdict)
+            assert_word(
+                small(runtime, quantity, time, spread),
+                name,
+                runtime,
+                verdict,
+            )
         };
         word(0.5 * bound, Spread::Narrow, Verdict::Held);
         word(2.0 * bound, Spread::Narrow, Verdict::NotHeld);
         word(bound, Spread::Wide, Verdict::Unsure);
-        assert_word(|bench| { bench.engines.insert(runtime.to_owned()); }, name, runtime, Verdict::NotMeasured);
+        assert_word(
+            |bench| {
+                bench.engines.insert(runtime.to_owned());
+            },
+            name,
+            runtime,
+            Verdict::NotMeasured,
+        );
     }
     // With epochs means with epochs.
     let without = |bench: &mut Bench| {
-        bench.time(&Bench::key(ENGINE, "rmsnorm_f32", BASE, "small", "call"), 100.0, Spread::Narrow);
+        bench.time(
+            &Bench::key(ENGINE, "rmsnorm_f32", BASE, "small", "call"),
+            100.0,
+            Spread::Narrow,
+        );
     };
     assert_word(without, "steady call", ENGINE, Verdict::NotMeasured);
-    assert_word(without, "steady call on every engine", ENGINE, Verdict::Held);
+    assert_word(
+        without,
+        "steady call on every engine",
+        ENGINE,
+        Verdict::Held,
+    );
 }
 
 /// Ratios of budgets for the first kernels of the core pack; the first of them has another one.
@@ -258,9 +321,20 @@ fn costs_of_budgets() {
         ("cost of fuel", "intervals of fuel's ratios"),
     ] {
         let held = metered(13, 1.02, 1.02, Spread::Narrow);
-        assert_eq!(assert_word(held, name, ENGINE, Verdict::Held).counts.unwrap().held, 13);
+        assert_eq!(
+            assert_word(held, name, ENGINE, Verdict::Held)
+                .counts
+                .unwrap()
+                .held,
+            13
+        );
         assert_word(held, width, ENGINE, Verdict::Held);
-        let missed = assert_word(metered(13, 1.02, 1.25, Spread::Narrow), name, ENGINE, Verdict::NotHeld);
+        let missed = assert_word(
+            metered(13, 1.02, 1.25, Spread::Narrow),
+            name,
+            ENGINE,
+            Verdict::NotHeld,
+        );
         assert!(missed.note.contains("rope_f32"), "{missed:?}");
         assert_eq!(missed.counts.unwrap().held, 12);
         let wide = metered(13, 1.05, 1.05, Spread::Wide);
@@ -271,7 +345,10 @@ fn costs_of_budgets() {
         let partly = metered(12, 1.02, 1.02, Spread::Narrow);
         for name in [name, width] {
             let partly = assert_word(partly, name, ENGINE, Verdict::Unsure);
-            assert!(partly.note.contains("not measured: lora_apply_f16"), "{partly:?}");
+            assert!(
+                partly.note.contains("not measured: lora_apply_f16"),
+                "{partly:?}"
+            );
             assert_word(|_| (), name, ENGINE, Verdict::NotMeasured);
         }
     }
@@ -290,19 +367,33 @@ fn the_sentence_and_the_claims_on_budgets() {
     let tables = made(metered(13, 1.02, 1.4, Spread::Narrow));
     let text = &tables.sentences[0].text;
     assert!(
-        text.starts_with("wasmtime.cranelift: claimed 2-5 % / 15-30 %: held / not held for 12 / 1 of 13 (epoch"),
+        text.starts_with(
+            "wasmtime.cranelift: claimed 2-5 % / 15-30 %: held / not held for 12 / 1 of 13 (epoch"
+        ),
         "{text}"
     );
     assert!(text.contains("12 / 1 of 13 (fuel"), "{text}");
-    let claim = |name: &str| tables.claims.iter().find(|claim| claim.claim == name).unwrap();
+    let claim = |name: &str| {
+        tables
+            .claims
+            .iter()
+            .find(|claim| claim.claim == name)
+            .unwrap()
+    };
     let epochs = claim("cost of epochs");
     assert_eq!(epochs.verdict, Verdict::NotHeld);
     assert!(epochs.note.contains("not held for rope_f32"), "{epochs:?}");
     // The mean is over all kernels: 1.02 twelve times, 1.4 once.
     let mean = (1.02_f64.powi(12) * 1.4).powf(1.0 / 13.0);
-    assert!((epochs.measured.unwrap().value - mean).abs() < 1e-3, "{epochs:?}");
+    assert!(
+        (epochs.measured.unwrap().value - mean).abs() < 1e-3,
+        "{epochs:?}"
+    );
     let lookup = claim("lookup of the kernel");
-    assert_eq!((lookup.verdict, lookup.measured), (Verdict::NotMeasured, None));
+    assert_eq!(
+        (lookup.verdict, lookup.measured),
+        (Verdict::NotMeasured, None)
+    );
 }
 
 fn native(kernels: usize, ratio: f64, first: f64, spread: Spread) -> impl Fn(&mut Bench) + Copy {
@@ -319,7 +410,10 @@ fn native(kernels: usize, ratio: f64, first: f64, spread: Spread) -> impl Fn(&mu
 
 #[test]
 fn variants_over_native_code() {
-    let (mean, worst) = ("variants over native code", "no variant far from native code");
+    let (mean, worst) = (
+        "variants over native code",
+        "no variant far from native code",
+    );
     let held = native(13, 1.1, 1.1, Spread::Narrow);
     assert_word(held, mean, ENGINE, Verdict::Held);
     assert_word(held, worst, ENGINE, Verdict::Held);
@@ -327,11 +421,31 @@ fn variants_over_native_code() {
     assert_word(one, mean, ENGINE, Verdict::Held);
     let missed = assert_word(one, worst, ENGINE, Verdict::NotHeld);
     assert!(missed.note.contains("the largest: rope_f32"), "{missed:?}");
-    assert_word(native(13, 1.5, 1.5, Spread::Narrow), mean, ENGINE, Verdict::NotHeld);
-    assert_word(native(13, 1.3, 1.3, Spread::Wide), mean, ENGINE, Verdict::Unsure);
-    assert_word(native(13, 2.0, 2.0, Spread::Wide), worst, ENGINE, Verdict::Unsure);
+    assert_word(
+        native(13, 1.5, 1.5, Spread::Narrow),
+        mean,
+        ENGINE,
+        Verdict::NotHeld,
+    );
+    assert_word(
+        native(13, 1.3, 1.3, Spread::Wide),
+        mean,
+        ENGINE,
+        Verdict::Unsure,
+    );
+    assert_word(
+        native(13, 2.0, 2.0, Spread::Wide),
+        worst,
+        ENGINE,
+        Verdict::Unsure,
+    );
     for name in [mean, worst] {
-        assert_word(native(12, 1.1, 1.1, Spread::Narrow), name, ENGINE, Verdict::Unsure);
+        assert_word(
+            native(12, 1.1, 1.1, Spread::Narrow),
+            name,
+            ENGINE,
+            Verdict::Unsure,
+        );
         assert_word(|_| (), name, ENGINE, Verdict::NotMeasured);
     }
 }
@@ -373,24 +487,44 @@ fn an_engine_against_itself() {
 fn what_was_not_measured_says_why() {
     let name = "steady call on every engine";
     let tables = made(|bench| {
-        bench.absent.push(("wamr.fast".to_owned(), "the feature is off".to_owned()));
+        bench
+            .absent
+            .push(("wamr.fast".to_owned(), "the feature is off".to_owned()));
         bench.unsupported(
             &Bench::key("wasmi", "rmsnorm_f32", BASE, "small", "call"),
             "the engine has no such budget",
         );
     });
-    assert!(goal(&tables, name, "wamr.fast").note.contains("absent: the feature is off"));
-    assert!(goal(&tables, name, "wasmi").note.contains("unsupported: the engine has no such budget"));
-    assert!(goal(&tables, "full path", "wasmtime.pooling").note.contains("not part of this run"));
+    assert!(
+        goal(&tables, name, "wamr.fast")
+            .note
+            .contains("absent: the feature is off")
+    );
+    assert!(
+        goal(&tables, name, "wasmi")
+            .note
+            .contains("unsupported: the engine has no such budget")
+    );
+    assert!(
+        goal(&tables, "full path", "wasmtime.pooling")
+            .note
+            .contains("not part of this run")
+    );
     let emulated = made(|bench| bench.emulated = Some("qemu".to_owned()));
     assert!(!emulated.goals.is_empty() && !emulated.claims.is_empty());
     for goal in &emulated.goals {
         assert_eq!(goal.verdict, Verdict::NotMeasured, "{goal:?}");
-        assert!(goal.note.starts_with("not measured (emulated): qemu"), "{goal:?}");
+        assert!(
+            goal.note.starts_with("not measured (emulated): qemu"),
+            "{goal:?}"
+        );
     }
     for claim in &emulated.claims {
         assert_eq!(claim.verdict, Verdict::NotMeasured, "{claim:?}");
-        assert!(claim.note.starts_with("not measured (emulated): qemu"), "{claim:?}");
+        assert!(
+            claim.note.starts_with("not measured (emulated): qemu"),
+            "{claim:?}"
+        );
     }
 }
 
@@ -409,7 +543,11 @@ fn one_process_holds_nothing() {
     });
     let tables = bench.tables();
     let held = |verdict| verdict == Verdict::Held;
-    assert!(!tables.goals.iter().any(|goal| held(goal.verdict)), "{:#?}", tables.goals);
+    assert!(
+        !tables.goals.iter().any(|goal| held(goal.verdict)),
+        "{:#?}",
+        tables.goals
+    );
     assert!(!tables.claims.iter().any(|claim| held(claim.verdict)));
 }
 
@@ -417,6 +555,10 @@ fn one_process_holds_nothing() {
 #[test]
 fn unknown_quantities_are_kept() {
     let tables = made(small(ENGINE, "teleport", 7.0, Spread::Narrow));
-    let known = tables.times.iter().find(|time| time.key.quantity == "teleport").unwrap();
+    let known = tables
+        .times
+        .iter()
+        .find(|time| time.key.quantity == "teleport")
+        .unwrap();
     assert!((known.nanoseconds.value - 7.0).abs() < 0.1);
 }
