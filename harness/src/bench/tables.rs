@@ -13,7 +13,7 @@ pub use goals::{AgainstNative, FASTEST, Goal};
 pub use metering::{Metering, Sentence};
 pub use noise::{Noise, SelfComparison};
 pub use tax::Tax;
-pub use words::{Counts, Verdict};
+pub use words::{Counts, Verdict, denominator};
 
 use super::{
     job::budget_size,
@@ -234,6 +234,7 @@ impl Tables {
         let source = words::Source {
             run,
             index: &index,
+            left_out: end.map_or(0, |end| end.left_out),
             started: records
                 .iter()
                 .filter_map(|record| match record {

@@ -15,14 +15,15 @@ use plotters::{
 
 /// Stands for `currentColor` while plotters, which knows no such colour, draws.
 const INK: RGBColor = RGBColor(1, 2, 3);
-/// Okabe and Ito's colours that hold on white and on black.
-const PALETTE: [RGBColor; 6] = [
+/// Okabe and Ito's colours that hold on white and on black; grey takes the place of their black.
+const PALETTE: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(86, 180, 233),
     RGBColor(200, 140, 0),
+    RGBColor(128, 128, 128),
 ];
 const WIDTH: u32 = 960;
 const ROW_HEIGHT: u32 = 26;

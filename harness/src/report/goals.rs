@@ -9,7 +9,7 @@ use super::{
 use crate::{
     bench::{
         record::Twin,
-        tables::{Claim, Goal, Tables, Verdict},
+        tables::{Claim, Goal, Tables, Verdict, denominator},
     },
     outcome::Outcome,
 };
@@ -28,7 +28,7 @@ pub fn goals(tables: &Tables) -> Section {
                 goal.measured
                     .as_ref()
                     .map_or_else(not_measured, |measured| timing::value(measured, goal.unit)),
-                Cell::new(denominator(goal)),
+                Cell::new(denominator(goal.counts.as_ref(), goal.measured.as_ref())),
                 word(goal.verdict),
                 Cell::new(&goal.note),
             ]
@@ -266,14 +266,6 @@ pub fn counted(goals: &[Goal]) -> String {
         count(Verdict::Unsure),
         count(Verdict::NotMeasured)
     )
-}
-
-fn denominator(goal: &Goal) -> String {
-    match (&goal.counts, &goal.measured) {
-        (Some(counts), _) => counts.shown(),
-        (None, Some(measured)) => format!("{} processes", measured.processes),
-        (None, None) => String::new(),
-    }
 }
 
 fn word(verdict: Verdict) -> Cell {

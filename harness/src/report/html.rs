@@ -42,6 +42,11 @@ impl Cell {
         self.text.len() <= 24
     }
 
+    /// Whether it is a name that heads a row in one line, on a phone too.
+    fn is_name(&self) -> bool {
+        self.text.len() <= 24 && !self.text.contains(' ')
+    }
+
     /// Whether it needs a column that is wide enough to be read.
     fn is_long(&self) -> bool {
         self.text.len() > 60

@@ -216,7 +216,7 @@ mod tests {
                 }
             }
             let said = [suite.tests, suite.failures, suite.errors, suite.skipped];
-            assert_eq!(said, counts, "{}", suite.name);
+            assert_eq!(said, counts, "{}", suite.name.as_str());
             for (sum, count) in sums.iter_mut().zip(counts) {
                 *sum += count;
             }

@@ -128,11 +128,33 @@ fn invocation(tables: &Tables) -> Result<Section> {
             .iter()
             .map(|bar| format!("{} {}", bar.label, nanoseconds(total(bar))))
             .collect();
+        let scaled = |unit: &dyn Fn(&Bar) -> f64| -> Vec<Bar> {
+            bars.iter()
+                .map(|bar| Bar {
+                    label: bar.label.clone(),
+                    parts: bar.parts.iter().map(|part| part / unit(bar)).collect(),
+                })
+                .collect()
+        };
+        let what = "stages of the invocation of rmsnorm_f32 of 1 x 64 by engine, with epochs where the engine has them";
         parts.push(Part::Figure(Figure {
             name: "invocation".to_owned(),
-            caption: "Stages of the invocation of rmsnorm_f32 of 1 x 64, stacked, in nanoseconds, with epochs where the engine has them".to_owned(),
-            description: format!("In all: {}. The table below has each stage.", sums.join(", ")),
-            svg: charts::bars("nanoseconds", &STAGES, &bars)?,
+            caption: format!("Invocation overhead in microseconds: {what}, stacked"),
+            description: format!(
+                "In all: {}. The table below has each stage.",
+                sums.join(", ")
+            ),
+            svg: charts::bars("microseconds", &STAGES, &scaled(&|_| 1000.0))?,
+        }));
+        parts.push(Part::Figure(Figure {
+            name: "invocation-shares".to_owned(),
+            caption: format!("The same in per cent of each engine's sum: {what}, stacked"),
+            description: "The table below has each stage.".to_owned(),
+            svg: charts::bars(
+                "per cent of the sum of all stages",
+                &STAGES,
+                &scaled(&|bar| total(bar) / 100.0),
+            )?,
         }));
     }
     parts.extend(phases(tables).map(Part::Table));

@@ -86,7 +86,7 @@ pub(super) fn goal(source: &Source<'_>, taxes: &[Tax], runtime: &str) -> Goal {
     Goal {
         goal: "adapter tax",
         runtime: runtime.to_owned(),
-        aim: "`call` over `hand` at most 1.05, or 10 ns more",
+        aim: "a call through the traits at most 1.05 of the call by hand, or 10 ns more",
         unit: "ratio",
         at_most: TAX,
         measured: worst.map(|tax| tax.compared.ratio.estimate),

@@ -105,6 +105,8 @@ impl Counts {
 pub(super) struct Source<'a> {
     pub(super) run: &'a Run,
     pub(super) index: &'a Index<'a>,
+    /// Groups of cells that were left out because the time was over.
+    pub(super) left_out: u64,
     /// Engines with a process in this run.
     pub(super) started: BTreeSet<&'a str>,
     pub(super) not_measured: &'a [NotMeasured],
@@ -138,7 +140,10 @@ impl<'a> Source<'a> {
             .iter()
             .find(|cell| cell.key.runtime == runtime && fits(&cell.key))
             .map_or_else(
-                || "this run did not measure it".to_owned(),
+                || match self.left_out {
+                    0 => "this run did not measure it".to_owned(),
+                    _ => "this run did not measure it: its time was over, and groups of cells were left out".to_owned(),
+                },
                 |cell| format!("{}: {}", cell.outcome, cell.reason),
             )
     }
@@ -207,4 +212,14 @@ fn complete(things: &[BTreeMap<u32, f64>]) -> Option<Processes> {
         values.collect::<Option<Vec<f64>>>()
     };
     Some(processes.filter_map(of).collect())
+}
+
+/// What a word is about: `12 of 13 kernels`, or of how many processes a value is.
+pub fn denominator(counts: Option<&Counts>, measured: Option<&Estimate>) -> String {
+    match (counts, measured) {
+        (Some(counts), _) => counts.shown(),
+        (None, Some(Estimate { processes: 1, .. })) => "1 process".to_owned(),
+        (None, Some(measured)) => format!("{} processes", measured.processes),
+        (None, None) => String::new(),
+    }
 }

@@ -4,7 +4,7 @@ use super::{add, estimate_shown, filled, ratio_shown, table};
 use crate::{
     bench::{
         record::Twin,
-        tables::{Compared, Goal, Tables},
+        tables::{Compared, Tables, denominator},
     },
     statistics::Estimate,
 };
@@ -41,7 +41,7 @@ impl Tables {
                     goal.runtime.clone(),
                     goal.aim.to_owned(),
                     measured_shown(goal.measured.as_ref(), goal.unit),
-                    denominator(goal),
+                    denominator(goal.counts.as_ref(), goal.measured.as_ref()),
                     goal.verdict.name().to_owned(),
                     goal.note.clone(),
                 ],
@@ -154,14 +154,5 @@ fn measured_shown(estimate: Option<&Estimate>, unit: &str) -> String {
             _ => format!("{:.3}", estimate.value),
         },
         (Some(estimate), unit) => format!("{} {unit}", estimate_shown(estimate)),
-    }
-}
-
-/// What a goal's word is about.
-fn denominator(goal: &Goal) -> String {
-    match (&goal.counts, &goal.measured) {
-        (Some(counts), _) => counts.shown(),
-        (None, Some(measured)) => format!("{} processes", measured.processes),
-        (None, None) => String::new(),
     }
 }
