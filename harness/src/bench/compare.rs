@@ -172,7 +172,12 @@ fn times(records: &[Record]) -> BTreeMap<&Key, Vec<Vec<f64>>> {
 }
 
 fn drifted(old: &[Known], new: &[Known], fail_on: Option<f64>) -> Vec<Drifted> {
-    let noiseless = |fact: &&Known| matches!(fact.quantity.as_str(), "fuel" | "code_bytes");
+    let noiseless = |fact: &&Known| {
+        matches!(
+            fact.quantity.as_str(),
+            "fuel" | "code_bytes" | "smallest_pages"
+        )
+    };
     new.iter()
         .filter(noiseless)
         .filter_map(|new| {

@@ -2,6 +2,7 @@
 
 use super::native;
 use crate::conform::{
+    case::Case,
     generate,
     plan::{select, subjects},
     subject::{self, Subject},
@@ -11,7 +12,7 @@ use anyhow::{Context, Result};
 use kernel_abi::{PAGE_BYTES, export};
 use kernel_pack::Pack;
 use runtime_api::Limits;
-use runtime_host::{Form, Frame, Invocation, Read, Write};
+use runtime_host::{Fill, Form, Frame, Invocation, Output, Read, Tensors, Write};
 
 /// Bytes of call stack that kernels get.
 const STACK_BYTES: u32 = 512 * 1024;
@@ -19,6 +20,9 @@ const STACK_BYTES: u32 = 512 * 1024;
 const LOOP_ELEMENTS: u32 = 65_536;
 /// Elements that the better shape works on before it branches back.
 const UNROLLED: u32 = 32;
+
+/// Calls of a batch.
+const BATCH: usize = 16;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub(super) struct Job {
     pub(super) budgets: bool,
     /// Whether no budget is compared with itself beside them.
     pub(super) beside: bool,
+    /// The same call again and again, each beside the ones before, where calls are also timed in batches.
+    pub(super) batch: Vec<Frame>,
     /// Whether the phases and the ways of an invocation are timed on it.
     pub(super) phases: bool,
     /// Whether the engine is compared with itself on it, in a process of its own.
@@ -82,6 +88,8 @@ pub(super) enum Expect {
     },
     /// Status 0, and `kernel_cleanup` finds nothing wrong.
     Cleanup,
+    /// The trap `Unreachable`; with this argument it returns it instead.
+    Trap { alive: u32 },
 }
 
 impl Job {
@@ -90,6 +98,7 @@ impl Job {
         match &self.expect {
             Expect::Frame { .. } | Expect::Cleanup => 0,
             Expect::Bytes { returned, .. } => *returned,
+            Expect::Trap { alive } => alive.cast_signed(),
         }
     }
 
@@ -103,22 +112,25 @@ impl Job {
         match &self.expect {
             Expect::Frame { frame, .. } => Some(read(frame.start(), frame.image().len())),
             Expect::Bytes { at, bytes, .. } => Some(read(*at, bytes.len())),
-            Expect::Cleanup => None,
+            Expect::Cleanup | Expect::Trap { .. } => None,
         }
     }
 
     /// What is wrong with what [`check_read`](Self::check_read) gave.
     pub(super) fn check(&self, after: &[u8]) -> Result<(), String> {
         match &self.expect {
-            Expect::Frame { frame, output } => {
-                frame
-                    .check(after, true)
-                    .map_err(|violation| violation.to_string())?;
-                self.check_output(frame.output(after), output)
-            }
+            Expect::Frame { frame, .. } => self.check_frame(frame, after),
             Expect::Bytes { bytes, .. } => self.check_output(after, bytes),
-            Expect::Cleanup => Ok(()),
+            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
         }
+    }
+
+    /// What is wrong with what a call left of a frame, the job's own or one of its batch.
+    pub(super) fn check_frame(&self, frame: &Frame, after: &[u8]) -> Result<(), String> {
+        frame
+            .check(after, true)
+            .map_err(|violation| violation.to_string())?;
+        self.check_output_read(frame.output(after))
     }
 
     /// What a host reads of a call: the output alone.
@@ -129,7 +141,7 @@ impl Job {
                 (output.offset, output.size)
             }
             Expect::Bytes { at, bytes, .. } => (*at, bytes.len() as u32),
-            Expect::Cleanup => return None,
+            Expect::Cleanup | Expect::Trap { .. } => return None,
         };
         (length > 0).then_some(Read {
             at,
@@ -145,7 +157,7 @@ impl Job {
             Expect::Bytes {
                 bytes: expected, ..
             } => self.check_output(bytes, expected),
-            Expect::Cleanup => Ok(()),
+            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
         }
     }
 
@@ -184,7 +196,7 @@ pub(super) fn groups(
     kernels: &[String],
     scope: Scope,
 ) -> Result<(Vec<Group>, Vec<String>)> {
-    let mut groups = vec![empty()?, triad(scope.quick)];
+    let mut groups = vec![empty()?, trap()?, triad(scope.quick)];
     if kernels.is_empty() {
         groups.extend([shapes("naive", 1)?, shapes("unrolled", UNROLLED)?]);
     }
@@ -308,7 +320,8 @@ fn job(
     (size, dimensions, elements, operations): Size,
     scope: Scope,
 ) -> Result<Result<Job, String>> {
-    let Some(kernel) = kernel_core::kernel(&subject.kernel) else {
+    // Variants sum in another order: the yardstick of their output is the native build of the same lanes.
+    let Some(kernel) = kernel_core::variant(&subject.kernel, &subject.features) else {
         return Ok(Err("this harness has no contract for it".to_owned()));
     };
     let case = generate::sized(&subject.kernel, dimensions, scope.seed)
@@ -333,6 +346,12 @@ fn job(
     let params = frame.placed().params;
     let compared = size == budget_size(scope.quick);
     let smallest = size == "small" && subject.kernel == "rmsnorm_f32";
+    let phases = smallest && subject.variant == "base";
+    let batch = if phases {
+        beside_each_other(case, subject)?
+    } else {
+        Vec::new()
+    };
     let updated = case.base.as_ref().map_or(0, Vec::len);
     let bytes = case.a.len() + case.b.len() + case.output_size as usize + updated;
     Ok(Ok(Job {
@@ -352,13 +371,37 @@ fn job(
         restore: case.base.is_some(),
         budgets: compared || smallest,
         beside: compared && (!scope.quick || subject.kernel == "rmsnorm_f32"),
-        phases: smallest && subject.variant == "base",
+        batch,
+        phases,
         apart: compared && subject.kernel == "rmsnorm_f32" && subject.variant == "base",
         expect: Expect::Frame {
             frame: Box::new(frame),
             output: prepared.native.output,
         },
     }))
+}
+
+/// The frames of a batch of the same call.
+fn beside_each_other(case: &Case, subject: &Subject) -> Result<Vec<Frame>> {
+    let tensors = Tensors {
+        params: &case.params,
+        a: &case.a,
+        b: &case.b,
+        output: match &case.base {
+            Some(base) => Output::Updated(base),
+            None => Output::Written(case.output_size),
+        },
+        scratch_size: case.scratch_size,
+    };
+    let mut base = subject.heap_base;
+    let mut frames = Vec::new();
+    for _ in 0..BATCH {
+        let frame = Frame::place(&tensors, base, subject.max_pages, Fill::FIRST)
+            .with_context(|| format!("failed to make a batch of {}", subject.kernel))?;
+        base = u32::try_from(frame.end())?;
+        frames.push(frame);
+    }
+    Ok(frames)
 }
 
 /// A module of the harness itself.
@@ -408,8 +451,42 @@ fn empty() -> Result<Group> {
             restore: false,
             budgets: true,
             beside: true,
+            batch: Vec::new(),
             phases: true,
             apart: true,
+        },
+    )
+}
+
+/// A call that executes `unreachable`, unless it is told not to.
+fn trap() -> Result<Group> {
+    let text = r#"(module (memory (export "memory") 1)
+        (func (export "kernel_forward") (param i32) (result i32)
+          (if (i32.eqz (local.get 0)) (then unreachable))
+          (local.get 0)))"#;
+    own(
+        native::TRAP,
+        "base",
+        text,
+        None,
+        Job {
+            case: "unreachable".to_owned(),
+            size: "trap",
+            elements: 0,
+            bytes: 0,
+            operations: None,
+            pages: 1,
+            writes: Vec::new(),
+            init: None,
+            entry: export::FORWARD.to_owned(),
+            argument: 0,
+            expect: Expect::Trap { alive: 1 },
+            restore: false,
+            budgets: false,
+            beside: false,
+            batch: Vec::new(),
+            phases: false,
+            apart: false,
         },
     )
 }
@@ -470,6 +547,7 @@ fn shapes(variant: &str, unrolled: u32) -> Result<Group> {
             restore: false,
             budgets: true,
             beside: true,
+            batch: Vec::new(),
             phases: false,
             apart: false,
         },
@@ -498,6 +576,7 @@ fn triad(quick: bool) -> Group {
         restore: false,
         budgets: false,
         beside: false,
+        batch: Vec::new(),
         phases: false,
         apart: false,
     };

@@ -77,6 +77,7 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
             .div_f64(10.0)
             .clamp(Duration::from_micros(200), Duration::from_millis(2)),
         budgets: request.budgets.clone(),
+        quick: request.quick,
         refused: fingerprint
             .emulated
             .as_ref()

@@ -29,7 +29,7 @@ impl Tables {
             self.invocation(),
         );
         section(
-            "Phases of rmsnorm_f32 1 x 64, with epochs where the engine has them",
+            "Phases of rmsnorm_f32 1 x 64, with epochs where the engine has them; a trap and the fresh instance after it",
             self.phases(),
         );
         section(
@@ -185,7 +185,7 @@ impl Tables {
     }
 
     fn phases(&self) -> Option<Table> {
-        const PHASES: [&str; 11] = [
+        const PHASES: [&str; 15] = [
             "validate",
             "compile",
             "lookup",
@@ -193,20 +193,32 @@ impl Tables {
             "resolve",
             "memory",
             "first",
+            "call",
+            "batch",
             "fetch",
+            "reset",
             "drop",
             "write",
+            "in-place",
             "read",
         ];
         let mut headers = vec!["engine"];
         headers.extend(PHASES);
+        headers.extend(["trap, 1 module", "trap, 1000"]);
         let mut table = table(&headers);
+        let shown =
+            |time: Option<&Estimate>| time.map_or_else(String::new, |time| duration(time.value));
         for runtime in self.columns() {
-            let times = PHASES.map(|phase| {
-                self.with_epochs(runtime, phase)
-                    .map_or_else(String::new, |time| duration(time.value))
+            let phases = PHASES.map(|phase| shown(self.with_epochs(runtime, phase)));
+            let traps = ["trap-1", "trap-1000"].map(|quantity| {
+                shown(
+                    self.time(|time| time.key.runtime == runtime && time.key.quantity == quantity),
+                )
             });
-            let row: Vec<String> = std::iter::once(runtime.to_owned()).chain(times).collect();
+            let row: Vec<String> = std::iter::once(runtime.to_owned())
+                .chain(phases)
+                .chain(traps)
+                .collect();
             add(&mut table, row);
         }
         filled(table)
@@ -319,7 +331,14 @@ impl Tables {
     }
 
     fn memory_table(&self) -> Option<Table> {
-        let mut table = table(&["engine", "peak resident", "code of all modules, no budget"]);
+        let mut table = table(&[
+            "engine",
+            "peak resident",
+            "code of all modules, no budget",
+            "resident per instance of rmsnorm_f32, new",
+            "used",
+            "smallest memory of kernels, pages",
+        ]);
         for runtime in self.columns() {
             let of = |quantity: &str| {
                 self.facts
@@ -328,6 +347,16 @@ impl Tables {
                     .filter(|fact| fact.metering.is_none_or(|m| m == BudgetKind::None))
                     .map(|fact| fact.value)
                     .reduce(|sum, value| sum.saturating_add(value))
+            };
+            let of_rmsnorm = |quantity: &str| {
+                self.facts
+                    .iter()
+                    .find(|fact| {
+                        fact.runtime == runtime
+                            && fact.kernel == "rmsnorm_f32"
+                            && fact.quantity == quantity
+                    })
+                    .map(|fact| fact.value)
             };
             let kibibytes = |bytes: Option<u64>| {
                 bytes.map_or_else(String::new, |b| format!("{} KiB", b / 1024))
@@ -338,10 +367,28 @@ impl Tables {
                     runtime.to_owned(),
                     kibibytes(of("peak_rss_bytes")),
                     kibibytes(of("code_bytes")),
+                    kibibytes(of_rmsnorm("rss_per_instance_bytes")),
+                    kibibytes(of_rmsnorm("rss_per_used_instance_bytes")),
+                    self.smallest_memory(runtime),
                 ],
             );
         }
         filled(table)
+    }
+
+    /// Pages that the kernels of an engine need at least, and how many kernels need that.
+    fn smallest_memory(&self, runtime: &str) -> String {
+        let mut kernels: BTreeMap<u64, usize> = BTreeMap::new();
+        for fact in &self.facts {
+            if fact.runtime == runtime && fact.quantity == "smallest_pages" {
+                *kernels.entry(fact.value).or_default() += 1;
+            }
+        }
+        let shown: Vec<String> = kernels
+            .into_iter()
+            .map(|(pages, kernels)| format!("{pages} ({kernels} of them)"))
+            .collect();
+        shown.join(", ")
     }
 
     fn tail(&self) -> String {

@@ -1,6 +1,8 @@
 use super::{
     process::{Process, Silence, WorkerLimits},
-    protocol::{Answer, Facts, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION},
+    protocol::{
+        Answer, Facts, Footprint, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION,
+    },
 };
 use runtime_api::{Budget, Error, Form, Info, Options};
 use runtime_host::{Invocation, Observation};
@@ -345,6 +347,32 @@ impl Worker {
             Answer::Facts(facts) => Ok(facts),
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("facts").into()),
+        }
+    }
+
+    /// How much memory of the process each of so many instances of a module takes; only for a worker that
+    /// [has](Self::has_operation) `footprint`. A worker that is still busy after `within` is killed.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn footprint(
+        &mut self,
+        module: u64,
+        instances: u64,
+        budget: Budget,
+        invocation: Invocation,
+        within: Duration,
+    ) -> Result<Footprint, RunError> {
+        let operation = Operation::Footprint {
+            module,
+            instances,
+            budget,
+            invocation,
+        };
+        match self.request(operation, within)? {
+            Answer::Footprint(footprint) => Ok(footprint),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("footprint").into()),
         }
     }
 

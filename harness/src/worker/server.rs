@@ -8,6 +8,19 @@ use std::{
     io::{self, BufRead, Read, Write},
 };
 
+/// The optional operations and kinds of `time` that a worker knows.
+const OPERATIONS: [&str; 9] = [
+    "global",
+    "inspect",
+    "time",
+    "facts",
+    "batch",
+    "inplace",
+    "reset",
+    "traps",
+    "footprint",
+];
+
 /// A loaded module and its instance. Fields drop in this order: an instance before its module.
 pub(super) struct Loaded {
     pub(super) instance: Option<Box<dyn Instance>>,
@@ -67,9 +80,7 @@ fn handle(
         Operation::Hello { protocol: _ } => Ok(Answer::Hello {
             protocol: VERSION,
             info: Box::new(runtime.info().clone()),
-            operations: ["global", "inspect", "time", "facts"]
-                .map(str::to_owned)
-                .to_vec(),
+            operations: OPERATIONS.map(str::to_owned).to_vec(),
         }),
         Operation::Load { wasm, options } => {
             let module = runtime.compile(&wasm, &options)?;
@@ -155,6 +166,15 @@ fn handle(
                 peak_rss_bytes: timing::peak_rss_bytes(),
                 clock_step_ns: Some(timing::clock_step_ns()),
             }))
+        }
+        Operation::Footprint {
+            module,
+            instances,
+            budget,
+            invocation,
+        } => {
+            let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
+            timing::footprint(loaded, instances, budget, &invocation).map(Answer::Footprint)
         }
         Operation::Drop { module } => {
             modules.remove(&module).ok_or_else(|| unknown(module))?;

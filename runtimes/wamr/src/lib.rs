@@ -358,6 +358,14 @@ impl runtime_api::Instance for Instance {
         Ok(())
     }
 
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        self.require_memory()?;
+        let memory = self.instance.memory_mut();
+        let place = place(at, length as usize, memory.len())?;
+        work(&mut memory[place]);
+        Ok(())
+    }
+
     fn call_by_hand(
         &mut self,
         entry: Entry,

@@ -26,7 +26,7 @@ mod trap;
 use crate::{deadline::Watch, fuel::Fuel, limits::Limiting, tables::TableSum};
 use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Form, Info, Instance, Kind, Module, Options,
-    Result, Runtime, Stage, Trap, probe_features,
+    Result, Runtime, Stage, Stopped, Trap, call_each, probe_features,
 };
 use std::{
     collections::BTreeMap,
@@ -313,6 +313,23 @@ impl Instance for Instantiated {
         }
     }
 
+    fn call_batch(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+    ) -> std::result::Result<(), Stopped> {
+        match self.entries.get(entry.0).cloned() {
+            // What all calls have in common is found once.
+            Some(Function::Unary(function)) => call_each(arguments, |argument| {
+                self.enter(Stage::Call, budget, |store, _| {
+                    function.call(store, argument)
+                })
+            }),
+            _ => call_each(arguments, |argument| self.call(entry, &[argument], budget)),
+        }
+    }
+
     fn global(&mut self, export: &str) -> Result<i32> {
         let error = |message: &str| Error::Export {
             name: export.to_owned(),
@@ -352,6 +369,24 @@ impl Instance for Instantiated {
         match self.memory()?.view(&self.store).write(at.into(), bytes) {
             Ok(()) => Ok(()),
             Err(_) => Err(self.outside(at, bytes.len())?),
+        }
+    }
+
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        let outside = self.outside(at, length as usize)?;
+        let view = self.memory()?.view(&self.store);
+        // SAFETY: packs have no shared memories, so nothing but this instance's code and methods accesses these bytes; `self` is
+        // borrowed exclusively until `work` has returned, so neither runs, and memory neither moves nor shrinks meanwhile.
+        #[allow(unsafe_code)]
+        let memory = unsafe { view.data_unchecked_mut() };
+        let start = at as usize;
+        let end = start.checked_add(length as usize);
+        match end.and_then(|end| memory.get_mut(start..end)) {
+            Some(bytes) => {
+                work(bytes);
+                Ok(())
+            }
+            None => Err(outside),
         }
     }
 
