@@ -37,9 +37,23 @@ fn breakable(header: &str) -> String {
 }
 
 impl Cell {
-    /// Whether it is better not broken over lines.
-    fn is_short(&self) -> bool {
-        self.text.len() <= 24
+    /// The attribute `class` of a cell, if it needs one: a full run has some ten thousand.
+    fn classes(&self) -> String {
+        let classes: Vec<&str> = [
+            (self.tone != Tone::Plain, self.tone.class()),
+            (self.number.is_some(), "number"),
+            // Better not broken over lines.
+            (self.text.len() <= 24 && self.text.contains(' '), "short"),
+            (self.text.len() > 60, "wide"),
+        ]
+        .into_iter()
+        .filter_map(|(applies, class)| applies.then_some(class))
+        .collect();
+        if classes.is_empty() {
+            String::new()
+        } else {
+            format!(" class=\"{}\"", classes.join(" "))
+        }
     }
 
     /// Whether it is a name that heads a row in one line, on a phone too.
@@ -47,14 +61,11 @@ impl Cell {
         self.text.len() <= 24 && !self.text.contains(' ')
     }
 
-    /// Whether it needs a column that is wide enough to be read.
-    fn is_long(&self) -> bool {
-        self.text.len() > 60
-    }
-
     /// What the script sorts by.
     fn sort_key(&self) -> String {
-        self.number.map_or_else(String::new, |n| n.to_string())
+        // Seven digits sort as well as seventeen.
+        self.number
+            .map_or_else(String::new, |n| (n as f32).to_string())
     }
 }
 

@@ -54,7 +54,8 @@ pub fn section(tables: &Tables) -> Result<Section> {
         .collect();
     for name in names {
         let lines = lines(tables, name);
-        if lines.is_empty() {
+        // One size makes no line.
+        if lines.iter().all(|line| line.points.len() < 2) {
             continue;
         }
         let marked = lines.iter().filter(|line| line.mark.is_some()).count();

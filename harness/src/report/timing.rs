@@ -25,14 +25,15 @@ const STAGES: [&str; 7] = [
     "drop",
 ];
 /// Other quantities that have a place of their own among the phases of an invocation.
-const PHASES: [&str; 12] = [
+const PHASES: [&str; 13] = [
     "validate",
     "compile",
-    "compile-cached",
+    "load-cached",
     "call",
     "hand",
     "batch",
     "reset",
+    "pooled",
     "write",
     "in-place",
     "read",

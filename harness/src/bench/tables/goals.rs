@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 pub const FASTEST: &str = "wasmtime.cranelift";
 /// The same code in instances of a pool.
 const POOLED: &str = "wasmtime.pooling";
+/// Nanoseconds that an invocation from a pool may take.
+const FULL_PATH: f64 = 5000.0;
 /// Class of size at which kernels are compared with native code.
 const NATIVE_SIZE: &str = "1MiB";
 /// The most that the geometric mean of variants may take over native code.
@@ -90,6 +92,9 @@ pub(super) fn goals(
         goals.push(steady(source, runtime, what, 10_000.0));
     }
     goals.push(full_path(source));
+    for runtime in [FASTEST, POOLED] {
+        goals.push(full_path_with_reset(source, runtime));
+    }
     for budget in [BudgetKind::Epoch, BudgetKind::Fuel] {
         goals.extend(metered(source, metering, budget));
     }
@@ -151,7 +156,16 @@ fn full_path(source: &Source<'_>) -> Goal {
         "full path",
         "at most 5 us: lookup, pooled instance, write, call, read, drop",
     );
-    single(source, POOLED, what, ("path", 5000.0), true)
+    single(source, POOLED, what, ("path", FULL_PATH), true)
+}
+
+/// The same from a pool of a host's own.
+fn full_path_with_reset(source: &Source<'_>, runtime: &str) -> Goal {
+    let what = (
+        "full path with reset",
+        "at most 5 us: lookup, instance that is there, write, call, read, reset",
+    );
+    single(source, runtime, what, ("pooled", FULL_PATH), true)
 }
 
 /// What a budget costs on the fastest engine, and how well that is known.

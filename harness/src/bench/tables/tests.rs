@@ -262,6 +262,7 @@ fn steady_calls_and_the_full_path() {
         ("steady call", ENGINE, "call", 200.0),
         ("steady call on every engine", "wasmi", "call", 10_000.0),
         ("full path", "wasmtime.pooling", "path", 5000.0),
+        ("full path with reset", ENGINE, "pooled", 5000.0),
     ] {
         let word = |time, spread, verdict| {
             assert_word(
