@@ -1,9 +1,10 @@
 //! The tables on screen.
 
+mod words;
+
 use super::{
     job::budget_size,
     native,
-    record::Twin,
     tables::{Compared, Kernel, NotMeasured, Tables, Time},
 };
 use crate::statistics::{Estimate, Ratio};
@@ -55,10 +56,21 @@ impl Tables {
             "Kernels: time over the native build of the same source (baseline processor)",
             self.kernel_table(),
         );
-        section("Claims and goals", self.claim_table());
         section(
-            "Noise floor: things compared with themselves",
+            "wasmtime.cranelift at 1 MiB over the native build (baseline processor) [95 % interval]; ceiling: the triad's bandwidth",
+            self.native_table(),
+        );
+        section(
+            "Noise floor: things compared with themselves, all engines at once with 95 %",
             self.noise_table(),
+        );
+        section(
+            "Claims of the design: held if the whole interval is at or below the claim",
+            self.claim_table(),
+        );
+        section(
+            "Goals: held if the whole interval is at or below the aim",
+            self.goal_table(),
         );
         section("Memory", self.memory_table());
         text += &self.tail();
@@ -213,45 +225,6 @@ impl Tables {
         filled(table)
     }
 
-    fn tax_table(&self) -> Option<Table> {
-        let mut table = table(&["engine", "kernel", "budget", "ratio", "ns more", ""]);
-        for Compared { key, ratio, .. } in &self.tax {
-            let hand = self.time(|time| {
-                time.key.quantity == "hand"
-                    && time.key.runtime == key.runtime
-                    && time.key.kernel == key.kernel
-                    && time.key.case == key.case
-                    && time.key.budget == key.budget
-            });
-            let more = |ratio: f64| hand.map(|hand| (ratio - 1.0) * hand.value);
-            // Held if either bound is: for calls of a few ns a ratio says little.
-            let high = ratio.estimate.high;
-            let held = high.is_some_and(|high| high <= 1.05)
-                || high.and_then(more).is_some_and(|more| more <= 10.0);
-            let low = ratio.estimate.low;
-            let missed = low.is_some_and(|low| low > 1.05)
-                && low.and_then(more).is_some_and(|more| more > 10.0);
-            add(
-                &mut table,
-                [
-                    key.runtime.clone(),
-                    key.kernel.clone(),
-                    key.budget.to_string(),
-                    ratio_shown(ratio),
-                    more(ratio.estimate.value)
-                        .map_or_else(String::new, |more| format!("{more:+.1}")),
-                    match (held, missed) {
-                        (true, _) => "held",
-                        (_, true) => "not held",
-                        _ => "unsure",
-                    }
-                    .to_owned(),
-                ],
-            );
-        }
-        filled(table)
-    }
-
     fn budget_table(&self) -> Option<Table> {
         let mut rows: BTreeMap<(String, String, BudgetKind), BTreeMap<&str, &Ratio>> =
             BTreeMap::new();
@@ -354,44 +327,6 @@ impl Tables {
                     .map(|runtime| means.get(runtime).cloned().unwrap_or_default()),
             );
             add(&mut table, row);
-        }
-        filled(table)
-    }
-
-    fn claim_table(&self) -> Option<Table> {
-        let mut table = table(&["claim", "engine", "measured, ns", ""]);
-        let mut claims: Vec<_> = self.claims.iter().collect();
-        claims.sort_by(|a, b| (a.claim, &a.runtime).cmp(&(b.claim, &b.runtime)));
-        for claim in claims {
-            add(
-                &mut table,
-                [
-                    claim.claim.to_owned(),
-                    claim.runtime.clone(),
-                    estimate_shown(&claim.measured),
-                    claim.verdict.to_owned(),
-                ],
-            );
-        }
-        filled(table)
-    }
-
-    fn noise_table(&self) -> Option<Table> {
-        let mut table = table(&["engine", "two of the same", "unsure", "largest difference"]);
-        for noise in &self.noise {
-            add(
-                &mut table,
-                [
-                    noise.runtime.clone(),
-                    match noise.twin {
-                        Twin::Beside => "in one process",
-                        Twin::Apart => "in processes of their own",
-                    }
-                    .to_owned(),
-                    format!("{} of {}", noise.unsure, noise.pairs),
-                    format!("{:.2} %", 100.0 * noise.floor),
-                ],
-            );
         }
         filled(table)
     }

@@ -3,10 +3,11 @@
 use super::{
     charts::{self, Axis, Interval},
     document::{Cell, Document, Figure, Part, Section, Table, Tone},
+    goals,
     records::{Conform, Qualify, Records, Traps},
-    timing,
+    resources, timing,
 };
-use crate::outcome::Outcome;
+use crate::{bench::tables::Tables, outcome::Outcome};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// If a picture cannot be drawn.
 pub fn document(records: &Records, command: String) -> Result<Document> {
     let mut sections = Vec::new();
-    let (title, verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
+    let (title, mut verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
         (Some(qualify), _) => {
-            sections.push(verdict(qualify));
+            sections.push(self::verdict(qualify));
             let good = qualify.verdict == "qualified";
             let title = format!(
                 "{} {}: which engines may run it",
@@ -36,9 +37,7 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         }
         (None, None) if records.traps.is_none() => (
             "Measurements of engines".to_owned(),
-            records.bench.as_ref().map_or_else(String::new, |bench| {
-                format!("outputs checked: {}", bench.verdict)
-            }),
+            String::new(),
             Tone::Plain,
             Vec::new(),
         ),
@@ -49,21 +48,43 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             Vec::new(),
         ),
     };
+    let mut tone = tone;
+    if let Some(bench) = &records.bench {
+        let measured = measurements(bench);
+        if verdict.is_empty() {
+            verdict = measured;
+            tone = match bench.verdict {
+                "pass" => Tone::Plain,
+                _ => Tone::Bad,
+            };
+        } else {
+            facts.push(("Measurements".to_owned(), measured));
+        }
+        facts.extend(timing::facts(bench));
+    }
     if let Some(conform) = records.conformance() {
         sections.push(support(conform));
-        if !conform.numerics.is_empty() {
-            sections.push(numerics(conform));
-        }
+    }
+    if let Some(bench) = &records.bench {
+        sections.push(goals::goals(bench));
+    }
+    sections.extend(goals::claims(records));
+    if let Some(bench) = &records.bench {
+        sections.extend(timing::sections(bench)?);
     }
     if let Some(traps) = records.trap_matrix() {
-        sections.push(trap_matrix(traps));
         if !traps.latency.is_empty() {
             sections.push(interruption(traps)?);
         }
+        sections.push(trap_matrix(traps));
+    }
+    if let Some(conform) = records.conformance()
+        && !conform.numerics.is_empty()
+    {
+        sections.push(numerics(conform));
     }
     if let Some(bench) = &records.bench {
-        facts.extend(timing::facts(bench));
-        sections.extend(timing::sections(bench)?);
+        sections.push(resources::section(bench));
     }
     Ok(Document {
         title,
@@ -73,6 +94,16 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         sections,
         command,
     })
+}
+
+/// What a run of measurements came to, in a few words.
+fn measurements(bench: &Tables) -> String {
+    let outputs = format!("outputs checked: {}", bench.verdict);
+    if bench.run.fingerprint.emulated.is_some() {
+        format!("{outputs}; times: not measured (emulated)")
+    } else {
+        format!("{outputs}; {}", goals::counted(&bench.goals))
+    }
 }
 
 fn facts(qualify: &Qualify) -> Vec<(String, String)> {
