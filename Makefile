@@ -27,13 +27,18 @@ manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/C
 # features, and build the engines twice.
 build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(features),$(release) -p assay $(features))
 
-.PHONY: help qualify test build helpers setup lint format doc fuzz-smoke pack check-pack numbers check-numbers readme-table check-readme
+.PHONY: help qualify bench test build helpers setup lint format doc fuzz-smoke pack check-pack numbers check-numbers readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 qualify: setup build ## qualifies the core pack on every engine that is ready
 	$(assay) qualify $(PACK) $(ARGUMENTS)
+
+bench: setup build ## measures the core pack on every engine that is ready, beside native code for this very processor
+	RUSTFLAGS="-C target-cpu=native" $(release) -p assay --no-default-features --features native-worker --bin assay-native --target-dir $(target)/native
+	cp $(target)/native/release/assay-native $(target)/release/
+	$(assay) bench $(PACK) $(ARGUMENTS)
 
 test: setup helpers ## runs all tests
 	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)

@@ -53,6 +53,8 @@ pub(super) struct Effort {
     pub(super) budgets: Vec<BudgetKind>,
     /// Whether this is the desk check.
     pub(super) quick: bool,
+    /// See [`Request::within_a_minute`](super::run::Request::within_a_minute).
+    pub(super) within_a_minute: bool,
     /// Why nothing is timed, if nothing is.
     pub(super) refused: Option<String>,
 }

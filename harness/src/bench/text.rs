@@ -139,6 +139,7 @@ impl Tables {
             "rmsnorm",
             "rmsnorm, epoch",
             "full path",
+            "pooled, with reset",
             "instance kept",
         ]);
         for runtime in self.columns() {
@@ -162,6 +163,7 @@ impl Tables {
                 call("rmsnorm_f32", "small", BudgetKind::None),
                 call("rmsnorm_f32", "small", BudgetKind::Epoch),
                 way("path"),
+                way("pooled"),
                 way("reuse"),
             ];
             add(&mut table, row);

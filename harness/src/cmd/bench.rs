@@ -160,7 +160,7 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
         time: Duration::from_secs_f64(arguments.time.unwrap_or(time)),
         seed: arguments.seed,
         quick: arguments.quick,
-        slow_once: quickly,
+        within_a_minute: quickly,
         limit,
     };
     let mut lines = folder.lines(record::FILE)?;

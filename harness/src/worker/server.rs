@@ -21,8 +21,6 @@ const OPERATIONS: [&str; 11] = [
     "reset",
     "traps",
     "footprint",
-    "code",
-    "precompile",
 ];
 
 /// A loaded module and its instance. Fields drop in this order: an instance before its module.

@@ -226,7 +226,11 @@ fn calibrate(least: u64, run: &mut impl FnMut(u64) -> Result<Duration>) -> Resul
 
 /// From a cache of its own, made for this: what a process does that finds its modules compiled.
 fn load_cached(runtime: &dyn Runtime, loaded: &Loaded, repeat: Repeat) -> Result<Times> {
-    let folder = tempfile::tempdir().map_err(|error| adapter(error.to_string()))?;
+    // The cache takes no folder that others may look into.
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .tempdir()
+        .map_err(|error| adapter(error.to_string()))?;
     let cache = Cache::open(folder.path()).map_err(adapter)?;
     let load = || cache.compile(runtime, &loaded.wasm, &loaded.options);
     match load()? {

@@ -49,7 +49,8 @@ impl Session<'_> {
                 self.cell(job, key, Outcome::Unsupported, reason.clone(), 0)?;
                 continue;
             }
-            if self.effort.quick && self.process > 0 && count > 1 {
+            let too_many = self.effort.within_a_minute || (self.effort.quick && self.process > 0);
+            if count > 1 && too_many {
                 continue;
             }
             let budget = amount(kind);
