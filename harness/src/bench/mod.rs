@@ -16,6 +16,6 @@ mod text;
 
 pub(crate) use job::reference_case;
 
-pub use fingerprint::{Fingerprint, emulated};
+pub use fingerprint::{Fingerprint, emulated, processor};
 pub use run::{Outcome, Request, Step, run};
 pub use tables::Tables;

@@ -6,7 +6,7 @@
 
 use super::cost::Measured;
 use crate::{
-    bench::Fingerprint,
+    bench,
     conform::plan,
     exit,
     results::PackIdentity,
@@ -45,7 +45,7 @@ pub struct Recorded {
 /// Processor and architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// The processor's own name.
+    /// The processor's name, kind and abilities.
     pub cpu: String,
     /// Architecture.
     pub architecture: String,
@@ -104,12 +104,11 @@ impl Recorded {
     /// # Errors
     /// If a kernel does not run, or gives a wrong output: there is no number then.
     pub fn take(pack: &Pack, launches: &[Launch]) -> Result<Self> {
-        let fingerprint = Fingerprint::take();
         let mut recorded = Recorded {
             format: FORMAT,
             machine: Machine {
-                cpu: fingerprint.cpu,
-                architecture: fingerprint.architecture,
+                cpu: bench::processor(),
+                architecture: std::env::consts::ARCH.to_owned(),
             },
             engines: BTreeMap::new(),
             numbers: BTreeMap::new(),
