@@ -439,7 +439,7 @@ fn job(
         restore: case.base.is_some(),
         // Each kind of budget is a module of its own to compile: a desk check looks at one kernel.
         budgets: (compared && (!scope.quick || rmsnorm)) || smallest,
-        beside: compared && (!scope.quick || rmsnorm),
+        beside: compared && subject.variant == "base" && (!scope.quick || rmsnorm),
         batch,
         phases,
         apart: compared && rmsnorm && subject.variant == "base",

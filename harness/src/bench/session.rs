@@ -39,6 +39,11 @@ const FEWEST_ROUNDS: u32 = 3;
 /// Rounds of a cell that is fast.
 const MOST_ROUNDS: u32 = 40;
 
+/// Engines that take LLVM a third of a second to two seconds for a module: each of theirs is compiled for no more than is needed.
+const SLOW_COMPILERS: [&str; 2] = ["wamr.aot", "wasmer.llvm"];
+/// Elements of the largest tensors that interpreters get.
+const INTERPRETED_ELEMENTS: u64 = 65_536;
+
 /// The warm-up, as records state it.
 pub(super) const WARM_UP: &str = "calls in batches of growing size, then one batch that lasts long enough: \
     round 0, kept in the records and left out of the tables";
@@ -165,13 +170,13 @@ impl<'a> Session<'a> {
         }
         let mut modules = BTreeMap::new();
         for job in &group.jobs {
-            // The variants of interpreters are looked at in one size, their time for a large tensor is the harness's too.
-            let elsewhere =
-                self.info.kind == Kind::Interpreter && group.variant != "base" && !job.budgets;
+            // Interpreters are looked at up to 64 Ki elements, in variants at that size alone: a line goes through their times.
+            let large = job.elements > INTERPRETED_ELEMENTS || group.variant != "base";
+            let elsewhere = self.info.kind == Kind::Interpreter && large && !job.budgets;
             if (self.twin.is_some() && !job.apart) || elsewhere {
                 continue;
             }
-            let budgets = self.budgets(job);
+            let budgets = self.budgets(group, job);
             let refused = refusal.clone().or_else(|| self.refused());
             let emulated = self.effort.refused.is_some() && refusal.is_none();
             if let Some(reason) = &refused
@@ -231,11 +236,12 @@ impl<'a> Session<'a> {
     }
 
     /// The kinds of budget of a job, and the one that comes twice: no budget where budgets are compared.
-    fn budgets(&self, job: &Job) -> Vec<(BudgetKind, Option<Twin>)> {
+    fn budgets(&self, group: &Group, job: &Job) -> Vec<(BudgetKind, Option<Twin>)> {
         if self.is_native() || self.twin.is_some() {
             return vec![(BudgetKind::None, None)];
         }
-        if !job.budgets {
+        let slow = SLOW_COMPILERS.contains(&self.launch.id.as_str());
+        if !job.budgets || (slow && group.variant != "base") {
             let first = self.effort.budgets.first().copied();
             return vec![(first.unwrap_or(BudgetKind::None), None)];
         }
@@ -247,6 +253,7 @@ impl<'a> Session<'a> {
             .collect();
         if let Some((first, _)) = budgets.first().copied()
             && job.beside
+            && (!slow || job.apart)
         {
             budgets.push((first, Some(Twin::Beside)));
         }

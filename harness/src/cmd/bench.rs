@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Processes per engine [default: 5, with --quick 3].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     processes: Option<u32>,
-    /// Seconds of batches per cell and process [default: 0.04, with --quick 0.005].
+    /// Seconds of batches per cell and process [default: 0.03, with --quick 0.005].
     #[arg(long, value_name = "S", value_parser = seconds)]
     time: Option<f64>,
     /// Seed of the order, of the inputs and of the resamples.
@@ -145,7 +145,7 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
     let (processes, time) = if arguments.quick {
         (3, 0.005)
     } else {
-        (5, 0.04)
+        (5, 0.03)
     };
     // Whoever says how much wants all of it.
     let quickly = arguments.quick && arguments.processes.is_none() && arguments.time.is_none();

@@ -20,14 +20,14 @@ const BROKEN: [(RGBColor, &str); 3] = [
     (RGBColor(1, 2, 5), "4 4"),
     (RGBColor(1, 2, 6), "2 6"),
 ];
-/// Okabe and Ito's colours that hold on white and on black; grey takes the place of their black.
+/// Okabe and Ito's colours, the light ones darkened to a contrast of 3 on white as on black; grey takes the place of their black.
 const PALETTE: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(200, 140, 0),
+    RGBColor(45, 150, 210),
+    RGBColor(190, 132, 0),
     RGBColor(128, 128, 128),
 ];
 const WIDTH: u32 = 960;

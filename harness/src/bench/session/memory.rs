@@ -57,7 +57,7 @@ impl Session<'_> {
     /// does not run. It does not change from process to process.
     pub(super) fn smallest_memory(&mut self, group: &Group, modules: &mut Modules) -> Result<()> {
         for job in &group.jobs {
-            if group.subject.is_none() || job.size != "small" {
+            if group.subject.is_none() || group.variant != "base" || job.size != "small" {
                 continue;
             }
             let quantity = "smallest_pages";
