@@ -10,6 +10,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// How long compiling, dropping and moving bytes may take beyond any budget.
 const WORK_TIME: Duration = Duration::from_secs(60);
+/// How long compiling for another machine may take: nobody waits to run it, and LLVM takes half a minute for some kernels on armv7.
+const AHEAD_TIME: Duration = Duration::from_secs(150);
 /// A call that is still running this long after its budget is killed with its worker.
 pub const GRACE: Duration = Duration::from_millis(500);
 
@@ -352,7 +354,7 @@ impl Worker {
             options: *options,
             target: target.to_owned(),
         };
-        match self.request(operation, WORK_TIME)? {
+        match self.request(operation, AHEAD_TIME)? {
             Answer::Precompiled { code } => Ok(code),
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("precompiled").into()),

@@ -15,6 +15,8 @@ use wait_timeout::ChildExt;
 
 /// How long a module may take to compile. The compiler ends itself too, should this process be gone by then.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where nobody waits to run it: LLVM takes half a minute for some kernels on armv7.
+const PATIENCE_AHEAD: Duration = Duration::from_secs(120);
 
 /// What it compiles for.
 const TARGETS: [&str; 3] = ["armv7", "aarch64", "x86_64"];
@@ -24,6 +26,7 @@ pub(crate) struct Compiler {
     program: PathBuf,
     arguments: Vec<&'static str>,
     version: String,
+    patience: Duration,
     /// SHA-256 of the executable, once somebody wants to know.
     digest: OnceCell<[u8; 32]>,
 }
@@ -31,13 +34,14 @@ pub(crate) struct Compiler {
 impl Compiler {
     /// Asks `program` for its version.
     pub(crate) fn new(program: &Path, simd: bool) -> Result<Self> {
-        Self::with(program, if simd { vec!["--simd"] } else { Vec::new() })
+        let arguments = if simd { vec!["--simd"] } else { Vec::new() };
+        Self::with(program, arguments, PATIENCE)
     }
 
     /// The same, for base modules on another machine.
     pub(crate) fn for_target(&self, target: &str) -> Result<Self> {
         match TARGETS.into_iter().find(|known| *known == target) {
-            Some(target) => Self::with(&self.program, vec!["--target", target]),
+            Some(target) => Self::with(&self.program, vec!["--target", target], PATIENCE_AHEAD),
             None => Err(Error::unsupported(format!(
                 "target {target}: assay-wamrc's targets are {}",
                 TARGETS.join(", ")
@@ -45,11 +49,12 @@ impl Compiler {
         }
     }
 
-    fn with(program: &Path, arguments: Vec<&'static str>) -> Result<Self> {
+    fn with(program: &Path, arguments: Vec<&'static str>, patience: Duration) -> Result<Self> {
         let mut compiler = Self {
             program: program.to_owned(),
             arguments,
             version: String::new(),
+            patience,
             digest: OnceCell::new(),
         };
         let (status, output) = compiler.run(Command::new(program).arg("--version"))?;
@@ -136,10 +141,13 @@ impl Compiler {
             .stderr(printed.try_clone().map_err(failed)?)
             .spawn()
             .map_err(failed)?;
-        let Some(status) = child.wait_timeout(PATIENCE).map_err(failed)? else {
+        let Some(status) = child.wait_timeout(self.patience).map_err(failed)? else {
             child.kill().map_err(failed)?;
             child.wait().map_err(failed)?;
-            return Err(adapter(format!("the compiler took more than {PATIENCE:?}")));
+            return Err(adapter(format!(
+                "the compiler took more than {:?}",
+                self.patience
+            )));
         };
         let mut text = Vec::new();
         printed.rewind().map_err(failed)?;
