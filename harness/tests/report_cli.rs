@@ -201,3 +201,25 @@ fn quantities_of_later_versions_are_columns_under_their_own_names() {
     // The goal of every engine is held by 100 ns; that of another engine is not measured, with the reason.
     assert!(html.contains("100.1 ns [") && html.contains("the engine is not part of this run"));
 }
+
+#[test]
+fn a_trap_that_fails_is_in_the_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = |case: &str, outcome: &str| {
+        value!({
+            "runtime": "wasmi", "class": "Unreachable", "case": case, "expected": "Unreachable", "outcome": outcome, "seen": "", "detail": "why",
+        })
+    };
+    let cases = [
+        case("a", "pass"),
+        case("b", "fail"),
+        case("c", "unsupported"),
+    ];
+    let traps = value!({
+        "engines": [{"id": "wasmi", "status": "ready", "version": "2.0.0", "reason": null}], "results": cases,
+    });
+    fs::write(folder.path().join("traps.json"), traps.to_string()).unwrap();
+    let (exit, document) = report(folder.path());
+    assert_eq!(exit, 0, "{document}");
+    assert_eq!(document["verdict"], "1 of 3 checks pass, 1 fail");
+}

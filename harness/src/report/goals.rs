@@ -25,9 +25,12 @@ pub fn goals(tables: &Tables) -> Section {
                 Cell::new(goal.goal),
                 Cell::new(&goal.runtime),
                 Cell::new(goal.aim),
-                goal.measured
-                    .as_ref()
-                    .map_or_else(not_measured, |measured| timing::value(measured, goal.unit)),
+                match &goal.measured {
+                    Some(measured) => timing::value(measured, goal.unit),
+                    // What is counted may have no value of its own.
+                    None if goal.counts.is_some() => Cell::default(),
+                    None => not_measured(),
+                },
                 Cell::new(denominator(goal.counts.as_ref(), goal.measured.as_ref())),
                 word(goal.verdict),
                 Cell::new(&goal.note),

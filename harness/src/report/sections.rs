@@ -41,12 +41,20 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             Tone::Plain,
             Vec::new(),
         ),
-        (None, None) => (
-            "Traps, budgets and limits of engines".to_owned(),
-            "recorded".to_owned(),
-            Tone::Plain,
-            Vec::new(),
-        ),
+        (None, None) => {
+            let outcomes: Vec<Outcome> = records.trap_matrix().map(outcomes).unwrap_or_default();
+            let count =
+                |fits: fn(Outcome) -> bool| outcomes.iter().filter(|one| fits(**one)).count();
+            let bad = count(Outcome::is_bad);
+            let verdict = format!(
+                "{} of {} checks pass, {bad} fail",
+                count(|outcome| outcome == Outcome::Pass),
+                outcomes.len()
+            );
+            let tone = if bad > 0 { Tone::Bad } else { Tone::Plain };
+            let title = "Traps, budgets and limits of engines".to_owned();
+            (title, verdict, tone, Vec::new())
+        }
     };
     let mut tone = tone;
     if let Some(bench) = &records.bench {
@@ -94,6 +102,13 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         sections,
         command,
     })
+}
+
+/// Of the cases of the matrix, then of the interruptions.
+fn outcomes(traps: &Traps) -> Vec<Outcome> {
+    let latencies = traps.latency.iter().map(|one| one.outcome);
+    let cases = traps.results.iter().map(|case| case.outcome);
+    cases.chain(latencies).collect()
 }
 
 /// What a run of measurements came to, in a few words.

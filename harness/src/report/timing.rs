@@ -400,8 +400,12 @@ fn interval(estimate: &Estimate, unit: impl Fn(f64) -> f64) -> Option<Interval> 
     })
 }
 
-/// A value with its interval, in nanoseconds (`ns`) or as a ratio.
+/// A value with its interval, in nanoseconds (`ns`) or as a ratio; or half the width of one.
 pub(super) fn value(estimate: &Estimate, unit: &str) -> Cell {
+    if unit == "half width" {
+        let text = format!("+-{:.2} %, the widest", 100.0 * estimate.value);
+        return Cell::number(text, estimate.value);
+    }
     let shown = |value: f64| match unit {
         "ns" => nanoseconds(value),
         _ => format!("{value:.3}"),

@@ -36,7 +36,7 @@ pub struct Goal {
     pub runtime: String,
     /// What is aimed at.
     pub aim: &'static str,
-    /// Unit of the bound and of the value: `ns`, or `ratio` of times.
+    /// Unit of the bound and of the value: `ns`, `ratio` of times, or `half width` of an interval over its value.
     pub unit: &'static str,
     /// The aim as a bound.
     pub at_most: f64,
@@ -199,7 +199,10 @@ fn metered(source: &Source<'_>, metering: &[Metering], budget: BudgetKind) -> [G
     };
     let (mut cost, mut interval) = (
         base(goal, aim, at_most),
-        base(known, width, 1.0 + HALF_WIDTH),
+        Goal {
+            unit: "half width",
+            ..base(known, width, HALF_WIDTH)
+        },
     );
     let found = metering
         .iter()
@@ -235,6 +238,7 @@ fn metered(source: &Source<'_>, metering: &[Metering], budget: BudgetKind) -> [G
             };
             interval.verdict = counts.verdict();
             interval.counts = Some(counts);
+            interval.measured = metering.widest();
             interval.note = listed("wider", &metering.wide_names());
             let missing = listed("; not measured", &metering.missing.join(", "));
             cost.note += &missing;

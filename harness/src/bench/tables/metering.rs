@@ -81,6 +81,19 @@ impl Metering {
             .collect()
     }
 
+    /// Half the width of the widest interval, of those that are intervals.
+    pub(super) fn widest(&self) -> Option<Estimate> {
+        let widths = self.ratios.iter().map(|(_, ratio)| Estimate {
+            value: half_width(ratio),
+            low: None,
+            high: None,
+            ..*ratio
+        });
+        widths
+            .filter(|width| width.value.is_finite())
+            .max_by(|a, b| a.value.total_cmp(&b.value))
+    }
+
     /// Kernels with a ratio.
     pub fn measured(&self) -> usize {
         self.ratios.len()

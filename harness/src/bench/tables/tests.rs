@@ -329,7 +329,8 @@ fn costs_of_budgets() {
                 .held,
             13
         );
-        assert_word(held, width, ENGINE, Verdict::Held);
+        let known = assert_word(held, width, ENGINE, Verdict::Held);
+        assert!(known.measured.unwrap().value <= 0.02, "{known:?}");
         let missed = assert_word(
             metered(13, 1.02, 1.25, Spread::Narrow),
             name,

@@ -153,6 +153,7 @@ fn measured_shown(estimate: Option<&Estimate>, unit: &str) -> String {
             (Some(low), Some(high)) => format!("{:.3} [{low:.3}, {high:.3}]", estimate.value),
             _ => format!("{:.3}", estimate.value),
         },
+        (Some(estimate), "half width") => format!("+-{:.2} %", 100.0 * estimate.value),
         (Some(estimate), unit) => format!("{} {unit}", estimate_shown(estimate)),
     }
 }
