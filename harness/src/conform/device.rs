@@ -193,7 +193,7 @@ mod tests {
             assert!(largest.memory_bytes <= 128 * 1024, "{fit:?}");
             assert!(fit.beyond.memory_bytes > 128 * 1024, "{fit:?}");
             assert_eq!(fit.bytes, 160 * 1024 + 1000);
-            assert!(subject::prepare(fit.case(1).unwrap(), &subject, &kernel).is_ok());
+            assert!(subject::prepare(fit.case(1).unwrap(), &subject, kernel).is_ok());
         }
     }
 
