@@ -36,7 +36,7 @@ pub struct Group {
     pub kernel: String,
     /// `base` or the variant's features.
     pub variant: String,
-    /// The module; for the native worker the one of [`native::module`].
+    /// The module; for the native worker what that takes for one, `native:` and a name.
     pub wasm: Vec<u8>,
     /// Its name to the native worker; `None` where that has nothing to compare with.
     pub native: Option<String>,
