@@ -7,7 +7,7 @@ use crate::{
 
 /// A function of two elements.
 pub(crate) trait Elementwise {
-    /// About how many operations it takes.
+    /// About how many operations it takes, where a division counts as twenty.
     const OPERATIONS: usize;
 
     /// The function.
@@ -21,7 +21,7 @@ pub(crate) const fn groups(operations: usize) -> usize {
 }
 
 /// Operations per loop back edge. A check there costs about as much as ten of them.
-const OPERATIONS: usize = 320;
+const OPERATIONS: usize = 640;
 
 /// output\[i\] = f(a\[i\], b\[i\]), as far as all three reach.
 #[inline(always)]

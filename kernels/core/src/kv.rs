@@ -154,7 +154,7 @@ trait PerBlock<I, O> {
 }
 
 impl<L: Lanes> PerBlock<[F32; ELEMENTS], [u8; Q4_BYTES]> for KvPackQ4<L> {
-    const BLOCKS: usize = 1;
+    const BLOCKS: usize = if L::COUNT == 1 { 1 } else { 2 };
 
     #[inline(always)]
     fn apply(values: &[F32; ELEMENTS], block: &mut [u8; Q4_BYTES]) {
@@ -163,7 +163,7 @@ impl<L: Lanes> PerBlock<[F32; ELEMENTS], [u8; Q4_BYTES]> for KvPackQ4<L> {
 }
 
 impl<L: Lanes> PerBlock<[F32; ELEMENTS], [u8; Q8_BYTES]> for KvPackQ8<L> {
-    const BLOCKS: usize = 1;
+    const BLOCKS: usize = if L::COUNT == 1 { 1 } else { 4 };
 
     #[inline(always)]
     fn apply(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {

@@ -19,12 +19,6 @@ pub struct LoraApplyF32<L = f32>(PhantomData<L>);
 #[derive(Debug)]
 pub struct LoraApplyF16<L = f32>(PhantomData<L>);
 
-/// Columns whose sums are kept in registers.
-const COLUMNS: usize = 16;
-
-/// Columns of a narrower block, for what is left.
-const FEW_COLUMNS: usize = 4;
-
 /// Terms that are summed before the sum is added to the total: errors of long sums grow with this and with the number
 /// of such sums, not with their product.
 const TERMS: usize = 64;
@@ -166,32 +160,138 @@ fn apply<L: Lanes, E: Element>(params: &Lora, regions: Regions<'_>) {
 
 /// Vector times row-major matrix. The product replaces the output, or is added to it after scaling, if there is a scale:
 /// also by 0, so that a NaN is not hidden.
-#[inline(never)]
 fn multiply<L: Lanes, V: Element, E: Element, O: Element>(
     vector: &[V],
     matrix: &[E],
     output: &mut [O],
     scale: Option<f32>,
 ) {
+    let factors = (vector, matrix);
+    let mut first = 0;
+    // Where a row is quick, the ways that most calls take are without what would have to be put by at a loop's check.
+    if E::OPERATIONS == 1 {
+        first = match (vector.len(), scale) {
+            (TERMS.., None) if L::COUNT > 1 && output.len() >= 16 => {
+                by_groups::<L, V, E, O, 16>(factors, output)
+            }
+            (TERMS.., None) => by_groups::<L, V, E, O, 8>(factors, output),
+            (8, Some(scale)) => low_rank::<L, V, E, O, 8>(factors, output, scale),
+            (16, Some(scale)) => low_rank::<L, V, E, O, 16>(factors, output, scale),
+            _ => 0,
+        };
+    }
+    first = blocks::<L, V, E, O, 16>(factors, output, first, scale);
+    first = blocks::<L, V, E, O, 8>(factors, output, first, scale);
+    first = blocks::<L, V, E, O, 4>(factors, output, first, scale);
+    blocks::<f32, V, E, O, 1>(factors, output, first, scale);
+}
+
+/// [`multiply`] without a scale, by blocks of `C` columns and groups of [`TERMS`], between which the totals rest in the output;
+/// answers the first column that is left.
+#[inline(never)]
+fn by_groups<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
+    (vector, matrix): (&[V], &[E]),
+    output: &mut [O],
+) -> usize {
     let columns = output.len();
-    let wide = columns / COLUMNS * COLUMNS;
-    let narrow = columns / FEW_COLUMNS * FEW_COLUMNS;
-    for first in (0..wide).step_by(COLUMNS) {
-        block::<L, V, E, O, COLUMNS>(vector, matrix, output, first, scale);
+    let (groups, rest) = vector.as_chunks::<TERMS>();
+    let mut first = 0;
+    while columns - first >= C {
+        let mut rows = split(matrix, first).1;
+        let Some(totals) = span_mut(output, first, C).first_chunk_mut::<C>() else {
+            break;
+        };
+        *totals = [O::store(0.0); C];
+        for group in groups {
+            let mut sums = [L::splat(0.0); C];
+            unroll!(TERMS, |i| {
+                add_row(&mut sums, group[i], split(rows, i * columns).1);
+            });
+            add_to(totals, &sums, 1.0);
+            rows = split(rows, TERMS * columns).1;
+        }
+        first += C;
     }
-    for first in (wide..narrow).step_by(FEW_COLUMNS) {
-        block::<L, V, E, O, FEW_COLUMNS>(vector, matrix, output, first, scale);
+    let rest = (rest, split(matrix, (vector.len() - rest.len()) * columns).1);
+    blocks::<L, V, E, O, C>(rest, output, 0, Some(1.0))
+}
+
+/// [`multiply`] for a vector of length `R` with a scale; answers the first column that is left.
+#[inline(never)]
+fn low_rank<L: Lanes, V: Element, E: Element, O: Element, const R: usize>(
+    (vector, matrix): (&[V], &[E]),
+    output: &mut [O],
+    scale: f32,
+) -> usize {
+    let columns = output.len();
+    let Some(vector) = vector.first_chunk::<R>() else {
+        return 0;
+    };
+    let mut first = 0;
+    if L::COUNT == 1 {
+        while columns - first >= 16 {
+            straight_block::<L, V, E, O, R, 16>((vector, matrix), output, first, scale);
+            first += 16;
+        }
+    } else {
+        // Twice as many in lanes, and twice that for a check.
+        while columns - first >= 64 {
+            straight_block::<L, V, E, O, R, 32>((vector, matrix), output, first, scale);
+            straight_block::<L, V, E, O, R, 32>((vector, matrix), output, first + 32, scale);
+            first += 64;
+        }
     }
-    for first in narrow..columns {
-        block::<f32, V, E, O, 1>(vector, matrix, output, first, scale);
+    first
+}
+
+/// `C` columns from `first` without a loop.
+#[inline(always)]
+fn straight_block<L: Lanes, V: Element, E: Element, O: Element, const R: usize, const C: usize>(
+    (vector, matrix): (&[V; R], &[E]),
+    output: &mut [O],
+    first: usize,
+    scale: f32,
+) {
+    let rows = split(matrix, first).1;
+    let columns = output.len();
+    let mut sums = [L::splat(0.0); C];
+    unroll!(R, |i| {
+        add_row(&mut sums, vector[i], split(rows, i * columns).1);
+    });
+    add_to(span_mut(output, first, C), &sums, scale);
+}
+
+/// output += scale * sums, for the first `C` columns.
+#[inline(always)]
+fn add_to<L: Lanes, O: Element, const C: usize>(output: &mut [O], sums: &[L; C], scale: f32) {
+    if let Some(output) = output.first_chunk_mut::<C>() {
+        unroll!(C / L::COUNT, |i| {
+            let output = span_mut(output, i * L::COUNT, L::COUNT);
+            let value = O::load_lanes::<L>(output) + L::splat(scale) * sums[i];
+            O::store_lanes(value, output);
+        });
     }
+}
+
+/// [`multiply`] from the column `first` on, by blocks of `C` columns; answers the first column that is left.
+#[inline(never)]
+fn blocks<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
+    factors: (&[V], &[E]),
+    output: &mut [O],
+    mut first: usize,
+    scale: Option<f32>,
+) -> usize {
+    while output.len() - first >= C {
+        block::<L, V, E, O, C>(factors, output, first, scale);
+        first += C;
+    }
+    first
 }
 
 /// [`multiply`] for `C` columns from `first`, a multiple of the number of lanes.
 #[inline(always)]
 fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
-    vector: &[V],
-    matrix: &[E],
+    (vector, matrix): (&[V], &[E]),
     output: &mut [O],
     first: usize,
     scale: Option<f32>,
@@ -224,28 +324,27 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
         term += 1;
     }
     unroll!(C / L::COUNT, |i| totals[i] = totals[i] + sums[i]);
-    if let Some(output) = span_mut(output, first, C).first_chunk_mut::<C>() {
-        unroll!(C / L::COUNT, |i| {
-            let output = span_mut(output, i * L::COUNT, L::COUNT);
-            let value = match scale {
-                Some(scale) => O::load_lanes::<L>(output) + L::splat(scale) * totals[i],
-                None => totals[i],
-            };
-            O::store_lanes(value, output);
-        });
+    let output = span_mut(output, first, C);
+    match scale {
+        Some(scale) => add_to(output, &totals, scale),
+        None => {
+            if let Some(output) = output.first_chunk_mut::<C>() {
+                unroll!(C / L::COUNT, |i| {
+                    O::store_lanes(totals[i], span_mut(output, i * L::COUNT, L::COUNT));
+                });
+            }
+        }
     }
 }
 
 /// Terms per loop back edge of a block of `C` columns, a divisor of [`TERMS`].
 const fn terms<L: Lanes, E: Element, const C: usize>() -> usize {
-    if C < COLUMNS {
-        2
-    } else if E::OPERATIONS == 1 {
-        16
-    } else if L::COUNT == 1 {
-        2
-    } else {
-        4
+    match (E::OPERATIONS, L::COUNT) {
+        (1, _) if C == 1 => 4,
+        (1, _) => 16,
+        (_, 1) => 2,
+        _ if C >= 16 => 4,
+        _ => 8,
     }
 }
 

@@ -210,7 +210,7 @@ fn sums_of_squares<E: Element>(group: &[E], hidden: usize) -> [f32; ROWS] {
     let (b, rest) = split(rest, hidden);
     let (c, d) = split(rest, hidden);
     let mut sums = [0.0; ROWS];
-    let columns = const { elementwise::groups(ROWS * (2 + E::OPERATIONS)) };
+    let columns = const { columns::<E>() };
     let [mut a, mut b, mut c, mut d] = [a, b, c, d].map(|row| row.chunks_exact(columns));
     for (((a, b), c), d) in (&mut a).zip(&mut b).zip(&mut c).zip(&mut d) {
         unroll!(columns, |i| {
@@ -226,6 +226,11 @@ fn sums_of_squares<E: Element>(group: &[E], hidden: usize) -> [f32; ROWS] {
         }
     }
     sums
+}
+
+/// Columns of a group of rows per loop back edge. Twice as many cost more than the checks that they save.
+const fn columns<E: Element>() -> usize {
+    if E::OPERATIONS == 1 { 16 } else { 8 }
 }
 
 #[inline(always)]

@@ -32,6 +32,9 @@ pub struct RopeQ8<L = f32>(PhantomData<L>);
 /// Pairs that are rotated together: their sines and cosines are computed once for all batches and heads of a position.
 const PAIRS: usize = 64;
 
+/// The pairs of heads of 64, as common as heads of 128 and their [`PAIRS`].
+const HALF_THE_PAIRS: usize = PAIRS / 2;
+
 /// Interleaved pairs (2i, 2i + 1).
 const LAYOUT_INTERLEAVED: u32 = 0;
 /// Pairs (i, i + head_dim / 2).
@@ -218,18 +221,32 @@ const fn some_pairs<L: Lanes, E: Element>() -> usize {
 
 #[inline(always)]
 fn rotate_interleaved<L: Lanes, E: Element>(x: &[E], y: &mut [E], cosines: &[F32], sines: &[F32]) {
-    if E::OPERATIONS == 1
-        && let Some(cosines) = cosines.first_chunk::<PAIRS>()
-        && let Some(sines) = sines.first_chunk::<PAIRS>()
-        && let Some(x) = x.first_chunk::<{ 2 * PAIRS }>()
-        && let Some(y) = y.first_chunk_mut::<{ 2 * PAIRS }>()
-    {
-        return interleaved_step::<L, E>(PAIRS, (x, y), (cosines, sines));
+    if E::OPERATIONS == 1 && cosines.len() == PAIRS {
+        return interleaved_whole::<L, E, PAIRS>((x, y), (cosines, sines));
+    }
+    if E::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
+        return interleaved_whole::<L, E, HALF_THE_PAIRS>((x, y), (cosines, sines));
     }
     let step = const { some_pairs::<L, E>() };
     let first = interleaved::<L, E>(step, (x, y), (cosines, sines), 0);
     let first = interleaved::<L, E>(L::COUNT, (x, y), (cosines, sines), first);
     interleaved::<f32, E>(1, (x, y), (cosines, sines), first);
+}
+
+/// Rotates `N` pairs, where there are so many, without a loop.
+#[inline(always)]
+fn interleaved_whole<L: Lanes, E: Element, const N: usize>(
+    (x, y): (&[E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+) {
+    if let Some(cosines) = cosines.first_chunk::<N>()
+        && let Some(sines) = sines.first_chunk::<N>()
+        && let Some(x) = x.as_chunks::<2>().0.first_chunk::<N>()
+        && let Some(y) = y.as_chunks_mut::<2>().0.first_chunk_mut::<N>()
+    {
+        let (x, y) = (x.as_flattened(), y.as_flattened_mut());
+        interleaved_step::<L, E>(N, (x, y), (cosines, sines));
+    }
 }
 
 /// Rotates whole runs of `step` pairs from the pair `first` on; answers the pair after the last.
@@ -278,20 +295,34 @@ fn rotate_halves<L: Lanes, E: Element>(
     sines: &[F32],
 ) {
     let turns = (cosines, sines);
-    if E::OPERATIONS == 1
-        && let Some(cosines) = cosines.first_chunk::<PAIRS>()
-        && let Some(sines) = sines.first_chunk::<PAIRS>()
-        && let Some(low) = low.first_chunk::<PAIRS>()
-        && let Some(high) = high.first_chunk::<PAIRS>()
-        && let Some(y0) = y0.first_chunk_mut::<PAIRS>()
-        && let Some(y1) = y1.first_chunk_mut::<PAIRS>()
-    {
-        return halves_step::<L, E>(PAIRS, (low, high), (y0, y1), (cosines, sines));
+    if E::OPERATIONS == 1 && cosines.len() == PAIRS {
+        return halves_whole::<L, E, PAIRS>((low, high), (y0, y1), turns);
+    }
+    if E::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
+        return halves_whole::<L, E, HALF_THE_PAIRS>((low, high), (y0, y1), turns);
     }
     let step = const { some_pairs::<L, E>() };
     let first = halves::<L, E>(step, (low, high), (y0, y1), turns, 0);
     let first = halves::<L, E>(L::COUNT, (low, high), (y0, y1), turns, first);
     halves::<f32, E>(1, (low, high), (y0, y1), turns, first);
+}
+
+/// As [`interleaved_whole`].
+#[inline(always)]
+fn halves_whole<L: Lanes, E: Element, const N: usize>(
+    (low, high): (&[E], &[E]),
+    (y0, y1): (&mut [E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+) {
+    if let Some(cosines) = cosines.first_chunk::<N>()
+        && let Some(sines) = sines.first_chunk::<N>()
+        && let Some(low) = low.first_chunk::<N>()
+        && let Some(high) = high.first_chunk::<N>()
+        && let Some(y0) = y0.first_chunk_mut::<N>()
+        && let Some(y1) = y1.first_chunk_mut::<N>()
+    {
+        halves_step::<L, E>(N, (low, high), (y0, y1), (cosines, sines));
+    }
 }
 
 /// As [`interleaved`].

@@ -93,7 +93,7 @@ struct Gate {
 }
 
 impl Elementwise for Gate {
-    const OPERATIONS: usize = 50;
+    const OPERATIONS: usize = 90;
 
     #[inline(always)]
     fn apply<L: Lanes>(&self, x: L, gate: L) -> L {

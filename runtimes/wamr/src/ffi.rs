@@ -138,6 +138,7 @@ impl Module {
             handle,
             environment,
             is_aot: self.is_aot(),
+            bounded_from: 0,
             _module: Rc::clone(self),
         })
     }
@@ -156,6 +157,8 @@ pub(crate) struct Instance {
     environment: NonNull<sys::WASMExecEnv>,
     /// What the module says, kept because every call asks.
     is_aot: bool,
+    /// The address in the thread's stack that the native stack was last bounded from: calls in a row come from the same one.
+    bounded_from: usize,
     /// Must outlive the instance.
     _module: Rc<Module>,
 }
@@ -208,36 +211,49 @@ impl Instance {
         native_stack_bytes: usize,
     ) -> Result<u32, String> {
         debug_assert_eq!(arguments.len(), function.parameters);
-        // Parameters go in and results come out through the same cells.
-        let mut few = [0_u32; 4];
-        let mut many = Vec::new();
-        let cells = if arguments.len().max(function.results) <= few.len() {
-            &mut few[..]
-        } else {
-            many.resize(arguments.len().max(function.results), 0);
-            &mut many[..]
-        };
-        cells[..arguments.len()].copy_from_slice(arguments);
         if self.is_aot {
             self.bound_native_stack(native_stack_bytes);
         }
+        // Parameters go in and results come out through the same cells.
+        match arguments {
+            &[argument] if function.results == 1 => self.enter(function, 1, &mut [argument]),
+            _ => {
+                let mut cells = vec![0; arguments.len().max(function.results).max(1)];
+                cells[..arguments.len()].copy_from_slice(arguments);
+                self.enter(function, arguments.len(), &mut cells)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn enter(
+        &mut self,
+        function: Function,
+        parameters: usize,
+        cells: &mut [u32],
+    ) -> Result<u32, String> {
+        debug_assert!(cells.len() >= parameters.max(function.results));
         // SAFETY: environment and function belong to this instance; the cells are enough for parameters and results,
         // which are all i32 and so take one cell each.
         let done = unsafe {
             sys::wasm_runtime_call_wasm(
                 self.environment.as_ptr(),
                 function.handle,
-                arguments.len() as u32,
+                parameters as u32,
                 cells.as_mut_ptr(),
             )
         };
         if done {
             Ok(if function.results == 0 { 0 } else { cells[0] })
         } else {
-            Err(self
-                .exception()
-                .unwrap_or_else(|| "failed without an exception".to_owned()))
+            Err(self.failure())
         }
+    }
+
+    #[cold]
+    fn failure(&self) -> String {
+        self.exception()
+            .unwrap_or_else(|| "failed without an exception".to_owned())
     }
 
     /// Calls a function of one parameter and one result so often with WAMR's own interface and nothing else: how long it
@@ -263,9 +279,7 @@ impl Instance {
                 )
             };
             if !done {
-                return Err(self
-                    .exception()
-                    .unwrap_or_else(|| "failed without an exception".to_owned()));
+                return Err(self.failure());
             }
             returned |= cell.cast_signed();
         }
@@ -274,12 +288,17 @@ impl Instance {
 
     /// Machine code recurses on the thread's own stack: WAMR is told the address that it must not go below.
     fn bound_native_stack(&mut self, bytes: usize) {
+        let here = 0_u8;
+        let here = std::ptr::from_ref(&here).cast_mut();
+        if self.bounded_from == here.addr() {
+            return;
+        }
         let Some(left) = stacker::remaining_stack() else {
             return; // WAMR then takes the whole stack of the thread as the limit.
         };
-        let here = 0_u8;
+        self.bounded_from = here.addr();
         let allowed = bytes.min(left.saturating_sub(NATIVE_STACK_RESERVE));
-        let boundary = std::ptr::from_ref(&here).cast_mut().wrapping_sub(allowed);
+        let boundary = here.wrapping_sub(allowed);
         // SAFETY: the environment is valid; the boundary is compared with and never read through.
         unsafe {
             sys::wasm_runtime_set_native_stack_boundary(self.environment.as_ptr(), boundary);

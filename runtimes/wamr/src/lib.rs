@@ -337,7 +337,10 @@ impl Instance {
                 outcome
             }
         };
-        outcome.map_err(|exception| Error::trap(stage, trap(&self.engine, &exception)))
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(exception) => Err(stopped(stage, &self.engine, &exception)),
+        }
     }
 
     fn alias(&self, export: &str, kind: ExternalKind, what: &str) -> Result<&str> {
@@ -478,15 +481,25 @@ fn place(at: u32, length: usize, memory_bytes: usize) -> Result<std::ops::Range<
         })
 }
 
+#[cold]
+fn stopped(stage: Stage, engine: &str, exception: &str) -> Error {
+    Error::trap(stage, trap(engine, exception))
+}
+
 fn check_kind(budget: Budget, metering: BudgetKind) -> Result<()> {
     let kind = budget.kind();
     if kind == BudgetKind::None || kind == metering {
         Ok(())
     } else {
-        Err(Error::unsupported(format!(
-            "the module was compiled for budget {metering}, not {kind}"
-        )))
+        Err(of_another_kind(kind, metering))
     }
+}
+
+#[cold]
+fn of_another_kind(kind: BudgetKind, metering: BudgetKind) -> Error {
+    Error::unsupported(format!(
+        "the module was compiled for budget {metering}, not {kind}"
+    ))
 }
 
 fn export_error(name: &str, message: impl Into<String>) -> Error {

@@ -241,18 +241,22 @@ impl Live {
             };
             fuel::set(store, instance, points);
         }
-        within_deadline(stage, store, budget, |store| {
-            run(store, instance).map_err(|error| {
-                let trap = match trap::of_runtime_error(&error) {
-                    Trap::Unreachable if metered && fuel::exhausted(store, instance) => {
-                        Trap::FuelExhausted
-                    }
-                    trap => trap,
-                };
-                Error::trap(stage, trap)
-            })
+        within_deadline(stage, store, budget, |store| match run(store, instance) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(stopped(stage, &error, || {
+                metered && fuel::exhausted(store, instance)
+            })),
         })
     }
+}
+
+#[cold]
+fn stopped(stage: Stage, error: &RuntimeError, exhausted: impl FnOnce() -> bool) -> Error {
+    let trap = match trap::of_runtime_error(error) {
+        Trap::Unreachable if exhausted() => Trap::FuelExhausted,
+        trap => trap,
+    };
+    Error::trap(stage, trap)
 }
 
 impl Instantiated {
@@ -449,9 +453,14 @@ fn check_kind(options: &Options, budget: Budget) -> Result<()> {
     if kind == BudgetKind::None || kind == metering {
         return Ok(());
     }
-    Err(Error::unsupported(format!(
+    Err(of_another_kind(metering, kind))
+}
+
+#[cold]
+fn of_another_kind(metering: BudgetKind, kind: BudgetKind) -> Error {
+    Error::unsupported(format!(
         "the module was compiled for budget `{metering}`, not `{kind}`"
-    )))
+    ))
 }
 
 /// Runs `run`, and interrupts it at the deadline of an epoch budget.

@@ -66,11 +66,16 @@ fn require_kind(metering: BudgetKind, budget: Budget) -> Result<()> {
     if budget == Budget::None || budget.kind() == metering {
         Ok(())
     } else {
-        Err(Error::unsupported(format!(
-            "a budget of kind {} for a module compiled with metering {metering}",
-            budget.kind()
-        )))
+        Err(of_another_kind(metering, budget))
     }
+}
+
+#[cold]
+fn of_another_kind(metering: BudgetKind, budget: Budget) -> Error {
+    Error::unsupported(format!(
+        "a budget of kind {} for a module compiled with metering {metering}",
+        budget.kind()
+    ))
 }
 
 /// When an epoch budget that starts now is used up; none for other budgets and for times beyond the clock's range,
@@ -81,6 +86,7 @@ fn deadline(budget: Budget) -> Option<Instant> {
         .and_then(|time| Instant::now().checked_add(time))
 }
 
+#[cold]
 fn stopped(stage: Stage, ended: &Ended) -> Error {
     match ended {
         Ended::Deadline => Error::trap(stage, Trap::EpochDeadline),

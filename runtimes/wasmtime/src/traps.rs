@@ -1,6 +1,7 @@
 use runtime_api::{Error, Stage, Trap};
 
 /// The taxonomy's class of an error that ended wasm code.
+#[cold]
 pub(crate) fn stopped(stage: Stage, engine: &str, error: &wasmtime::Error) -> Error {
     let trap = match error.downcast_ref::<wasmtime::Trap>() {
         Some(trap) => class(*trap, engine),
