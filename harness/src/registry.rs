@@ -29,15 +29,23 @@ pub enum Availability {
     Absent {
         /// Why.
         reason: String,
-        /// The command that adds it.
-        command: &'static str,
+        /// The command that adds it; `None` where this target cannot have it.
+        command: Option<&'static str>,
     },
+}
+
+/// Why an engine is absent, and how to add it where that is possible: the end of a sentence.
+pub fn absence(reason: &str, command: Option<&str>) -> String {
+    match command {
+        Some(command) => format!("{reason}; to add it: {command}"),
+        None => format!("{reason} (docs/targets.md: which engine runs where)"),
+    }
 }
 
 /// Where an engine's code is.
 #[allow(
     dead_code,
-    reason = "which of these are constructed depends on the features"
+    reason = "which of these are constructed depends on the features and the target"
 )]
 enum Place {
     /// In this executable.
@@ -46,6 +54,8 @@ enum Place {
     Beside(&'static str),
     /// Nowhere in this build.
     Absent(&'static str),
+    /// In no build for this target.
+    Never(&'static str),
 }
 
 struct Known {
@@ -62,21 +72,31 @@ const ADD_WAMR: &str = "apt-get install cmake libclang-dev libsimde-dev && cargo
 const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev libsimde-dev llvm-22-dev && cargo build --release -p assay -p wamr-compiler --features assay/wamr";
 const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev libffi-dev zlib1g-dev libzstd-dev && cargo build --release -p assay --features wasmer-llvm";
 
-#[cfg(feature = "wasmtime")]
-const WASMTIME: [Place; 3] = [
+#[cfg(all(
+    feature = "wasmtime",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+const WASMTIME: [Place; 4] = [
     Place::Here(runtime_wasmtime::cranelift),
     Place::Here(runtime_wasmtime::pulley),
     Place::Here(runtime_wasmtime::winch),
+    Place::Here(runtime_wasmtime::pooling),
+];
+#[cfg(all(
+    feature = "wasmtime",
+    not(any(target_arch = "x86_64", target_arch = "aarch64"))
+))]
+const WASMTIME: [Place; 4] = [
+    Place::Never(
+        "Cranelift is built in for x86_64 and aarch64, and has no backend for 32-bit machines at all; `wasmtime.pulley` interprets what it makes",
+    ),
+    Place::Here(runtime_wasmtime::pulley),
+    Place::Never("Winch compiles for x86_64 and aarch64 only; `wasmtime.pulley` runs here"),
+    Place::Never("a pool of instances takes address space of 64 bits"),
 ];
 #[cfg(not(feature = "wasmtime"))]
-const WASMTIME: [Place; 3] = [const { NO_WASMTIME }; 3];
-#[cfg(not(feature = "wasmtime"))]
-const NO_WASMTIME: Place = Place::Absent("this build leaves the default feature `wasmtime` out");
-
-#[cfg(feature = "wasmtime")]
-const WASMTIME_POOLING: Place = Place::Here(runtime_wasmtime::pooling);
-#[cfg(not(feature = "wasmtime"))]
-const WASMTIME_POOLING: Place = NO_WASMTIME;
+const WASMTIME: [Place; 4] =
+    [const { Place::Absent("this build leaves the default feature `wasmtime` out") }; 4];
 
 #[cfg(feature = "wasmi")]
 const WASMI: Place = Place::Here(runtime_wasmi::runtime);
@@ -89,12 +109,19 @@ const WASMI_FAST: Place = Place::Here(runtime_wasmi::runtime);
 const WASMI_FAST: Place = Place::Beside("assay-wasmi-fast");
 
 #[cfg(feature = "wamr")]
-const WAMR: [Place; 2] = [Place::Here(runtime_wamr::fast), Place::Here(open_wamr_aot)];
+const WAMR: [Place; 2] = [Place::Here(runtime_wamr::fast), WAMR_AOT];
 #[cfg(not(feature = "wamr"))]
 const WAMR: [Place; 2] =
     [const { Place::Absent("the feature `wamr` is off: it needs cmake and libclang") }; 2];
 
-#[cfg(feature = "wamr")]
+#[cfg(all(feature = "wamr", target_pointer_width = "64"))]
+const WAMR_AOT: Place = Place::Here(open_wamr_aot);
+#[cfg(all(feature = "wamr", not(target_pointer_width = "64")))]
+const WAMR_AOT: Place = Place::Never(
+    "its compiler `assay-wamrc` needs LLVM 22 and is built for 64-bit machines only; there it can make files for this one",
+);
+
+#[cfg(all(feature = "wamr", target_pointer_width = "64"))]
 fn open_wamr_aot() -> Result<Box<dyn Runtime>, Error> {
     match wamr_compiler() {
         Ok(compiler) => runtime_wamr::aot(&compiler),
@@ -102,15 +129,25 @@ fn open_wamr_aot() -> Result<Box<dyn Runtime>, Error> {
     }
 }
 
-#[cfg(feature = "wasmer-llvm")]
+#[cfg(all(
+    feature = "wasmer-llvm",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 const WASMER: Place = Place::Here(runtime_wasmer::llvm);
-#[cfg(not(feature = "wasmer-llvm"))]
+#[cfg(all(
+    not(feature = "wasmer-llvm"),
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 const WASMER: Place = Place::Absent(
     "the feature `wasmer-llvm` is off: it needs LLVM 22.1 (and wasmer-compiler-llvm is under BUSL-1.1)",
 );
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const WASMER: Place = Place::Never(
+    "wasmer's LLVM compiler has backends for x86_64, aarch64, riscv64 and loongarch64, and none for a 32-bit machine",
+);
 
 fn known() -> [Known; 8] {
-    let [cranelift, pulley, winch] = WASMTIME;
+    let [cranelift, pulley, winch, _] = WASMTIME;
     let [wamr_fast, wamr_aot] = WAMR;
     let engine = |id, kind, default, place, command| Known {
         id,
@@ -152,11 +189,12 @@ fn known() -> [Known; 8] {
 /// The same code as an engine's in instances of another kind: what `bench` looks at besides the engines, for their way of an
 /// invocation.
 fn pooled() -> Known {
+    let [.., pooling] = WASMTIME;
     Known {
         id: "wasmtime.pooling",
         kind: Kind::Jit,
         default: false,
-        place: WASMTIME_POOLING,
+        place: pooling,
         command: ADD_DEFAULT,
     }
 }
@@ -166,12 +204,12 @@ fn pooled() -> Known {
 pub fn pooled_worker() -> Option<Launch> {
     let engine = pooled();
     matches!(engine.place, Place::Here(_)).then_some(())?;
-    Some(Launch {
-        id: engine.id.to_owned(),
-        program: std::env::current_exe().ok()?,
-        arguments: ["worker", engine.id].map(Into::into).to_vec(),
-        states_id: true,
-    })
+    Launch::own(
+        engine.id,
+        std::env::current_exe().ok()?,
+        &["worker", engine.id],
+    )
+    .ok()
 }
 
 /// Opens an engine in this process.
@@ -190,7 +228,9 @@ pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
         Place::Beside(program) => Err(exit::engine_absent(format!(
             "`{id}` is served by `{program}`"
         ))),
-        Place::Absent(reason) => Err(exit::engine_absent(format!("`{id}` is absent: {reason}"))),
+        Place::Absent(reason) | Place::Never(reason) => {
+            Err(exit::engine_absent(format!("`{id}` is absent: {reason}")))
+        }
     }
 }
 
@@ -200,20 +240,19 @@ pub fn engines() -> Vec<Engine> {
     known()
         .into_iter()
         .map(|engine| {
-            let launch = |program: PathBuf, arguments: &[&str]| {
-                Availability::Ready(Launch {
-                    id: engine.id.to_owned(),
-                    program,
-                    arguments: arguments.iter().map(Into::into).collect(),
-                    states_id: true,
-                })
-            };
             let absent = |reason: String| Availability::Absent {
                 reason,
-                command: engine.command,
+                command: Some(engine.command),
+            };
+            let launch = |program: PathBuf, arguments: &[&str]| {
+                Launch::own(engine.id, program, arguments).map_or_else(absent, Availability::Ready)
             };
             let availability = match (&engine.place, &here) {
                 (Place::Absent(reason), _) => absent((*reason).to_owned()),
+                (Place::Never(reason), _) => Availability::Absent {
+                    reason: (*reason).to_owned(),
+                    command: None,
+                },
                 (_, Err(error)) => {
                     absent(format!("the path of this executable is unknown: {error}"))
                 }
@@ -299,8 +338,9 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
             && wanted.contains(&engine.id)
         {
             return Err(exit::engine_absent(format!(
-                "engine `{}` is absent: {reason}; to add it: {command}",
-                engine.id
+                "engine `{}` is absent: {}",
+                engine.id,
+                absence(reason, *command)
             )));
         }
     }
@@ -395,7 +435,7 @@ mod tests {
         Engine {
             availability: Availability::Absent {
                 reason: "because".to_owned(),
-                command: "add it",
+                command: Some("add it"),
             },
             ..ready(id)
         }

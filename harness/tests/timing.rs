@@ -27,12 +27,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// A worker with the module loaded and an instance of it.
 fn worker(metering: BudgetKind) -> (Worker, u64) {
-    let launch = Launch {
-        id: "wasmi".to_owned(),
-        program: env!("CARGO_BIN_EXE_assay").into(),
-        arguments: vec!["worker".into(), "wasmi".into()],
-        states_id: true,
-    };
+    let program = env!("CARGO_BIN_EXE_assay").into();
+    let launch = Launch::own("wasmi", program, &["worker", "wasmi"]).unwrap();
     let mut worker = Worker::start(&launch).unwrap();
     assert!(worker.has_operation("time") && worker.has_operation("facts"));
     let options = Options {

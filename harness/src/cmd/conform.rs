@@ -314,7 +314,7 @@ pub fn conform(
                     id: engine.id.clone(),
                     status: "absent",
                     version: None,
-                    reason: Some(format!("{reason}; to add it: {command}")),
+                    reason: Some(registry::absence(reason, *command)),
                 }
             }
             Availability::Ready(_) => match ready.next() {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     basics::{self, Finding},
+    bench,
     conform::judge::Layer,
     exit::Exit,
     numerics::Summary,
@@ -62,6 +63,10 @@ struct Verdict {
     interruptions: u32,
     numerics: Vec<Summary>,
     conform: Report,
+    /// Architecture of this build.
+    architecture: &'static str,
+    /// Set where that is not the machine's own: times were not judged then, outputs and stops were.
+    emulated: Option<String>,
     evidence: String,
 }
 
@@ -120,7 +125,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             .map(|running| running.join().unwrap_or_default())
             .collect()
     });
-    let basics: Vec<Finding> = found.into_iter().flatten().collect();
+    let native = basics::native();
+    let native_holds = native.outcome == Outcome::Pass;
+    let basics: Vec<Finding> = std::iter::once(native)
+        .chain(found.into_iter().flatten())
+        .collect();
     folder.document("basics.json", &basics)?;
 
     let launches: Vec<Launch> = engines
@@ -155,6 +164,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
 
     let verdicts = verdicts(&report, &basics, &trap_summaries);
     let qualified = report.passed()
+        && native_holds
         && verdicts.iter().any(|engine| engine.verdict == QUALIFIED)
         && verdicts
             .iter()
@@ -169,6 +179,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         trap_summaries,
         interruptions: arguments.interruptions,
         numerics: report.numerics.clone(),
+        architecture: std::env::consts::ARCH,
+        emulated: bench::emulated(),
         evidence: report.evidence.clone(),
         conform: report,
     };
@@ -226,14 +238,14 @@ fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Ve
             for finding in &own {
                 if finding.outcome != Outcome::Pass {
                     reasons.push(format!(
-                        "trap basics, {}: {}: {}",
+                        "basics, {}: {}: {}",
                         finding.check, finding.outcome, finding.detail
                     ));
                 }
             }
             if own.len() != basics::count() {
                 reasons.push(format!(
-                    "{} of {} trap basics were run",
+                    "{} of {} basics were run",
                     own.len(),
                     basics::count()
                 ));
@@ -286,10 +298,18 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
         .iter()
         .filter(|finding| finding.outcome == Outcome::Pass)
         .count();
-    text += &format!(
-        "trap basics: {passed} of {} checks pass\n",
-        verdict.basics.len()
-    );
+    text += &format!("basics: {passed} of {} checks pass\n", verdict.basics.len());
+    for finding in &verdict.basics {
+        if finding.runtime == basics::NATIVE {
+            text += &format!(
+                "native code, {}: {}: {}\n",
+                finding.check, finding.outcome, finding.detail
+            );
+        }
+    }
+    if let Some(how) = &verdict.emulated {
+        text += &format!("times and latencies: not measured (emulated): {how}\n");
+    }
     for summary in &verdict.trap_summaries {
         text += &format!("{:<20} traps: {}\n", summary.runtime, summary.lines());
     }

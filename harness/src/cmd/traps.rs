@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
                 report(
                     &engine.id,
                     "absent",
-                    Err(format!("{reason}; to add it: {command}")),
+                    Err(registry::absence(&reason, command)),
                 )
             }
             Availability::Ready(launch) => {
