@@ -5,6 +5,8 @@
 #   make test ENGINES="wamr"           of: wamr wamr-aot wasmer-llvm
 #   make qualify PACK=path/to/pack ARGUMENTS="--runtime wasmi --profile embedded"
 
+#   make cross TARGET=aarch64-unknown-linux-gnu   another target, in cross's container; docs/targets.md
+
 CARGO ?= cargo
 PACK ?= fixtures/packs/core
 ENGINES = $(shell scripts/setup --found)
@@ -27,7 +29,10 @@ manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/C
 # features, and build the engines twice.
 build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(features),$(release) -p assay $(features))
 
-.PHONY: help qualify test build helpers setup lint format doc fuzz-smoke pack check-pack readme-table check-readme
+# What cross builds and QEMU runs.
+matrix = armv7-unknown-linux-gnueabihf aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu
+
+.PHONY: help qualify test cross matrix build helpers setup lint format doc fuzz-smoke pack check-pack readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +44,13 @@ test: setup helpers ## runs all tests
 	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)
 	# Beside assay wasmi has its portable dispatch; alone it is wasmi.fast.
 	$(CARGO) test --locked --release -p runtime-wasmi
+
+cross: ## tests and qualifies on TARGET with cross, under QEMU where it is another architecture
+	scripts/cross $(or $(TARGET),$(error say which target: make cross TARGET=$(firstword $(matrix)))) $(ARGUMENTS)
+
+matrix: ## the same for each target of the matrix; one that fails does not stop the others
+	failed=; for target in $(matrix); do scripts/cross $$target $(ARGUMENTS) || failed="$$failed $$target"; done; \
+	if [ -n "$$failed" ]; then echo "matrix: failed:$$failed" >&2; exit 1; fi
 
 build: helpers ## builds assay with every engine whose packages are here
 	$(build_assay)
