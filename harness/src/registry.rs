@@ -466,6 +466,21 @@ mod tests {
     }
 
     #[test]
+    fn no_command_is_promised_for_what_a_target_cannot_have() {
+        let mut never = absent("never");
+        never.availability = Availability::Absent {
+            reason: "no backend".to_owned(),
+            command: None,
+        };
+        let error = select(vec![ready("a"), never], &["never".to_owned()])
+            .err()
+            .unwrap();
+        assert_eq!(exit::of(&error), exit::Exit::EngineAbsent);
+        let message = format!("{error:#}");
+        assert!(message.contains("no backend") && !message.contains("to add it"));
+    }
+
+    #[test]
     fn adapters_are_named_and_their_commands_split_like_a_shell_does() {
         let engines = with_adapters(
             vec![ready("a")],
