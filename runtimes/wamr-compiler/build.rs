@@ -206,9 +206,14 @@ fn configure(build: &mut cc::Build, core: &Path, llvm: &Llvm) {
 /// WAMR's folder in the unpacked crate, wherever Cargo keeps it.
 fn wamr_sources() -> PathBuf {
     let manifest = env::var("CARGO_MANIFEST_PATH").unwrap_or_else(|_| "Cargo.toml".to_owned());
+    // Only this machine's packages, and the versions of the lock file: `make` has fetched those, others may not be here.
+    let host = env::var("HOST").unwrap_or_else(|error| panic!("HOST: {error}"));
     let metadata = cargo_metadata::MetadataCommand::new()
         .manifest_path(manifest)
-        .other_options(vec!["--offline".to_owned()])
+        .other_options(vec![
+            "--locked".to_owned(),
+            format!("--filter-platform={host}"),
+        ])
         .exec()
         .unwrap_or_else(|error| panic!("cargo metadata, for the sources of wamrx-sys: {error}"));
     let package = metadata
