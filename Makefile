@@ -32,13 +32,18 @@ build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(
 # What cross builds and QEMU runs.
 matrix = armv7-unknown-linux-gnueabihf aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu
 
-.PHONY: help qualify test cross matrix build helpers setup lint format doc fuzz-smoke pack check-pack readme-table check-readme
+.PHONY: help qualify bench test cross matrix build helpers setup lint format doc fuzz-smoke pack check-pack numbers check-numbers readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 qualify: setup build ## qualifies the core pack on every engine that is ready
 	$(assay) qualify $(PACK) $(ARGUMENTS)
+
+bench: setup build ## measures the core pack on every engine that is ready, beside native code for this very processor
+	RUSTFLAGS="-C target-cpu=native" $(release) -p assay --no-default-features --features native-worker --bin assay-native --target-dir $(target)/native
+	cp $(target)/native/release/assay-native $(target)/release/
+	$(assay) bench $(PACK) $(ARGUMENTS)
 
 test: setup helpers ## runs all tests
 	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)
@@ -83,6 +88,12 @@ pack: build ## rebuilds the core pack from source; needs the target wasm32-unkno
 
 check-pack: ## that the modules of the core pack are what their sources give
 	scripts/check-reproducible
+
+numbers: build ## records fuel and sizes of code of the core pack on the engines that are ready
+	$(assay) compare --record fixtures/numbers.json fixtures/packs/core
+
+check-numbers: build ## that fuel and sizes of code are as recorded
+	$(assay) compare fixtures/numbers.json fixtures/packs/core
 
 readme-table: build ## writes the table of engines into README.md; needs jq
 	scripts/readme-table $(assay)

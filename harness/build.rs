@@ -9,6 +9,7 @@ fn main() {
     println!("cargo::rustc-env=ASSAY_RUSTC={version}");
 
     let variable = |name: &str| env::var(name).unwrap_or_default();
+    println!("cargo::rustc-env=ASSAY_TARGET={}", variable("TARGET"));
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     let flags = variable("CARGO_ENCODED_RUSTFLAGS").replace('\x1f', " ");
     println!(

@@ -4,6 +4,7 @@
 pub mod basics;
 pub mod bench;
 pub mod cmd;
+pub mod compare;
 pub mod conform;
 pub mod exit;
 pub mod expectations;

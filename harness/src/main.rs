@@ -36,6 +36,7 @@ enum Command {
     Qualify(cmd::qualify::Arguments),
     AdapterCheck(cmd::adapter_check::Arguments),
     Inspect(cmd::inspect::Arguments),
+    Aot(cmd::aot::Arguments),
     Report(cmd::report::Arguments),
     Pack(cmd::pack::Arguments),
     #[command(hide = true)]
@@ -76,6 +77,7 @@ fn run(command: &Command, output: &Output) -> anyhow::Result<exit::Exit> {
         Command::Qualify(arguments) => cmd::qualify::run(arguments, output),
         Command::AdapterCheck(arguments) => cmd::adapter_check::run(arguments, output),
         Command::Inspect(arguments) => cmd::inspect::run(arguments, output),
+        Command::Aot(arguments) => cmd::aot::run(arguments, output),
         Command::Report(arguments) => cmd::report::run(arguments, output),
         Command::Pack(arguments) => cmd::pack::run(arguments, output),
         Command::Worker(arguments) => cmd::worker::run(arguments),

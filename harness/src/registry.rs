@@ -4,7 +4,7 @@ use crate::{exit, worker::Launch};
 use anyhow::Result;
 use globset::GlobMatcher;
 use runtime_api::{Error, Kind, Runtime};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Opens an engine in this process: what a worker does.
 type Open = fn() -> Result<Box<dyn Runtime>, Error>;
@@ -19,6 +19,22 @@ pub struct Engine {
     pub default: bool,
     /// Ready to be started, or the reason why not.
     pub availability: Availability,
+}
+
+impl Engine {
+    /// Lets the worker keep compiled code in a folder, if this executable is the worker.
+    pub fn with_code_cache(&mut self, folder: &Path) {
+        if let Availability::Ready(launch) = &mut self.availability
+            && launch
+                .arguments
+                .first()
+                .is_some_and(|word| word == "worker")
+        {
+            launch
+                .arguments
+                .extend(["--code-cache".into(), folder.into()]);
+        }
+    }
 }
 
 /// Whether an engine can be started.

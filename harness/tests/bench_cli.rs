@@ -83,10 +83,35 @@ fn a_run_leaves_records_from_which_the_tables_follow() {
         "reuse",
         "write",
         "read",
+        "batch",
+        "in-place",
+        "reset",
     ] {
         let fits =
             |sample: &&&Value| sample["quantity"] == quantity && sample["kernel"] == "rmsnorm_f32";
         assert!(samples.iter().any(|sample| fits(&sample)), "{quantity}");
+    }
+    for quantity in ["trap-1", "trap-1-call", "trap-1000", "trap-1000-call"] {
+        let fits = |sample: &&&Value| {
+            sample["quantity"] == quantity
+                && sample["kernel"] == "trap"
+                && sample["budget"] == "epoch"
+        };
+        assert!(samples.iter().any(|sample| fits(&sample)), "{quantity}");
+    }
+    for (quantity, kernel) in [
+        ("smallest_pages", "rmsnorm_f32"),
+        ("rss_per_instance_bytes", "rmsnorm_f32"),
+        ("rss_per_used_instance_bytes", "empty"),
+    ] {
+        assert!(
+            of(&records, "fact", "wasmi").iter().any(|fact| {
+                fact["quantity"] == quantity
+                    && fact["kernel"] == kernel
+                    && fact["value"].as_u64() > Some(0)
+            }),
+            "{quantity}"
+        );
     }
     for budget in ["none", "epoch", "fuel"] {
         assert!(samples.iter().any(|sample| sample["budget"] == budget));
@@ -216,6 +241,59 @@ fn a_kernel_that_is_wrong_has_no_number() {
     assert_eq!(exit, 1);
     assert_eq!(document["verdict"], "fail");
     assert_no_number(&out, &document, "wasmi");
+}
+
+#[test]
+fn a_trap_that_is_swallowed_has_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("results");
+    let swallows = adapter("swallowed-trap");
+    let id = "liar.swallowed-trap";
+    let kernel = ["--kernel", "rmsnorm_f32", "--budget", "none"];
+    let mut more = vec!["--adapter", swallows.as_str(), "--runtime", id];
+    more.extend(kernel);
+    let (exit, _) = bench(&core_pack(), &out, &more);
+    assert_eq!(exit, 1);
+    let records = records(&out);
+    let of_trap = |record: &&&Value| record["kernel"] == "trap";
+    let samples = of(&records, "sample", id);
+    assert_eq!(samples.iter().filter(of_trap).count(), 0);
+    let cells = of(&records, "cell", id);
+    let cells: Vec<_> = cells.iter().filter(of_trap).collect();
+    assert!(!cells.is_empty());
+    for cell in cells {
+        assert_eq!(cell["outcome"], "fail");
+        let detail = cell["detail"].as_str().unwrap();
+        assert!(detail.contains("must trap returned 0"), "{detail}");
+    }
+}
+
+/// Of a module that asks for three pages, two are too few, also on an engine that does not hold the limit and gives it three.
+#[test]
+fn the_smallest_memory_is_what_the_kernel_has_and_not_what_it_was_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let wasm = fs::read(core_pack().join("kernels/rmsnorm_f32.wasm")).unwrap();
+    let text = wasmprinter::print_bytes(&wasm).unwrap();
+    let larger = text.replace("(memory (;0;) 1", "(memory (;0;) 3");
+    assert_ne!(larger, text);
+    let module = wat::parse_str(larger).unwrap();
+    let pack = pack_of(folder.path(), "rmsnorm_f32", &module, None);
+    let ignores = adapter("ignored-limits");
+    for (id, more) in [
+        ("wasmi", Vec::new()),
+        ("liar.ignored-limits", vec!["--adapter", ignores.as_str()]),
+    ] {
+        let out = folder.path().join(id);
+        let mut arguments = vec!["--runtime", id, "--budget", "none"];
+        arguments.extend(more);
+        bench(&pack, &out, &arguments);
+        let smallest: Vec<u64> = of(&records(&out), "fact", id)
+            .iter()
+            .filter(|fact| fact["quantity"] == "smallest_pages")
+            .filter_map(|fact| fact["value"].as_u64())
+            .collect();
+        assert_eq!(smallest, [3], "{id}");
+    }
 }
 
 #[test]

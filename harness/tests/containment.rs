@@ -195,7 +195,7 @@ fn every_way_to_misbehave_is_an_error_cell_of_a_run_that_goes_on() {
     ] {
         let out = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        let document = conform(out.path(), behaviour).output().unwrap();
+        let document = conform(out.path(), behaviour, 16).output().unwrap();
         assert_eq!(document.status.code(), Some(1), "{behaviour}");
         let document: Value = serde_json::from_slice(&document.stdout).unwrap();
         assert!(document["counts"]["error"].as_u64() > Some(0));
@@ -219,7 +219,7 @@ fn every_way_to_misbehave_is_an_error_cell_of_a_run_that_goes_on() {
 }
 
 /// A short conformance run over one kernel, on the adapter and on wasmi.
-fn conform(out: &Path, behaviour: &str) -> Command {
+fn conform(out: &Path, behaviour: &str, cases: u32) -> Command {
     let mut command = start(env!("CARGO_BIN_EXE_assay"));
     command
         .arg("conform")
@@ -227,7 +227,8 @@ fn conform(out: &Path, behaviour: &str) -> Command {
         .args(["--adapter", &adapter(behaviour)])
         .args(["--runtime", &format!("liar.{behaviour}")])
         .args(["--runtime", "wasmi", "--kernel", "swiglu_f32"])
-        .args(["--cases", "16", "--json", "--quiet", "--out"])
+        .args(["--cases", &cases.to_string()])
+        .args(["--json", "--quiet", "--out"])
         .arg(out)
         .env("ASSAY_WORKER_MEMORY_MIB", "256")
         .stdout(Stdio::piped())
@@ -265,7 +266,8 @@ fn kill(id: u32) {
 fn workers_killed_at_any_moment_are_error_cells_and_nothing_that_was_complete_is_lost() {
     for seed in 0..3u64 {
         let out = tempfile::tempdir().unwrap();
-        let running = conform(out.path(), "honest").spawn().unwrap();
+        // Long enough for a dozen kills on a fast machine.
+        let running = conform(out.path(), "honest", 1024).spawn().unwrap();
         let assay = running.id();
         let killer = thread::spawn(move || {
             let mut state = seed;
@@ -274,7 +276,7 @@ fn workers_killed_at_any_moment_are_error_cells_and_nothing_that_was_complete_is
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
-                thread::sleep(Duration::from_millis(20 + (state >> 33) % 200));
+                thread::sleep(Duration::from_millis(10 + (state >> 33) % 100));
                 let workers = children(assay);
                 if let Some(worker) = workers.get((state >> 40) as usize % workers.len().max(1)) {
                     kill(*worker);
@@ -314,7 +316,7 @@ fn workers_killed_at_any_moment_are_error_cells_and_nothing_that_was_complete_is
 #[test]
 fn nothing_outlives_the_harness() {
     let out = tempfile::tempdir().unwrap();
-    let mut running = conform(out.path(), "hang").spawn().unwrap();
+    let mut running = conform(out.path(), "hang", 16).spawn().unwrap();
     let results = out.path().join("results.jsonl");
     let start = Instant::now();
     // The adapter hangs in its third call, and knows nothing of a closed stdin then.

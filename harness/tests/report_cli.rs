@@ -99,3 +99,127 @@ fn two_runs_in_one_folder_are_not_mixed() {
     assert_eq!(exit, 2);
     assert!(document["error"].as_str().unwrap().contains("one run"));
 }
+
+/// Records of a run with one cell per quantity, in three processes.
+fn measurements(folder: &Path, emulated: Option<&str>, quantities: &[&str]) {
+    let mut lines = vec![value!({
+        "record": "run", "format": 1, "seed": 1, "processes": 3, "seconds": 0.1, "quick": false, "budgets": ["none"], "warm_up": "", "absent": [],
+        "pack": {"name": "core", "version": "1.0.0", "key": "", "manifest_sha256": ""},
+        "fingerprint": {
+            "cpu": "a processor", "cores": 1, "governor": "", "os": "", "architecture": "", "emulated": emulated, "rustc": "", "build": "",
+            "harness": "", "command": ["assay", "bench"], "began": "",
+        },
+    })];
+    let budgets = ["none"];
+    let capabilities = value!({"features": [], "budgets": budgets, "interruption": "", "memory_limit": true, "table_limit": true, "stack_limit": true});
+    lines.push(value!({"record": "engine", "runtime": "wasmi", "process": 0, "info": {
+        "id": "wasmi", "engine": "wasmi", "version": "2.0.0", "kind": "interpreter", "build": {}, "capabilities": capabilities,
+    }}));
+    for (quantity, process) in quantities
+        .iter()
+        .flat_map(|quantity| (0..3).map(move |process| (quantity, process)))
+    {
+        let cell = |record: &str| {
+            value!({
+                "record": record, "runtime": "wasmi", "kernel": "rmsnorm_f32", "variant": "base", "case": "1x64", "budget": "none",
+                "quantity": quantity, "process": process,
+            })
+        };
+        let mut checked = cell("cell");
+        for (key, value) in [
+            ("size", value!("small")),
+            ("elements", value!(64)),
+            ("bytes", value!(640)),
+            ("warm_up", value!(1)),
+            (
+                "outcome",
+                value!(if emulated.is_some() {
+                    "unsupported"
+                } else {
+                    "pass"
+                }),
+            ),
+            (
+                "detail",
+                value!(
+                    emulated
+                        .map_or_else(String::new, |how| format!("not measured (emulated): {how}"))
+                ),
+            ),
+        ] {
+            checked[key] = value;
+        }
+        lines.push(checked);
+        for round in 0..4 {
+            let mut sample = cell("sample");
+            sample["round"] = round.into();
+            sample["nanoseconds"] = (100_000 + 100 * process).into();
+            sample["iterations"] = 1000.into();
+            if emulated.is_none() {
+                lines.push(sample);
+            }
+        }
+    }
+    lines.push(value!({"record": "end", "seconds": 1.0, "left_out": 0, "groups": 1}));
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(folder.join("bench.jsonl"), text).unwrap();
+}
+
+#[test]
+fn emulated_measurements_are_shown_as_not_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    measurements(folder.path(), Some("qemu-armv7"), &["call"]);
+    let (exit, document) = report(folder.path());
+    assert_eq!(exit, 0, "{document}");
+    assert_eq!(
+        document["verdict"],
+        "outputs checked: pass; times: not measured (emulated)"
+    );
+    let read = |name: &str| fs::read_to_string(folder.path().join("report").join(name)).unwrap();
+    let html = read("index.html");
+    assert!(html.contains("not measured (emulated): qemu-armv7. Outputs were checked"));
+    // Nothing is held, and nothing is not held.
+    assert!(!html.contains("class=\"good") && !html.contains("class=\"bad"));
+    assert!(read("junit.xml").contains("not measured (emulated): qemu-armv7"));
+    assert_eq!(read("times.csv").lines().count(), 1);
+}
+
+#[test]
+fn quantities_of_later_versions_are_columns_under_their_own_names() {
+    let folder = tempfile::tempdir().unwrap();
+    measurements(folder.path(), None, &["call", "batch", "teleport"]);
+    let (exit, document) = report(folder.path());
+    assert_eq!(exit, 0, "{document}");
+    let html = fs::read_to_string(folder.path().join("report/index.html")).unwrap();
+    let header =
+        |name: &str| format!("<th scope=\"col\"><button type=\"button\">{name}</button></th>");
+    for column in ["call (steady)", "batch (per call)", "teleport"] {
+        assert!(html.contains(&header(column)), "{column}");
+    }
+    // What was not measured has no column.
+    assert!(!html.contains(&header("in-place")));
+    // The goal of every engine is held by 100 ns; that of another engine is not measured, with the reason.
+    assert!(html.contains("100.1 ns [") && html.contains("the engine is not part of this run"));
+}
+
+#[test]
+fn a_trap_that_fails_is_in_the_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = |case: &str, outcome: &str| {
+        value!({
+            "runtime": "wasmi", "class": "Unreachable", "case": case, "expected": "Unreachable", "outcome": outcome, "seen": "", "detail": "why",
+        })
+    };
+    let cases = [
+        case("a", "pass"),
+        case("b", "fail"),
+        case("c", "unsupported"),
+    ];
+    let traps = value!({
+        "engines": [{"id": "wasmi", "status": "ready", "version": "2.0.0", "reason": null}], "results": cases,
+    });
+    fs::write(folder.path().join("traps.json"), traps.to_string()).unwrap();
+    let (exit, document) = report(folder.path());
+    assert_eq!(exit, 0, "{document}");
+    assert_eq!(document["verdict"], "1 of 3 checks pass, 1 fail");
+}

@@ -62,7 +62,7 @@ fn the_core_pack_is_accepted_with_the_list_beside_it() {
         assert_eq!(document[key], Value::Null, "{key}");
     }
     assert_eq!(document["pack"]["name"], "core");
-    assert_eq!(document["pack"]["version"], "1.0.0");
+    assert_eq!(document["pack"]["version"], "1.1.0");
     assert_eq!(document["pack"]["kernels"], 13);
     let trusted = std::fs::read_to_string(packs().join("trusted_keys")).unwrap();
     assert!(trusted.contains(document["pack"]["key"].as_str().unwrap()));
@@ -71,7 +71,7 @@ fn the_core_pack_is_accepted_with_the_list_beside_it() {
         .arg(packs().join("core"))
         .assert()
         .code(0)
-        .stdout(predicate::str::contains("accepted: core 1.0.0, 13 kernels"));
+        .stdout(predicate::str::contains("accepted: core 1.1.0, 13 kernels"));
 }
 
 #[test]
@@ -261,8 +261,8 @@ fn an_older_version_is_refused_once_a_newer_was_seen() {
     };
     assert_eq!(verify(&[]), Value::Null);
     let recorded: Value = serde_json::from_slice(&std::fs::read(&seen).unwrap()).unwrap();
-    assert_eq!(recorded, json!({"core": "1.0.0"}));
-    std::fs::write(&seen, r#"{"core": "1.0.1-rc.1"}"#).unwrap();
+    assert_eq!(recorded, json!({"core": "1.1.0"}));
+    std::fs::write(&seen, r#"{"core": "1.1.1-rc.1"}"#).unwrap();
     assert_eq!(verify(&[]), "rollback-refused");
     assert_eq!(verify(&["--allow-rollback"]), Value::Null);
     // Going back does not make the newer version forgotten.

@@ -8,6 +8,7 @@ use crate::{
     outcome::Outcome,
     statistics::{Ratio, Word, unpaired},
 };
+use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,6 +138,85 @@ pub fn compare(old: &[Record], new: &[Record], fail_on: Option<f64>) -> Option<C
     })
 }
 
+impl Comparison {
+    /// The comparison for people.
+    pub fn to_text(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table.force_no_tty();
+        table.set_header(["engine", "what", "new over old", ""]);
+        let mut unsure = 0;
+        for changed in &self.times {
+            if changed.ratio.word == Word::Unsure {
+                unsure += 1;
+                continue;
+            }
+            let key = &changed.key;
+            let estimate = &changed.ratio.estimate;
+            table.add_row([
+                key.runtime.clone(),
+                format!(
+                    "{} {} {} {}, {}",
+                    key.kernel, key.variant, key.case, key.budget, key.quantity
+                ),
+                format!(
+                    "{:.3} [{:.3}, {:.3}]",
+                    estimate.value,
+                    estimate.low.unwrap_or(f64::NAN),
+                    estimate.high.unwrap_or(f64::NAN)
+                ),
+                format!(
+                    "{}{}",
+                    changed.ratio.word.name(),
+                    if changed.regression {
+                        ", beyond what is allowed"
+                    } else {
+                        ""
+                    }
+                ),
+            ]);
+        }
+        for fact in &self.facts {
+            let new = &fact.new;
+            table.add_row([
+                new.runtime.clone(),
+                format!(
+                    "{} {} {}, {}",
+                    new.kernel, new.variant, new.case, new.quantity
+                ),
+                format!("{} was {}", new.value, fact.old),
+                if fact.regression {
+                    "beyond what is allowed"
+                } else {
+                    "changed"
+                }
+                .to_owned(),
+            ]);
+        }
+        for lost in &self.lost {
+            table.add_row([
+                lost.key.runtime.clone(),
+                format!("{} {} {}", lost.key.kernel, lost.key.variant, lost.key.case),
+                lost.reason.clone(),
+                "lost".to_owned(),
+            ]);
+        }
+        let mut text = String::new();
+        if table.row_count() > 0 {
+            text += &format!("{table}\n");
+        }
+        for note in &self.notes {
+            text += &format!("{note}\n");
+        }
+        text + &format!(
+            "{} times compared, {unsure} of them unsure; {} only in one of the runs; {}",
+            self.times.len(),
+            self.only_in_one,
+            self.verdict
+        )
+    }
+}
+
 fn pack_note(old: &Run, new: &Run) -> String {
     format!(
         "the packs differ: {} {} ({}) and {} {} ({})",
@@ -172,7 +252,12 @@ fn times(records: &[Record]) -> BTreeMap<&Key, Vec<Vec<f64>>> {
 }
 
 fn drifted(old: &[Known], new: &[Known], fail_on: Option<f64>) -> Vec<Drifted> {
-    let noiseless = |fact: &&Known| matches!(fact.quantity.as_str(), "fuel" | "code_bytes");
+    let noiseless = |fact: &&Known| {
+        matches!(
+            fact.quantity.as_str(),
+            "fuel" | "code_bytes" | "smallest_pages"
+        )
+    };
     new.iter()
         .filter(noiseless)
         .filter_map(|new| {

@@ -1,6 +1,7 @@
 //! Where and with what a run was made: without it a number means nothing.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{env, fs};
 
 /// Machine, build and command line.
@@ -88,6 +89,22 @@ impl Fingerprint {
                 .and_then(|load| load.split_whitespace().next().map(str::to_owned)),
         }
     }
+}
+
+/// The processor as compilers see it: its name, which machines of different make share, its family, model and stepping, and a digest of what it
+/// says that it can do.
+pub fn processor() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let said = |name: &str| field(&cpuinfo, name).unwrap_or_default();
+    let abilities = format!("{} {}", said("flags"), said("Features"));
+    format!(
+        "{}, family {}, model {}, stepping {}, abilities {}",
+        said("model name"),
+        said("cpu family"),
+        said("model"),
+        said("stepping"),
+        hex::encode(&Sha256::digest(abilities)[..8])
+    )
 }
 
 fn field(cpuinfo: &str, name: &str) -> Option<String> {

@@ -1,100 +1,132 @@
 //! What is measured: cells that share a module, each with its input, the call and the output that must come of it.
 
-use super::native;
+mod own;
+
+use self::own::{UNROLLED, empty, shapes, trap, triad};
 use crate::conform::{
+    case::Case,
     generate,
     plan::{select, subjects},
     subject::{self, Subject},
     truth::Verdict,
 };
 use anyhow::{Context, Result};
-use kernel_abi::{PAGE_BYTES, export};
-use kernel_pack::Pack;
+use kernel_pack::{Pack, PackKernel};
 use runtime_api::Limits;
-use runtime_host::{Form, Frame, Invocation, Read, Write};
+use runtime_host::{Fill, Form, Frame, Invocation, Output, Read, Tensors, Write};
 
 /// Bytes of call stack that kernels get.
 const STACK_BYTES: u32 = 512 * 1024;
-/// Elements of the loops that compare shapes.
-const LOOP_ELEMENTS: u32 = 65_536;
-/// Elements that the better shape works on before it branches back.
-const UNROLLED: u32 = 32;
+
+/// Calls of a batch.
+const BATCH: usize = 16;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Scope {
-    pub(super) seed: u64,
-    pub(super) quick: bool,
+pub struct Scope {
+    /// Of the inputs.
+    pub seed: u64,
+    /// Whether this is the desk check: fewer sizes, base modules only.
+    pub quick: bool,
 }
 
 /// A module and what is measured with it.
-pub(super) struct Group {
-    pub(super) kernel: String,
-    pub(super) variant: String,
-    /// The module; for the native worker the one of [`native::module`].
-    pub(super) wasm: Vec<u8>,
+pub struct Group {
+    /// Kernel id, or the name of a module of the harness itself.
+    pub kernel: String,
+    /// `base` or the variant's features.
+    pub variant: String,
+    /// The module; for the native worker what that takes for one, `native:` and a name.
+    pub wasm: Vec<u8>,
     /// Its name to the native worker; `None` where that has nothing to compare with.
-    pub(super) native: Option<String>,
+    pub native: Option<String>,
     /// What an engine must have to run it, for the pack's gate; `None` for modules of the harness itself.
-    pub(super) subject: Option<Subject>,
-    pub(super) limits: Limits,
-    pub(super) jobs: Vec<Job>,
+    pub subject: Option<Subject>,
+    /// What the module may take.
+    pub limits: Limits,
+    /// Its cells.
+    pub jobs: Vec<Job>,
     /// Whether only the native worker has it.
-    pub(super) native_only: bool,
+    pub native_only: bool,
 }
 
 /// A cell without engine and budget.
-pub(super) struct Job {
-    pub(super) case: String,
+pub struct Job {
+    /// The shape.
+    pub case: String,
     /// Class of size.
-    pub(super) size: &'static str,
-    pub(super) elements: u64,
-    pub(super) bytes: u64,
-    pub(super) operations: Option<u64>,
-    pub(super) pages: u32,
-    pub(super) writes: Vec<Write>,
+    pub size: &'static str,
+    /// Elements of the main tensor.
+    pub elements: u64,
+    /// Bytes that a call reads and writes at least.
+    pub bytes: u64,
+    /// Floating-point operations of a call, where a formula says.
+    pub operations: Option<u64>,
+    /// Pages of memory for the call.
+    pub pages: u32,
+    /// Its inputs.
+    pub writes: Vec<Write>,
     /// An export of two parameters that a fresh instance gets first.
-    pub(super) init: Option<[u32; 2]>,
-    pub(super) entry: String,
-    pub(super) argument: u32,
-    pub(super) expect: Expect,
+    pub init: Option<[u32; 2]>,
+    /// The export that is called.
+    pub entry: String,
+    /// What it is called with.
+    pub argument: u32,
+    /// What must come of it.
+    pub expect: Expect,
     /// Whether a call changes what the next one starts from, so that inputs are written again before each batch.
-    pub(super) restore: bool,
+    pub restore: bool,
     /// Whether budgets are compared on it.
-    pub(super) budgets: bool,
+    pub budgets: bool,
     /// Whether no budget is compared with itself beside them.
-    pub(super) beside: bool,
+    pub beside: bool,
+    /// The same call again and again, each beside the ones before, where calls are also timed in batches.
+    pub batch: Vec<Frame>,
     /// Whether the phases and the ways of an invocation are timed on it.
-    pub(super) phases: bool,
+    pub phases: bool,
     /// Whether the engine is compared with itself on it, in a process of its own.
-    pub(super) apart: bool,
+    pub apart: bool,
 }
 
 /// What must come of a call.
-pub(super) enum Expect {
+pub enum Expect {
     /// Status 0, the frame intact and this output.
-    Frame { frame: Box<Frame>, output: Vec<u8> },
+    Frame {
+        /// Regions and guard bands.
+        frame: Box<Frame>,
+        /// The output.
+        output: Vec<u8>,
+    },
     /// The argument, and these bytes at this address.
     Bytes {
+        /// Where.
         at: u32,
+        /// The bytes.
         bytes: Vec<u8>,
+        /// The argument.
         returned: i32,
     },
     /// Status 0, and `kernel_cleanup` finds nothing wrong.
     Cleanup,
+    /// The trap `Unreachable`; with this argument it returns it instead.
+    Trap {
+        /// The argument.
+        alive: u32,
+    },
 }
 
 impl Job {
     /// What a call returns.
-    pub(super) fn returned(&self) -> i32 {
+    pub fn returned(&self) -> i32 {
         match &self.expect {
             Expect::Frame { .. } | Expect::Cleanup => 0,
             Expect::Bytes { returned, .. } => *returned,
+            Expect::Trap { alive } => alive.cast_signed(),
         }
     }
 
     /// What is read to check all that the call may have touched.
-    pub(super) fn check_read(&self) -> Option<Read> {
+    pub fn check_read(&self) -> Option<Read> {
         let read = |at, length: usize| Read {
             at,
             length: length as u32,
@@ -103,33 +135,39 @@ impl Job {
         match &self.expect {
             Expect::Frame { frame, .. } => Some(read(frame.start(), frame.image().len())),
             Expect::Bytes { at, bytes, .. } => Some(read(*at, bytes.len())),
-            Expect::Cleanup => None,
+            Expect::Cleanup | Expect::Trap { .. } => None,
         }
     }
 
     /// What is wrong with what [`check_read`](Self::check_read) gave.
-    pub(super) fn check(&self, after: &[u8]) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// That, in words.
+    pub fn check(&self, after: &[u8]) -> Result<(), String> {
         match &self.expect {
-            Expect::Frame { frame, output } => {
-                frame
-                    .check(after, true)
-                    .map_err(|violation| violation.to_string())?;
-                self.check_output(frame.output(after), output)
-            }
+            Expect::Frame { frame, .. } => self.check_frame(frame, after),
             Expect::Bytes { bytes, .. } => self.check_output(after, bytes),
-            Expect::Cleanup => Ok(()),
+            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
         }
     }
 
+    /// What is wrong with what a call left of a frame, the job's own or one of its batch.
+    pub(super) fn check_frame(&self, frame: &Frame, after: &[u8]) -> Result<(), String> {
+        frame
+            .check(after, true)
+            .map_err(|violation| violation.to_string())?;
+        self.check_output_read(frame.output(after))
+    }
+
     /// What a host reads of a call: the output alone.
-    pub(super) fn output_read(&self) -> Option<Read> {
+    pub fn output_read(&self) -> Option<Read> {
         let (at, length) = match &self.expect {
             Expect::Frame { frame, .. } => {
                 let output = frame.placed().output;
                 (output.offset, output.size)
             }
             Expect::Bytes { at, bytes, .. } => (*at, bytes.len() as u32),
-            Expect::Cleanup => return None,
+            Expect::Cleanup | Expect::Trap { .. } => return None,
         };
         (length > 0).then_some(Read {
             at,
@@ -139,13 +177,16 @@ impl Job {
     }
 
     /// What is wrong with what [`output_read`](Self::output_read) gave.
-    pub(super) fn check_output_read(&self, bytes: &[u8]) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// That, in words.
+    pub fn check_output_read(&self, bytes: &[u8]) -> Result<(), String> {
         match &self.expect {
             Expect::Frame { output, .. } => self.check_output(bytes, output),
             Expect::Bytes {
                 bytes: expected, ..
             } => self.check_output(bytes, expected),
-            Expect::Cleanup => Ok(()),
+            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
         }
     }
 
@@ -165,7 +206,7 @@ impl Job {
     }
 
     /// Inputs written to an instance.
-    pub(super) fn writing(&self) -> Invocation {
+    pub fn writing(&self) -> Invocation {
         Invocation {
             pages: self.pages,
             writes: self.writes.clone(),
@@ -184,9 +225,12 @@ pub(super) fn groups(
     kernels: &[String],
     scope: Scope,
 ) -> Result<(Vec<Group>, Vec<String>)> {
-    let mut groups = vec![empty()?, triad(scope.quick)];
+    let mut groups = vec![empty(scope.quick)?, trap()?, triad(scope.quick)];
     if kernels.is_empty() {
-        groups.extend([shapes("naive", 1)?, shapes("unrolled", UNROLLED)?]);
+        groups.extend([
+            shapes("naive", 1, scope.quick)?,
+            shapes("unrolled", UNROLLED, scope.quick)?,
+        ]);
     }
     let mut notes = Vec::new();
     for kernel in select(pack, kernels)? {
@@ -210,23 +254,48 @@ pub(super) fn groups(
                 ));
                 continue;
             }
-            groups.push(Group {
-                kernel: subject.kernel.clone(),
-                variant: subject.variant.clone(),
-                wasm: subject.wasm.clone(),
-                native: (subject.variant == "base").then(|| subject.kernel.clone()),
-                limits: Limits {
-                    max_memory_pages: subject.max_pages,
-                    max_table_elements: subject.max_table_elements,
-                    max_stack_bytes: STACK_BYTES,
-                },
-                subject: Some(subject),
-                jobs,
-                native_only: false,
-            });
+            groups.push(of_pack(subject, jobs));
         }
     }
     Ok((groups, notes))
+}
+
+fn of_pack(subject: Subject, jobs: Vec<Job>) -> Group {
+    Group {
+        kernel: subject.kernel.clone(),
+        variant: subject.variant.clone(),
+        wasm: subject.wasm.clone(),
+        native: (subject.variant == "base").then(|| subject.kernel.clone()),
+        limits: Limits {
+            max_memory_pages: subject.max_pages,
+            max_table_elements: subject.max_table_elements,
+            max_stack_bytes: STACK_BYTES,
+        },
+        subject: Some(subject),
+        jobs,
+        native_only: false,
+    }
+}
+
+/// Names of the classes of size that a kernel is measured at.
+pub fn size_names(kernel: &str) -> Vec<&'static str> {
+    let names = sizes(kernel, false).into_iter();
+    names.map(|(name, ..)| name).collect()
+}
+
+/// The base module of a kernel with one cell, of the class of size that [`size_names`] calls so.
+///
+/// # Errors
+/// If there is none; the harness's own failure if the native kernel is wrong.
+pub fn single(kernel: &PackKernel, size: &str, seed: u64) -> Result<Group> {
+    let scope = Scope { seed, quick: false };
+    let subject = subjects(kernel).remove(0);
+    let of_size = sizes(kernel.id(), false)
+        .into_iter()
+        .find(|(name, ..)| *name == size)
+        .with_context(|| format!("{} has no size {size}", kernel.id()))?;
+    let job = job(&subject, of_size, scope)?.map_err(anyhow::Error::msg)?;
+    Ok(of_pack(subject, vec![job]))
 }
 
 /// The class of size at which budgets are compared.
@@ -302,13 +371,24 @@ fn sizes(kernel: &str, quick: bool) -> Vec<Size> {
     sizes
 }
 
+/// A call of a kernel with 4 Ki elements in its main tensor, for what is compared at one size: fuel, and times of two packs. `None` for
+/// a kernel that this harness has no contract for.
+pub(crate) fn reference_case(kernel: &str, seed: u64) -> Option<Case> {
+    let size = budget_size(true);
+    let (_, dimensions, ..) = sizes(kernel, true)
+        .into_iter()
+        .find(|(name, ..)| *name == size)?;
+    generate::sized(kernel, dimensions, seed)
+}
+
 /// A cell of a kernel, its output computed natively and judged by the oracle first. The inner error is why there is none.
 fn job(
     subject: &Subject,
     (size, dimensions, elements, operations): Size,
     scope: Scope,
 ) -> Result<Result<Job, String>> {
-    let Some(kernel) = kernel_core::kernel(&subject.kernel) else {
+    // Variants sum in another order: the yardstick of their output is the native build of the same lanes.
+    let Some(kernel) = kernel_core::variant(&subject.kernel, &subject.features) else {
         return Ok(Err("this harness has no contract for it".to_owned()));
     };
     let case = generate::sized(&subject.kernel, dimensions, scope.seed)
@@ -332,7 +412,14 @@ fn job(
     let frame = prepared.first.frame;
     let params = frame.placed().params;
     let compared = size == budget_size(scope.quick);
-    let smallest = size == "small" && subject.kernel == "rmsnorm_f32";
+    let rmsnorm = subject.kernel == "rmsnorm_f32";
+    let smallest = size == "small" && rmsnorm;
+    let phases = smallest && subject.variant == "base";
+    let batch = if phases {
+        beside_each_other(case, subject)?
+    } else {
+        Vec::new()
+    };
     let updated = case.base.as_ref().map_or(0, Vec::len);
     let bytes = case.a.len() + case.b.len() + case.output_size as usize + updated;
     Ok(Ok(Job {
@@ -350,10 +437,12 @@ fn job(
         entry: subject.entry_point.clone(),
         argument: frame.descriptor_address(),
         restore: case.base.is_some(),
-        budgets: compared || smallest,
-        beside: compared && (!scope.quick || subject.kernel == "rmsnorm_f32"),
-        phases: smallest && subject.variant == "base",
-        apart: compared && subject.kernel == "rmsnorm_f32" && subject.variant == "base",
+        // Each kind of budget is a module of its own to compile: a desk check looks at one kernel.
+        budgets: (compared && (!scope.quick || rmsnorm)) || smallest,
+        beside: compared && subject.variant == "base" && (!scope.quick || rmsnorm),
+        batch,
+        phases,
+        apart: compared && rmsnorm && subject.variant == "base",
         expect: Expect::Frame {
             frame: Box::new(frame),
             output: prepared.native.output,
@@ -361,154 +450,25 @@ fn job(
     }))
 }
 
-/// A module of the harness itself.
-fn own(kernel: &str, variant: &str, text: &str, native: Option<&str>, job: Job) -> Result<Group> {
-    Ok(Group {
-        kernel: kernel.to_owned(),
-        variant: variant.to_owned(),
-        wasm: wat::parse_str(text).with_context(|| format!("failed to assemble {kernel}"))?,
-        native: native.map(str::to_owned),
-        subject: None,
-        limits: Limits {
-            max_memory_pages: job.pages.max(1),
-            max_table_elements: 0,
-            max_stack_bytes: STACK_BYTES,
+/// The frames of a batch of the same call.
+fn beside_each_other(case: &Case, subject: &Subject) -> Result<Vec<Frame>> {
+    let tensors = Tensors {
+        params: &case.params,
+        a: &case.a,
+        b: &case.b,
+        output: match &case.base {
+            Some(base) => Output::Updated(base),
+            None => Output::Written(case.output_size),
         },
-        jobs: vec![job],
-        native_only: false,
-    })
-}
-
-/// A kernel that returns its argument at once.
-fn empty() -> Result<Group> {
-    let argument = 1040;
-    let text = r#"(module (memory (export "memory") 1)
-        (func (export "kernel_forward") (param i32) (result i32) (local.get 0)))"#;
-    own(
-        native::EMPTY,
-        "base",
-        text,
-        Some(native::EMPTY),
-        Job {
-            case: "returns at once".to_owned(),
-            size: "empty",
-            elements: 0,
-            bytes: 0,
-            operations: None,
-            pages: 1,
-            writes: Vec::new(),
-            init: None,
-            entry: export::FORWARD.to_owned(),
-            argument,
-            expect: Expect::Bytes {
-                at: 0,
-                bytes: Vec::new(),
-                returned: argument.cast_signed(),
-            },
-            restore: false,
-            budgets: true,
-            beside: true,
-            phases: true,
-            apart: true,
-        },
-    )
-}
-
-/// y[i] = x[i] / 2 with so many elements between two branches back: what the shape of a loop costs where branches are counted.
-fn shapes(variant: &str, unrolled: u32) -> Result<Group> {
-    let bytes = LOOP_ELEMENTS * 4;
-    let body: String = (0..unrolled)
-        .map(|element| {
-            let offset = element * 4;
-            format!(
-                "(f32.store offset={} (local.get $at) (f32.mul (f32.load offset={offset} (local.get $at)) (f32.const 0.5)))\n",
-                bytes + offset
-            )
-        })
-        .collect();
-    let text = format!(
-        r#"(module (memory (export "memory") {pages})
-        (func (export "kernel_forward") (param $at i32) (result i32) (local $end i32)
-          (local.set $end (i32.add (local.get $at) (i32.const {bytes})))
-          (loop $again
-            {body}
-            (local.set $at (i32.add (local.get $at) (i32.const {step})))
-            (br_if $again (i32.lt_u (local.get $at) (local.get $end))))
-          (i32.const 0)))"#,
-        pages = 2 * u64::from(bytes) / PAGE_BYTES,
-        step = unrolled * 4,
-    );
-    let values = || (0..LOOP_ELEMENTS).map(|index| index as f32 - 1000.5);
-    let input = values().flat_map(f32::to_le_bytes).collect();
-    let output = values()
-        .flat_map(|value| (value * 0.5).to_le_bytes())
-        .collect();
-    own(
-        "loop",
-        variant,
-        &text,
-        None,
-        Job {
-            case: format!("{LOOP_ELEMENTS} elements, {unrolled} per back edge"),
-            size: "64Ki",
-            elements: LOOP_ELEMENTS.into(),
-            bytes: 2 * u64::from(bytes),
-            operations: Some(LOOP_ELEMENTS.into()),
-            pages: (2 * u64::from(bytes) / PAGE_BYTES) as u32,
-            writes: vec![Write::Bytes {
-                at: 0,
-                bytes: input,
-            }],
-            init: None,
-            entry: export::FORWARD.to_owned(),
-            argument: 0,
-            expect: Expect::Bytes {
-                at: bytes,
-                bytes: output,
-                returned: 0,
-            },
-            restore: false,
-            budgets: true,
-            beside: true,
-            phases: false,
-            apart: false,
-        },
-    )
-}
-
-/// What memory can do: arrays as large as the tensors of 1 MiB, and larger than any cache.
-fn triad(quick: bool) -> Group {
-    let sizes: &[(&str, u32)] = if quick {
-        &[("1MiB", 131_072)]
-    } else {
-        &[("1MiB", 131_072), ("memory", 8 * 1024 * 1024)]
+        scratch_size: case.scratch_size,
     };
-    let job = |&(size, elements): &(&'static str, u32)| Job {
-        case: format!("3 arrays of {elements} f64"),
-        size,
-        elements: elements.into(),
-        bytes: 3 * 8 * u64::from(elements),
-        operations: Some(2 * u64::from(elements)),
-        pages: 0,
-        writes: Vec::new(),
-        init: Some([elements, 0]),
-        entry: export::FORWARD.to_owned(),
-        argument: 0,
-        expect: Expect::Cleanup,
-        restore: false,
-        budgets: false,
-        beside: false,
-        phases: false,
-        apart: false,
-    };
-    Group {
-        kernel: native::TRIAD.to_owned(),
-        variant: "base".to_owned(),
-        wasm: Vec::new(),
-        native: Some(native::TRIAD.to_owned()),
-        subject: None,
-        limits: Limits::default(),
-        jobs: sizes.iter().map(job).collect(),
-        native_only: true,
+    let mut base = subject.heap_base;
+    let mut frames = Vec::new();
+    for _ in 0..BATCH {
+        let frame = Frame::place(&tensors, base, subject.max_pages, Fill::FIRST)
+            .with_context(|| format!("failed to make a batch of {}", subject.kernel))?;
+        base = u32::try_from(frame.end())?;
+        frames.push(frame);
     }
+    Ok(frames)
 }

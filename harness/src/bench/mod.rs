@@ -6,7 +6,7 @@
 
 pub mod compare;
 mod fingerprint;
-mod job;
+pub mod job;
 pub mod native;
 pub mod record;
 mod run;
@@ -14,6 +14,8 @@ mod session;
 pub mod tables;
 mod text;
 
-pub use fingerprint::{Fingerprint, emulated};
+pub(crate) use job::reference_case;
+
+pub use fingerprint::{Fingerprint, emulated, processor};
 pub use run::{Outcome, Request, Step, run};
 pub use tables::Tables;

@@ -18,6 +18,8 @@ pub const TUNED: &str = "native.cpu";
 
 /// A kernel that returns its argument at once.
 pub(super) const EMPTY: &str = "empty";
+/// A call that traps, and the fresh instance after it; of engines only.
+pub(super) const TRAP: &str = "trap";
 /// STREAM's triad: a[i] = b[i] + 3 * c[i].
 pub(super) const TRIAD: &str = "triad";
 /// What the triad multiplies with.
@@ -241,6 +243,12 @@ impl Instance for NativeInstance {
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
         let range = self.range(at, bytes.len())?;
         self.memory[range].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        let range = self.range(at, length as usize)?;
+        work(&mut self.memory[range]);
         Ok(())
     }
 

@@ -99,7 +99,7 @@ pub enum Twin {
 pub struct Key {
     /// Engine id.
     pub runtime: String,
-    /// Kernel id; `empty` returns at once, `loop` compares shapes of loops, `triad` is the bandwidth of memory.
+    /// Kernel id; `empty` returns at once, `trap` does not return, `loop` compares shapes of loops, `triad` is the bandwidth of memory.
     pub kernel: String,
     /// `base`, or the variant's features joined with `+`.
     pub variant: String,
@@ -110,8 +110,9 @@ pub struct Key {
     /// Set where this is the other half of a comparison with itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twin: Option<Twin>,
-    /// `call` (steady), `hand`, `validate`, `compile`, `lookup`, `instantiate`, `resolve`, `memory`, `first`, `fetch`, `drop`, `path`,
-    /// `reuse`, `write` or `read`: docs/measuring.md.
+    /// `call` (steady), `hand`, `validate`, `compile`, `load-cached`, `lookup`, `instantiate`, `resolve`, `memory`, `first`, `fetch`, `drop`, `path`,
+    /// `reuse`, `write`, `read`, `in-place`, `reset`, `batch`, `trap-1`, `trap-1000` (and `trap-1-call`, `trap-1000-call`):
+    /// docs/measuring.md.
     pub quantity: String,
 }
 
@@ -173,13 +174,14 @@ pub struct Fact {
     /// Variant.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
-    /// Shape, for fuel.
+    /// Shape, for fuel, resident memory and pages.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub case: String,
     /// Metering of the code, for sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metering: Option<BudgetKind>,
-    /// `fuel`, `code_bytes`, `peak_rss_bytes` or `clock_step_ns`.
+    /// `fuel`, `code_bytes`, `smallest_pages`, `rss_per_instance_bytes`, `rss_per_used_instance_bytes`, `peak_rss_bytes` or
+    /// `clock_step_ns`.
     pub quantity: String,
     /// The number.
     pub value: u64,

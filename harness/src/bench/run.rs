@@ -2,7 +2,7 @@
 
 use super::{
     fingerprint::Fingerprint,
-    job::{self, Scope},
+    job::{self, Group, Scope},
     record::{self, Cell, End, Key, Record, Run, Twin},
     session::{Effort, Session, WARM_UP},
 };
@@ -15,7 +15,13 @@ use anyhow::Result;
 use fastrand::Rng;
 use kernel_pack::Pack;
 use runtime_api::BudgetKind;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+/// A module that takes an engine longer to load is slow; see [`Request::within_a_minute`].
+const SLOW_LOAD: Duration = Duration::from_millis(150);
 
 /// What was asked for.
 pub struct Request<'a> {
@@ -37,6 +43,9 @@ pub struct Request<'a> {
     pub seed: u64,
     /// A desk check: fewer sizes, shorter batches.
     pub quick: bool,
+    /// A desk check of which nobody said how much it shall do: modules that an engine is slow to load are measured in its first process
+    /// only, and no thousand modules are loaded.
+    pub within_a_minute: bool,
     /// When groups that have not begun are left out.
     pub limit: Duration,
 }
@@ -77,6 +86,8 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
             .div_f64(10.0)
             .clamp(Duration::from_micros(200), Duration::from_millis(2)),
         budgets: request.budgets.clone(),
+        quick: request.quick,
+        within_a_minute: request.within_a_minute,
         refused: fingerprint
             .emulated
             .as_ref()
@@ -114,6 +125,8 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
         all: u64::from(request.processes) * engines * (groups.len() as u64 + 1),
     };
     let mut left_out = 0;
+    // Engine and group.
+    let mut slow: BTreeSet<(String, usize)> = BTreeSet::new();
     for process in 0..request.processes {
         let mut sessions: Vec<(&Launch, Option<Twin>)> = request
             .launches
@@ -124,12 +137,25 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
         for (launch, twin) in sessions {
             let mut order: Vec<usize> = (0..groups.len()).collect();
             random.shuffle(&mut order);
+            order.retain(|index| {
+                let again = process > 0 && slow.contains(&(launch.id.clone(), *index));
+                let has = |group: &Group| twin.is_none() || group.jobs.iter().any(|job| job.apart);
+                !again && has(&groups[*index])
+            });
             let seed = random.u64(..);
-            let size = if twin.is_some() {
-                1
-            } else {
-                order.len() as u64
+            // What is not in the scope of this process counts as done.
+            let size = match (twin, order.len()) {
+                (Some(_), _) => 1,
+                (None, in_scope) => {
+                    progress.done += (groups.len() - in_scope) as u64;
+                    in_scope as u64
+                }
             };
+            if order.is_empty() {
+                progress.done += size;
+                step(progress);
+                continue;
+            }
             if start.elapsed() >= request.limit {
                 left_out += size;
                 progress.done += size;
@@ -175,6 +201,12 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
                         _ => None,
                     };
                     session.group(group, refusal)?;
+                    if request.within_a_minute
+                        && twin.is_none()
+                        && session.slowest_load() >= SLOW_LOAD
+                    {
+                        slow.insert((launch.id.clone(), index));
+                    }
                 }
                 if twin.is_none() {
                     progress.done += 1;

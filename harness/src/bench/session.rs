@@ -1,9 +1,13 @@
 //! One process of one engine: loads modules, times cells, checks what was timed, and only then hands the times over.
 
+mod batch;
+mod check;
+mod memory;
 mod phases;
+mod traps;
 
 use super::{
-    job::{Group, Job},
+    job::{Expect, Group, Job},
     native,
     record::{Cell, Engine, Key, Record, Sample, Twin},
 };
@@ -35,6 +39,11 @@ const FEWEST_ROUNDS: u32 = 3;
 /// Rounds of a cell that is fast.
 const MOST_ROUNDS: u32 = 40;
 
+/// Engines that take LLVM a third of a second to two seconds for a module: each of theirs is compiled for no more than is needed.
+const SLOW_COMPILERS: [&str; 2] = ["wamr.aot", "wasmer.llvm"];
+/// Elements of the largest tensors that interpreters get.
+const INTERPRETED_ELEMENTS: u64 = 65_536;
+
 /// The warm-up, as records state it.
 pub(super) const WARM_UP: &str = "calls in batches of growing size, then one batch that lasts long enough: \
     round 0, kept in the records and left out of the tables";
@@ -47,6 +56,10 @@ pub(super) struct Effort {
     /// Shortest batch.
     pub(super) batch: Duration,
     pub(super) budgets: Vec<BudgetKind>,
+    /// Whether this is the desk check.
+    pub(super) quick: bool,
+    /// See [`Request::within_a_minute`](super::run::Request::within_a_minute).
+    pub(super) within_a_minute: bool,
     /// Why nothing is timed, if nothing is.
     pub(super) refused: Option<String>,
 }
@@ -60,6 +73,8 @@ pub(super) struct Session<'a> {
     worker: Worker,
     info: Info,
     random: Rng,
+    /// How long the slowest module of the last group took to load.
+    slowest_load: Duration,
     /// Records go here.
     sink: &'a mut dyn FnMut(Record) -> Result<()>,
 }
@@ -75,6 +90,21 @@ struct Lane {
     samples: Vec<Sample>,
     /// Set when it cannot go on.
     ended: Option<(Outcome, String)>,
+}
+
+impl Lane {
+    /// Another quantity of the same instance.
+    fn beside(&self, quantity: &str) -> Lane {
+        Lane {
+            key: Key {
+                quantity: quantity.to_owned(),
+                ..self.key.clone()
+            },
+            samples: Vec::new(),
+            ended: None,
+            ..*self
+        }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -109,6 +139,7 @@ impl<'a> Session<'a> {
             worker,
             info,
             random: Rng::with_seed(seed),
+            slowest_load: Duration::ZERO,
             sink,
         }))
     }
@@ -122,24 +153,30 @@ impl<'a> Session<'a> {
         &self.info
     }
 
+    /// How long the slowest module of the last group took to load.
+    pub(super) fn slowest_load(&self) -> Duration {
+        self.slowest_load
+    }
+
     /// Times a group. `refusal` says why the pack does not let it run here.
     ///
     /// # Errors
     /// If records cannot be written.
     pub(super) fn group(&mut self, group: &Group, refusal: Option<String>) -> Result<()> {
+        self.slowest_load = Duration::ZERO;
         let native = self.is_native();
         if (group.native_only && !native) || (native && group.native.is_none()) {
             return Ok(());
         }
         let mut modules = BTreeMap::new();
         for job in &group.jobs {
-            // The variants of interpreters are looked at in one size, their time for a large tensor is the harness's too.
-            let elsewhere =
-                self.info.kind == Kind::Interpreter && group.variant != "base" && !job.budgets;
+            // Interpreters are looked at up to 64 Ki elements, in variants at that size alone: a line goes through their times.
+            let large = job.elements > INTERPRETED_ELEMENTS || group.variant != "base";
+            let elsewhere = self.info.kind == Kind::Interpreter && large && !job.budgets;
             if (self.twin.is_some() && !job.apart) || elsewhere {
                 continue;
             }
-            let budgets = self.budgets(job);
+            let budgets = self.budgets(group, job);
             let refused = refusal.clone().or_else(|| self.refused());
             let emulated = self.effort.refused.is_some() && refusal.is_none();
             if let Some(reason) = &refused
@@ -151,10 +188,17 @@ impl<'a> Session<'a> {
                 }
                 continue;
             }
-            self.job(group, job, &budgets, &mut modules)?;
+            if matches!(job.expect, Expect::Trap { .. }) {
+                self.traps(group, job, refused, &mut modules)?;
+            } else {
+                self.job(group, job, &budgets, &mut modules)?;
+            }
         }
         if self.twin.is_none() && refusal.is_none() && self.refused().is_none() {
             self.facts(group, &modules)?;
+            if self.process == 0 && !native {
+                self.smallest_memory(group, &mut modules)?;
+            }
         }
         for module in modules.into_values().flatten() {
             // A worker that is gone has forgotten it already.
@@ -172,12 +216,32 @@ impl<'a> Session<'a> {
             .then(|| "the adapter does not know the optional operation `time`".to_owned())
     }
 
+    /// Why a worker that times does not know this operation or kind of it.
+    fn unknown(&self, operation: &str) -> Option<String> {
+        (!self.worker.has_operation(operation)).then(|| {
+            format!(
+                "the adapter does not know the optional operation or kind of `time` `{operation}`"
+            )
+        })
+    }
+
+    /// How untrusted code is compiled here: with epochs, where the engine has them.
+    fn usual(&self) -> BudgetKind {
+        let epoch = BudgetKind::Epoch;
+        if self.effort.budgets.contains(&epoch) && self.info.capabilities.budgets.contains(&epoch) {
+            epoch
+        } else {
+            BudgetKind::None
+        }
+    }
+
     /// The kinds of budget of a job, and the one that comes twice: no budget where budgets are compared.
-    fn budgets(&self, job: &Job) -> Vec<(BudgetKind, Option<Twin>)> {
+    fn budgets(&self, group: &Group, job: &Job) -> Vec<(BudgetKind, Option<Twin>)> {
         if self.is_native() || self.twin.is_some() {
             return vec![(BudgetKind::None, None)];
         }
-        if !job.budgets {
+        let slow = SLOW_COMPILERS.contains(&self.launch.id.as_str());
+        if !job.budgets || (slow && group.variant != "base") {
             let first = self.effort.budgets.first().copied();
             return vec![(first.unwrap_or(BudgetKind::None), None)];
         }
@@ -189,6 +253,7 @@ impl<'a> Session<'a> {
             .collect();
         if let Some((first, _)) = budgets.first().copied()
             && job.beside
+            && (!slow || job.apart)
         {
             budgets.push((first, Some(Twin::Beside)));
         }
@@ -256,10 +321,12 @@ impl<'a> Session<'a> {
             limits: group.limits,
             metering: budget,
         };
+        let start = Instant::now();
         let loaded = match (&group.native, self.is_native()) {
             (Some(name), true) => self.worker.load(&native::module(name), &options),
             _ => self.worker.load(&group.wasm, &options),
         };
+        self.slowest_load = self.slowest_load.max(start.elapsed());
         match loaded {
             Ok(module) => {
                 modules.insert((budget, twin), Some(module));
@@ -322,6 +389,7 @@ impl<'a> Session<'a> {
             }
             return Ok(());
         }
+        self.refuse_batches(job, &lanes)?;
         self.calls(job, &mut lanes, modules);
         for mut lane in lanes {
             let checked = match lane.ended.take() {
@@ -384,23 +452,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Batches of all lanes, round after round, in an order that changes; by hand too where that is compared.
+    /// Batches of all lanes, round after round, in an order that changes; by hand and in batches of calls too where that is compared.
     fn calls(&mut self, job: &Job, lanes: &mut Vec<Lane>, modules: &mut Modules) {
         if job.phases && self.twin.is_none() {
-            let by_hand: Vec<Lane> = lanes
+            let mut quantities = vec!["hand"];
+            if !job.batch.is_empty() && self.unknown("batch").is_none() {
+                quantities.push("batch");
+            }
+            let more: Vec<Lane> = lanes
                 .iter()
                 .filter(|lane| lane.key.twin.is_none())
-                .map(|lane| Lane {
-                    key: Key {
-                        quantity: "hand".to_owned(),
-                        ..lane.key.clone()
-                    },
-                    samples: Vec::new(),
-                    ended: None,
-                    ..*lane
-                })
+                .flat_map(|lane| quantities.iter().map(|quantity| lane.beside(quantity)))
                 .collect();
-            lanes.extend(by_hand);
+            lanes.extend(more);
         }
         let mut round = 0;
         let mut spent = Duration::ZERO;
@@ -454,14 +518,21 @@ impl<'a> Session<'a> {
                 )
                 .map_err(|error| self.failed(error, modules))?;
         }
-        let call = Call {
-            export: job.entry.clone(),
-            arguments: vec![job.argument],
-            budget: lane.budget,
-        };
-        let what = match lane.key.quantity.as_str() {
-            "hand" => Timed::Hand { call },
-            _ => Timed::Call { call },
+        let what = if lane.key.quantity == "batch" {
+            if round == 0 {
+                self.place_batch(job, lane, modules)?;
+            }
+            lane.batch_of_calls(job)
+        } else {
+            let call = Call {
+                export: job.entry.clone(),
+                arguments: vec![job.argument],
+                budget: lane.budget,
+            };
+            match lane.key.quantity.as_str() {
+                "hand" => Timed::Hand { call },
+                _ => Timed::Call { call },
+            }
         };
         let batch = self.effort.batch.as_nanos() as u64;
         let times = self
@@ -488,8 +559,10 @@ impl<'a> Session<'a> {
         for series in &times.series {
             let quantity = match (key.quantity.as_str(), series.name.as_str()) {
                 // A steady call is another thing than the first one of an instance.
-                ("stages", "call") => "first",
-                (_, name) => name,
+                ("stages", "call") => "first".to_owned(),
+                (traps, "trap") => traps.to_owned(),
+                (traps, "call") if traps.starts_with("trap-") => format!("{traps}-call"),
+                (_, name) => name.to_owned(),
             };
             for (round, batch) in series.batches.iter().enumerate() {
                 if batch.iterations == 0 || batch.nanoseconds == 0 {
@@ -500,7 +573,7 @@ impl<'a> Session<'a> {
                 }
                 samples.push(Sample {
                     key: Key {
-                        quantity: quantity.to_owned(),
+                        quantity: quantity.clone(),
                         ..key.clone()
                     },
                     process: self.process,
@@ -514,73 +587,6 @@ impl<'a> Session<'a> {
             return Err((Outcome::Error, "the worker answered no batch".to_owned()));
         }
         Ok(samples)
-    }
-
-    /// Checks what the timed calls left in their own instance; with `again`, inputs are written again and one more call is made
-    /// first.
-    fn check(
-        &mut self,
-        job: &Job,
-        lane: &Lane,
-        again: bool,
-        modules: &mut Modules,
-    ) -> Result<(), (Outcome, String)> {
-        let fail = |what: String| (Outcome::Fail, what);
-        if !lane.samples.is_empty() && lane.returned != job.returned() {
-            return Err(fail(format!(
-                "a timed call returned {} where {} is due",
-                lane.returned,
-                job.returned()
-            )));
-        }
-        let mut invocation = if again { job.writing() } else { nothing() };
-        if again {
-            invocation.calls.push(Call {
-                export: job.entry.clone(),
-                arguments: vec![job.argument],
-                budget: lane.budget,
-            });
-        }
-        invocation.reads.extend(job.check_read());
-        let cleanup = job.check_read().is_none();
-        if cleanup {
-            invocation.calls.push(Call {
-                export: export::CLEANUP.to_owned(),
-                arguments: Vec::new(),
-                budget: lane.budget,
-            });
-        }
-        let observation = self
-            .worker
-            .run_within(
-                lane.module,
-                InstanceChoice::Same,
-                lane.budget,
-                invocation,
-                WITHIN,
-            )
-            .map_err(|error| self.failed(error, modules))?;
-        for (index, call) in observation.calls.iter().enumerate() {
-            let due = if again && index == 0 {
-                job.returned()
-            } else {
-                0
-            };
-            match call {
-                Returned::Returned(value) if *value == due => {}
-                Returned::Returned(value) => {
-                    return Err(fail(format!(
-                        "the call after timing returned {value} where {due} is due"
-                    )));
-                }
-                Returned::Failed(error) => return Err(fail(format!("failed to {error}"))),
-            }
-        }
-        match observation.reads.first() {
-            Some(after) => job.check(&after.0).map_err(fail),
-            None if cleanup => Ok(()),
-            None => Err(fail("nothing was read back".to_owned())),
-        }
     }
 }
 

@@ -1,11 +1,24 @@
 //! Everything that is shown of a run, derived from its records alone.
 
+mod claims;
+mod goals;
 mod index;
+mod metering;
+mod noise;
+mod tax;
+mod words;
+
+pub use claims::Claim;
+pub use goals::{AgainstNative, FASTEST, Goal};
+pub use metering::{Metering, Sentence};
+pub use noise::{Noise, SelfComparison};
+pub use tax::Tax;
+pub use words::{Counts, Verdict, denominator};
 
 use super::{
     job::budget_size,
     native,
-    record::{Key, Record, Run, Twin},
+    record::{Key, Record, Run},
 };
 use crate::{
     outcome::Outcome,
@@ -16,10 +29,6 @@ use runtime_api::BudgetKind;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a claim said of epochs: at most 5 %.
-const EPOCH_CLAIM: f64 = 1.05;
-/// What a claim said of fuel: at most 30 %.
-const FUEL_CLAIM: f64 = 1.30;
 /// All tables.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tables {
@@ -31,24 +40,36 @@ pub struct Tables {
     pub seconds: Option<f64>,
     /// Groups of cells that were left out because the time was over, and all groups.
     pub left_out: (u64, u64),
+    /// Class of size at which budgets are compared.
+    pub budget_size: &'static str,
     /// Engines and their versions.
     pub engines: BTreeMap<String, String>,
     /// Times of calls and phases in nanoseconds per iteration.
     pub times: Vec<Time>,
-    /// Claims and goals beside what was measured.
+    /// What this project aims at, beside what was measured.
+    pub goals: Vec<Goal>,
+    /// The figures of the design beside what was measured.
     pub claims: Vec<Claim>,
     /// What a call through the engine traits takes, over the same call by hand.
-    pub tax: Vec<Compared>,
+    pub tax: Vec<Tax>,
     /// What budgets cost: over no budget, in the same process, batch beside batch.
     pub budgets: Vec<Compared>,
-    /// A sentence for each engine on what budgets cost.
+    /// What budgets cost over all kernels.
+    pub metering: Vec<Metering>,
+    /// The same in a sentence for each engine.
     pub sentences: Vec<Sentence>,
     /// Kernels over the native build of the same source.
     pub kernels: Vec<Kernel>,
+    /// The bandwidth of memory.
+    pub ceilings: Vec<Ceiling>,
+    /// Kernels on `wasmtime.cranelift` beside native code, for the goals.
+    pub against_native: Vec<AgainstNative>,
     /// Geometric means of the ratios in `kernels`.
     pub means: Vec<Mean>,
     /// Things compared with themselves.
     pub noise: Vec<Noise>,
+    /// The same in one word for each engine.
+    pub self_comparisons: Vec<SelfComparison>,
     /// Where the overhead of a call falls below 10 %.
     pub crossovers: Vec<Crossover>,
     /// Fuel, sizes of code, memory.
@@ -69,21 +90,6 @@ pub struct Time {
     pub nanoseconds: Estimate,
 }
 
-/// A claim beside a measured value.
-#[derive(Clone, Debug, Serialize)]
-pub struct Claim {
-    /// Engine id.
-    pub runtime: String,
-    /// What is claimed or aimed at.
-    pub claim: &'static str,
-    /// At most so many nanoseconds.
-    pub at_most_ns: f64,
-    /// What was measured.
-    pub measured: Estimate,
-    /// `held`, `not held` or `unsure`.
-    pub verdict: &'static str,
-}
-
 /// A ratio of two cells.
 #[derive(Clone, Debug, Serialize)]
 pub struct Compared {
@@ -96,27 +102,6 @@ pub struct Compared {
     pub ratio: Ratio,
     /// The chance that a batch takes longer than one of the other: 0.5 is no effect.
     pub chance_longer: Option<f64>,
-}
-
-/// What budgets cost on an engine.
-#[derive(Clone, Debug, Serialize)]
-pub struct Sentence {
-    /// Engine id.
-    pub runtime: String,
-    /// Kind of budget.
-    pub budget: BudgetKind,
-    /// The module of each kernel that is looked at.
-    pub variant: String,
-    /// The claim, as a ratio that it may reach.
-    pub at_most: f64,
-    /// Kernels for which it holds: the interval ends at or below it.
-    pub held: usize,
-    /// Kernels for which it does not: the interval begins above it.
-    pub not_held: usize,
-    /// All kernels that were measured.
-    pub of: usize,
-    /// In words.
-    pub text: String,
 }
 
 /// A kernel on an engine.
@@ -162,19 +147,17 @@ pub struct Mean {
     pub of: usize,
 }
 
-/// An engine compared with itself.
+/// What memory can do: the triad on arrays of this size.
 #[derive(Clone, Debug, Serialize)]
-pub struct Noise {
-    /// Engine id.
+pub struct Ceiling {
+    /// Which native build.
     pub runtime: String,
-    /// Whether the two ran beside each other in a process or each in its own.
-    pub twin: Twin,
-    /// Pairs.
-    pub pairs: usize,
-    /// Pairs that are called unsure, as all should be.
-    pub unsure: usize,
-    /// The largest distance of a ratio from 1: differences below it mean nothing in this run.
-    pub floor: f64,
+    /// Class of size.
+    pub size: String,
+    /// Bytes that a pass over the arrays reads and writes.
+    pub bytes: u64,
+    /// Bytes per nanosecond.
+    pub gigabytes_per_second: Estimate,
 }
 
 /// The line through the times of a kernel.
@@ -248,7 +231,26 @@ impl Tables {
         let bad = not_measured.iter().any(|cell| cell.outcome.is_bad());
         let budgets = index.budgets();
         let kernels = index.kernels();
-        let claims = index.claims();
+        let source = words::Source {
+            run,
+            index: &index,
+            left_out: end.map_or(0, |end| end.left_out),
+            started: records
+                .iter()
+                .filter_map(|record| match record {
+                    Record::Engine(engine) => Some(engine.runtime.as_str()),
+                    _ => None,
+                })
+                .collect(),
+            not_measured: &not_measured,
+            budgets: &budgets,
+        };
+        let tax = tax::all(&source);
+        let metering = metering::all(&source);
+        let claims = claims::claims(&source, &metering);
+        let (noise, self_comparisons) = noise::noise(&source);
+        let (goals, against_native) =
+            goals::goals(&source, &tax, &metering, &kernels, &self_comparisons);
         // A run that shows nothing has not passed; emulated, it is not to show times.
         let engines_shown = index
             .rounds
@@ -261,6 +263,7 @@ impl Tables {
             run: (**run).clone(),
             seconds: end.map(|end| end.seconds),
             left_out: end.map_or((0, 0), |end| (end.left_out, end.groups)),
+            budget_size: budget_size(run.quick),
             engines: records
                 .iter()
                 .filter_map(|record| match record {
@@ -271,74 +274,23 @@ impl Tables {
                 })
                 .collect(),
             times: index.times(),
+            goals,
             claims,
-            tax: index.tax(),
-            sentences: sentences(&budgets, budget_size(run.quick)),
+            tax,
+            sentences: metering::sentences(&metering),
+            metering,
             budgets,
+            ceilings: index.ceilings(),
+            against_native,
             means: means(&kernels),
             kernels,
-            noise: index.noise(),
+            noise,
+            self_comparisons,
             crossovers: index.crossovers(),
             facts: facts(records),
             not_measured,
         })
     }
-}
-
-/// Whether an interval lies at or below a bound. One process alone shows nothing.
-fn verdict(measured: &Estimate, at_most: f64) -> &'static str {
-    match (measured.low, measured.high) {
-        (_, Some(high)) if high <= at_most => "held",
-        (Some(low), _) if low > at_most => "not held",
-        _ => "unsure",
-    }
-}
-
-fn sentences(budgets: &[Compared], size: &str) -> Vec<Sentence> {
-    let mut groups: BTreeMap<(String, BudgetKind, String), Vec<&Estimate>> = BTreeMap::new();
-    for compared in budgets {
-        let key = &compared.key;
-        let own = [native::EMPTY, "loop"].contains(&key.kernel.as_str());
-        if compared.size == size && !own {
-            groups
-                .entry((key.runtime.clone(), key.budget, key.variant.clone()))
-                .or_default()
-                .push(&compared.ratio.estimate);
-        }
-    }
-    groups
-        .into_iter()
-        .map(|((runtime, budget, variant), ratios)| {
-            let (at_most, claimed) = match budget {
-                BudgetKind::Fuel => (FUEL_CLAIM, "15-30 %"),
-                _ => (EPOCH_CLAIM, "2-5 %"),
-            };
-            let count = |word| {
-                ratios
-                    .iter()
-                    .filter(|ratio| verdict(ratio, at_most) == word)
-                    .count()
-            };
-            let (held, not_held, of) = (count("held"), count("not held"), ratios.len());
-            let values: Vec<f64> = ratios.iter().map(|ratio| ratio.value).collect();
-            let mean = statistics::geometric_mean(&values).unwrap_or(f64::NAN);
-            Sentence {
-                text: format!(
-                    "{budget} on {runtime} ({variant}): claimed {claimed}: held for {held} of {of}, not held for {not_held}, \
-                     unsure for {}; geometric mean {:+.1} %",
-                    of - held - not_held,
-                    100.0 * (mean - 1.0)
-                ),
-                runtime,
-                budget,
-                variant,
-                at_most,
-                held,
-                not_held,
-                of,
-            }
-        })
-        .collect()
 }
 
 fn means(kernels: &[Kernel]) -> Vec<Mean> {
@@ -456,3 +408,6 @@ fn not_measured(records: &[Record]) -> Vec<NotMeasured> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

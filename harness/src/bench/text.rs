@@ -1,9 +1,10 @@
 //! The tables on screen.
 
+mod words;
+
 use super::{
     job::budget_size,
     native,
-    record::Twin,
     tables::{Compared, Kernel, NotMeasured, Tables, Time},
 };
 use crate::statistics::{Estimate, Ratio};
@@ -28,7 +29,7 @@ impl Tables {
             self.invocation(),
         );
         section(
-            "Phases of rmsnorm_f32 1 x 64, with epochs where the engine has them",
+            "Phases of rmsnorm_f32 1 x 64, with epochs where the engine has them; a trap and the fresh instance after it",
             self.phases(),
         );
         section(
@@ -55,10 +56,21 @@ impl Tables {
             "Kernels: time over the native build of the same source (baseline processor)",
             self.kernel_table(),
         );
-        section("Claims and goals", self.claim_table());
         section(
-            "Noise floor: things compared with themselves",
+            "wasmtime.cranelift at 1 MiB over the native build (baseline processor) [95 % interval]; ceiling: the triad's bandwidth",
+            self.native_table(),
+        );
+        section(
+            "Noise floor: things compared with themselves, all engines at once with 95 %",
             self.noise_table(),
+        );
+        section(
+            "Claims of the design: held if the whole interval is at or below the claim",
+            self.claim_table(),
+        );
+        section(
+            "Goals: held if the whole interval is at or below the aim",
+            self.goal_table(),
         );
         section("Memory", self.memory_table());
         text += &self.tail();
@@ -127,6 +139,7 @@ impl Tables {
             "rmsnorm",
             "rmsnorm, epoch",
             "full path",
+            "pooled, with reset",
             "instance kept",
         ]);
         for runtime in self.columns() {
@@ -150,6 +163,7 @@ impl Tables {
                 call("rmsnorm_f32", "small", BudgetKind::None),
                 call("rmsnorm_f32", "small", BudgetKind::Epoch),
                 way("path"),
+                way("pooled"),
                 way("reuse"),
             ];
             add(&mut table, row);
@@ -173,68 +187,42 @@ impl Tables {
     }
 
     fn phases(&self) -> Option<Table> {
-        const PHASES: [&str; 11] = [
+        const PHASES: [&str; 16] = [
             "validate",
             "compile",
+            "load-cached",
             "lookup",
             "instantiate",
             "resolve",
             "memory",
             "first",
+            "call",
+            "batch",
             "fetch",
+            "reset",
             "drop",
             "write",
+            "in-place",
             "read",
         ];
         let mut headers = vec!["engine"];
         headers.extend(PHASES);
+        headers.extend(["trap, 1 module", "trap, 1000"]);
         let mut table = table(&headers);
+        let shown =
+            |time: Option<&Estimate>| time.map_or_else(String::new, |time| duration(time.value));
         for runtime in self.columns() {
-            let times = PHASES.map(|phase| {
-                self.with_epochs(runtime, phase)
-                    .map_or_else(String::new, |time| duration(time.value))
+            let phases = PHASES.map(|phase| shown(self.with_epochs(runtime, phase)));
+            let traps = ["trap-1", "trap-1000"].map(|quantity| {
+                shown(
+                    self.time(|time| time.key.runtime == runtime && time.key.quantity == quantity),
+                )
             });
-            let row: Vec<String> = std::iter::once(runtime.to_owned()).chain(times).collect();
+            let row: Vec<String> = std::iter::once(runtime.to_owned())
+                .chain(phases)
+                .chain(traps)
+                .collect();
             add(&mut table, row);
-        }
-        filled(table)
-    }
-
-    fn tax_table(&self) -> Option<Table> {
-        let mut table = table(&["engine", "kernel", "budget", "ratio", "ns more", ""]);
-        for Compared { key, ratio, .. } in &self.tax {
-            let hand = self.time(|time| {
-                time.key.quantity == "hand"
-                    && time.key.runtime == key.runtime
-                    && time.key.kernel == key.kernel
-                    && time.key.case == key.case
-                    && time.key.budget == key.budget
-            });
-            let more = |ratio: f64| hand.map(|hand| (ratio - 1.0) * hand.value);
-            // Held if either bound is: for calls of a few ns a ratio says little.
-            let high = ratio.estimate.high;
-            let held = high.is_some_and(|high| high <= 1.05)
-                || high.and_then(more).is_some_and(|more| more <= 10.0);
-            let low = ratio.estimate.low;
-            let missed = low.is_some_and(|low| low > 1.05)
-                && low.and_then(more).is_some_and(|more| more > 10.0);
-            add(
-                &mut table,
-                [
-                    key.runtime.clone(),
-                    key.kernel.clone(),
-                    key.budget.to_string(),
-                    ratio_shown(ratio),
-                    more(ratio.estimate.value)
-                        .map_or_else(String::new, |more| format!("{more:+.1}")),
-                    match (held, missed) {
-                        (true, _) => "held",
-                        (_, true) => "not held",
-                        _ => "unsure",
-                    }
-                    .to_owned(),
-                ],
-            );
         }
         filled(table)
     }
@@ -345,46 +333,15 @@ impl Tables {
         filled(table)
     }
 
-    fn claim_table(&self) -> Option<Table> {
-        let mut table = table(&["claim", "engine", "measured, ns", ""]);
-        let mut claims: Vec<_> = self.claims.iter().collect();
-        claims.sort_by(|a, b| (a.claim, &a.runtime).cmp(&(b.claim, &b.runtime)));
-        for claim in claims {
-            add(
-                &mut table,
-                [
-                    claim.claim.to_owned(),
-                    claim.runtime.clone(),
-                    estimate_shown(&claim.measured),
-                    claim.verdict.to_owned(),
-                ],
-            );
-        }
-        filled(table)
-    }
-
-    fn noise_table(&self) -> Option<Table> {
-        let mut table = table(&["engine", "two of the same", "unsure", "largest difference"]);
-        for noise in &self.noise {
-            add(
-                &mut table,
-                [
-                    noise.runtime.clone(),
-                    match noise.twin {
-                        Twin::Beside => "in one process",
-                        Twin::Apart => "in processes of their own",
-                    }
-                    .to_owned(),
-                    format!("{} of {}", noise.unsure, noise.pairs),
-                    format!("{:.2} %", 100.0 * noise.floor),
-                ],
-            );
-        }
-        filled(table)
-    }
-
     fn memory_table(&self) -> Option<Table> {
-        let mut table = table(&["engine", "peak resident", "code of all modules, no budget"]);
+        let mut table = table(&[
+            "engine",
+            "peak resident",
+            "code of all modules, no budget",
+            "resident per instance of rmsnorm_f32, new",
+            "used",
+            "smallest memory of kernels, pages",
+        ]);
         for runtime in self.columns() {
             let of = |quantity: &str| {
                 self.facts
@@ -393,6 +350,16 @@ impl Tables {
                     .filter(|fact| fact.metering.is_none_or(|m| m == BudgetKind::None))
                     .map(|fact| fact.value)
                     .reduce(|sum, value| sum.saturating_add(value))
+            };
+            let of_rmsnorm = |quantity: &str| {
+                self.facts
+                    .iter()
+                    .find(|fact| {
+                        fact.runtime == runtime
+                            && fact.kernel == "rmsnorm_f32"
+                            && fact.quantity == quantity
+                    })
+                    .map(|fact| fact.value)
             };
             let kibibytes = |bytes: Option<u64>| {
                 bytes.map_or_else(String::new, |b| format!("{} KiB", b / 1024))
@@ -403,10 +370,28 @@ impl Tables {
                     runtime.to_owned(),
                     kibibytes(of("peak_rss_bytes")),
                     kibibytes(of("code_bytes")),
+                    kibibytes(of_rmsnorm("rss_per_instance_bytes")),
+                    kibibytes(of_rmsnorm("rss_per_used_instance_bytes")),
+                    self.smallest_memory(runtime),
                 ],
             );
         }
         filled(table)
+    }
+
+    /// Pages that the kernels of an engine need at least, and how many kernels need that.
+    fn smallest_memory(&self, runtime: &str) -> String {
+        let mut kernels: BTreeMap<u64, usize> = BTreeMap::new();
+        for fact in &self.facts {
+            if fact.runtime == runtime && fact.quantity == "smallest_pages" {
+                *kernels.entry(fact.value).or_default() += 1;
+            }
+        }
+        let shown: Vec<String> = kernels
+            .into_iter()
+            .map(|(pages, kernels)| format!("{pages} ({kernels} of them)"))
+            .collect();
+        shown.join(", ")
     }
 
     fn tail(&self) -> String {

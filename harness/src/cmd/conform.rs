@@ -2,19 +2,21 @@
 
 use crate::{
     conform::{
+        answers::{self, Answers},
+        device::Device,
         judge::Layer,
         plan::{self, Choice, Plan},
         record::{Entry, Recorder},
         run::{self, Session},
         shrink,
     },
-    exit::Exit,
+    exit::{self, Exit},
     matrix,
     numerics::{self, Summary},
     outcome::{Counts, Outcome},
     output::Output,
     registry::{self, Availability, Engine},
-    results::Folder,
+    results::{Folder, PackIdentity},
     worker::Launch,
 };
 use anyhow::Result;
@@ -27,9 +29,9 @@ use std::{
 };
 
 /// Generated cases per kernel and engine, unless asked otherwise.
-const CASES: u32 = 64;
+pub(super) const CASES: u32 = 64;
 /// The seed, unless asked otherwise: fixed, so that two runs of the same version do the same.
-const SEED: u64 = 1;
+pub(super) const SEED: u64 = 1;
 /// Failures printed on screen; all are in the results folder.
 const MAX_SHOWN: usize = 8;
 
@@ -73,6 +75,9 @@ pub struct Selection {
     /// Seed of the generated cases.
     #[arg(long, value_name = "N", default_value_t = SEED)]
     pub seed: u64,
+    /// Keep compiled code in this folder and load it from there, where an engine can; docs/aot.md says whom that trusts.
+    #[arg(long, value_name = "DIR")]
+    pub code_cache: Option<PathBuf>,
     /// Results folder [default: a dated one under assay-results/].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -93,12 +98,15 @@ pub struct Report {
     pub counts: Counts,
     /// The engines, ready or absent.
     pub engines: Vec<EngineReport>,
-    /// Vector files that were passed over.
+    /// Vector files that were passed over, compiled forms and caches that were used or not.
     pub notes: Vec<String>,
     /// Sums, then failing cases.
     pub results: Vec<Entry>,
     /// The numeric instructions, one summary per engine that is ready; empty where one case alone was asked for.
     pub numerics: Vec<Summary>,
+    /// Engines that were not run because they do not hold the limits of a device, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_back: BTreeMap<String, String>,
     /// The results folder.
     pub evidence: String,
 }
@@ -124,7 +132,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
     let engines = selection.engines()?;
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
-    let plan = selection.plan(&pack, arguments.case.as_deref())?;
+    let plan = selection.plan(&pack, arguments.case.as_deref(), None)?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
     let mut report = conform(&pack, plan, selection, &engines, &folder, output)?;
     // A command that repeats one case of a kernel asks for nothing else.
@@ -147,7 +155,15 @@ impl Selection {
     /// # Errors
     /// Usage for names that fit nothing; engine absent if what is asked for is not ready.
     pub fn engines(&self) -> Result<Vec<Engine>> {
-        let all = registry::with_adapters(registry::engines(), &self.adapter)?;
+        let mut known = registry::engines();
+        if let Some(folder) = &self.code_cache {
+            let folder = std::path::absolute(folder)
+                .map_err(|error| exit::usage(format!("--code-cache: {error}")))?;
+            for engine in &mut known {
+                engine.with_code_cache(&folder);
+            }
+        }
+        let all = registry::with_adapters(known, &self.adapter)?;
         registry::select(all, &self.runtime)
     }
 
@@ -155,7 +171,12 @@ impl Selection {
     ///
     /// # Errors
     /// Usage, for names that fit nothing.
-    pub fn plan(&self, pack: &Pack, case: Option<&str>) -> Result<Plan> {
+    pub fn plan(
+        &self,
+        pack: &Pack,
+        case: Option<&str>,
+        device: Option<&'static Device>,
+    ) -> Result<Plan> {
         plan::plan(
             pack,
             &Choice {
@@ -164,6 +185,7 @@ impl Selection {
                 cases: self.cases,
                 seed: self.seed,
                 case,
+                device,
             },
         )
     }
@@ -214,6 +236,7 @@ pub fn conform(
         })
         .collect();
     let runtimes: Vec<String> = launches.iter().map(|launch| launch.id.clone()).collect();
+    let device = plan.device;
     let repeat = |runtime: &str, kernel: &str, case: &str, layer: Layer| {
         selection.repeat(runtime, kernel, case, layer)
     };
@@ -224,12 +247,16 @@ pub fn conform(
         "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
     );
 
+    let mut all_answers = Answers::default();
     // (engine, kernel, variant) -> cases judged, to notice what was silently not run.
     let mut judged_cases: BTreeMap<(usize, String, String), (usize, bool)> = BTreeMap::new();
     let infos = run::run(
         &launches,
         &plan.work,
-        &|info, subject| plan::gate(pack, info, subject),
+        &|info, subject| {
+            device.map_or(Ok(()), |device| device.gate(info))?;
+            plan::gate(pack, info, subject)
+        },
         &|| progress.inc(1),
         |judged| {
             let cell = judged_cases
@@ -248,11 +275,31 @@ pub fn conform(
             {
                 cell.1 = true;
             }
+            all_answers.push(&runtimes[judged.engine], &judged);
             recorder.push(&judged)
         },
     )?;
     progress.finish_and_clear();
+    let versions = runtimes.iter().zip(&infos).filter_map(|(id, info)| {
+        let info = info.as_ref().ok()?;
+        Some((id.clone(), info.version.clone()))
+    });
+    let of_run = answers::Run::new(
+        PackIdentity::of(pack),
+        (selection.seed, selection.cases),
+        answers::digest(&plan.work),
+        versions.collect(),
+    );
+    all_answers.write(folder, &of_run)?;
 
+    let held_back: BTreeMap<String, String> = infos
+        .iter()
+        .flatten()
+        .filter_map(|info| {
+            let reason = device?.gate(info).err()?;
+            Some((info.id.clone(), reason))
+        })
+        .collect();
     let mut reasons = Vec::new();
     for (engine, id) in runtimes.iter().enumerate() {
         let mut ran = 0;
@@ -270,7 +317,7 @@ pub fn conform(
                 ));
             }
         }
-        if ran == 0 {
+        if ran == 0 && !held_back.contains_key(id) {
             reasons.push(format!("{id} ran no case at all"));
         }
     }
@@ -302,6 +349,25 @@ pub fn conform(
         }
     }
 
+    let mut notes = plan.notes;
+    for info in infos.iter().flatten() {
+        let kernels: Vec<&str> = plan
+            .work
+            .iter()
+            .filter(|work| work.subject.compiled_for(info).is_some())
+            .map(|work| work.subject.kernel.as_str())
+            .collect();
+        if !kernels.is_empty() {
+            notes.push(format!(
+                "{} ran forms that the pack brings compiled: {}",
+                info.id,
+                kernels.join(", ")
+            ));
+        }
+        if let Some(cache) = info.build.get(runtime_cache::Caching::OPTION) {
+            notes.push(format!("{} code cache: {cache}", info.id));
+        }
+    }
     let mut counts = recorder.counts;
     let kernels = plan.work.len() as u64;
     let mut ready = infos.into_iter();
@@ -350,9 +416,10 @@ pub fn conform(
         cases: selection.cases,
         counts,
         engines,
-        notes: plan.notes,
+        notes,
         results: recorder.finish(),
         numerics: Vec::new(),
+        held_back,
         evidence: folder.path().display().to_string(),
     })
 }

@@ -1,6 +1,7 @@
 //! One subcommand, one file: parse, load, compute, print.
 
 pub mod adapter_check;
+pub mod aot;
 pub mod bench;
 pub mod compare;
 pub mod conform;

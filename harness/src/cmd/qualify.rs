@@ -8,7 +8,10 @@ use super::{
 use crate::{
     basics::{self, Finding},
     bench,
-    conform::judge::Layer,
+    conform::{
+        device::{self, Device, Fit, Shape},
+        judge::Layer,
+    },
     exit::Exit,
     numerics::Summary,
     outcome::Outcome,
@@ -45,6 +48,17 @@ pub struct Arguments {
 enum Profile {
     /// Default stacks and heaps, one call at a time per instance.
     Server,
+    /// A device with 32 KiB of stack, 128 KiB of memory for tensors and 256 KiB in all, without SIMD; 100 ms for each call.
+    Embedded,
+}
+
+impl Profile {
+    fn device(self) -> Option<&'static Device> {
+        match self {
+            Profile::Server => None,
+            Profile::Embedded => Some(&device::EMBEDDED),
+        }
+    }
 }
 
 /// The verdict: the JSON document.
@@ -55,6 +69,8 @@ struct Verdict {
     pack: PackIdentity,
     /// The kernels that the verdict is about: fewer than the pack's where `--kernel` chose.
     kernels: Vec<String>,
+    /// Which shapes fit the profile's device; empty where it is none.
+    fits: Vec<Fit>,
     engines: Vec<EngineVerdict>,
     basics: Vec<Finding>,
     /// Traps, budgets and limits, one summary per engine that is ready; `traps.json` in the evidence folder has every case.
@@ -90,6 +106,7 @@ struct EngineVerdict {
 const QUALIFIED: &str = "qualified";
 const NOT_QUALIFIED: &str = "not-qualified";
 const ABSENT: &str = "absent";
+const UNSUPPORTED: &str = "unsupported";
 
 /// Runs the command.
 ///
@@ -99,7 +116,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
     let engines = selection.engines()?;
     let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
-    let plan = selection.plan(&pack, None)?;
+    let plan = selection.plan(&pack, None, arguments.profile.device())?;
+    let fits = plan.fits.clone();
     let mut kernels: Vec<String> = plan
         .work
         .iter()
@@ -162,7 +180,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         })
         .collect();
 
-    let verdicts = verdicts(&report, &basics, &trap_summaries);
+    let mut verdicts = verdicts(&report, &basics, &trap_summaries);
+    if let Some(device) = arguments.profile.device() {
+        fit_to(device, &fits, &report, &mut verdicts);
+    }
     let qualified = report.passed()
         && native_holds
         && verdicts.iter().any(|engine| engine.verdict == QUALIFIED)
@@ -174,6 +195,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         profile: arguments.profile,
         pack: PackIdentity::of(&pack),
         kernels,
+        fits,
         engines: verdicts,
         basics,
         trap_summaries,
@@ -284,6 +306,65 @@ fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Ve
         .collect()
 }
 
+/// What a device adds: an engine that cannot be held to its limits is unsupported, and a kernel of which nothing fits, or
+/// which with its module is too large, is not qualified.
+fn fit_to(device: &Device, fits: &[Fit], report: &Report, verdicts: &mut [EngineVerdict]) {
+    let too_large: Vec<String> = fits
+        .iter()
+        .filter(|fit| fit.largest.is_none() || fit.bytes > device.all_bytes)
+        .map(|fit| format!("{} does not fit the device", fit.kernel))
+        .collect();
+    for verdict in verdicts
+        .iter_mut()
+        .filter(|verdict| verdict.verdict != ABSENT)
+    {
+        match report.held_back.get(&verdict.id) {
+            Some(reason) => {
+                verdict.verdict = UNSUPPORTED;
+                verdict.reasons = vec![reason.clone()];
+            }
+            None if !too_large.is_empty() => {
+                verdict.verdict = NOT_QUALIFIED;
+                verdict.reasons.extend(too_large.iter().cloned());
+            }
+            None => {}
+        }
+    }
+}
+
+/// Kernel by kernel, what fits a device.
+fn fits_text(device: &Device, fits: &[Fit]) -> String {
+    let kibibytes = |bytes: u64| bytes.div_ceil(1024);
+    let mut text = format!(
+        "device: {} KiB of stack, {} KiB of memory for tensors, {} KiB in all, {} ms for each call\n",
+        device.stack_bytes / 1024,
+        device.heap_bytes / 1024,
+        kibibytes(device.all_bytes),
+        device.ticks * 10,
+    );
+    text += &format!(
+        "{:<16} {:<24} {:<24} {}\n",
+        "kernel", "largest that fits", "does not fit", "memory + stack + module"
+    );
+    let shape = |shape: &Shape| {
+        format!(
+            "{} ({} KiB)",
+            shape.dimensions,
+            kibibytes(shape.memory_bytes)
+        )
+    };
+    for fit in fits {
+        text += &format!(
+            "{:<16} {:<24} {:<24} {} KiB\n",
+            fit.kernel,
+            fit.largest.as_ref().map_or("none".to_owned(), shape),
+            shape(&fit.beyond),
+            kibibytes(fit.bytes)
+        );
+    }
+    text + "What an engine needs for itself is not in the last column, nor is machine code.\n\n"
+}
+
 fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
     let mut text = format!(
         "pack {} {} accepted: {} kernels, signed by {}\n\n{}\n",
@@ -293,6 +374,9 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
         pack.key(),
         verdict.conform.to_text(colour)
     );
+    if let Some(device) = verdict.profile.device() {
+        text += &fits_text(device, &verdict.fits);
+    }
     let passed = verdict
         .basics
         .iter()

@@ -1,9 +1,12 @@
 //! Conformance: every kernel of a pack on every engine, judged in six layers on vectors, edge cases and generated cases.
 //!
-//! `case` says what is run; `vectors`, `edge` and `generate` make cases; `subject` places them in memory; `observe` runs one on
-//! one engine; `truth` and `tolerance` know what is right; `judge` derives the layers; `run` drives it all; `record` keeps it.
+//! `case` says what is run; `vectors`, `edge` and `generate` make cases; `subject` places them in memory, `device` limits that; `observe` runs one on
+//! one engine; `truth` and `tolerance` know what is right; `judge` derives the layers; `run` drives it all; `record` keeps it, `answers`
+//! what every engine said, for targets to be compared.
 
+pub mod answers;
 pub mod case;
+pub mod device;
 pub mod edge;
 pub mod generate;
 pub mod judge;

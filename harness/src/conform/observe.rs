@@ -15,8 +15,6 @@ use std::time::Duration;
 const ALLOWANCE: Duration = Duration::from_secs(10);
 /// Fuel of a tick where an engine has fuel but no epochs and the manifest states no fuel: far above what a tick can burn.
 const FUEL_PER_TICK: u64 = 100_000_000;
-/// Bytes of call stack that kernels get.
-const STACK_BYTES: u32 = 512 * 1024;
 
 /// What came of a case on an engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,23 +61,34 @@ pub struct Loaded {
 /// The engine's refusal, or the worker's end.
 pub fn load(worker: &mut Worker, subject: &Subject) -> Result<Loaded, RunError> {
     let budget = budget(worker.info(), subject);
-    let options = Options {
-        limits: Limits {
-            max_memory_pages: subject.max_pages,
-            max_table_elements: subject.max_table_elements,
-            max_stack_bytes: STACK_BYTES,
-        },
-        metering: budget.kind(),
-    };
+    let options = options(subject, budget.kind());
     let in_time = TICK.saturating_mul(u32::try_from(subject.ticks).unwrap_or(u32::MAX));
+    let module = match subject.compiled_for(worker.info()) {
+        Some(form) if worker.has_operation("code") => {
+            worker.load_code(&subject.wasm, &form.bytes, &options)?
+        }
+        _ => worker.load(&subject.wasm, &options)?,
+    };
     Ok(Loaded {
-        module: worker.load(&subject.wasm, &options)?,
+        module,
         budget,
         allowance: match budget {
             Budget::Epoch(_) => ALLOWANCE,
             Budget::Fuel(_) | Budget::None => ALLOWANCE.saturating_add(in_time),
         },
     })
+}
+
+/// How a subject is compiled, here and ahead of time.
+pub fn options(subject: &Subject, metering: BudgetKind) -> Options {
+    Options {
+        limits: Limits {
+            max_memory_pages: subject.max_pages,
+            max_table_elements: subject.max_table_elements,
+            max_stack_bytes: subject.max_stack_bytes,
+        },
+        metering,
+    }
 }
 
 fn budget(info: &Info, subject: &Subject) -> Budget {

@@ -2,9 +2,10 @@
 
 use super::{
     case::{Case, Entry},
+    device::{Device, Fit},
     edge, generate,
     run::Work,
-    subject::Subject,
+    subject::{CompiledForm, Subject},
     vectors,
 };
 use crate::{exit, registry};
@@ -12,6 +13,9 @@ use anyhow::{Context, Result};
 use kernel_pack::{Feature, ModuleFacts, Pack, PackKernel, compat};
 use runtime_api::Info;
 use std::{collections::BTreeSet, path::Path};
+
+/// Bytes of call stack, unless a device has less.
+const STACK_BYTES: u32 = 512 * 1024;
 
 /// What the user chose.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub struct Choice<'a> {
     pub seed: u64,
     /// Run only the case of this name.
     pub case: Option<&'a str>,
+    /// A device whose limits hold: its base modules only, and what fits.
+    pub device: Option<&'static Device>,
 }
 
 /// The work of a run.
@@ -34,6 +40,10 @@ pub struct Plan {
     pub work: Vec<Work>,
     /// Vector files that were passed over, with the reason.
     pub notes: Vec<String>,
+    /// The device, if there is one.
+    pub device: Option<&'static Device>,
+    /// Which shapes fit it.
+    pub fits: Vec<Fit>,
 }
 
 /// Chooses kernels, gathers their cases and places them.
@@ -58,25 +68,9 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         }
     }
     let mut work = Vec::new();
+    let mut fits = Vec::new();
     for kernel in selected {
-        let mut cases = Vec::new();
-        for vector in pack
-            .vectors()
-            .iter()
-            .filter(|vector| vector.kernel() == kernel.id())
-        {
-            let loaded = vectors::load_bytes(vector.path(), vector.bytes())
-                .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
-            if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel.id()) {
-                anyhow::bail!(
-                    "the pack's vectors `{}` are listed for `{}` and hold `{}`",
-                    vector.path(),
-                    kernel.id(),
-                    stray.kernel
-                );
-            }
-            cases.extend(loaded);
-        }
+        let mut cases = vectors_of(pack, kernel.id())?;
         cases.extend(
             outside
                 .iter()
@@ -89,22 +83,48 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                 kernel.id()
             ));
         }
-        distinguish(&mut cases);
-        cases.extend(edge::cases(kernel.id()));
-        cases.extend(
-            (0..choice.cases).filter_map(|index| generate::case(kernel.id(), choice.seed, index)),
-        );
+        let mut cases = with_others(cases, kernel.id(), choice.seed, choice.cases);
         if let Some(name) = choice.case {
             cases.retain(|case| case.name == name);
         }
-        for subject in subjects(kernel) {
+        for mut subject in subjects(kernel) {
+            if subject.variant == "base" {
+                subject.compiled = compiled(pack, kernel);
+            }
             let mut cases = cases.clone();
+            if let Some(device) = choice.device {
+                if subject.variant != "base" {
+                    continue;
+                }
+                device.limit(&mut subject);
+                if let Some(fit) = device.fit(&subject, choice.seed) {
+                    cases.extend(fit.case(choice.seed));
+                    fits.push(fit);
+                }
+            }
             if !subject.has_backward {
                 // The export is optional, and its absence was settled by the pre-pass.
                 cases.retain(|case| case.entry == Entry::Forward);
             }
-            work.push(Work::new(subject, cases));
+            let mut placed = Work::new(subject, cases);
+            if choice.device.is_some() {
+                // Not a failure of anything: the device is too small for them.
+                let left_out = std::mem::take(&mut placed.unplaceable).len();
+                notes.push(format!(
+                    "{}: {} cases fit the device, {left_out} do not and were not run",
+                    placed.subject.kernel,
+                    placed.cases.len()
+                ));
+            }
+            work.push(placed);
         }
+    }
+    let listed = pack.manifest().artifacts.len();
+    if listed > 0 && pack.artifacts().is_empty() {
+        notes.push(format!(
+            "compiled forms: the pack brings {listed}, and none is used: its key does not carry allow-native in the list of \
+             trusted keys; all modules were compiled here"
+        ));
     }
     if let Some(name) = choice.case
         && work
@@ -115,7 +135,42 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             "no case of the selected kernels is called `{name}`; the results folder of a run names them all"
         )));
     }
-    Ok(Plan { work, notes })
+    Ok(Plan {
+        work,
+        notes,
+        device: choice.device,
+        fits,
+    })
+}
+
+/// The cases of a pack's own vectors for a kernel.
+///
+/// # Errors
+/// If they are damaged, or about another kernel.
+pub fn vectors_of(pack: &Pack, kernel: &str) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    let own = pack.vectors().iter();
+    for vector in own.filter(|vector| vector.kernel() == kernel) {
+        let loaded = vectors::load_bytes(vector.path(), vector.bytes())
+            .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
+        if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel) {
+            anyhow::bail!(
+                "the pack's vectors `{}` are listed for `{kernel}` and hold `{}`",
+                vector.path(),
+                stray.kernel
+            );
+        }
+        cases.extend(loaded);
+    }
+    Ok(cases)
+}
+
+/// The cases of vectors, each with a name of its own, and after them the edge cases and so many generated ones.
+pub fn with_others(mut vectors: Vec<Case>, kernel: &str, seed: u64, generated: u32) -> Vec<Case> {
+    distinguish(&mut vectors);
+    vectors.extend(edge::cases(kernel));
+    vectors.extend((0..generated).filter_map(|index| generate::case(kernel, seed, index)));
+    vectors
 }
 
 /// The kernels that one of `wanted` names; all if nothing is asked for.
@@ -155,6 +210,20 @@ fn distinguish(cases: &mut [Case]) {
     }
 }
 
+/// What the pack brings of a kernel's base module; nothing, if its key may not bring native code.
+fn compiled(pack: &Pack, kernel: &PackKernel) -> Vec<CompiledForm> {
+    pack.artifacts()
+        .iter()
+        .filter(|artifact| artifact.entry().kernel == kernel.id())
+        .map(|artifact| CompiledForm {
+            engine: artifact.entry().engine.clone(),
+            engine_version: artifact.entry().engine_version.to_string(),
+            target: artifact.entry().target.clone(),
+            bytes: artifact.bytes().to_vec(),
+        })
+        .collect()
+}
+
 /// The modules of a kernel: its base module, then its variants.
 pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
     let limits = kernel.limits();
@@ -172,9 +241,11 @@ pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
                 .max_memory_pages
                 .min(facts.memory_maximum_pages.unwrap_or(u32::MAX)),
             max_table_elements: limits.max_table_elements,
+            max_stack_bytes: STACK_BYTES,
             ticks: limits.max_epoch_ticks,
             fuel: limits.max_fuel,
             has_backward: facts.has_backward,
+            compiled: Vec::new(),
         };
     let mut subjects = vec![subject(
         "base".to_owned(),

@@ -6,6 +6,7 @@ use super::{
 };
 use kernel_abi::{Descriptor, PAGE_BYTES, export};
 use kernel_core::Kernel;
+use runtime_api::{CODE_TARGET, Info};
 use runtime_host::{Fill, Frame, Output, PlaceError, Tensors};
 use sha2::{Digest, Sha256};
 
@@ -30,15 +31,46 @@ pub struct Subject {
     pub max_pages: u32,
     /// The manifest's table limit.
     pub max_table_elements: u32,
+    /// Bytes of call stack.
+    pub max_stack_bytes: u32,
     /// The manifest's budget of a call, in ticks.
     pub ticks: u64,
     /// The manifest's budget of a call in fuel, if it states one.
     pub fuel: Option<u64>,
     /// Whether the module exports `kernel_backward`.
     pub has_backward: bool,
+    /// What the pack brings of it compiled ahead of time, if its key may bring native code; of base modules only.
+    pub compiled: Vec<CompiledForm>,
+}
+
+/// A module that somebody compiled for an engine of one version on one kind of machine.
+#[derive(Clone, Debug)]
+pub struct CompiledForm {
+    /// The engine: its family, or its id.
+    pub engine: String,
+    /// Its exact version.
+    pub engine_version: String,
+    /// What it was compiled for.
+    pub target: String,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+impl CompiledForm {
+    /// Whether an engine may load it: engine, version and target are all its own.
+    pub fn is_for(&self, info: &Info) -> bool {
+        (self.engine == info.engine || self.engine == info.id)
+            && self.engine_version == info.version
+            && info.build.get(CODE_TARGET) == Some(&self.target)
+    }
 }
 
 impl Subject {
+    /// What an engine loads in the place of compiling the module.
+    pub fn compiled_for(&self, info: &Info) -> Option<&CompiledForm> {
+        self.compiled.iter().find(|form| form.is_for(info))
+    }
+
     /// The export that a case calls.
     pub fn export(&self, entry: Entry) -> &str {
         match entry {

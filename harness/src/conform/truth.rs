@@ -9,6 +9,8 @@ mod expectation;
 mod layout;
 mod requantised;
 
+pub use layout::Differences;
+
 use self::{
     expectation::{Expectation, decode, expectation},
     layout::{Layout, first_difference},
@@ -145,6 +147,11 @@ pub fn judge_external(case: &Case, external: &External, output: &[u8]) -> Verdic
 /// The first element in which two outputs of the case differ bit for bit, NaN as a class. `a` counts as the expected one.
 pub fn bits_differ(case: &Case, a: &[u8], b: &[u8]) -> Option<Mismatch> {
     first_difference(Layout::of_output(case), a, b)
+}
+
+/// By how much two outputs of the case differ, NaN as a class. `a` counts as the expected one.
+pub fn differences(case: &Case, a: &[u8], b: &[u8]) -> Differences {
+    layout::differences(Layout::of_output(case), a, b)
 }
 
 /// An output of the case with every NaN in one encoding: equal bytes mean outputs that do not differ.

@@ -14,22 +14,33 @@ use plotters::{
 
 /// Stands for `currentColor` while plotters, which knows no such colour, draws.
 const INK: RGBColor = RGBColor(1, 2, 3);
-/// Okabe and Ito's colours that hold on white and on black.
-const PALETTE: [RGBColor; 6] = [
+/// Stand for broken lines of `currentColor`, with the lengths of dashes and gaps: plotters would draw each dash by itself.
+const BROKEN: [(RGBColor, &str); 3] = [
+    (RGBColor(1, 2, 4), "10 4"),
+    (RGBColor(1, 2, 5), "4 4"),
+    (RGBColor(1, 2, 6), "2 6"),
+];
+/// Okabe and Ito's colours, the light ones darkened to a contrast of 3 on white as on black; grey takes the place of their black.
+const PALETTE: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(200, 140, 0),
+    RGBColor(45, 150, 210),
+    RGBColor(190, 132, 0),
+    RGBColor(128, 128, 128),
 ];
 const WIDTH: u32 = 960;
 const ROW_HEIGHT: u32 = 26;
-/// Space for the names of rows.
-const LABELS: u32 = 190;
-/// Space for the axis and its title, and for the legend above.
-const FRAME: u32 = 96;
+/// Height of a mark and the gap to the next one in its row.
+const MARK_HEIGHT: u32 = 13;
+/// Space for the axis and its title.
+const AXIS: u32 = 52;
+const LEGEND_LINE: u32 = 20;
+const LEGEND_COLUMNS: u32 = 4;
 const FONT: (&str, f64) = ("sans-serif", 14.0);
+/// Width of a character, on average and rounded up: SVG has no measure of text before it is shown.
+const CHARACTER: u32 = 8;
 
 /// Whether an axis is linear from zero, or logarithmic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,15 +70,11 @@ pub fn bars(title: &str, legend: &[&str], rows: &[Bar]) -> Result<String> {
         .map(|row| row.parts.iter().sum::<f64>())
         .fold(0.0, f64::max);
     let range = 0.0..(longest * 1.05).max(f64::MIN_POSITIVE);
-    draw(height(rows.len()), |root| {
+    let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
+    draw(height(rows.len(), 1, legend.len()), |root| {
         let mut builder = ChartBuilder::on(root);
-        let mut chart = framed(&mut builder, root, rows.len(), range.clone())?;
-        axis(
-            &mut chart,
-            title,
-            rows.iter().map(|row| row.label.as_str()),
-            root,
-        )?;
+        let mut chart = framed(&mut builder, &labels, legend.len(), range.clone())?;
+        axis(&mut chart, title, &labels, root)?;
         for (index, row) in rows.iter().enumerate() {
             let y = index as f64;
             let mut from = 0.0;
@@ -79,7 +86,8 @@ pub fn bars(title: &str, legend: &[&str], rows: &[Bar]) -> Result<String> {
                 from += part;
             }
         }
-        legend_line(root, legend)
+        let legend: Vec<_> = legend.iter().map(|entry| (*entry, Style::Block)).collect();
+        legend_line(root, &legend)
     })
 }
 
@@ -120,27 +128,28 @@ pub fn intervals(
     if least > most {
         return Err(anyhow!("there is nothing to draw"));
     }
+    let labels: Vec<&str> = rows.iter().map(|(label, _)| label.as_str()).collect();
     let draw_on = |root: &Area<'_>| -> Result<()> {
-        let labels = rows.iter().map(|(label, _)| label.as_str());
         let mut builder = ChartBuilder::on(root);
         match scale {
             Axis::Linear => {
                 let margin = ((most - least) * 0.05).max(f64::MIN_POSITIVE);
                 let range = least.min(0.0) - if least < 0.0 { margin } else { 0.0 }..most + margin;
-                let mut chart = framed(&mut builder, root, rows.len(), range)?;
-                axis(&mut chart, title, labels, root)?;
+                let mut chart = framed(&mut builder, &labels, series.len(), range)?;
+                axis(&mut chart, title, &labels, root)?;
                 marks(&mut chart, rows, bands)?;
             }
             Axis::Logarithmic => {
                 let range = (least * 0.8..most * 1.25).log_scale();
-                let mut chart = framed(&mut builder, root, rows.len(), range)?;
-                axis(&mut chart, title, labels, root)?;
+                let mut chart = framed(&mut builder, &labels, series.len(), range)?;
+                axis(&mut chart, title, &labels, root)?;
                 marks(&mut chart, rows, bands)?;
             }
         }
-        legend_line(root, series)
+        let legend: Vec<_> = series.iter().map(|entry| (*entry, Style::Engine)).collect();
+        legend_line(root, &legend)
     };
-    draw(height(rows.len()), draw_on)
+    draw(height(rows.len(), series.len(), series.len()), draw_on)
 }
 
 fn marks<X>(
@@ -181,6 +190,8 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
     /// Where it is marked by a ring: the cross-over.
     pub mark: Option<(f64, f64)>,
+    /// Whether it is what the others are measured by: broken, in the colour of text.
+    pub yardstick: bool,
 }
 
 /// Lines over sizes, both axes logarithmic.
@@ -197,12 +208,13 @@ pub fn scaling(title_x: &str, title_y: &str, lines: &[Line]) -> Result<String> {
     let nothing = || anyhow!("there is nothing to draw");
     let x = range(positions().map(|(x, _)| x).collect()).ok_or_else(nothing)?;
     let y = range(positions().map(|(_, y)| y).collect()).ok_or_else(nothing)?;
-    draw(460, |root| {
+    let styles = styles(lines);
+    draw(420 + legend_height(lines.len()), |root| {
         let mut chart = ChartBuilder::on(root)
-            .margin_top(34 + 20 * lines.len().div_ceil(4) as u32)
+            .margin_top(legend_height(lines.len()))
             .margin_right(24)
             .margin_left(12)
-            .x_label_area_size(52)
+            .x_label_area_size(AXIS)
             .y_label_area_size(84)
             .build_cartesian_2d(x.log_scale(), y.log_scale())
             .map_err(failed)?;
@@ -218,30 +230,80 @@ pub fn scaling(title_x: &str, title_y: &str, lines: &[Line]) -> Result<String> {
             .y_label_formatter(&|value| short(*value))
             .draw()
             .map_err(failed)?;
-        for (index, line) in lines.iter().enumerate() {
-            let style = colour(index).stroke_width(2);
+        for (line, (index, style)) in lines.iter().zip(&styles) {
+            let yardstick = *style == Style::Yardstick;
+            let (path, ring) = if yardstick {
+                (BROKEN[index % BROKEN.len()].0, INK)
+            } else {
+                (colour(*index), colour(*index))
+            };
             chart
-                .draw_series([PathElement::new(line.points.clone(), style)])
+                .draw_series([PathElement::new(line.points.clone(), path.stroke_width(2))])
                 .map_err(failed)?;
-            for position in &line.points {
-                point(&mut chart, *position, index)?;
+            if !yardstick {
+                for position in &line.points {
+                    point(&mut chart, *position, *index)?;
+                }
             }
             if let Some(mark) = line.mark {
                 chart
-                    .draw_series([Circle::new(mark, 9, INK.stroke_width(2))])
+                    .draw_series([Circle::new(mark, 9, ring.stroke_width(2))])
                     .map_err(failed)?;
             }
         }
-        let labels: Vec<_> = lines.iter().map(|line| line.label.as_str()).collect();
+        let labels: Vec<_> = lines
+            .iter()
+            .zip(&styles)
+            .map(|(line, (_, style))| (line.label.as_str(), *style))
+            .collect();
         legend_line(root, &labels)
     })
+}
+
+/// How an entry of the legend is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    /// A block of colour.
+    Block,
+    /// A mark with colour and shape.
+    Engine,
+    /// A broken line.
+    Yardstick,
+}
+
+/// Each line's style, and its place among those of the same style.
+fn styles(lines: &[Line]) -> Vec<(usize, Style)> {
+    let (mut yardsticks, mut engines) = (0, 0);
+    lines
+        .iter()
+        .map(|line| {
+            let (count, style) = if line.yardstick {
+                (&mut yardsticks, Style::Yardstick)
+            } else {
+                (&mut engines, Style::Engine)
+            };
+            *count += 1;
+            (*count - 1, style)
+        })
+        .collect()
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b, X> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, RangedCoordf64>>;
 
-fn height(rows: usize) -> u32 {
-    FRAME + ROW_HEIGHT * rows.max(1) as u32
+fn height(rows: usize, marks: usize, legend: usize) -> u32 {
+    let row = ROW_HEIGHT.max(8 + MARK_HEIGHT * marks as u32);
+    legend_height(legend) + AXIS + row * rows.max(1) as u32
+}
+
+fn legend_height(entries: usize) -> u32 {
+    14 + LEGEND_LINE * (entries as u32).div_ceil(LEGEND_COLUMNS)
+}
+
+/// Space for the names of rows.
+fn label_width(labels: &[&str]) -> u32 {
+    let longest = labels.iter().map(|label| label.chars().count()).max();
+    20 + CHARACTER * longest.unwrap_or(0).min(40) as u32
 }
 
 fn colour(series: usize) -> RGBColor {
@@ -260,32 +322,37 @@ fn draw(height: u32, on: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<String>
         on(&root)?;
         root.present().map_err(failed)?;
     }
+    for (RGBColor(red, green, blue), dashes) in BROKEN {
+        let stand_in = format!("stroke=\"#{red:02X}{green:02X}{blue:02X}\"");
+        let broken = format!("stroke=\"currentColor\" stroke-dasharray=\"{dashes}\"");
+        svg = svg.replace(&stand_in, &broken);
+    }
     Ok(svg.replace("#010203", "currentColor"))
 }
 
 /// A plot of rows, the first on top.
 fn framed<'a, 'b, X>(
     builder: &mut ChartBuilder<'a, 'b, SVGBackend<'b>>,
-    _root: &'a Area<'b>,
-    rows: usize,
+    labels: &[&str],
+    legend: usize,
     range: X,
 ) -> Result<Chart<'a, 'b, X::CoordDescType>>
 where
     X: AsRangedCoord<Value = f64>,
 {
     builder
-        .margin_top(34)
+        .margin_top(legend_height(legend))
         .margin_right(24)
-        .margin_left(LABELS)
-        .x_label_area_size(52)
-        .build_cartesian_2d(range, rows as f64..0.0)
+        .margin_left(label_width(labels))
+        .x_label_area_size(AXIS)
+        .build_cartesian_2d(range, labels.len() as f64..0.0)
         .map_err(failed)
 }
 
-fn axis<'l, X>(
+fn axis<X>(
     chart: &mut Chart<'_, '_, X>,
     title: &str,
-    labels: impl Iterator<Item = &'l str>,
+    labels: &[&str],
     root: &Area<'_>,
 ) -> Result<()>
 where
@@ -308,13 +375,13 @@ where
         .into_text_style(root)
         .color(&INK)
         .pos(Pos::new(HPos::Right, VPos::Center));
-    let labels: Vec<_> = labels.collect();
+    let right = label_width(labels) as i32 - 8;
     let step = f64::from(rows.end - rows.start) / labels.len().max(1) as f64;
-    for (index, label) in labels.into_iter().enumerate() {
+    for (index, label) in labels.iter().enumerate() {
         let y = f64::from(rows.start) + step * (index as f64 + 0.5);
         root.draw(&Text::new(
-            label.to_owned(),
-            (LABELS as i32 - 8, y as i32),
+            (*label).to_owned(),
+            (right, y as i32),
             style.clone(),
         ))
         .map_err(failed)?;
@@ -334,8 +401,7 @@ where
     Cartesian2d<X, Y>: CoordTranslate<From = (f64, f64)>,
 {
     let style = colour(series).filled();
-    // Where colours repeat, shapes do not.
-    match (series + series / PALETTE.len()) % 3 {
+    match shape(series) {
         0 => chart.draw_series([Circle::new(at, 5, style)]).map(drop),
         1 => chart
             .draw_series([TriangleMarker::new(at, 7, style)])
@@ -349,25 +415,44 @@ where
 }
 
 /// The legend, above the plot, four entries to a line.
-fn legend_line(root: &Area<'_>, entries: &[&str]) -> Result<()> {
+fn legend_line(root: &Area<'_>, entries: &[(&str, Style)]) -> Result<()> {
     let style = FONT
         .into_text_style(root)
         .color(&INK)
         .pos(Pos::new(HPos::Left, VPos::Center));
-    for (index, entry) in entries.iter().enumerate() {
-        let x = 20 + (index as i32 % 4) * (WIDTH as i32 - 40) / 4;
-        let y = 16 + (index as i32 / 4) * 20;
-        let fill = colour(index).filled();
-        let shape = match (index + index / PALETTE.len()) % 3 {
-            0 => root.draw(&Circle::new((x, y), 5, fill)),
-            1 => root.draw(&TriangleMarker::new((x, y), 7, fill)),
-            _ => root.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], fill)),
+    let (mut yardsticks, mut others) = (0, 0);
+    for (index, (entry, kind)) in entries.iter().enumerate() {
+        let columns = LEGEND_COLUMNS as i32;
+        let x = 20 + (index as i32 % columns) * (WIDTH as i32 - 40) / columns;
+        let y = 14 + (index as i32 / columns) * LEGEND_LINE as i32;
+        let shape = if *kind == Style::Yardstick {
+            let (ink, _) = BROKEN[yardsticks % BROKEN.len()];
+            yardsticks += 1;
+            let ends = [(x - 14, y), (x + 8, y)];
+            root.draw(&PathElement::new(ends, ink.stroke_width(2)))
+        } else {
+            let series = others;
+            others += 1;
+            let fill = colour(series).filled();
+            match (kind, shape(series)) {
+                (Style::Block, _) => {
+                    root.draw(&Rectangle::new([(x - 8, y - 6), (x + 6, y + 6)], fill))
+                }
+                (_, 0) => root.draw(&Circle::new((x, y), 5, fill)),
+                (_, 1) => root.draw(&TriangleMarker::new((x, y), 7, fill)),
+                _ => root.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], fill)),
+            }
         };
         shape.map_err(failed)?;
         root.draw(&Text::new((*entry).to_owned(), (x + 12, y), style.clone()))
             .map_err(failed)?;
     }
     Ok(())
+}
+
+/// Where colours repeat, shapes do not.
+fn shape(series: usize) -> usize {
+    (series + series / PALETTE.len()) % 3
 }
 
 /// A number of an axis, in few characters.
@@ -420,6 +505,7 @@ mod tests {
             label: "native".to_owned(),
             points: vec![(1.0, 10.0), (1000.0, 5000.0)],
             mark: Some((100.0, 700.0)),
+            yardstick: true,
         };
         let scaling = scaling("elements", "ns", &[line]).unwrap();
         for (svg, words) in [
@@ -428,7 +514,8 @@ mod tests {
             (log.unwrap(), vec!["rope_f32", "ms"]),
             (scaling, vec!["native", "elements"]),
         ] {
-            assert!(svg.contains("currentColor") && !svg.contains("#010203"));
+            assert!(svg.contains("currentColor") && !svg.contains("#01020"));
+            assert_eq!(svg.contains("stroke-dasharray"), words.contains(&"native"));
             for word in words {
                 assert!(svg.contains(word), "no {word}");
             }

@@ -84,6 +84,38 @@ pub struct Figure {
     pub svg: String,
 }
 
+impl Figure {
+    /// The picture with its title and description, to stand in a page.
+    pub fn inline(&self) -> String {
+        self.with("")
+    }
+
+    /// The picture as a file of its own, which has no page around it that sets the colour of text.
+    pub fn alone(&self) -> String {
+        self.with("<style>svg{color:#1b1f24}@media (prefers-color-scheme:dark){svg{color:#e6edf3}}</style>")
+    }
+
+    fn with(&self, style: &str) -> String {
+        let (title, description) = (escape(&self.caption), escape(&self.description));
+        let id = &self.name;
+        let attributes =
+            format!("<svg role=\"img\" aria-labelledby=\"{id}-title {id}-description\"");
+        let words = format!(
+            "><title id=\"{id}-title\">{title}</title><desc id=\"{id}-description\">{description}</desc>{style}"
+        );
+        // The start tag is the first of the picture; `>` in attributes would be escaped.
+        self.svg
+            .replacen("<svg", &attributes, 1)
+            .replacen('>', &words, 1)
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
 /// A part of a section.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {

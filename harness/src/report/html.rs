@@ -37,14 +37,35 @@ fn breakable(header: &str) -> String {
 }
 
 impl Cell {
-    /// Whether it is better not broken over lines.
-    fn is_short(&self) -> bool {
-        self.text.len() <= 24
+    /// The attribute `class` of a cell, if it needs one: a full run has some ten thousand.
+    fn classes(&self) -> String {
+        let classes: Vec<&str> = [
+            (self.tone != Tone::Plain, self.tone.class()),
+            (self.number.is_some(), "number"),
+            // Better not broken over lines.
+            (self.text.len() <= 24 && self.text.contains(' '), "short"),
+            (self.text.len() > 60, "wide"),
+        ]
+        .into_iter()
+        .filter_map(|(applies, class)| applies.then_some(class))
+        .collect();
+        if classes.is_empty() {
+            String::new()
+        } else {
+            format!(" class=\"{}\"", classes.join(" "))
+        }
+    }
+
+    /// Whether it is a name that heads a row in one line, on a phone too.
+    fn is_name(&self) -> bool {
+        self.text.len() <= 24 && !self.text.contains(' ')
     }
 
     /// What the script sorts by.
     fn sort_key(&self) -> String {
-        self.number.map_or_else(String::new, |n| n.to_string())
+        // Seven digits sort as well as seventeen.
+        self.number
+            .map_or_else(String::new, |n| (n as f32).to_string())
     }
 }
 
@@ -88,7 +109,7 @@ mod tests {
         let page = render(&document()).unwrap();
         assert!(page.contains("a &#60;pack&#62;") && page.contains("one &#38; two"));
         assert!(!page.contains("<script>alert"));
-        assert!(page.contains("<svg xmlns"));
+        assert!(page.contains("<svg role=\"img\"") && page.contains("<caption>"));
         for loading in ["src=", "href=\"http", "@import", "url("] {
             assert!(!page.contains(loading), "the page loads by {loading}");
         }

@@ -1,8 +1,11 @@
 //! JUnit XML: one suite per engine, one test case per kernel, layer and source, per numeric instruction set, per case of the trap
-//! matrix. What is unsupported or known to fail is skipped with its reason, never a success.
+//! matrix, per module whose outputs were checked when it was timed. What is unsupported or known to fail is skipped with its reason, never a success.
 
 use super::records::Records;
-use crate::outcome::Outcome;
+use crate::{
+    bench::{record::Key, tables::Tables},
+    outcome::Outcome,
+};
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::collections::BTreeMap;
@@ -73,9 +76,47 @@ pub fn render(records: &Records) -> Result<String> {
             add(&one.runtime, "interruption", name, one.outcome, &one.detail);
         }
     }
+    for ((engine, kernel, variant), (outcome, detail)) in records.bench.iter().flat_map(outputs) {
+        let class = format!("{kernel}.{variant}");
+        add(
+            engine,
+            &class,
+            "outputs of what was timed".to_owned(),
+            outcome,
+            detail,
+        );
+    }
     let mut report = Report::new("assay");
     report.add_test_suites(suites.into_values());
     report.to_string().context("failed to write JUnit XML")
+}
+
+/// Whether the outputs of what was timed were right: engine, kernel and variant, then the worst outcome and its reason.
+fn outputs(tables: &Tables) -> BTreeMap<(&str, &str, &str), (Outcome, &str)> {
+    fn module(key: &Key) -> (&str, &str, &str) {
+        (&key.runtime, &key.kernel, &key.variant)
+    }
+    let mut outputs: BTreeMap<_, (Outcome, &str)> = BTreeMap::new();
+    for time in tables
+        .times
+        .iter()
+        .filter(|time| time.key.quantity == "call")
+    {
+        outputs.insert(module(&time.key), (Outcome::Pass, ""));
+    }
+    for missing in &tables.not_measured {
+        let worse = (missing.outcome, missing.reason.as_str());
+        outputs
+            .entry(module(&missing.key))
+            // What one budget or quantity lacks takes nothing from the others; what is wrong does.
+            .and_modify(|known| {
+                if missing.outcome.is_bad() && !known.0.is_bad() {
+                    *known = worse;
+                }
+            })
+            .or_insert(worse);
+    }
+    outputs
 }
 
 fn status(outcome: Outcome, detail: &str) -> TestCaseStatus {
@@ -87,4 +128,108 @@ fn status(outcome: Outcome, detail: &str) -> TestCaseStatus {
     };
     status.set_message(format!("{outcome}: {detail}"));
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::records::{Engine, Latency, TrapCase, Traps};
+
+    fn records() -> Records {
+        let case = |case: &str, outcome| TrapCase {
+            runtime: "wasmi".to_owned(),
+            class: "Unreachable".to_owned(),
+            case: case.to_owned(),
+            expected: "Unreachable".to_owned(),
+            outcome,
+            seen: "<none> & \"more\"".to_owned(),
+            detail: "control \u{1} character".to_owned(),
+        };
+        let traps = Traps {
+            engines: vec![Engine {
+                id: "wasmi".to_owned(),
+                status: "ready".to_owned(),
+                version: Some("2".to_owned()),
+                reason: None,
+            }],
+            results: vec![
+                case("a", Outcome::Pass),
+                case("b", Outcome::Fail),
+                case("c", Outcome::Unsupported),
+                case("d", Outcome::Error),
+                case("e", Outcome::KnownFailure),
+            ],
+            latency: vec![Latency {
+                runtime: "wamr.fast".to_owned(),
+                code: "tight loop".to_owned(),
+                outcome: Outcome::Pass,
+                detail: String::new(),
+                interruptions: 1,
+                killed: 0,
+                p50_ms: None,
+                p99_ms: None,
+                max_ms: None,
+                bound_ms: 50.0,
+            }],
+        };
+        Records {
+            traps: Some(traps),
+            ..Records::default()
+        }
+    }
+
+    /// What the schema that Jenkins and most readers follow asks for: <testsuites> of <testsuite> with a name and counts that agree with
+    /// their <testcase>s, each with name and classname, and at most one of failure, error and skipped.
+    #[test]
+    fn the_xml_has_the_form_that_readers_know_and_its_counts_agree() {
+        let xml = render(&records()).unwrap();
+        assert!(xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"));
+        let report = Report::deserialize_from_str(&xml).unwrap();
+        assert_eq!(report.name.as_ref().unwrap().as_str(), "assay");
+        let names: Vec<_> = report
+            .test_suites
+            .iter()
+            .map(|suite| suite.name.as_str())
+            .collect();
+        assert_eq!(names, ["wamr.fast", "wasmi"]);
+        let mut sums = [0; 4];
+        for suite in &report.test_suites {
+            let mut counts = [suite.test_cases.len(), 0, 0, 0];
+            for case in &suite.test_cases {
+                assert!(!case.name.as_str().is_empty());
+                let class = case.classname.as_ref().unwrap().as_str();
+                assert!(class.starts_with(suite.name.as_str()), "{class}");
+                match &case.status {
+                    TestCaseStatus::Success { .. } => {}
+                    TestCaseStatus::NonSuccess {
+                        kind: NonSuccessKind::Failure,
+                        ..
+                    } => counts[1] += 1,
+                    TestCaseStatus::NonSuccess {
+                        kind: NonSuccessKind::Error,
+                        ..
+                    } => counts[2] += 1,
+                    TestCaseStatus::Skipped { message, .. } => {
+                        assert!(message.is_some(), "skipped without a reason");
+                        counts[3] += 1;
+                    }
+                }
+            }
+            let said = [suite.tests, suite.failures, suite.errors, suite.skipped];
+            assert_eq!(said, counts, "{}", suite.name.as_str());
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        let said = [report.tests, report.failures, report.errors, report.skipped];
+        assert_eq!(said, sums);
+        assert_eq!(sums, [6, 1, 1, 2]);
+    }
+
+    #[test]
+    fn no_character_breaks_the_xml() {
+        let xml = render(&records()).unwrap();
+        assert!(!xml.contains('\u{1}') && !xml.contains("<none>"), "{xml}");
+        assert!(xml.contains("&lt;none&gt; &amp;"));
+    }
 }

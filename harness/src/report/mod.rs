@@ -3,10 +3,13 @@
 pub mod charts;
 pub mod document;
 pub mod formats;
+pub mod goals;
 pub mod html;
 pub mod junit;
+pub mod kernels;
 pub mod markdown;
 pub mod records;
+pub mod resources;
 pub mod sections;
 pub mod timing;
 
@@ -44,7 +47,7 @@ pub fn write(folder: &Path, target: &Path) -> Result<(Document, Vec<String>)> {
         file("times.csv", &formats::csv(bench)?)?;
     }
     for figure in document.figures() {
-        file(&format!("{}.svg", figure.name), &figure.svg)?;
+        file(&format!("{}.svg", figure.name), &figure.alone())?;
     }
     Ok((document, files))
 }

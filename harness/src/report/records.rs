@@ -63,7 +63,7 @@ pub struct Qualify {
 pub struct EngineVerdict {
     /// Engine id.
     pub id: String,
-    /// `qualified`, `not-qualified` or `absent`.
+    /// `qualified`, `not-qualified`, `unsupported` or `absent`.
     pub verdict: String,
     /// Why.
     pub reasons: Vec<String>,

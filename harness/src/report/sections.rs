@@ -3,10 +3,11 @@
 use super::{
     charts::{self, Axis, Interval},
     document::{Cell, Document, Figure, Part, Section, Table, Tone},
+    goals,
     records::{Conform, Qualify, Records, Traps},
-    timing,
+    resources, timing,
 };
-use crate::{basics, outcome::Outcome};
+use crate::{basics, bench::tables::Tables, outcome::Outcome};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// If a picture cannot be drawn.
 pub fn document(records: &Records, command: String) -> Result<Document> {
     let mut sections = Vec::new();
-    let (title, verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
+    let (title, mut verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
         (Some(qualify), _) => {
-            sections.push(verdict(qualify));
+            sections.push(self::verdict(qualify));
             let good = qualify.verdict == "qualified";
             let title = format!(
                 "{} {}: which engines may run it",
@@ -36,34 +37,62 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         }
         (None, None) if records.traps.is_none() => (
             "Measurements of engines".to_owned(),
-            records.bench.as_ref().map_or_else(String::new, |bench| {
-                format!("outputs checked: {}", bench.verdict)
-            }),
+            String::new(),
             Tone::Plain,
             Vec::new(),
         ),
-        (None, None) => (
-            "Traps, budgets and limits of engines".to_owned(),
-            "recorded".to_owned(),
-            Tone::Plain,
-            Vec::new(),
-        ),
+        (None, None) => {
+            let outcomes: Vec<Outcome> = records.trap_matrix().map(outcomes).unwrap_or_default();
+            let count =
+                |fits: fn(Outcome) -> bool| outcomes.iter().filter(|one| fits(**one)).count();
+            let bad = count(Outcome::is_bad);
+            let verdict = format!(
+                "{} of {} checks pass, {bad} fail",
+                count(|outcome| outcome == Outcome::Pass),
+                outcomes.len()
+            );
+            let tone = if bad > 0 { Tone::Bad } else { Tone::Plain };
+            let title = "Traps, budgets and limits of engines".to_owned();
+            (title, verdict, tone, Vec::new())
+        }
     };
+    let mut tone = tone;
+    if let Some(bench) = &records.bench {
+        let measured = measurements(bench);
+        if verdict.is_empty() {
+            verdict = measured;
+            tone = match bench.verdict {
+                "pass" => Tone::Plain,
+                _ => Tone::Bad,
+            };
+        } else {
+            facts.push(("Measurements".to_owned(), measured));
+        }
+        facts.extend(timing::facts(bench));
+    }
     if let Some(conform) = records.conformance() {
         sections.push(support(conform));
-        if !conform.numerics.is_empty() {
-            sections.push(numerics(conform));
-        }
+    }
+    if let Some(bench) = &records.bench {
+        sections.push(goals::goals(bench));
+    }
+    sections.extend(goals::claims(records));
+    if let Some(bench) = &records.bench {
+        sections.extend(timing::sections(bench)?);
     }
     if let Some(traps) = records.trap_matrix() {
-        sections.push(trap_matrix(traps));
         if !traps.latency.is_empty() {
             sections.push(interruption(traps)?);
         }
+        sections.push(trap_matrix(traps));
+    }
+    if let Some(conform) = records.conformance()
+        && !conform.numerics.is_empty()
+    {
+        sections.push(numerics(conform));
     }
     if let Some(bench) = &records.bench {
-        facts.extend(timing::facts(bench));
-        sections.extend(timing::sections(bench)?);
+        sections.push(resources::section(bench));
     }
     Ok(Document {
         title,
@@ -73,6 +102,23 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         sections,
         command,
     })
+}
+
+/// Of the cases of the matrix, then of the interruptions.
+fn outcomes(traps: &Traps) -> Vec<Outcome> {
+    let latencies = traps.latency.iter().map(|one| one.outcome);
+    let cases = traps.results.iter().map(|case| case.outcome);
+    cases.chain(latencies).collect()
+}
+
+/// What a run of measurements came to, in a few words.
+fn measurements(bench: &Tables) -> String {
+    let outputs = format!("outputs checked: {}", bench.verdict);
+    if bench.run.fingerprint.emulated.is_some() {
+        format!("{outputs}; times: not measured (emulated)")
+    } else {
+        format!("{outputs}; {}", goals::counted(&bench.goals))
+    }
 }
 
 fn facts(qualify: &Qualify) -> Vec<(String, String)> {
@@ -121,7 +167,7 @@ fn verdict(qualify: &Qualify) -> Section {
         .map(|engine| {
             let tone = match engine.verdict.as_str() {
                 "qualified" => Tone::Good,
-                "absent" => Tone::Limited,
+                "absent" | "unsupported" => Tone::Limited,
                 _ => Tone::Bad,
             };
             vec![

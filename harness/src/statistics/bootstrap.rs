@@ -1,13 +1,10 @@
-use super::{Processes, median};
+use super::{CONFIDENCE, Processes, median};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Resamples of an interval, enough for a standard error to within about 2 %.
 pub const RESAMPLES: usize = 1000;
-
-/// Share of intervals that hold the true value.
-const CONFIDENCE: f64 = 0.95;
 
 /// A value with its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,7 +55,7 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    fn of(estimate: Estimate) -> Self {
+    pub(super) fn of(estimate: Estimate) -> Self {
         let word = match (estimate.low, estimate.high) {
             (_, Some(high)) if high < 1.0 => Word::Faster,
             (Some(low), _) if low > 1.0 => Word::Slower,

@@ -9,11 +9,16 @@
 
 mod bootstrap;
 mod fit;
+mod pooled;
 
 pub use bootstrap::{Estimate, RESAMPLES, Ratio, Word, estimate, paired, unpaired};
 pub use fit::{Line, theil_sen};
+pub use pooled::{false_alarms, family_wise, pooled};
 
 use statrs::statistics::{Data, OrderStatistics};
+
+/// Share of intervals that hold the true value.
+const CONFIDENCE: f64 = 0.95;
 
 /// Values of one thing: one list per process.
 pub type Processes = Vec<Vec<f64>>;

@@ -1,6 +1,8 @@
 use super::{
     process::{Process, Silence, WorkerLimits},
-    protocol::{Answer, Facts, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION},
+    protocol::{
+        Answer, Facts, Footprint, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION,
+    },
 };
 use runtime_api::{Budget, Error, Form, Info, Options};
 use runtime_host::{Invocation, Observation};
@@ -8,6 +10,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// How long compiling, dropping and moving bytes may take beyond any budget.
 const WORK_TIME: Duration = Duration::from_secs(60);
+/// How long compiling for another machine may take: nobody waits to run it, and LLVM takes half a minute for some kernels on armv7.
+const AHEAD_TIME: Duration = Duration::from_secs(150);
 /// A call that is still running this long after its budget is killed with its worker.
 pub const GRACE: Duration = Duration::from_millis(500);
 
@@ -232,9 +236,34 @@ impl Worker {
         options: &Options,
         time: Duration,
     ) -> Result<u64, RunError> {
+        self.load_operation(wasm, &[], options, time)
+    }
+
+    /// Loads a module from `code`, native code that somebody vouches for; only for a worker that
+    /// [has](Self::has_operation) `code`.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn load_code(
+        &mut self,
+        wasm: &[u8],
+        code: &[u8],
+        options: &Options,
+    ) -> Result<u64, RunError> {
+        self.load_operation(wasm, code, options, WORK_TIME)
+    }
+
+    fn load_operation(
+        &mut self,
+        wasm: &[u8],
+        code: &[u8],
+        options: &Options,
+        time: Duration,
+    ) -> Result<u64, RunError> {
         let operation = Operation::Load {
             wasm: wasm.to_vec(),
             options: *options,
+            code: code.to_vec(),
         };
         match self.request(operation, time)? {
             Answer::Loaded { module } => Ok(module),
@@ -354,6 +383,28 @@ impl Worker {
         }
     }
 
+    /// What the engine makes of a module for another machine; only for a worker that [has](Self::has_operation) `precompile`.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn precompile(
+        &mut self,
+        wasm: &[u8],
+        options: &Options,
+        target: &str,
+    ) -> Result<Vec<u8>, RunError> {
+        let operation = Operation::Precompile {
+            wasm: wasm.to_vec(),
+            options: *options,
+            target: target.to_owned(),
+        };
+        match self.request(operation, AHEAD_TIME)? {
+            Answer::Precompiled { code } => Ok(code),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("precompiled").into()),
+        }
+    }
+
     /// Repeats something and says how long it took; only for a worker that [has](Self::has_operation) `time`. A worker that is
     /// still busy after `within` is killed.
     ///
@@ -389,6 +440,32 @@ impl Worker {
             Answer::Facts(facts) => Ok(facts),
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("facts").into()),
+        }
+    }
+
+    /// How much memory of the process each of so many instances of a module takes; only for a worker that
+    /// [has](Self::has_operation) `footprint`. A worker that is still busy after `within` is killed.
+    ///
+    /// # Errors
+    /// The engine's refusal, or the worker's end.
+    pub fn footprint(
+        &mut self,
+        module: u64,
+        instances: u64,
+        budget: Budget,
+        invocation: Invocation,
+        within: Duration,
+    ) -> Result<Footprint, RunError> {
+        let operation = Operation::Footprint {
+            module,
+            instances,
+            budget,
+            invocation,
+        };
+        match self.request(operation, within)? {
+            Answer::Footprint(footprint) => Ok(footprint),
+            Answer::Error(error) => Err(error.into()),
+            _ => Err(self.unexpected("footprint").into()),
         }
     }
 

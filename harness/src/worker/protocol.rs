@@ -37,6 +37,10 @@ pub enum Operation {
         wasm: Vec<u8>,
         /// Limits and the kind of budget that calls will carry.
         options: Options,
+        /// What the module was compiled to by somebody whom the harness believes, to be loaded in the place of compiling it;
+        /// empty: it is compiled. Optional: only for workers whose hello has `code` among its operations.
+        #[serde(default, with = "base64_bytes", skip_serializing_if = "Vec::is_empty")]
+        code: Vec<u8>,
     },
     /// Exchange with an instance of a module, answered by [`Answer::Ran`].
     Run {
@@ -68,6 +72,16 @@ pub enum Operation {
         /// What to show.
         form: Form,
     },
+    /// Compile a module for another machine, answered by [`Answer::Precompiled`]. Optional, as `global` is.
+    Precompile {
+        /// The binary module.
+        #[serde(with = "base64_bytes")]
+        wasm: Vec<u8>,
+        /// As for `load`.
+        options: Options,
+        /// The machine, as the engine calls it.
+        target: String,
+    },
     /// Repeat something and say how long it took, answered by [`Answer::Timed`]. Optional, as `global`.
     Time {
         /// The module, as numbered by `loaded`.
@@ -87,6 +101,18 @@ pub enum Operation {
         /// The module, as numbered by `loaded`.
         module: u64,
     },
+    /// How much memory of the process instances of a module take, answered by [`Answer::Footprint`]. Optional, as `global`.
+    Footprint {
+        /// The module, as numbered by `loaded`.
+        module: u64,
+        /// How many instances are made.
+        instances: u64,
+        /// What an instantiation may cost.
+        budget: Budget,
+        /// What each instance is then used for: growth and writes, then one call.
+        #[serde(flatten)]
+        invocation: Invocation,
+    },
     /// Forget a module and its instance, answered by [`Answer::Dropped`].
     Drop {
         /// The module, as numbered by `loaded`.
@@ -104,7 +130,8 @@ pub enum InstanceChoice {
     Same,
 }
 
-/// What a `time` operation repeats.
+/// What a `time` operation repeats. The last four are known to a worker whose hello names them among its operations, as `batch`,
+/// `inplace`, `reset` and `traps`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "lowercase")]
 pub enum Timed {
@@ -123,6 +150,10 @@ pub enum Timed {
     Validate,
     /// Compilation of the module, as it was loaded. Series: `compile`.
     Compile,
+    /// Loading the module from a cache of compiled code on disk, which holds it: reading, checking, and what the engine does.
+    /// Series: `load-cached`.
+    #[serde(rename = "load-cached")]
+    LoadCached,
     /// Writes of bytes to the instance's memory that are there already. Series: `write`.
     Write {
         /// First address.
@@ -162,6 +193,44 @@ pub enum Timed {
         /// The invocation.
         #[serde(flatten)]
         invocation: Invocation,
+    },
+    /// Calls of an export of one parameter, one with each argument, by the engine traits' batches. Iterations are calls, in
+    /// multiples of the arguments. Series: `batch`.
+    Batch {
+        /// What is called, with an argument for each call.
+        call: Call,
+    },
+    /// The bytes of [`Timed::Write`], copied by their producer straight to where they belong. Series: `in-place`.
+    InPlace {
+        /// First address.
+        at: u32,
+        /// How many bytes.
+        length: u32,
+    },
+    /// Resets of the module's one instance, which is made for this; then invocations that end with one. Series: `reset`, `pooled`.
+    Reset {
+        /// Where the host's memory begins: what lies below is restored, the rest cleared.
+        heap_base: u32,
+        /// What instantiation may cost.
+        budget: Budget,
+        /// The invocation that shows that the instance still serves.
+        #[serde(flatten)]
+        invocation: Invocation,
+    },
+    /// Calls that execute `unreachable`, each in an instance of its own (`iterations` of them at the same time), and the fresh
+    /// instances in their place. Series: `call` (until the host is back in control) and `trap` (that, and the fresh instance with
+    /// its export resolved).
+    Traps {
+        /// What is called.
+        call: Call,
+        /// An argument with which it returns: a fresh instance of each round is called with it.
+        alive: u32,
+        /// What an instantiation may cost.
+        budget: Budget,
+        /// How many modules are loaded, this one among them; the worker makes the others, small ones that all differ.
+        modules: u32,
+        /// How long loading them may take; `unsupported` if it takes longer or is about to.
+        within_ms: u64,
     },
 }
 
@@ -215,6 +284,15 @@ pub struct Facts {
     pub clock_step_ns: Option<u64>,
 }
 
+/// Memory of the process per instance, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Footprint {
+    /// Resident after all instances were made, over before, shared out among them.
+    pub rss_per_instance_bytes: u64,
+    /// The same after each was used.
+    pub rss_per_used_instance_bytes: u64,
+}
+
 /// A reply with the number of its request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
@@ -256,10 +334,18 @@ pub enum Answer {
         /// For people.
         text: String,
     },
+    /// Answer to `precompile`.
+    Precompiled {
+        /// In the engine's own form.
+        #[serde(with = "base64_bytes")]
+        code: Vec<u8>,
+    },
     /// Answer to `time`.
     Timed(Times),
     /// Answer to `facts`.
     Facts(Facts),
+    /// Answer to `footprint`.
+    Footprint(Footprint),
     /// Answer to `drop`.
     Dropped {},
     /// The operation failed; the worker is ready for the next request.
@@ -293,8 +379,35 @@ mod tests {
                 Operation::Load {
                     wasm: vec![0, 97, 115, 109],
                     options,
+                    code: Vec::new(),
                 },
                 r#"{"id":7,"op":"load","wasm":"AGFzbQ==","options":{"limits":{"max_memory_pages":512,"max_table_elements":8,"max_stack_bytes":65536},"metering":"epoch"}}"#,
+            ),
+            (
+                Operation::Load {
+                    wasm: vec![0, 97, 115, 109],
+                    options,
+                    code: vec![1, 2],
+                },
+                r#"{"id":7,"op":"load","wasm":"AGFzbQ==","options":{"limits":{"max_memory_pages":512,"max_table_elements":8,"max_stack_bytes":65536},"metering":"epoch"},"code":"AQI="}"#,
+            ),
+            (
+                Operation::Precompile {
+                    wasm: vec![0, 97, 115, 109],
+                    options,
+                    target: "armv7".to_owned(),
+                },
+                r#"{"id":7,"op":"precompile","wasm":"AGFzbQ==","options":{"limits":{"max_memory_pages":512,"max_table_elements":8,"max_stack_bytes":65536},"metering":"epoch"},"target":"armv7"}"#,
+            ),
+            (
+                Operation::Time {
+                    module: 1,
+                    what: Timed::LoadCached,
+                    iterations: 1,
+                    batch_ns: 0,
+                    batches: 3,
+                },
+                r#"{"id":7,"op":"time","module":1,"what":"load-cached","iterations":1,"batch_ns":0,"batches":3}"#,
             ),
             (
                 Operation::Run {
@@ -378,6 +491,88 @@ mod tests {
                 r#"{"id":7,"op":"time","module":1,"what":"path","budget":"none","pages":2,"writes":[],"calls":[],"reads":[],"iterations":5,"batch_ns":0,"batches":1}"#,
             ),
             (
+                Operation::Time {
+                    module: 1,
+                    what: Timed::Batch {
+                        call: Call {
+                            export: "kernel_forward".to_owned(),
+                            arguments: vec![1024, 2048],
+                            budget: Budget::None,
+                        },
+                    },
+                    iterations: 0,
+                    batch_ns: 1_000_000,
+                    batches: 1,
+                },
+                r#"{"id":7,"op":"time","module":1,"what":"batch","call":{"export":"kernel_forward","arguments":[1024,2048],"budget":"none"},"iterations":0,"batch_ns":1000000,"batches":1}"#,
+            ),
+            (
+                Operation::Time {
+                    module: 1,
+                    what: Timed::InPlace {
+                        at: 1024,
+                        length: 64,
+                    },
+                    iterations: 5,
+                    batch_ns: 0,
+                    batches: 1,
+                },
+                r#"{"id":7,"op":"time","module":1,"what":"inplace","at":1024,"length":64,"iterations":5,"batch_ns":0,"batches":1}"#,
+            ),
+            (
+                Operation::Time {
+                    module: 1,
+                    what: Timed::Reset {
+                        heap_base: 1024,
+                        budget: Budget::None,
+                        invocation: Invocation {
+                            pages: 2,
+                            writes: Vec::new(),
+                            calls: Vec::new(),
+                            reads: Vec::new(),
+                        },
+                    },
+                    iterations: 5,
+                    batch_ns: 0,
+                    batches: 1,
+                },
+                r#"{"id":7,"op":"time","module":1,"what":"reset","heap_base":1024,"budget":"none","pages":2,"writes":[],"calls":[],"reads":[],"iterations":5,"batch_ns":0,"batches":1}"#,
+            ),
+            (
+                Operation::Time {
+                    module: 1,
+                    what: Timed::Traps {
+                        call: Call {
+                            export: "kernel_forward".to_owned(),
+                            arguments: vec![0],
+                            budget: Budget::None,
+                        },
+                        alive: 1,
+                        budget: Budget::None,
+                        modules: 1000,
+                        within_ms: 20_000,
+                    },
+                    iterations: 32,
+                    batch_ns: 0,
+                    batches: 10,
+                },
+                r#"{"id":7,"op":"time","module":1,"what":"traps","call":{"export":"kernel_forward","arguments":[0],"budget":"none"},"alive":1,"budget":"none","modules":1000,"within_ms":20000,"iterations":32,"batch_ns":0,"batches":10}"#,
+            ),
+            (
+                Operation::Footprint {
+                    module: 1,
+                    instances: 32,
+                    budget: Budget::None,
+                    invocation: Invocation {
+                        pages: 2,
+                        writes: Vec::new(),
+                        calls: Vec::new(),
+                        reads: Vec::new(),
+                    },
+                },
+                r#"{"id":7,"op":"footprint","module":1,"instances":32,"budget":"none","pages":2,"writes":[],"calls":[],"reads":[]}"#,
+            ),
+            (
                 Operation::Facts { module: 1 },
                 r#"{"id":7,"op":"facts","module":1}"#,
             ),
@@ -417,6 +612,10 @@ mod tests {
                 r#"{"id":7,"inspected":{"text":"ret i32 0"}}"#,
             ),
             (
+                Answer::Precompiled { code: vec![1, 2] },
+                r#"{"id":7,"precompiled":{"code":"AQI="}}"#,
+            ),
+            (
                 Answer::Timed(Times {
                     series: vec![Series {
                         name: "call".to_owned(),
@@ -438,6 +637,13 @@ mod tests {
                     ..Facts::default()
                 }),
                 r#"{"id":7,"facts":{"code_bytes":4096,"peak_rss_bytes":1}}"#,
+            ),
+            (
+                Answer::Footprint(Footprint {
+                    rss_per_instance_bytes: 20_480,
+                    rss_per_used_instance_bytes: 36_864,
+                }),
+                r#"{"id":7,"footprint":{"rss_per_instance_bytes":20480,"rss_per_used_instance_bytes":36864}}"#,
             ),
             (Answer::Dropped {}, r#"{"id":7,"dropped":{}}"#),
             (

@@ -2,11 +2,26 @@ use super::{
     protocol::{Answer, Facts, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION},
     timing,
 };
-use runtime_api::{Error, Instance, Module, Options, Result, Runtime};
+use runtime_api::{Error, Instance, Module, Options, Result, Runtime, TrustedCode};
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, Read, Write},
 };
+
+/// The optional operations and kinds of `time` that a worker knows.
+const OPERATIONS: [&str; 11] = [
+    "global",
+    "inspect",
+    "time",
+    "facts",
+    "code",
+    "precompile",
+    "batch",
+    "inplace",
+    "reset",
+    "traps",
+    "footprint",
+];
 
 /// A loaded module and its instance. Fields drop in this order: an instance before its module.
 pub(super) struct Loaded {
@@ -67,12 +82,18 @@ fn handle(
         Operation::Hello { protocol: _ } => Ok(Answer::Hello {
             protocol: VERSION,
             info: Box::new(runtime.info().clone()),
-            operations: ["global", "inspect", "time", "facts"]
-                .map(str::to_owned)
-                .to_vec(),
+            operations: OPERATIONS.map(str::to_owned).to_vec(),
         }),
-        Operation::Load { wasm, options } => {
-            let module = runtime.compile(&wasm, &options)?;
+        Operation::Load {
+            wasm,
+            options,
+            code,
+        } => {
+            let module = if code.is_empty() {
+                runtime.compile(&wasm, &options)?
+            } else {
+                load_code(runtime, &wasm, &code, &options)?
+            };
             let number = *next_module;
             *next_module += 1;
             modules.insert(
@@ -132,6 +153,14 @@ fn handle(
             }
             Ok(Answer::Inspected { text })
         }
+        Operation::Precompile {
+            wasm,
+            options,
+            target,
+        } => {
+            let code = runtime.precompile_for(&target, &wasm, &options)?;
+            Ok(Answer::Precompiled { code })
+        }
         Operation::Time {
             module,
             what,
@@ -156,11 +185,33 @@ fn handle(
                 clock_step_ns: Some(timing::clock_step_ns()),
             }))
         }
+        Operation::Footprint {
+            module,
+            instances,
+            budget,
+            invocation,
+        } => {
+            let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
+            timing::footprint(loaded, instances, budget, &invocation).map(Answer::Footprint)
+        }
         Operation::Drop { module } => {
             modules.remove(&module).ok_or_else(|| unknown(module))?;
             Ok(Answer::Dropped {})
         }
     }
+}
+
+#[allow(unsafe_code, reason = "the harness decides whose code is loaded")]
+fn load_code(
+    runtime: &dyn Runtime,
+    wasm: &[u8],
+    code: &[u8],
+    options: &Options,
+) -> Result<Box<dyn Module>> {
+    // SAFETY: requests come from the harness that started this worker, which sends only what a pack lists whose key may bring
+    // native code: its owner vouches for what the code was compiled from.
+    let code = unsafe { TrustedCode::new(code) };
+    runtime.load_code(wasm, code, options)
 }
 
 pub(super) fn live(loaded: &mut Loaded, module: u64) -> Result<&mut dyn Instance> {

@@ -127,6 +127,29 @@ pub(super) fn anonymous_bytes(id: u32) -> Option<u64> {
     field(&format!("/proc/{id}/smaps_rollup"), "Anonymous:")
 }
 
+/// Bytes of a process that are resident, exactly; `None` where `/proc` does not say.
+pub(super) fn resident_bytes(id: u32) -> Option<u64> {
+    field(&format!("/proc/{id}/smaps_rollup"), "Rss:")
+}
+
+/// Gives memory that was freed back to the system, so that what is resident is in use; whether that is known to have happened.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code, reason = "a function of the C library")]
+pub(super) fn give_freed_memory_back() -> bool {
+    unsafe extern "C" {
+        /// Answers whether there was any to give back.
+        fn malloc_trim(padding: usize) -> std::ffi::c_int;
+    }
+    // SAFETY: it takes any number, may be called at any time, and touches only what nobody has allocated.
+    unsafe { malloc_trim(0) };
+    true
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(super) fn give_freed_memory_back() -> bool {
+    false
+}
+
 /// How long the threads of a process, and the one that asks, have waited for a processor since they began; `None` where `/proc`
 /// does not say.
 pub(super) fn waited(id: u32) -> Option<Duration> {

@@ -1,11 +1,15 @@
 //! The timed loops of a worker: between the two looks at the clock there is nothing but what is measured.
 
+mod instances;
+
 use super::{
     protocol::{Batch, Series, Timed, Times},
     server::{Loaded, live},
 };
+pub(super) use instances::footprint;
 use runtime_api::{Budget, Entry, Error, Instance, Result, Runtime};
-use runtime_host::{Call, Fetched, Form, Invocation, Read, Write, execute};
+use runtime_cache::{Cache, Source};
+use runtime_host::{Call, Fetched, Form, Image, Invocation, Read, Write, execute};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
@@ -88,6 +92,7 @@ pub(super) fn time(
             }
             Ok(elapsed)
         }),
+        Timed::LoadCached => load_cached(runtime, loaded, repeat),
         Timed::Write { at, length } => {
             let instance = live(loaded, number)?;
             let bytes = memory(instance, *at, *length)?;
@@ -113,6 +118,28 @@ pub(super) fn time(
         Timed::Stages { budget, invocation } => stages(loaded, *budget, invocation, repeat),
         Timed::Path { budget, invocation } => path(loaded, *budget, invocation, repeat),
         Timed::Reuse { budget, invocation } => reuse(loaded, *budget, invocation, repeat),
+        Timed::Batch { call } => batch(live(loaded, number)?, call, repeat),
+        Timed::InPlace { at, length } => in_place(live(loaded, number)?, *at, *length, repeat),
+        Timed::Reset {
+            heap_base,
+            budget,
+            invocation,
+        } => reset(loaded, *heap_base, *budget, invocation, repeat),
+        Timed::Traps {
+            call,
+            alive,
+            budget,
+            modules,
+            within_ms,
+        } => {
+            let _others = instances::others(
+                runtime,
+                loaded.options,
+                *modules,
+                Duration::from_millis(*within_ms),
+            )?;
+            instances::traps(loaded, call, *alive, *budget, repeat)
+        }
     };
     if matches!(result, Err(Error::Trap { .. })) {
         loaded.instance = None;
@@ -195,6 +222,38 @@ fn calibrate(least: u64, run: &mut impl FnMut(u64) -> Result<Duration>) -> Resul
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
         iterations = wanted.clamp(iterations.saturating_add(1), iterations.saturating_mul(10));
     }
+}
+
+/// From a cache of its own, made for this: what a process does that finds its modules compiled.
+fn load_cached(runtime: &dyn Runtime, loaded: &Loaded, repeat: Repeat) -> Result<Times> {
+    let folder = tempfile::tempdir().map_err(|error| adapter(error.to_string()))?;
+    // A folder below, which the cache makes itself: it takes none that others may look into.
+    let cache = Cache::open(&folder.path().join("cache")).map_err(adapter)?;
+    let load = || cache.compile(runtime, &loaded.wasm, &loaded.options);
+    match load()? {
+        (_, Source::NotKept) => {
+            // Says why, where the engine has no such form.
+            let code = runtime.precompile(&loaded.wasm, &loaded.options)?;
+            return Err(adapter(format!(
+                "{} bytes of code could not be kept",
+                code.len()
+            )));
+        }
+        (_, Source::Kept | Source::Cache) => {}
+    }
+    batches("load-cached", repeat, |iterations| {
+        let mut elapsed = Duration::ZERO;
+        for _ in 0..iterations {
+            let start = Instant::now();
+            let (module, source) = load()?;
+            elapsed += start.elapsed();
+            drop(module);
+            if source != Source::Cache {
+                return Err(adapter("the module was compiled again".to_owned()));
+            }
+        }
+        Ok(elapsed)
+    })
 }
 
 /// Each stage for all instances before the next one, so that each lasts long enough for the clock.
@@ -330,6 +389,105 @@ fn reuse(
         }
         Ok(start.elapsed())
     })?;
+    times.returned = returned;
+    times.reads = as_fetched(reads);
+    Ok(times)
+}
+
+/// Calls in batches, one for each argument.
+fn batch(instance: &mut dyn Instance, call: &Call, repeat: Repeat) -> Result<Times> {
+    let calls = call.arguments.len() as u64;
+    if calls == 0 {
+        return Err(adapter("a batch has at least one call".to_owned()));
+    }
+    let entry = instance.entry(&call.export, 1)?;
+    let repeat = Repeat {
+        iterations: repeat.iterations.div_ceil(calls),
+        ..repeat
+    };
+    let mut times = batches("batch", repeat, |iterations| {
+        let start = Instant::now();
+        for _ in 0..iterations {
+            instance
+                .call_batch(entry, &call.arguments, call.budget)
+                .map_err(|stopped| stopped.error)?;
+        }
+        Ok(start.elapsed())
+    })?;
+    times.warm_up = times.warm_up.saturating_mul(calls);
+    for batch in times.series.iter_mut().flat_map(|one| &mut one.batches) {
+        batch.iterations = batch.iterations.saturating_mul(calls);
+    }
+    Ok(times)
+}
+
+fn in_place(instance: &mut dyn Instance, at: u32, length: u32, repeat: Repeat) -> Result<Times> {
+    let bytes = memory(instance, at, length)?;
+    // The bytes are there already: others show that they come from here.
+    let others: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+    for wanted in [&others, &bytes] {
+        instance.with_memory(at, length, &mut |place| {
+            if place.len() == wanted.len() {
+                place.copy_from_slice(wanted);
+            }
+        })?;
+        if memory(instance, at, length)? != *wanted {
+            return Err(adapter(
+                "what was written in place does not read back".to_owned(),
+            ));
+        }
+    }
+    batches("in-place", repeat, |iterations| {
+        let start = Instant::now();
+        for _ in 0..iterations {
+            instance.with_memory(at, length, &mut |place| place.copy_from_slice(&bytes))?;
+        }
+        Ok(start.elapsed())
+    })
+}
+
+fn reset(
+    loaded: &mut Loaded,
+    heap_base: u32,
+    budget: Budget,
+    invocation: &Invocation,
+    repeat: Repeat,
+) -> Result<Times> {
+    let (before, call, after) = parts(invocation)?;
+    loaded.instance = None;
+    let instance = loaded
+        .instance
+        .insert(loaded.module.instantiate(budget)?)
+        .as_mut();
+    let entry = entry(instance, call)?;
+    let image = Image::take(instance, heap_base)?;
+    execute(instance, &before)?;
+    let mut returned = instance.call(entry, &call.arguments, call.budget)?;
+    let mut times = batches("reset", repeat, |iterations| {
+        let start = Instant::now();
+        for _ in 0..iterations {
+            image.restore(instance)?;
+        }
+        Ok(start.elapsed())
+    })?;
+    if Image::take(instance, heap_base)? != image {
+        return Err(adapter("a reset does not restore memory".to_owned()));
+    }
+    let (names, wanted) = (names(), name(NAMES / 2));
+    let mut reads = Vec::new();
+    let pooled = batches("pooled", repeat, |iterations| {
+        let start = Instant::now();
+        for _ in 0..iterations {
+            std::hint::black_box(names.get(std::hint::black_box(wanted.as_str())));
+            execute(instance, &before)?;
+            returned |= instance.call(entry, &call.arguments, call.budget)?;
+            reads = fetch(instance, after)?;
+            image.restore(instance)?;
+        }
+        Ok(start.elapsed())
+    })?;
+    times.series.extend(pooled.series);
+    times.warm_up += pooled.warm_up;
     times.returned = returned;
     times.reads = as_fetched(reads);
     Ok(times)

@@ -104,8 +104,24 @@ pub fn sum_of_squares<E: Element>(row: &[E]) -> f32 {
 
 /// sqrt(mean(x^2) + eps) of a row and its inverse, from the row's sum of squares.
 pub fn row_factor(params: &RmsNorm, sum: f32) -> (f32, f32) {
-    let root = libm::sqrtf(sum / params.hidden as f32 + params.eps);
+    let root = square_root(sum / params.hidden as f32 + params.eps);
     (root, 1.0 / root)
+}
+
+/// The root, rounded correctly, as all of these are. In a module the C name is what the compiler knows as the instruction
+/// `f32.sqrt`; the function of this name, which the compiler's own library has, is left for numbers below zero.
+fn square_root(x: f32) -> f32 {
+    #[cfg(target_arch = "wasm32")]
+    {
+        // SAFETY: the function of every C library, with its type; it takes all numbers.
+        #[allow(unsafe_code)]
+        unsafe extern "C" {
+            safe fn sqrtf(x: f32) -> f32;
+        }
+        sqrtf(x)
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    libm::sqrtf(x)
 }
 
 fn accepts(params: &RmsNorm) -> bool {

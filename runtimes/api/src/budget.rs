@@ -31,6 +31,7 @@ pub enum BudgetKind {
 
 impl Budget {
     /// The budget's kind.
+    #[inline]
     pub const fn kind(self) -> BudgetKind {
         match self {
             Budget::None => BudgetKind::None,
@@ -40,6 +41,7 @@ impl Budget {
     }
 
     /// The wall-clock time an epoch budget allows.
+    #[inline]
     pub fn time(self) -> Option<Duration> {
         match self {
             Budget::Epoch(ticks) => {

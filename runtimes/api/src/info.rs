@@ -14,6 +14,9 @@ pub enum Kind {
     Interpreter,
 }
 
+/// The build option that names the target of which an engine loads code that a pack brings; engines without it load none.
+pub const CODE_TARGET: &str = "loads code for";
+
 /// Identity of an engine with its strategy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {

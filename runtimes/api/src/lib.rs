@@ -4,9 +4,10 @@
 //!
 //! The traits do not ask for `Send`: some engines are bound to a thread or to global state. Engines are run
 //! in a process each.
-#![forbid(unsafe_code)]
 
+mod batch;
 mod budget;
+mod code;
 mod error;
 mod features;
 mod info;
@@ -14,10 +15,12 @@ mod inspect;
 #[cfg(feature = "suite")]
 pub mod suite;
 
+pub use batch::{Stopped, call_each};
 pub use budget::{Budget, BudgetKind, TICK};
+pub use code::TrustedCode;
 pub use error::{Error, Result, Stage, Trap};
 pub use features::{PACK_FEATURES, probe_features};
-pub use info::{Capabilities, Info, Kind};
+pub use info::{CODE_TARGET, Capabilities, Info, Kind};
 pub use inspect::Form;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -81,6 +84,53 @@ pub trait Runtime {
             "the engine validates only while it compiles",
         ))
     }
+
+    /// Compiles a module to bytes that [`load_code`](Self::load_code) of the same engine takes in place of compiling.
+    ///
+    /// # Errors
+    /// Those of [`compile`](Self::compile); [`Error::Unsupported`] where the engine has no such form.
+    fn precompile(&self, _wasm: &[u8], _options: &Options) -> Result<Vec<u8>> {
+        Err(no_code(self.info()))
+    }
+
+    /// Compiles a module for another machine, as the same engine there would with the same options; machine code is for the
+    /// least processor of its kind.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a target that the engine does not compile for, with the reason; those of
+    /// [`compile`](Self::compile).
+    fn precompile_for(&self, _target: &str, _wasm: &[u8], _options: &Options) -> Result<Vec<u8>> {
+        Err(no_code(self.info()))
+    }
+
+    /// Everything that the bytes of [`precompile`](Self::precompile) depend on besides the module, the options and
+    /// [`info`](Self::info): for the keys of a cache. Bytes that only a program understands.
+    ///
+    /// # Errors
+    /// As `precompile`.
+    fn code_identity(&self, _options: &Options) -> Result<Vec<u8>> {
+        Err(no_code(self.info()))
+    }
+
+    /// What [`compile`](Self::compile) gives, from `code` that `wasm` was compiled to with the same options.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] for code of another version or configuration, as far as the engine sees that; those of `compile`.
+    fn load_code(
+        &self,
+        _wasm: &[u8],
+        _code: TrustedCode<'_>,
+        _options: &Options,
+    ) -> Result<Box<dyn Module>> {
+        Err(no_code(self.info()))
+    }
+}
+
+fn no_code(info: &Info) -> Error {
+    Error::unsupported(format!(
+        "{} has no compiled form of a module to keep",
+        info.id
+    ))
 }
 
 /// A compiled module.
@@ -113,6 +163,25 @@ pub trait Instance {
     /// [`Error::Adapter`] for an entry that this instance never made or another number of arguments.
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32>;
 
+    /// Calls an entry of one parameter once with each of `arguments`, in order, until one does not return 0: a batch of kernel
+    /// calls, one for each descriptor. Wasm code is entered for each all the same; what the calls have in common is done once.
+    ///
+    /// `budget` holds for each call and not for their sum: no call gets more than it would get alone, none less because of those
+    /// before it, and a batch of n may take n times as long. Nothing is called where there are no arguments. What calls before
+    /// the last one did to memory stays.
+    ///
+    /// # Errors
+    /// Which call stopped the batch and why: [`Trap::KernelStatus`] if it returned something other than 0, after which the
+    /// instance goes on; else as [`call`](Self::call).
+    fn call_batch(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+    ) -> std::result::Result<(), Stopped> {
+        call_each(arguments, |argument| self.call(entry, &[argument], budget))
+    }
+
     /// Value of an exported i32 global.
     fn global(&mut self, export: &str) -> Result<i32>;
 
@@ -130,6 +199,27 @@ pub trait Instance {
 
     /// Copies `bytes` into memory at address `at`; [`Error::Access`], and nothing written, if they are not all inside.
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()>;
+
+    /// Lets `work` read and write `length` bytes of memory from address `at` where they are, without a copy in between where the
+    /// engine can hand them out; `work` sees what memory holds. It runs exactly once, unless there is an error.
+    ///
+    /// # Errors
+    /// [`Error::Access`] if the bytes are not all inside, [`Error::Export`] if there is no memory: `work` has not run then.
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        // Before a buffer of this size is made.
+        let memory_bytes = u64::from(self.memory_pages()?) * 65_536;
+        if u64::from(at) + u64::from(length) > memory_bytes {
+            return Err(Error::Access {
+                at,
+                length: length.into(),
+                memory_bytes,
+            });
+        }
+        let mut bytes = vec![0; length as usize];
+        self.read(at, &mut bytes)?;
+        work(&mut bytes);
+        self.write(at, &bytes)
+    }
 
     /// What the last fuel budget left; `None` where the engine does not say or the module was not compiled for fuel.
     fn fuel_left(&mut self) -> Option<u64> {

@@ -4,6 +4,7 @@
 //! it needs: unclaimed, it is unsupported; claimed, it must pass. Modules are text here and binary for the engine.
 //! Endless loops are counters to 2^36, so that an engine that cannot be stopped fails late instead of never.
 
+mod batches;
 mod budgets;
 mod calls;
 mod limits;
@@ -113,6 +114,7 @@ fn checks() -> Vec<Check> {
         limits::checks(),
         traps::checks(),
         budgets::checks(),
+        batches::checks(),
         refusals::checks(),
         numbers::checks(),
     ]

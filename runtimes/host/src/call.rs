@@ -38,38 +38,61 @@ pub fn call(
     max_pages: u32,
     budget: Budget,
 ) -> Result<Vec<u8>, CallError> {
-    exchange(instance, None, entry, tensors, heap_base, max_pages, budget)
+    let frame = place(instance, tensors, heap_base, max_pages)?;
+    run(instance, entry, &frame, budget)
 }
 
-/// As [`call`], after `kernel_init` with the parameters where an entry is given for it.
-pub(crate) fn exchange(
+/// Grows memory as needed and writes the tensors with their guard bands.
+pub(crate) fn place(
     instance: &mut dyn Instance,
-    init: Option<Entry>,
-    entry: Entry,
     tensors: &Tensors<'_>,
     heap_base: u32,
     max_pages: u32,
+) -> Result<Frame, CallError> {
+    let frame = Frame::place(tensors, heap_base, max_pages, Fill::FIRST)?;
+    grow_to(instance, frame.pages())?;
+    instance.write(frame.start(), frame.image())?;
+    Ok(frame)
+}
+
+/// Grows memory to at least so many pages.
+pub(crate) fn grow_to(instance: &mut dyn Instance, pages: u32) -> Result<(), Error> {
+    match pages.checked_sub(instance.memory_pages()?) {
+        Some(more) if more > 0 => instance.grow(more),
+        _ => Ok(()),
+    }
+}
+
+/// Calls `kernel_init` with the parameters of a frame that was placed.
+pub(crate) fn initialise(
+    instance: &mut dyn Instance,
+    init: Entry,
+    frame: &Frame,
+    budget: Budget,
+) -> Result<(), CallError> {
+    let params = frame.placed().params;
+    accepted(instance.call(init, &[params.offset, params.size], budget)?)
+}
+
+/// Calls an entry on a frame that was placed, checks the frame and returns the output's bytes.
+pub(crate) fn run(
+    instance: &mut dyn Instance,
+    entry: Entry,
+    frame: &Frame,
     budget: Budget,
 ) -> Result<Vec<u8>, CallError> {
-    let frame = Frame::place(tensors, heap_base, max_pages, Fill::FIRST)?;
-    let pages = instance.memory_pages()?;
-    if pages < frame.pages() {
-        instance.grow(frame.pages() - pages)?;
-    }
-    instance.write(frame.start(), frame.image())?;
-    if let Some(init) = init {
-        let params = frame.placed().params;
-        let status = instance.call(init, &[params.offset, params.size], budget)?;
-        if !Status(status).is_ok() {
-            return Err(CallError::Kernel(Trap::KernelStatus { code: status }));
-        }
-    }
-    let status = Status(instance.call(entry, &[frame.descriptor_address()], budget)?);
+    let status = instance.call(entry, &[frame.descriptor_address()], budget)?;
     let mut after = vec![0; frame.image().len()];
     instance.read(frame.start(), &mut after)?;
-    frame.check(&after, status.is_ok())?;
-    if !status.is_ok() {
-        return Err(CallError::Kernel(Trap::KernelStatus { code: status.0 }));
-    }
+    frame.check(&after, Status(status).is_ok())?;
+    accepted(status)?;
     Ok(frame.output(&after).to_vec())
+}
+
+pub(crate) fn accepted(status: i32) -> Result<(), CallError> {
+    if Status(status).is_ok() {
+        Ok(())
+    } else {
+        Err(CallError::Kernel(Trap::KernelStatus { code: status }))
+    }
 }

@@ -102,8 +102,58 @@ pub struct Frame {
     fill: Fill,
 }
 
+/// Where the regions of a call go.
+pub(crate) struct Layout {
+    pub(crate) descriptor_address: u32,
+    pub(crate) placed: Descriptor,
+    /// First address after the last guard band; at most 2^32.
+    pub(crate) end: u64,
+}
+
+impl Layout {
+    /// Regions of so many bytes (parameters, input a, input b, output, scratch) behind the descriptor at and above `heap_base`, each
+    /// 16-byte aligned, with guard bands before, between and after them.
+    pub(crate) fn of(sizes: [u64; 5], heap_base: u32, max_pages: u32) -> Result<Self, PlaceError> {
+        let mut end = u64::from(heap_base);
+        let mut place = |size: u64| {
+            let offset = (end + GUARD_BYTES).next_multiple_of(u64::from(REGION_ALIGNMENT));
+            end = offset + size;
+            offset
+        };
+        let descriptor_address = place(Descriptor::SIZE as u64);
+        let offsets = sizes.map(&mut place);
+        end += GUARD_BYTES;
+        let needed = end.div_ceil(PAGE_BYTES);
+        if needed > u64::from(max_pages) {
+            return Err(PlaceError::TooLarge {
+                needed,
+                limit: max_pages,
+            });
+        }
+        // Everything lies below max_pages * 64 KiB <= 2^32 now, so offsets and sizes fit u32.
+        let region = |index: usize| {
+            if sizes[index] == 0 {
+                Region::default()
+            } else {
+                Region::new(offsets[index] as u32, sizes[index] as u32)
+            }
+        };
+        Ok(Self {
+            descriptor_address: descriptor_address as u32,
+            placed: Descriptor {
+                params: region(0),
+                input_a: region(1),
+                input_b: region(2),
+                output: region(3),
+                scratch: region(4),
+            },
+            end,
+        })
+    }
+}
+
 /// A guard byte depends on its address, so that a shifted copy of a guard band does not look intact.
-fn guard_byte(address: u32) -> u8 {
+pub(crate) fn guard_byte(address: u32) -> u8 {
     (address as u8).wrapping_mul(29) ^ 0xA6
 }
 
@@ -124,48 +174,21 @@ impl Frame {
             Output::Updated(bytes) => bytes.len() as u64,
         };
         let sizes = [
-            Descriptor::SIZE as u64,
             tensors.params.len() as u64,
             tensors.a.len() as u64,
             tensors.b.len() as u64,
             output_size,
             u64::from(tensors.scratch_size),
         ];
-        let start = u64::from(heap_base);
-        let mut offsets = [0u64; 6];
-        let mut end = start;
-        for (offset, size) in offsets.iter_mut().zip(sizes) {
-            *offset = (end + GUARD_BYTES).next_multiple_of(u64::from(REGION_ALIGNMENT));
-            end = *offset + size;
-        }
-        end += GUARD_BYTES;
-        let needed = end.div_ceil(PAGE_BYTES);
-        if needed > u64::from(max_pages) {
-            return Err(PlaceError::TooLarge {
-                needed,
-                limit: max_pages,
-            });
-        }
-
-        // Everything lies below max_pages * 64 KiB <= 2^32 now, so offsets and sizes fit u32.
-        let region = |index: usize| {
-            if sizes[index] == 0 {
-                Region::default()
-            } else {
-                Region::new(offsets[index] as u32, sizes[index] as u32)
-            }
-        };
-        let placed = Descriptor {
-            params: region(1),
-            input_a: region(2),
-            input_b: region(3),
-            output: region(4),
-            scratch: region(5),
-        };
+        let Layout {
+            descriptor_address,
+            placed,
+            end,
+        } = Layout::of(sizes, heap_base, max_pages)?;
         let mut frame = Frame {
             start: heap_base,
             image: (heap_base..=(end - 1) as u32).map(guard_byte).collect(),
-            descriptor_address: offsets[0] as u32,
+            descriptor_address,
             placed,
             fill,
         };

@@ -188,7 +188,7 @@ fn digest_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Ve
     Ok(hasher.finalize().to_vec())
 }
 
-fn read_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<u8>> {
+pub(crate) fn read_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<u8>> {
     require_inside(instance, at, length)?;
     let mut bytes = Vec::new();
     for (from, size) in chunks(at, length)? {

@@ -4,6 +4,8 @@
 //!   output and the scratch changed;
 //! - [`Invocation`] is one exchange with an instance (writes, calls, reads), [`execute`] carries it out;
 //! - [`call`] does both for an application: tensors in, output or one error out;
+//! - [`Placed`] is a call whose tensors are filled and read where they lie, [`call_batch`] makes many of them at once;
+//! - [`Image`] resets an instance for the next caller;
 //! - [`KernelHost`] goes on after a failure: it logs, releases the instance, asks a native reference and counts the call as
 //!   degraded.
 #![forbid(unsafe_code)]
@@ -12,9 +14,13 @@ pub mod base64_bytes;
 mod call;
 mod frame;
 mod invocation;
+mod placed;
 mod recovery;
+mod reset;
 
 pub use call::{CallError, call};
 pub use frame::{Fill, Frame, Output, PlaceError, Tensors, Violation};
 pub use invocation::{Call, Fetched, Form, Invocation, Observation, Outcome, Read, Write, execute};
+pub use placed::{BatchError, Placed, Sizes, Tensor, call_batch};
 pub use recovery::{Contract, Failure, KernelHost, Metrics, Native, Path, Served};
+pub use reset::Image;

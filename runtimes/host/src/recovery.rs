@@ -1,4 +1,7 @@
-use crate::{CallError, Tensors, call::exchange};
+use crate::{
+    CallError, Image, Tensors,
+    call::{initialise, place, run},
+};
 use kernel_abi::{Status, export};
 use runtime_api::{Budget, Entry, Instance, Module};
 use std::fmt;
@@ -92,6 +95,7 @@ pub struct KernelHost<'a> {
     fallback: Option<Box<Native<'a>>>,
     log: Box<dyn FnMut(&Failure) + 'a>,
     live: Option<Live>,
+    resets: bool,
     metrics: Metrics,
 }
 
@@ -99,6 +103,8 @@ struct Live {
     instance: Box<dyn Instance>,
     init: Option<Entry>,
     entry: Entry,
+    /// Taken after `kernel_init`, where the host resets.
+    image: Option<Image>,
 }
 
 impl<'a> KernelHost<'a> {
@@ -115,8 +121,16 @@ impl<'a> KernelHost<'a> {
             fallback,
             log: Box::new(log),
             live: None,
+            resets: false,
             metrics: Metrics::default(),
         }
+    }
+
+    /// The same host with an instance that is reset after each call: nothing that a caller's tensors held, and nothing that
+    /// the kernel kept of them in memory, is there for the next one. [`Image`] says what that undoes and what it does not.
+    pub fn with_reset(mut self) -> Self {
+        self.resets = true;
+        self
     }
 
     /// Calls the kernel, and the fallback if the kernel fails.
@@ -187,19 +201,26 @@ impl<'a> KernelHost<'a> {
                     instance,
                     init,
                     entry,
+                    image: None,
                 })
             }
         };
-        let output = exchange(
-            live.instance.as_mut(),
-            live.init,
-            live.entry,
-            tensors,
-            contract.heap_base,
-            contract.max_pages,
-            contract.budget,
-        )?;
-        live.init = None;
+        let instance = live.instance.as_mut();
+        let frame = place(instance, tensors, contract.heap_base, contract.max_pages)?;
+        if let Some(init) = live.init {
+            initialise(instance, init, &frame, contract.budget)?;
+            live.init = None;
+            if self.resets {
+                live.image = Some(Image::take(instance, contract.heap_base)?);
+            }
+        }
+        let output = run(instance, live.entry, &frame, contract.budget)?;
+        if let Some(image) = &live.image {
+            // An instance that cannot be reset serves nobody else; this call's output is right all the same.
+            if image.restore(instance).is_err() {
+                self.live = None;
+            }
+        }
         Ok(output)
     }
 }

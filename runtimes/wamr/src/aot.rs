@@ -2,7 +2,9 @@
 
 use crate::adapter;
 use runtime_api::{Error, Result, Stage};
+use sha2::{Digest, Sha256};
 use std::{
+    cell::OnceCell,
     fs::{self, File},
     io::{Read, Seek},
     path::{Path, PathBuf},
@@ -13,21 +15,47 @@ use wait_timeout::ChildExt;
 
 /// How long a module may take to compile. The compiler ends itself too, should this process be gone by then.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where nobody waits to run it: LLVM takes half a minute for some kernels on armv7.
+const PATIENCE_AHEAD: Duration = Duration::from_secs(120);
+
+/// What it compiles for.
+const TARGETS: [&str; 3] = ["armv7", "aarch64", "x86_64"];
 
 /// An `assay-wamrc` that answers.
 pub(crate) struct Compiler {
     program: PathBuf,
     arguments: Vec<&'static str>,
     version: String,
+    patience: Duration,
+    /// SHA-256 of the executable, once somebody wants to know.
+    digest: OnceCell<[u8; 32]>,
 }
 
 impl Compiler {
     /// Asks `program` for its version.
     pub(crate) fn new(program: &Path, simd: bool) -> Result<Self> {
+        let arguments = if simd { vec!["--simd"] } else { Vec::new() };
+        Self::with(program, arguments, PATIENCE)
+    }
+
+    /// The same, for base modules on another machine.
+    pub(crate) fn for_target(&self, target: &str) -> Result<Self> {
+        match TARGETS.into_iter().find(|known| *known == target) {
+            Some(target) => Self::with(&self.program, vec!["--target", target], PATIENCE_AHEAD),
+            None => Err(Error::unsupported(format!(
+                "target {target}: assay-wamrc's targets are {}",
+                TARGETS.join(", ")
+            ))),
+        }
+    }
+
+    fn with(program: &Path, arguments: Vec<&'static str>, patience: Duration) -> Result<Self> {
         let mut compiler = Self {
             program: program.to_owned(),
-            arguments: if simd { vec!["--simd"] } else { Vec::new() },
+            arguments,
             version: String::new(),
+            patience,
+            digest: OnceCell::new(),
         };
         let (status, output) = compiler.run(Command::new(program).arg("--version"))?;
         if !status.success() {
@@ -54,6 +82,29 @@ impl Compiler {
                 },
             ),
         ]
+    }
+
+    /// What code depends on: version, arguments, and the very executable, whose options stand in none of its words.
+    pub(crate) fn identity(&self) -> Result<Vec<u8>> {
+        let digest = match self.digest.get() {
+            Some(digest) => *digest,
+            None => {
+                let program = fs::read(&self.program)
+                    .map_err(|error| adapter(format!("{}: {error}", self.program.display())))?;
+                *self.digest.get_or_init(|| Sha256::digest(program).into())
+            }
+        };
+        let mut identity = digest.to_vec();
+        for text in self
+            .arguments
+            .iter()
+            .copied()
+            .chain([self.version.as_str()])
+        {
+            identity.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            identity.extend_from_slice(text.as_bytes());
+        }
+        Ok(identity)
     }
 
     /// Machine code for `wasm`, a module that WAMR's loader has validated.
@@ -90,10 +141,13 @@ impl Compiler {
             .stderr(printed.try_clone().map_err(failed)?)
             .spawn()
             .map_err(failed)?;
-        let Some(status) = child.wait_timeout(PATIENCE).map_err(failed)? else {
+        let Some(status) = child.wait_timeout(self.patience).map_err(failed)? else {
             child.kill().map_err(failed)?;
             child.wait().map_err(failed)?;
-            return Err(adapter(format!("the compiler took more than {PATIENCE:?}")));
+            return Err(adapter(format!(
+                "the compiler took more than {:?}",
+                self.patience
+            )));
         };
         let mut text = Vec::new();
         printed.rewind().map_err(failed)?;

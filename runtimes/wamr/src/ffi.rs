@@ -137,7 +137,8 @@ impl Module {
         Ok(Instance {
             handle,
             environment,
-            module: Rc::clone(self),
+            is_aot: self.is_aot(),
+            _module: Rc::clone(self),
         })
     }
 }
@@ -153,7 +154,10 @@ impl Drop for Module {
 pub(crate) struct Instance {
     handle: NonNull<sys::WASMModuleInstanceCommon>,
     environment: NonNull<sys::WASMExecEnv>,
-    module: Rc<Module>,
+    /// What the module says, kept because every call asks.
+    is_aot: bool,
+    /// Must outlive the instance.
+    _module: Rc<Module>,
 }
 
 /// A function of the instance that it was looked up in.
@@ -214,7 +218,7 @@ impl Instance {
             &mut many[..]
         };
         cells[..arguments.len()].copy_from_slice(arguments);
-        if self.module.is_aot() {
+        if self.is_aot {
             self.bound_native_stack(native_stack_bytes);
         }
         // SAFETY: environment and function belong to this instance; the cells are enough for parameters and results,

@@ -28,8 +28,8 @@ use crate::{
     aot::Compiler, exceptions::trap, ffi::Function, prepare::Prepared, watchdog::Watchdog,
 };
 use runtime_api::{
-    Budget, BudgetKind, Capabilities, Entry, Error, Info, Kind, Limits, Options, Result, Stage,
-    Trap,
+    Budget, BudgetKind, CODE_TARGET, Capabilities, Entry, Error, Info, Kind, Limits, Options,
+    Result, Stage, Trap, TrustedCode,
 };
 use std::{collections::BTreeMap, path::Path, rc::Rc, time::Duration};
 use wasmparser::ExternalKind;
@@ -64,10 +64,27 @@ fn start() -> Result<ffi::Runtime> {
     ffi::Runtime::new().map_err(adapter)
 }
 
+fn rejected(message: String) -> Error {
+    Error::Rejected {
+        stage: Stage::Compile,
+        message,
+    }
+}
+
 fn adapter(message: impl ToString) -> Error {
     Error::Adapter {
         message: message.to_string(),
     }
+}
+
+/// The loader for bytecode, which validates, is asked first, because a compiler's process is dear.
+fn machine_code(
+    runtime: ffi::Runtime,
+    compiler: &Compiler,
+    prepared: &Prepared,
+) -> Result<Vec<u8>> {
+    runtime.load(prepared.wasm.clone()).map_err(rejected)?;
+    compiler.compile(&prepared.wasm)
 }
 
 /// Operand stack of machine code, which has its frames on the thread's own stack.
@@ -99,7 +116,10 @@ impl Wamr {
         let loads = if runtime.loads_aot() { "on" } else { "off" };
         build.insert("loader for machine code".to_owned(), loads.to_owned());
         match &compiler {
-            Some(compiler) => build.extend(compiler.description()),
+            Some(compiler) => {
+                build.extend(compiler.description());
+                build.insert(CODE_TARGET.to_owned(), std::env::consts::ARCH.to_owned());
+            }
             None => {
                 build.insert("interpreter".to_owned(), "fast".to_owned());
             }
@@ -142,24 +162,79 @@ impl runtime_api::Runtime for Wamr {
     }
 
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn runtime_api::Module>> {
+        let prepared = self.prepare(wasm, options)?;
+        match &self.compiler {
+            None => {
+                let loaded = self.runtime.load(prepared.wasm.clone()).map_err(rejected)?;
+                self.module(prepared, loaded, None, options)
+            }
+            Some(compiler) => {
+                let code = machine_code(self.runtime, compiler, &prepared)?;
+                self.load_machine_code(prepared, code, options)
+            }
+        }
+    }
+
+    fn precompile(&self, wasm: &[u8], options: &Options) -> Result<Vec<u8>> {
+        let compiler = self.compiler()?;
+        machine_code(self.runtime, compiler, &self.prepare(wasm, options)?)
+    }
+
+    fn precompile_for(&self, target: &str, wasm: &[u8], options: &Options) -> Result<Vec<u8>> {
+        let compiler = self.compiler()?.for_target(target)?;
+        machine_code(self.runtime, &compiler, &self.prepare(wasm, options)?)
+    }
+
+    fn code_identity(&self, _options: &Options) -> Result<Vec<u8>> {
+        self.compiler()?.identity()
+    }
+
+    fn load_code(
+        &self,
+        wasm: &[u8],
+        code: TrustedCode<'_>,
+        options: &Options,
+    ) -> Result<Box<dyn runtime_api::Module>> {
+        self.compiler()?;
+        let prepared = self.prepare(wasm, options)?;
+        self.load_machine_code(prepared, code.bytes().to_vec(), options)
+    }
+}
+
+impl Wamr {
+    fn prepare(&self, wasm: &[u8], options: &Options) -> Result<Prepared> {
         if !self.info.capabilities.budgets.contains(&options.metering) {
             return Err(Error::unsupported(
                 "WAMR counts instructions in a special build of its slower interpreter only",
             ));
         }
-        let rejected = |message| Error::Rejected {
-            stage: Stage::Compile,
-            message,
-        };
-        let prepared = prepare::prepare(wasm, &options.limits).map_err(rejected)?;
-        // The loader for bytecode validates; for machine code it is asked first, because a compiler's process is dear.
-        let mut loaded = self.runtime.load(prepared.wasm.clone()).map_err(rejected)?;
-        let mut code_bytes = None;
-        if let Some(compiler) = &self.compiler {
-            let code = compiler.compile(&prepared.wasm)?;
-            code_bytes = Some(code.len() as u64);
-            loaded = self.runtime.load(code).map_err(rejected)?;
-        }
+        prepare::prepare(wasm, &options.limits).map_err(rejected)
+    }
+
+    fn compiler(&self) -> Result<&Compiler> {
+        self.compiler
+            .as_ref()
+            .ok_or_else(|| Error::unsupported("the interpreter has no compiled form to keep"))
+    }
+
+    fn load_machine_code(
+        &self,
+        prepared: Prepared,
+        code: Vec<u8>,
+        options: &Options,
+    ) -> Result<Box<dyn runtime_api::Module>> {
+        let code_bytes = Some(code.len() as u64);
+        let loaded = self.runtime.load(code).map_err(rejected)?;
+        self.module(prepared, loaded, code_bytes, options)
+    }
+
+    fn module(
+        &self,
+        prepared: Prepared,
+        loaded: Rc<ffi::Module>,
+        code_bytes: Option<u64>,
+        options: &Options,
+    ) -> Result<Box<dyn runtime_api::Module>> {
         if loaded.import_count() != 0 || loaded.is_aot() != self.compiler.is_some() {
             return Err(rejected("WAMR took the module for another".to_owned()));
         }
@@ -355,6 +430,14 @@ impl runtime_api::Instance for Instance {
         let memory = self.instance.memory_mut();
         let place = place(at, bytes.len(), memory.len())?;
         memory[place].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        self.require_memory()?;
+        let memory = self.instance.memory_mut();
+        let place = place(at, length as usize, memory.len())?;
+        work(&mut memory[place]);
         Ok(())
     }
 

@@ -8,11 +8,12 @@ use runtime_api::{
 };
 
 /// What WAMR cannot, and nothing else.
-const UNSUPPORTED: [&str; 4] = [
+const UNSUPPORTED: [&str; 5] = [
     "budget.fuel.stops",
     "budget.fuel.stops-start",
     "budget.fuel.per-call",
     "budget.fuel.extremes",
+    "budget.fuel.batch",
 ];
 
 #[test]

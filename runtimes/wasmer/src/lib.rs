@@ -26,7 +26,7 @@ mod trap;
 use crate::{deadline::Watch, fuel::Fuel, limits::Limiting, tables::TableSum};
 use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Form, Info, Instance, Kind, Module, Options,
-    Result, Runtime, Stage, Trap, probe_features,
+    Result, Runtime, Stage, Stopped, Trap, call_each, probe_features,
 };
 use std::{
     collections::BTreeMap,
@@ -187,13 +187,15 @@ impl Module for Compiled {
         })?;
         let mut instance = Instantiated {
             memory: instance.exports.get_memory("memory").ok().cloned(),
-            store,
-            instance,
-            options: self.options,
+            live: Live {
+                store,
+                instance,
+                options: self.options,
+            },
             entries: Vec::new(),
         };
         if self.options.metering == BudgetKind::Fuel {
-            instance.enter(STAGE, budget, |store, instance| {
+            instance.live.enter(STAGE, budget, |store, instance| {
                 fuel::run_start(store, instance)
             })?;
         }
@@ -202,21 +204,25 @@ impl Module for Compiled {
 }
 
 struct Instantiated {
-    store: Store,
-    instance: wasmer::Instance,
+    live: Live,
     memory: Option<Memory>,
-    options: Options,
     entries: Vec<Function>,
 }
 
-#[derive(Clone)]
+/// What calls change; apart from the entries, so that a call can borrow its own.
+struct Live {
+    store: Store,
+    instance: wasmer::Instance,
+    options: Options,
+}
+
 enum Function {
     Nullary(TypedFunction<(), i32>),
     Unary(TypedFunction<u32, i32>),
     Binary(TypedFunction<(u32, u32), i32>),
 }
 
-impl Instantiated {
+impl Live {
     /// Runs wasm code under `budget`.
     fn enter<T>(
         &mut self,
@@ -247,7 +253,9 @@ impl Instantiated {
             })
         })
     }
+}
 
+impl Instantiated {
     fn memory(&self) -> Result<&Memory> {
         self.memory.as_ref().ok_or_else(|| Error::Export {
             name: "memory".to_owned(),
@@ -259,7 +267,7 @@ impl Instantiated {
         Ok(Error::Access {
             at,
             length: length as u64,
-            memory_bytes: self.memory()?.view(&self.store).data_size(),
+            memory_bytes: self.memory()?.view(&self.live.store).data_size(),
         })
     }
 }
@@ -271,19 +279,20 @@ impl Instance for Instantiated {
             message: message.to_owned(),
         };
         let function = self
+            .live
             .instance
             .exports
             .get_function(export)
             .map_err(|_| error("no such function"))?;
-        let ty = function.ty(&self.store);
+        let ty = function.ty(&self.live.store);
         if ty.params() != vec![Type::I32; parameters] || ty.results() != [Type::I32] {
             return Err(error(&format!("its type is {ty}")));
         }
         let wrong = |_: RuntimeError| error("its type is another");
         let function = match parameters {
-            0 => Function::Nullary(function.typed(&self.store).map_err(wrong)?),
-            1 => Function::Unary(function.typed(&self.store).map_err(wrong)?),
-            2 => Function::Binary(function.typed(&self.store).map_err(wrong)?),
+            0 => Function::Nullary(function.typed(&self.live.store).map_err(wrong)?),
+            1 => Function::Unary(function.typed(&self.live.store).map_err(wrong)?),
+            2 => Function::Binary(function.typed(&self.live.store).map_err(wrong)?),
             _ => return Err(error("entries have at most two parameters")),
         };
         self.entries.push(function);
@@ -291,25 +300,41 @@ impl Instance for Instantiated {
     }
 
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
-        let function = self.entries.get(entry.0).cloned();
-        let wrong = || Error::Adapter {
-            message: format!(
-                "entry {} called with {} arguments",
-                entry.0,
-                arguments.len()
-            ),
-        };
-        match (function.ok_or_else(wrong)?, arguments) {
-            (Function::Nullary(function), []) => {
-                self.enter(Stage::Call, budget, |store, _| function.call(store))
+        let live = &mut self.live;
+        match (self.entries.get(entry.0), arguments) {
+            (Some(Function::Nullary(function)), []) => {
+                live.enter(Stage::Call, budget, |store, _| function.call(store))
             }
-            (Function::Unary(function), &[a]) => {
-                self.enter(Stage::Call, budget, |store, _| function.call(store, a))
+            (Some(Function::Unary(function)), &[a]) => {
+                live.enter(Stage::Call, budget, |store, _| function.call(store, a))
             }
-            (Function::Binary(function), &[a, b]) => {
-                self.enter(Stage::Call, budget, |store, _| function.call(store, a, b))
+            (Some(Function::Binary(function)), &[a, b]) => {
+                live.enter(Stage::Call, budget, |store, _| function.call(store, a, b))
             }
-            _ => Err(wrong()),
+            _ => Err(Error::Adapter {
+                message: format!(
+                    "entry {} called with {} arguments",
+                    entry.0,
+                    arguments.len()
+                ),
+            }),
+        }
+    }
+
+    fn call_batch(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+    ) -> std::result::Result<(), Stopped> {
+        match self.entries.get(entry.0) {
+            // What all calls have in common is found once.
+            Some(Function::Unary(function)) => call_each(arguments, |argument| {
+                self.live.enter(Stage::Call, budget, |store, _| {
+                    function.call(store, argument)
+                })
+            }),
+            _ => call_each(arguments, |argument| self.call(entry, &[argument], budget)),
         }
     }
 
@@ -319,45 +344,68 @@ impl Instance for Instantiated {
             message: message.to_owned(),
         };
         let global = self
+            .live
             .instance
             .exports
             .get_global(export)
             .map_err(|_| error("no such global"))?;
-        match global.get(&mut self.store) {
+        match global.get(&mut self.live.store) {
             Value::I32(value) => Ok(value),
             other => Err(error(&format!("its type is {}", other.ty()))),
         }
     }
 
     fn memory_pages(&mut self) -> Result<u32> {
-        Ok(self.memory()?.size(&self.store).0)
+        Ok(self.memory()?.size(&self.live.store).0)
     }
 
     fn grow(&mut self, pages: u32) -> Result<()> {
         let memory = self.memory()?.clone();
         memory
-            .grow(&mut self.store, Pages(pages))
+            .grow(&mut self.live.store, Pages(pages))
             .map_err(|_| Error::trap(Stage::Call, Trap::ResourceLimit))?;
         Ok(())
     }
 
     fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
-        match self.memory()?.view(&self.store).read(at.into(), into) {
+        match self.memory()?.view(&self.live.store).read(at.into(), into) {
             Ok(()) => Ok(()),
             Err(_) => Err(self.outside(at, into.len())?),
         }
     }
 
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
-        match self.memory()?.view(&self.store).write(at.into(), bytes) {
+        match self
+            .memory()?
+            .view(&self.live.store)
+            .write(at.into(), bytes)
+        {
             Ok(()) => Ok(()),
             Err(_) => Err(self.outside(at, bytes.len())?),
         }
     }
 
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        let outside = self.outside(at, length as usize)?;
+        let view = self.memory()?.view(&self.live.store);
+        // SAFETY: packs have no shared memories, so nothing but this instance's code and methods accesses these bytes; `self` is
+        // borrowed exclusively until `work` has returned, so neither runs, and memory neither moves nor shrinks meanwhile.
+        #[allow(unsafe_code)]
+        let memory = unsafe { view.data_unchecked_mut() };
+        let start = at as usize;
+        let end = start.checked_add(length as usize);
+        match end.and_then(|end| memory.get_mut(start..end)) {
+            Some(bytes) => {
+                work(bytes);
+                Ok(())
+            }
+            None => Err(outside),
+        }
+    }
+
     fn fuel_left(&mut self) -> Option<u64> {
-        (self.options.metering == BudgetKind::Fuel)
-            .then(|| fuel::left(&mut self.store, &self.instance))
+        (self.live.options.metering == BudgetKind::Fuel)
+            .then(|| fuel::left(&mut self.live.store, &self.live.instance))
     }
 
     fn call_by_hand(
@@ -367,13 +415,12 @@ impl Instance for Instantiated {
         budget: Budget,
         iterations: u64,
     ) -> Result<(Duration, i32)> {
-        let (Some(Function::Unary(function)), &[argument]) =
-            (self.entries.get(entry.0).cloned(), arguments)
+        let (Some(Function::Unary(function)), &[argument]) = (self.entries.get(entry.0), arguments)
         else {
             return Err(Error::unsupported("a call by hand takes one argument"));
         };
-        check_kind(&self.options, budget)?;
-        let points = match (self.options.metering, budget) {
+        check_kind(&self.live.options, budget)?;
+        let points = match (self.live.options.metering, budget) {
             (BudgetKind::Fuel, Budget::Fuel(points)) => Some(points),
             (BudgetKind::Fuel, _) => Some(u64::MAX),
             (_, Budget::None) => None,
@@ -387,10 +434,10 @@ impl Instance for Instantiated {
         let start = Instant::now();
         for _ in 0..iterations {
             if let Some(points) = points {
-                fuel::set(&mut self.store, &self.instance, points);
+                fuel::set(&mut self.live.store, &self.live.instance, points);
             }
             returned |= function
-                .call(&mut self.store, argument)
+                .call(&mut self.live.store, argument)
                 .map_err(|error| Error::trap(Stage::Call, trap::of_runtime_error(&error)))?;
         }
         Ok((start.elapsed(), returned))

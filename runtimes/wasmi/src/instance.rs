@@ -4,7 +4,8 @@ use crate::{
     traps,
 };
 use runtime_api::{
-    Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Trap,
+    Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Stopped, Trap,
+    call_each,
 };
 use std::{
     ops::Range,
@@ -194,6 +195,22 @@ impl Instance for LiveInstance {
         }
     }
 
+    fn call_batch(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+    ) -> std::result::Result<(), Stopped> {
+        match self.entries.get(entry.0).copied() {
+            // What all calls have in common is found once.
+            Some(Function::Unary(function)) => call_each(arguments, |argument| {
+                require_kind(self.metering, budget)?;
+                self.run(function, (argument,), budget)
+            }),
+            _ => call_each(arguments, |argument| self.call(entry, &[argument], budget)),
+        }
+    }
+
     fn global(&mut self, export: &str) -> Result<i32> {
         let found = self.instance.get_export(&self.store, export);
         let Some(Extern::Global(global)) = found else {
@@ -239,6 +256,13 @@ impl Instance for LiveInstance {
         let memory = self.memory()?;
         let range = self.range(memory, at, bytes.len())?;
         memory.data_mut(&mut self.store)[range].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        let memory = self.memory()?;
+        let range = self.range(memory, at, length as usize)?;
+        work(&mut memory.data_mut(&mut self.store)[range]);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use runtime_api::{
     Budget, BudgetKind, Entry, Error, Info, Instance, Module, Options, Result, Runtime, Stage,
-    Trap,
+    Stopped, Trap, call_each,
     suite::{assert_passes, check, check_named, failed, unsupported},
 };
 use std::{cell::RefCell, rc::Rc};
@@ -32,6 +32,14 @@ enum Lie {
     Panics,
     /// All instances of a module are one.
     SharesInstances,
+    /// Goes on in a batch after a status that is not 0.
+    IgnoresStatus,
+    /// Gives all calls of a batch one budget of fuel.
+    OneBudgetForAll,
+    /// Hands out a copy of memory and forgets what was written to it.
+    DetachedMemory,
+    /// Hands out less memory than was asked for where there is less.
+    ShortMemory,
     /// Rounds results to even, as an arithmetic bug would.
     WrongNumbers,
     /// Claims nothing beyond calls, so that most checks do not apply.
@@ -177,6 +185,47 @@ impl Instance for LyingInstance {
         }
     }
 
+    fn call_batch(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+    ) -> std::result::Result<(), Stopped> {
+        let budget = match budget {
+            Budget::Fuel(fuel) if self.lie == Lie::OneBudgetForAll => {
+                Budget::Fuel(fuel / (arguments.len() as u64).max(1))
+            }
+            budget => budget,
+        };
+        call_each(arguments, |argument| {
+            let returned = self.call(entry, &[argument], budget);
+            match self.lie {
+                Lie::IgnoresStatus => returned.map(|_| 0),
+                _ => returned,
+            }
+        })
+    }
+
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        let mut inner = self.inner.borrow_mut();
+        match self.lie {
+            Lie::DetachedMemory => {
+                let mut bytes = vec![0; length as usize];
+                inner.read(at, &mut bytes)?;
+                work(&mut bytes);
+                Ok(())
+            }
+            Lie::ShortMemory => match inner.with_memory(at, length, work) {
+                Err(Error::Access { memory_bytes, .. }) => {
+                    let inside = (memory_bytes as u32).saturating_sub(at);
+                    inner.with_memory(at.min(memory_bytes as u32), inside, work)
+                }
+                result => result,
+            },
+            _ => inner.with_memory(at, length, work),
+        }
+    }
+
     fn global(&mut self, export: &str) -> Result<i32> {
         self.inner.borrow_mut().global(export)
     }
@@ -311,6 +360,42 @@ fn partial_writes_are_caught() {
         Lie::PartialWrites,
         &["memory.bounds"],
         &["memory.read-write"],
+    );
+}
+
+#[test]
+fn batches_that_are_no_single_calls_are_caught() {
+    assert_caught(
+        Lie::IgnoresStatus,
+        &["batch.status"],
+        &["batch.as-single-calls", "batch.trap"],
+    );
+    assert_caught(
+        Lie::OneBudgetForAll,
+        &["budget.fuel.batch"],
+        &["budget.epoch.batch"],
+    );
+    let by = [
+        "batch.trap",
+        "budget.fuel.batch",
+        "budget.epoch.batch-stops",
+    ];
+    assert_caught(Lie::SwallowsTraps, &by, &["batch.status"]);
+    let by = ["budget.epoch.batch-stops"];
+    assert_caught(Lie::ConfusesBudgets, &by, &["budget.fuel.batch"]);
+}
+
+#[test]
+fn memory_that_is_not_in_place_is_caught() {
+    assert_caught(
+        Lie::DetachedMemory,
+        &["memory.in-place"],
+        &["memory.in-place.bounds"],
+    );
+    assert_caught(
+        Lie::ShortMemory,
+        &["memory.in-place.bounds"],
+        &["memory.in-place"],
     );
 }
 

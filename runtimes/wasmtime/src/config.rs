@@ -1,4 +1,4 @@
-use runtime_api::{BudgetKind, Error, Result};
+use runtime_api::{BudgetKind, CODE_TARGET, Error, Result};
 use std::{collections::BTreeMap, path::Path};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
@@ -60,6 +60,31 @@ pub(crate) fn engine(
     max_stack_bytes: u32,
     clif: Option<&Path>,
 ) -> Result<Engine> {
+    let config = config(strategy, strategy.target(), metering, max_stack_bytes, clif)?;
+    let engine = Engine::new(&config).map_err(|error| failed(strategy, &error))?;
+    if engine.is_pulley() != (strategy == Strategy::Pulley) {
+        return Err(Error::unsupported(format!(
+            "{} has no backend for this machine: wasmtime falls back to Pulley",
+            strategy.id()
+        )));
+    }
+    Ok(engine)
+}
+
+fn failed(strategy: Strategy, error: &wasmtime::Error) -> Error {
+    Error::Adapter {
+        message: format!("{} cannot be configured: {error:#}", strategy.id()),
+    }
+}
+
+/// The configuration, for a target that may be another than this machine.
+pub(crate) fn config(
+    strategy: Strategy,
+    target: Option<&str>,
+    metering: BudgetKind,
+    max_stack_bytes: u32,
+    clif: Option<&Path>,
+) -> Result<Config> {
     if max_stack_bytes > LARGEST_STACK {
         return Err(Error::unsupported(format!(
             "{max_stack_bytes} bytes of stack: compiled code runs on the caller's stack, of which at most {LARGEST_STACK} bytes are taken"
@@ -72,13 +97,12 @@ pub(crate) fn engine(
             strategy.id()
         )));
     }
-    let failed = |error: wasmtime::Error| Error::Adapter {
-        message: format!("{} cannot be configured: {error:#}", strategy.id()),
-    };
     let mut config = Config::new();
     config.strategy(strategy.compiler());
-    if let Some(target) = strategy.target() {
-        config.target(target).map_err(failed)?;
+    if let Some(target) = target {
+        config
+            .target(target)
+            .map_err(|error| failed(strategy, &error))?;
     }
     allow_pack_features(&mut config);
     config
@@ -98,14 +122,7 @@ pub(crate) fn engine(
     if strategy == Strategy::Pooling {
         config.allocation_strategy(crate::pool::strategy());
     }
-    let engine = Engine::new(&config).map_err(failed)?;
-    if engine.is_pulley() != (strategy == Strategy::Pulley) {
-        return Err(Error::unsupported(format!(
-            "{} has no backend for this machine: wasmtime falls back to Pulley",
-            strategy.id()
-        )));
-    }
-    Ok(engine)
+    Ok(config)
 }
 
 /// Exactly the features that packs may ask for; all others off, also those that are off by default today.
@@ -165,6 +182,11 @@ pub(crate) fn description(strategy: Strategy) -> BTreeMap<String, String> {
         ),
     ]
     .into_iter()
+    // What a pack may bring is code of the optimising compiler, in a form of its own for each target.
+    .chain(match strategy {
+        Strategy::Cranelift | Strategy::Pulley => Some((CODE_TARGET, target)),
+        Strategy::Pooling | Strategy::Winch => None,
+    })
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect()
 }

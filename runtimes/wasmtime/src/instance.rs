@@ -1,6 +1,7 @@
 use crate::{config::Strategy, limiter::Limiter, traps};
 use runtime_api::{
-    Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Trap,
+    Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Stopped, Trap,
+    call_each,
 };
 use std::{
     ops::Range,
@@ -184,6 +185,24 @@ impl Instance for LiveInstance {
         result.map_err(|error| traps::stopped(Stage::Call, self.strategy.id(), &error))
     }
 
+    fn call_batch(
+        &mut self,
+        entry: Entry,
+        arguments: &[u32],
+        budget: Budget,
+    ) -> std::result::Result<(), Stopped> {
+        match self.entries.get(entry.0) {
+            // What all calls have in common is found once.
+            Some(Function::Unary(function)) => call_each(arguments, |argument| {
+                set_budget(&mut self.store, self.metering, budget)?;
+                function
+                    .call(&mut self.store, argument)
+                    .map_err(|error| traps::stopped(Stage::Call, self.strategy.id(), &error))
+            }),
+            _ => call_each(arguments, |argument| self.call(entry, &[argument], budget)),
+        }
+    }
+
     fn global(&mut self, export: &str) -> Result<i32> {
         let found = self.instance.get_export(&mut self.store, export);
         let Some(Extern::Global(global)) = found else {
@@ -220,6 +239,13 @@ impl Instance for LiveInstance {
         let memory = self.memory()?;
         let range = self.range(memory, at, bytes.len())?;
         memory.data_mut(&mut self.store)[range].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
+        let memory = self.memory()?;
+        let range = self.range(memory, at, length as usize)?;
+        work(&mut memory.data_mut(&mut self.store)[range]);
         Ok(())
     }
 

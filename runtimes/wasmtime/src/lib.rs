@@ -3,8 +3,8 @@
 //!
 //! The configuration is explicit: exactly the pack features are on. Metering is a property of wasmtime's `Engine`, so
 //! there is one per budget kind and stack size, made when first asked for and kept.
-#![forbid(unsafe_code)]
 
+mod code;
 mod config;
 mod inspect;
 mod instance;
@@ -18,7 +18,7 @@ use config::Strategy;
 use instance::{CompiledModule, metered};
 use runtime_api::{
     BudgetKind, Capabilities, Error, Form, Info, Kind, Module, Options, Result, Runtime, Stage,
-    probe_features,
+    TrustedCode, probe_features,
 };
 use std::{cell::RefCell, collections::BTreeMap};
 use wasmtime::Engine;
@@ -111,6 +111,35 @@ impl Runtime for WasmtimeRuntime {
         )?))
     }
 
+    fn precompile(&self, wasm: &[u8], options: &Options) -> Result<Vec<u8>> {
+        let engine = self.engine(options.metering, options.limits.max_stack_bytes)?;
+        code::precompile(&engine, wasm)
+    }
+
+    fn precompile_for(&self, target: &str, wasm: &[u8], options: &Options) -> Result<Vec<u8>> {
+        code::precompile_for(self.strategy, target, wasm, options)
+    }
+
+    fn code_identity(&self, options: &Options) -> Result<Vec<u8>> {
+        let engine = self.engine(options.metering, options.limits.max_stack_bytes)?;
+        Ok(code::identity(&engine))
+    }
+
+    fn load_code(
+        &self,
+        _wasm: &[u8],
+        code: TrustedCode<'_>,
+        options: &Options,
+    ) -> Result<Box<dyn Module>> {
+        let engine = self.engine(options.metering, options.limits.max_stack_bytes)?;
+        let module = code::load(&engine, code)?;
+        Ok(Box::new(CompiledModule::new(
+            module,
+            *options,
+            self.strategy,
+        )?))
+    }
+
     fn validate(&self, wasm: &[u8]) -> Result<()> {
         let engine = self.engine(
             BudgetKind::None,
@@ -143,12 +172,19 @@ fn translate(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module> {
     };
     let module =
         wasmtime::Module::new(engine, wasm).map_err(|error| rejected(format!("{error:#}")))?;
+    without_imports(module)
+}
+
+fn without_imports(module: wasmtime::Module) -> Result<wasmtime::Module> {
     if let Some(import) = module.imports().next() {
-        return Err(rejected(format!(
-            "import of `{}` from `{}`: nothing is provided",
-            import.name(),
-            import.module()
-        )));
+        return Err(Error::Rejected {
+            stage: Stage::Compile,
+            message: format!(
+                "import of `{}` from `{}`: nothing is provided",
+                import.name(),
+                import.module()
+            ),
+        });
     }
     Ok(module)
 }

@@ -3,7 +3,7 @@
 use super::{FEWEST_ROUNDS, FUEL, Modules, Session, WITHIN, amount, nothing};
 use crate::{
     bench::{
-        job::{Group, Job},
+        job::{Expect, Group, Job},
         record::{Fact, Record},
     },
     outcome::Outcome,
@@ -43,7 +43,7 @@ impl Session<'_> {
             ..job.writing()
         };
         let batch = self.effort.batch.as_nanos() as u64;
-        let few = (1, 0, FEWEST_ROUNDS);
+        let few = (1, 0, if self.effort.quick { 1 } else { FEWEST_ROUNDS });
         let many = (0, batch, ROUNDS);
         let copied = job.check_read().filter(|read| read.length > 0);
         let mut all = vec![
@@ -63,24 +63,49 @@ impl Session<'_> {
                 },
                 many,
             ),
-            ("reuse", Timed::Reuse { budget, invocation }, many),
+            (
+                "reuse",
+                Timed::Reuse {
+                    budget,
+                    invocation: invocation.clone(),
+                },
+                many,
+            ),
         ];
         // Of a real kernel, and as untrusted code is compiled: it takes some engines long.
-        let epoch = BudgetKind::Epoch;
-        let has_epochs =
-            self.effort.budgets.contains(&epoch) && self.info.capabilities.budgets.contains(&epoch);
-        let usual = if has_epochs { epoch } else { BudgetKind::None };
+        let usual = self.usual();
         if group.subject.is_some() && kind == usual {
             all.push(("validate", Timed::Validate, few));
             all.push(("compile", Timed::Compile, few));
+            if self.worker.has_operation("code") {
+                all.push(("load-cached", Timed::LoadCached, few));
+            }
         }
         if let Some(Read { at, length, .. }) = copied {
             all.push(("write", Timed::Write { at, length }, many));
             all.push(("read", Timed::Read { at, length }, many));
+            all.push(("in-place", Timed::InPlace { at, length }, many));
+        }
+        if let Expect::Frame { frame, .. } = &job.expect {
+            let what = Timed::Reset {
+                heap_base: frame.start(),
+                budget,
+                invocation: invocation.clone(),
+            };
+            all.push(("reset", what, many));
         }
         for (name, what, how) in all {
             let key = self.key(group, job, kind, None, name);
-            let calls = matches!(name, "stages" | "path" | "reuse");
+            let unknown = match name {
+                "in-place" => self.unknown("inplace"),
+                "reset" => self.unknown("reset"),
+                _ => None,
+            };
+            if let Some(reason) = unknown {
+                self.cell(job, key, Outcome::Unsupported, reason, 0)?;
+                continue;
+            }
+            let calls = matches!(name, "stages" | "path" | "reuse" | "reset");
             let timed = self
                 .worker
                 .time(module, what, how, WITHIN)
@@ -106,7 +131,32 @@ impl Session<'_> {
                 }
             }
         }
+        if kind == usual {
+            self.footprint(group, job, module, invocation, modules)?;
+        }
         Ok(())
+    }
+
+    /// A number that is no time.
+    pub(super) fn fact(
+        &mut self,
+        group: &Group,
+        case: &str,
+        metering: Option<BudgetKind>,
+        quantity: &str,
+        value: u64,
+    ) -> Result<()> {
+        (self.sink)(Record::Fact(Fact {
+            runtime: self.launch.id.clone(),
+            version: self.info.version.clone(),
+            process: self.process,
+            kernel: group.kernel.clone(),
+            variant: group.variant.clone(),
+            case: case.to_owned(),
+            metering,
+            quantity: quantity.to_owned(),
+            value,
+        }))
     }
 
     /// Numbers without noise: sizes of code, fuel of a call; and the memory of the process so far.
@@ -114,19 +164,6 @@ impl Session<'_> {
         if !self.worker.has_operation("facts") {
             return Ok(());
         }
-        let fact = |session: &Self, case: &str, metering, quantity: &str, value| {
-            Record::Fact(Fact {
-                runtime: session.launch.id.clone(),
-                version: session.info.version.clone(),
-                process: session.process,
-                kernel: group.kernel.clone(),
-                variant: group.variant.clone(),
-                case: case.to_owned(),
-                metering,
-                quantity: quantity.to_owned(),
-                value,
-            })
-        };
         let mut process_said = false;
         for ((kind, twin), module) in modules {
             let (None, Some(module)) = (twin, module) else {
@@ -136,8 +173,7 @@ impl Session<'_> {
                 return Ok(());
             };
             if let Some(value) = facts.code_bytes {
-                let record = fact(self, "", Some(*kind), "code_bytes", value);
-                (self.sink)(record)?;
+                self.fact(group, "", Some(*kind), "code_bytes", value)?;
             }
             if !std::mem::replace(&mut process_said, true) {
                 let of_process = [
@@ -146,8 +182,7 @@ impl Session<'_> {
                 ];
                 for (quantity, value) in of_process {
                     if let Some(value) = value {
-                        let record = fact(self, "", None, quantity, value);
-                        (self.sink)(record)?;
+                        self.fact(group, "", None, quantity, value)?;
                     }
                 }
             }
@@ -188,8 +223,7 @@ impl Session<'_> {
                     .and_then(|facts| facts.fuel_left);
                 if let (true, Some(left)) = (right, left) {
                     let used = FUEL.saturating_sub(left);
-                    let record = fact(self, &job.case, Some(*kind), "fuel", used);
-                    (self.sink)(record)?;
+                    self.fact(group, &job.case, Some(*kind), "fuel", used)?;
                 }
             }
         }

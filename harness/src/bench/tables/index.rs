@@ -1,13 +1,13 @@
 //! What the tables ask of the records: times by key, and what is compared with what.
 
-use super::{Claim, Compared, Crossover, Kernel, Noise, Time, verdict};
+use super::{Ceiling, Compared, Crossover, Kernel, Time};
 use crate::{
     bench::{
         native,
-        record::{Cell, Key, Record, Twin},
+        record::{Cell, Key, Record},
     },
     outcome::Outcome,
-    statistics::{self, Estimate, Processes, Ratio, Word},
+    statistics::{self, Estimate, Processes, Ratio},
 };
 use runtime_api::BudgetKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,12 +89,56 @@ impl<'a> Index<'a> {
             .unzip()
     }
 
-    fn estimate(&self, key: &Key) -> Option<Estimate> {
+    /// The median of each process.
+    pub(super) fn medians(&self, key: &Key) -> BTreeMap<u32, f64> {
+        let medians = self.rounds.get(key).into_iter().flatten();
+        medians
+            .filter_map(|(process, rounds)| {
+                let values: Vec<f64> = rounds.values().copied().collect();
+                Some((*process, statistics::median(&values)?))
+            })
+            .collect()
+    }
+
+    /// The median ratio of the same rounds, of each process that has both.
+    pub(super) fn ratios_by_process(&self, new: &Key, old: &Key) -> BTreeMap<u32, f64> {
+        let (Some(new), Some(old)) = (self.rounds.get(new), self.rounds.get(old)) else {
+            return BTreeMap::new();
+        };
+        new.iter()
+            .filter_map(|(process, new)| {
+                let old = old.get(process)?;
+                let ratios: Vec<f64> = new
+                    .iter()
+                    .filter_map(|(round, new)| Some(new / old.get(round)?))
+                    .collect();
+                Some((*process, statistics::median(&ratios)?))
+            })
+            .collect()
+    }
+
+    /// What a budget costs in each process.
+    pub(super) fn budget_by_process(&self, metered: &Key) -> BTreeMap<u32, f64> {
+        self.ratios_by_process(metered, &unmetered(metered))
+    }
+
+    /// The ratio of what ran beside each other.
+    pub(super) fn paired_ratio(&self, new: &Key, old: &Key) -> Option<Ratio> {
+        let (new, old) = self.pairs(new, old);
+        statistics::paired(&new, &old, self.seed)
+    }
+
+    /// The ratio of what ran in processes of their own.
+    pub(super) fn unpaired_ratio(&self, new: &Key, old: &Key) -> Option<Ratio> {
+        statistics::unpaired(&self.processes(new), &self.processes(old), self.seed)
+    }
+
+    pub(super) fn estimate(&self, key: &Key) -> Option<Estimate> {
         statistics::estimate(&self.processes(key), self.seed)
     }
 
     /// Class of size of what a key measures; phases have the class of their kernel's call.
-    fn size(&self, key: &Key) -> String {
+    pub(super) fn size(&self, key: &Key) -> String {
         let call = Key {
             quantity: "call".to_owned(),
             ..key.clone()
@@ -149,57 +193,7 @@ impl<'a> Index<'a> {
             .filter(|key| {
                 key.quantity == "call" && key.twin.is_none() && key.budget != BudgetKind::None
             })
-            .filter_map(|metered| {
-                let unmetered = Key {
-                    budget: BudgetKind::None,
-                    ..(*metered).clone()
-                };
-                self.paired(metered, &unmetered)
-            })
-            .collect()
-    }
-
-    pub(super) fn noise(&self) -> Vec<Noise> {
-        let mut by_engine: BTreeMap<(String, Twin), Vec<Ratio>> = BTreeMap::new();
-        for twin_key in self.rounds.keys() {
-            let Some(twin) = twin_key.twin else { continue };
-            let first = Key {
-                twin: None,
-                ..(*twin_key).clone()
-            };
-            let ratio = match twin {
-                Twin::Beside => {
-                    let (new, old) = self.pairs(twin_key, &first);
-                    statistics::paired(&new, &old, self.seed)
-                }
-                Twin::Apart => statistics::unpaired(
-                    &self.processes(twin_key),
-                    &self.processes(&first),
-                    self.seed,
-                ),
-            };
-            if let Some(ratio) = ratio {
-                by_engine
-                    .entry((twin_key.runtime.clone(), twin))
-                    .or_default()
-                    .push(ratio);
-            }
-        }
-        by_engine
-            .into_iter()
-            .map(|((runtime, twin), ratios)| Noise {
-                runtime,
-                twin,
-                pairs: ratios.len(),
-                unsure: ratios
-                    .iter()
-                    .filter(|ratio| ratio.word == Word::Unsure)
-                    .count(),
-                floor: ratios
-                    .iter()
-                    .map(|ratio| (ratio.estimate.value - 1.0).abs())
-                    .fold(0.0, f64::max),
-            })
+            .filter_map(|metered| self.paired(metered, &unmetered(metered)))
             .collect()
     }
 
@@ -221,7 +215,7 @@ impl<'a> Index<'a> {
                 if key.runtime.starts_with(native::BASELINE) && key.runtime == theirs.runtime {
                     return None;
                 }
-                statistics::unpaired(&self.processes(key), &self.processes(&theirs), self.seed)
+                self.unpaired_ratio(key, &theirs)
             };
             let rate = cell.bytes as f64 / nanoseconds.value;
             kernels.push(Kernel {
@@ -241,102 +235,35 @@ impl<'a> Index<'a> {
         kernels
     }
 
+    /// The bandwidth of memory, by size of arrays.
+    pub(super) fn ceilings(&self) -> Vec<Ceiling> {
+        self.cells
+            .iter()
+            .filter(|(key, _)| key.kernel == native::TRIAD && key.twin.is_none())
+            .filter_map(|(key, cell)| {
+                let rate = |time: f64| cell.bytes as f64 / time;
+                let time = self.estimate(key)?;
+                Some(Ceiling {
+                    runtime: key.runtime.clone(),
+                    size: cell.size.clone(),
+                    bytes: cell.bytes,
+                    gigabytes_per_second: Estimate {
+                        value: rate(time.value),
+                        low: time.high.map(rate),
+                        high: time.low.map(rate),
+                        ..time
+                    },
+                })
+            })
+            .collect()
+    }
+
     /// Bytes per nanosecond of the triad on arrays of this class of size.
     fn bandwidth(&self, size: &str) -> Option<f64> {
         let (key, cell) = self.cells.iter().find(|(key, cell)| {
             key.kernel == native::TRIAD && key.runtime == native::BASELINE && cell.size == size
         })?;
         Some(cell.bytes as f64 / self.estimate(key)?.value)
-    }
-
-    pub(super) fn claims(&self) -> Vec<Claim> {
-        const PARTS: [(&str, &str, f64); 7] = [
-            ("lookup", "design: lookup of the kernel ~100 ns", 100.0),
-            ("instantiate", "design: instance ~1 us", 1000.0),
-            ("memory", "design: memory set-up ~500 ns", 500.0),
-            ("fetch", "design: return ~100 ns", 100.0),
-            ("path", "design: in all ~2 us", 2000.0),
-            ("path", "design: under 10 us for small tensors", 10_000.0),
-            ("path", "goal: full path at most 5 us", 5000.0),
-        ];
-        let mut claims = Vec::new();
-        for key in self.rounds.keys() {
-            if key.twin.is_some()
-                || key.kernel != "rmsnorm_f32"
-                || key.variant != "base"
-                || key.budget == BudgetKind::Fuel
-                || self.size(key) != "small"
-            {
-                continue;
-            }
-            let mut claim = |claim: &'static str, at_most_ns: f64, measured: Estimate| {
-                claims.push(Claim {
-                    runtime: key.runtime.clone(),
-                    claim,
-                    at_most_ns,
-                    verdict: verdict(&measured, at_most_ns),
-                    measured,
-                });
-            };
-            // With epochs on where the engine has them: what serves untrusted code.
-            let with_epochs = Key {
-                budget: BudgetKind::Epoch,
-                ..(*key).clone()
-            };
-            if key.budget == BudgetKind::None && self.rounds.contains_key(&with_epochs) {
-                continue;
-            }
-            let Some(measured) = self.estimate(key) else {
-                continue;
-            };
-            for (quantity, text, at_most) in PARTS {
-                if key.quantity == quantity {
-                    claim(text, at_most, measured);
-                }
-            }
-            if key.quantity == "call" && !key.runtime.starts_with(native::BASELINE) {
-                claim("goal: steady call at most 200 ns", 200.0, measured);
-                claim("goal: steady call under 10 us", 10_000.0, measured);
-            }
-        }
-        claims.extend(self.epoch_checks());
-        claims.sort_by(|a, b| (&a.runtime, a.claim).cmp(&(&b.runtime, b.claim)));
-        claims
-    }
-
-    /// What an epoch adds to a call that returns at once, in which the check at the function's entry is made once.
-    fn epoch_checks(&self) -> Vec<Claim> {
-        self.rounds
-            .keys()
-            .filter(|key| {
-                key.kernel == native::EMPTY
-                    && key.quantity == "call"
-                    && key.budget == BudgetKind::Epoch
-                    && key.twin.is_none()
-            })
-            .filter_map(|epoch| {
-                let none = Key {
-                    budget: BudgetKind::None,
-                    ..(*epoch).clone()
-                };
-                let ratio = self.paired(epoch, &none)?.ratio.estimate;
-                let none = self.estimate(&none)?.value;
-                let difference = |ratio: f64| (ratio - 1.0) * none;
-                let measured = Estimate {
-                    value: difference(ratio.value),
-                    low: ratio.low.map(difference),
-                    high: ratio.high.map(difference),
-                    ..ratio
-                };
-                Some(Claim {
-                    runtime: epoch.runtime.clone(),
-                    claim: "design: epoch check ~2 ns",
-                    at_most_ns: 2.0,
-                    verdict: verdict(&measured, 2.0),
-                    measured,
-                })
-            })
-            .collect()
     }
 
     pub(super) fn crossovers(&self) -> Vec<Crossover> {
@@ -371,5 +298,12 @@ impl<'a> Index<'a> {
                 })
             })
             .collect()
+    }
+}
+
+fn unmetered(key: &Key) -> Key {
+    Key {
+        budget: BudgetKind::None,
+        ..key.clone()
     }
 }

@@ -129,6 +129,95 @@ pub(super) fn canonical(layout: Layout, bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// By how much two outputs differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Differences {
+    /// Elements that were compared; a block counts as its scale and its codes.
+    pub elements: u64,
+    /// Elements that are not the same to the bit, NaN as a class.
+    pub differing: u64,
+    /// Largest distance of floats in units in the last place of their type, where neither is NaN and any differ.
+    pub max_ulp: Option<f64>,
+    /// Largest distance of the codes of blocks, where any differ.
+    pub max_code: Option<u32>,
+    /// Elements that are NaN on one side only.
+    pub nan: u64,
+}
+
+impl Differences {
+    fn float(&mut self, differs: bool, ulps: Option<f64>) {
+        self.elements += 1;
+        if !differs {
+            return;
+        }
+        self.differing += 1;
+        match ulps {
+            Some(ulps) => self.max_ulp = Some(self.max_ulp.unwrap_or(0.0).max(ulps)),
+            None => self.nan += 1,
+        }
+    }
+
+    fn code(&mut self, a: i32, b: i32) {
+        self.elements += 1;
+        if a != b {
+            self.differing += 1;
+            self.max_code = Some(self.max_code.unwrap_or(0).max(a.abs_diff(b)));
+        }
+    }
+
+    /// Takes another output's differences in.
+    pub fn add(&mut self, other: &Self) {
+        self.elements += other.elements;
+        self.differing += other.differing;
+        self.nan += other.nan;
+        self.max_ulp = match (self.max_ulp, other.max_ulp) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        };
+        self.max_code = self.max_code.max(other.max_code);
+    }
+}
+
+/// All differences of two outputs, NaN as a class. Outputs of different lengths, or that do not fill their last unit, differ in
+/// what one lacks.
+pub(super) fn differences(layout: Layout, a: &[u8], b: &[u8]) -> Differences {
+    let (a, b) = (canonical(layout, a), canonical(layout, b));
+    let unit = layout.unit_bytes();
+    let mut found = Differences::default();
+    for (a, b) in a.chunks_exact(unit).zip(b.chunks_exact(unit)) {
+        match layout {
+            Layout::F32 => {
+                let float = |bytes: &[u8]| {
+                    f32::from_bits(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+                };
+                found.float(a != b, ulps_f32(float(a), float(b)));
+            }
+            Layout::F16 | Layout::Q8 | Layout::Q4 => {
+                let half = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]);
+                found.float(a[..2] != b[..2], ulps_f16(half(a), half(b)));
+                for (a, b) in a[2..].iter().zip(&b[2..]) {
+                    if layout == Layout::Q4 {
+                        found.code((a & 15).into(), (b & 15).into());
+                        found.code((a >> 4).into(), (b >> 4).into());
+                    } else {
+                        found.code(a.cast_signed().into(), b.cast_signed().into());
+                    }
+                }
+            }
+            Layout::Bytes => found.code(a[0].into(), b[0].into()),
+        }
+    }
+    let rest = |bytes: &[u8], other: &[u8]| {
+        let whole = bytes.len().min(other.len()) / unit * unit;
+        (bytes.len().max(other.len()) - whole).div_ceil(unit) as u64
+    };
+    if a.len() != b.len() {
+        found.elements += rest(&a, &b);
+        found.differing += rest(&a, &b);
+    }
+    found
+}
+
 /// The first element in which `a` (expected) and `b` (got) differ, NaN as a class.
 pub(super) fn first_difference(layout: Layout, a: &[u8], b: &[u8]) -> Option<Mismatch> {
     let (canonical_a, canonical_b) = (canonical(layout, a), canonical(layout, b));
@@ -243,4 +332,53 @@ fn flip(layout: Layout, bytes: &mut [u8]) -> bool {
         },
     );
     found_f32 || found_f16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(values: &[f32]) -> Vec<u8> {
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn differences_are_counted_with_nan_as_a_class() {
+        let next = f32::from_bits(1.0_f32.to_bits() + 3);
+        let other_nan = f32::from_bits(0xffc0_1234);
+        let a = bytes(&[1.0, 0.0, f32::NAN, f32::NAN, 2.0]);
+        let b = bytes(&[next, -0.0, other_nan, 1.0, 2.0]);
+        let found = differences(Layout::F32, &a, &b);
+        let expected = Differences {
+            elements: 5,
+            differing: 3,
+            max_ulp: Some(3.0),
+            max_code: None,
+            nan: 1,
+        };
+        assert_eq!(found, expected);
+        assert_eq!(differences(Layout::F32, &a, &a).differing, 0);
+        // What one side lacks differs.
+        assert_eq!(differences(Layout::F32, &a, &a[..8]).differing, 3);
+        assert_eq!(differences(Layout::F32, &a[..8], &a).elements, 5);
+        assert_eq!(differences(Layout::F32, &a[..5], &a[..4]).differing, 1);
+    }
+
+    #[test]
+    fn codes_of_blocks_differ_apart_from_their_scales() {
+        let mut a = vec![0; Q4_BYTES];
+        let mut b = a.clone();
+        a[1] = 0x3c;
+        b[..2].copy_from_slice(&[2, 0x3c]);
+        b[5] = 0x90;
+        let found = differences(Layout::Q4, &a, &b);
+        assert_eq!((found.elements, found.differing), (33, 2));
+        assert_eq!((found.max_ulp, found.max_code), (Some(2.0), Some(9)));
+        let (a, mut b) = (vec![0; Q8_BYTES], vec![0; Q8_BYTES]);
+        b[2] = 0x80;
+        assert_eq!(differences(Layout::Q8, &a, &b).max_code, Some(128));
+    }
 }

@@ -18,6 +18,8 @@ pub(super) fn checks() -> Vec<Check> {
     vec![
         Check::new("memory.read-write", &[], read_write),
         Check::new("memory.bounds", &[], bounds),
+        Check::new("memory.in-place", &[], in_place),
+        Check::new("memory.in-place.bounds", &[], in_place_bounds),
         Check::new("memory.grow-from-host", &[], grow_from_host),
         Check::new("memory.grow-from-inside", &[], grow_from_inside),
         Check::new("memory.per-instance", &[], per_instance),
@@ -82,6 +84,80 @@ fn bounds(subject: &Subject<'_>) -> Verdict {
         word(&mut *instance, 0)?,
         0,
     )
+}
+
+fn in_place(subject: &Subject<'_>) -> Verdict {
+    let mut instance = subject.instance(MODULE)?;
+    let mut seen = Vec::new();
+    let mut runs = 0;
+    instance.with_memory(6, 8, &mut |bytes| {
+        runs += 1;
+        seen.extend_from_slice(bytes);
+        bytes[3..5].copy_from_slice(&[0x55, 0x66]);
+    })?;
+    require_equal("runs", runs, 1)?;
+    require_equal("what was there", seen, vec![0, 0, 1, 2, 3, 4, 0, 0])?;
+    // Bytes that were not written stay, inside and outside.
+    let inside = call(&mut *instance, "load", &[8])?;
+    require_equal("host to wasm", inside as u32, 0x0466_5501)?;
+    require_equal("read back", word(&mut *instance, 8)?, 0x0466_5501)?;
+    call(&mut *instance, "store", &[100, 0x1234_5678])?;
+    let mut word_inside = [0; 4];
+    instance.with_memory(100, 4, &mut |bytes| word_inside.copy_from_slice(bytes))?;
+    require_equal("wasm to host", u32::from_le_bytes(word_inside), 0x1234_5678)?;
+
+    // Memory may move when it grows, from either side: the next access finds it where it is.
+    for grows_inside in [false, true] {
+        let pages = instance.memory_pages()?;
+        if grows_inside {
+            call(&mut *instance, "grow", &[100])?;
+        } else {
+            instance.grow(100)?;
+        }
+        let last = (pages + 100) * PAGE - 4;
+        instance.with_memory(last, 4, &mut |bytes| bytes.copy_from_slice(&[9, 0, 0, 0]))?;
+        require_equal("new page", call(&mut *instance, "load", &[last])?, 9)?;
+        let kept = call(&mut *instance, "load", &[8])?;
+        require_equal("kept", kept as u32, 0x0466_5501)?;
+    }
+    let mut whole = 0;
+    instance.with_memory(0, 202 * PAGE, &mut |bytes| whole = bytes.len())?;
+    require_equal("whole memory", whole, 202 * PAGE as usize)
+}
+
+fn in_place_bounds(subject: &Subject<'_>) -> Verdict {
+    let mut instance = subject.instance(MODULE)?;
+    let mut ran = false;
+    for (at, length) in [
+        (2 * PAGE, 1),
+        (2 * PAGE - 3, 4),
+        (u32::MAX, 1),
+        (u32::MAX, u32::MAX),
+        (0, u32::MAX),
+        (0, 2 * PAGE + 1),
+    ] {
+        let result = instance.with_memory(at, length, &mut |_| ran = true);
+        let expected = Error::Access {
+            at,
+            length: length.into(),
+            memory_bytes: (2 * PAGE).into(),
+        };
+        require_equal(
+            "outside",
+            require_error("in place outside", result)?,
+            expected,
+        )?;
+    }
+    let mut bare = subject.instance(r#"(module (memory (export "other") 1))"#)?;
+    let error = require_error("no memory", bare.with_memory(0, 1, &mut |_| ran = true))?;
+    require(matches!(error, Error::Export { .. }), || {
+        format!("no memory: {error:?} instead of Error::Export")
+    })?;
+    require(!ran, || "it ran on bytes that are not there".to_owned())?;
+    let mut lengths = Vec::new();
+    instance.with_memory(2 * PAGE, 0, &mut |bytes| lengths.push(bytes.len()))?;
+    instance.with_memory(2 * PAGE - 1, 1, &mut |bytes| lengths.push(bytes.len()))?;
+    require_equal("lengths", lengths, vec![0, 1])
 }
 
 fn grow_from_host(subject: &Subject<'_>) -> Verdict {

@@ -1,0 +1,560 @@
+//! Two packs on the same inputs: what a new version of a kernel changed for those who use it. Modules are compared kernel by kernel and
+//! variant by variant; those that are the same to the byte need no run.
+
+use super::cost::{self, Effort, Measured, NotMeasured, Numbers, Pair, Time};
+use crate::{
+    conform::{
+        answers,
+        case::{Case, Entry},
+        judge::{Layer, Layers},
+        observe::Ended,
+        plan,
+        run::{self, Judged, Work},
+        subject::Subject,
+        truth::{self, Differences},
+    },
+    exit,
+    outcome::Outcome,
+    registry,
+    results::PackIdentity,
+    statistics::Word,
+    worker::Launch,
+};
+use anyhow::Result;
+use kernel_pack::{Pack, PackKernel};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Changed cases of a module and engine that are listed one by one.
+const MAX_LISTED: usize = 10;
+
+/// What is compared, and how.
+pub struct Request<'a> {
+    /// The older pack.
+    pub old: &'a Pack,
+    /// The newer pack.
+    pub new: &'a Pack,
+    /// Engines.
+    pub launches: &'a [Launch],
+    /// Kernel ids and globs; empty means all.
+    pub kernels: &'a [String],
+    /// Generated cases per kernel.
+    pub cases: u32,
+    /// Seed of the generated cases, of orders and resamples.
+    pub seed: u64,
+    /// Seconds of batches per module, engine and process; `None` times nothing.
+    pub time: Option<Duration>,
+    /// Processes per engine that are timed.
+    pub processes: u32,
+    /// Whether modules that are the same are run as well.
+    pub identical: bool,
+    /// What times, fuel and code may grow by; with it, every change of an answer is a regression.
+    pub fail_on: Option<f64>,
+}
+
+/// What differs between two packs.
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    /// `fail` if there is a regression.
+    pub verdict: &'static str,
+    /// Why it failed.
+    pub regressions: Vec<String>,
+    /// What a ratio may exceed 1 by.
+    pub fail_on: Option<f64>,
+    /// The older pack.
+    pub old: PackIdentity,
+    /// The newer pack.
+    pub new: PackIdentity,
+    /// Seed of the generated cases.
+    pub seed: u64,
+    /// Generated cases per kernel.
+    pub cases: u32,
+    /// What keeps the packs from being compared in all.
+    pub notes: Vec<String>,
+    /// All modules of both.
+    pub modules: Vec<Module>,
+    /// Answers, per engine and module that was run.
+    pub outputs: Vec<Outputs>,
+    /// Numbers without noise that differ.
+    pub numbers: Vec<Numbers>,
+    /// How many do not.
+    pub same_numbers: usize,
+    /// Times of the new pack's modules over those of the old one's.
+    pub times: Vec<Time>,
+    /// What was not counted or timed.
+    pub not_measured: Vec<NotMeasured>,
+}
+
+/// A module of either pack.
+#[derive(Debug, Serialize)]
+pub struct Module {
+    /// Kernel id.
+    pub kernel: String,
+    /// `base` or the variant's features.
+    pub variant: String,
+    /// What became of it.
+    pub change: Change,
+    /// SHA-256 of the older module.
+    pub old_sha256: Option<String>,
+    /// SHA-256 of the newer one.
+    pub new_sha256: Option<String>,
+    /// Bytes of the older module.
+    pub old_bytes: Option<usize>,
+    /// Bytes of the newer one.
+    pub new_bytes: Option<usize>,
+}
+
+/// What became of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// The same bytes, entry point and limits.
+    Same,
+    /// The same bytes, with another entry point or other limits.
+    Limits,
+    /// Other bytes.
+    Changed,
+    /// Only the newer pack has it.
+    Added,
+    /// Only the older pack has it.
+    Removed,
+}
+
+/// How the answers of a module changed on an engine.
+#[derive(Debug, Default, Serialize)]
+pub struct Outputs {
+    /// Engine id.
+    pub runtime: String,
+    /// Kernel id.
+    pub kernel: String,
+    /// Variant.
+    pub variant: String,
+    /// Cases that both modules answered.
+    pub cases: usize,
+    /// Cases of which both outputs are there and differ.
+    pub changed_outputs: usize,
+    /// Of these, those whose new output is within the tolerance of the f64 oracle.
+    pub within_tolerance: usize,
+    /// Cases that end with another status.
+    pub changed_statuses: usize,
+    /// Cases that trap where they did not, the other way round, or otherwise.
+    pub changed_traps: usize,
+    /// Elements of all outputs, and how they differ.
+    pub differences: Differences,
+    /// Checks (a layer of a case, or the module as a whole) that held for the older module and do not for the newer one.
+    pub broken: Vec<String>,
+    /// How many there are.
+    pub broken_checks: usize,
+    /// Checks that failed and hold now.
+    pub repaired_checks: usize,
+    /// The first changed cases, in words.
+    pub first: Vec<String>,
+    /// Cases in which a worker was lost with one of them or both, so that nobody knows.
+    pub unknown: usize,
+    /// Those in which the newer module lost it.
+    pub newly_lost: usize,
+    /// Why the older module does not run here.
+    pub old_not_run: Option<String>,
+    /// Why the newer one does not.
+    pub new_not_run: Option<String>,
+}
+
+type Key = (usize, String, String);
+
+/// What the older module answered.
+struct Seen {
+    ended: Option<Ended>,
+    layers: Layers,
+}
+
+/// Compares two packs. `step` is called with the number of all steps after each.
+///
+/// # Errors
+/// Usage for kernels that neither pack has; if vectors of a pack are damaged.
+pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Comparison> {
+    let selected = select(request)?;
+    let mut notes = Vec::new();
+    let mut modules = Vec::new();
+    let (mut old_work, mut new_work) = (Vec::new(), Vec::new());
+    let mut pairs = Vec::new();
+    for id in &selected {
+        let (old, new) = (request.old.kernel(id), request.new.kernel(id));
+        let of = |kernel: Option<&PackKernel>| kernel.map(plan::subjects).unwrap_or_default();
+        let (old_subjects, mut new_subjects) = (of(old), of(new));
+        let cases = cases(request, id)?;
+        for old in old_subjects {
+            let same = |new: &Subject| new.variant == old.variant;
+            let Some(at) = new_subjects.iter().position(same) else {
+                modules.push(module(Some(&old), None));
+                continue;
+            };
+            let new = new_subjects.remove(at);
+            let module = module(Some(&old), Some(&new));
+            let run = module.change != Change::Same || request.identical;
+            modules.push(module);
+            if !run {
+                continue;
+            }
+            let mut cases = cases.clone();
+            if old.has_backward != new.has_backward {
+                notes.push(format!(
+                    "{id} {}: the gradient is in one of the packs only",
+                    new.variant
+                ));
+            }
+            if !(old.has_backward && new.has_backward) {
+                cases.retain(|case| case.entry == Entry::Forward);
+            }
+            match (Measured::new(old.clone()), Measured::new(new.clone())) {
+                (Ok(old), Ok(new)) => pairs.push(Pair { old, new }),
+                (Err(reason), _) | (_, Err(reason)) => {
+                    notes.push(format!("{id} {}: {reason}", new.variant));
+                }
+            }
+            old_work.push(Work::new(old, cases.clone()));
+            new_work.push(Work::new(new, cases));
+        }
+        modules.extend(new_subjects.iter().map(|new| module(None, Some(new))));
+    }
+
+    let per_engine = |work: &[Work]| work.iter().map(|work| work.cases.len()).sum::<usize>();
+    let processes = request.time.map_or(1, |_| request.processes.max(1));
+    let steps = request.launches.len()
+        * (per_engine(&old_work) + per_engine(&new_work) + pairs.len() * processes as usize);
+    let step = || step(steps as u64);
+    let outputs = outputs(request, &old_work, &new_work, &step)?;
+    let effort = Effort {
+        time: request.time,
+        processes: request.processes,
+        seed: request.seed,
+    };
+    let allowed = |info: &runtime_api::Info, pair: &Pair| {
+        plan::gate(request.old, info, &pair.old.subject).is_ok()
+            && plan::gate(request.new, info, &pair.new.subject).is_ok()
+    };
+    let found = cost::measure(request.launches, &pairs, effort, &allowed, &step);
+    if request.time.is_some()
+        && let Some(how) = crate::bench::emulated()
+    {
+        notes.push(format!("times are not measured (emulated): {how}"));
+    }
+    let (changed, same): (Vec<_>, Vec<_>) = found
+        .numbers
+        .into_iter()
+        .partition(|number| number.old != number.new);
+    let mut comparison = Comparison {
+        verdict: "pass",
+        regressions: Vec::new(),
+        fail_on: request.fail_on,
+        old: PackIdentity::of(request.old),
+        new: PackIdentity::of(request.new),
+        seed: request.seed,
+        cases: request.cases,
+        notes,
+        modules,
+        outputs,
+        numbers: changed,
+        same_numbers: same.len(),
+        times: found.times,
+        not_measured: found.not_measured,
+    };
+    comparison.regressions = comparison.judge();
+    if !comparison.regressions.is_empty() {
+        comparison.verdict = "fail";
+    }
+    Ok(comparison)
+}
+
+/// Ids of the kernels of either pack that are asked for.
+fn select(request: &Request<'_>) -> Result<Vec<String>> {
+    let mut ids: Vec<String> = Vec::new();
+    for kernel in request.old.kernels().iter().chain(request.new.kernels()) {
+        if !ids.iter().any(|id| id == kernel.id()) {
+            ids.push(kernel.id().to_owned());
+        }
+    }
+    let globs = registry::matchers(request.kernels)?;
+    for (pattern, glob) in request.kernels.iter().zip(&globs) {
+        if !ids.iter().any(|id| glob.is_match(id)) {
+            return Err(exit::usage(format!(
+                "neither pack has a kernel `{pattern}`; they have: {}",
+                ids.join(", ")
+            )));
+        }
+    }
+    ids.retain(|id| globs.is_empty() || globs.iter().any(|glob| glob.is_match(id)));
+    Ok(ids)
+}
+
+/// The vectors of both packs, edge cases and generated cases.
+fn cases(request: &Request<'_>, kernel: &str) -> Result<Vec<Case>> {
+    let mut vectors = plan::vectors_of(request.old, kernel)?;
+    for case in plan::vectors_of(request.new, kernel)? {
+        if !vectors.contains(&case) {
+            vectors.push(case);
+        }
+    }
+    Ok(plan::with_others(
+        vectors,
+        kernel,
+        request.seed,
+        request.cases,
+    ))
+}
+
+fn module(old: Option<&Subject>, new: Option<&Subject>) -> Module {
+    let digest = |subject: &Subject| hex::encode(Sha256::digest(&subject.wasm));
+    let terms = |subject: &Subject| {
+        (
+            subject.entry_point.clone(),
+            subject.max_pages,
+            subject.max_table_elements,
+            subject.ticks,
+            subject.fuel,
+        )
+    };
+    let any = old.or(new);
+    Module {
+        kernel: any.map(|of| of.kernel.clone()).unwrap_or_default(),
+        variant: any.map(|of| of.variant.clone()).unwrap_or_default(),
+        change: match (old, new) {
+            (Some(old), Some(new)) if old.wasm != new.wasm => Change::Changed,
+            (Some(old), Some(new)) if terms(old) != terms(new) => Change::Limits,
+            (Some(_), Some(_)) => Change::Same,
+            (None, _) => Change::Added,
+            (_, None) => Change::Removed,
+        },
+        old_sha256: old.map(digest),
+        new_sha256: new.map(digest),
+        old_bytes: old.map(|old| old.wasm.len()),
+        new_bytes: new.map(|new| new.wasm.len()),
+    }
+}
+
+/// Runs both packs' modules on the same cases and compares the answers.
+fn outputs(
+    request: &Request<'_>,
+    old_work: &[Work],
+    new_work: &[Work],
+    step: &(dyn Fn() + Sync),
+) -> Result<Vec<Outputs>> {
+    let key = |judged: &Judged<'_>| -> Key {
+        let subject = judged.subject;
+        (
+            judged.engine,
+            subject.kernel.clone(),
+            subject.variant.clone(),
+        )
+    };
+    let mut seen: BTreeMap<Key, BTreeMap<String, Seen>> = BTreeMap::new();
+    run::run(
+        request.launches,
+        old_work,
+        &|info, subject| plan::gate(request.old, info, subject),
+        step,
+        |judged| {
+            let of_module = seen.entry(key(&judged)).or_default();
+            let ended = judged.observed.map(|observed| observed.ended.clone());
+            let layers = judged.layers;
+            of_module.insert(judged.name, Seen { ended, layers });
+            Ok(())
+        },
+    )?;
+    let mut all: BTreeMap<Key, Outputs> = BTreeMap::new();
+    run::run(
+        request.launches,
+        new_work,
+        &|info, subject| plan::gate(request.new, info, subject),
+        step,
+        |judged| {
+            let key = key(&judged);
+            let old = seen.get(&key).and_then(|cases| cases.get(&judged.name));
+            let found = all.entry(key).or_insert_with(|| Outputs {
+                runtime: request.launches[judged.engine].id.clone(),
+                kernel: judged.subject.kernel.clone(),
+                variant: judged.subject.variant.clone(),
+                ..Outputs::default()
+            });
+            if let Some(old) = old {
+                found.add(old, &judged);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(all.into_values().collect())
+}
+
+impl Outputs {
+    fn add(&mut self, old: &Seen, new: &Judged<'_>) {
+        self.add_layers(old, new);
+        let (Some(prepared), Some(observed)) = (new.case, new.observed) else {
+            return;
+        };
+        let Some(before) = &old.ended else { return };
+        let case = &prepared.case;
+        let native = &prepared.native.output;
+        let change = match (before, &observed.ended) {
+            (Ended::Lost(_), _) | (_, Ended::Lost(_)) => {
+                self.unknown += 1;
+                self.newly_lost += usize::from(matches!(observed.ended, Ended::Lost(_)));
+                return;
+            }
+            (
+                Ended::Status {
+                    status: 0,
+                    output: a,
+                },
+                Ended::Status {
+                    status: 0,
+                    output: b,
+                },
+            ) => {
+                let a = a.as_deref().unwrap_or(native);
+                let b = b.as_deref().unwrap_or(native);
+                self.differences.add(&truth::differences(case, a, b));
+                truth::bits_differ(case, a, b).map(|mismatch| {
+                    self.changed_outputs += 1;
+                    let held = new.layers.get(&Layer::L4);
+                    let within = held.is_some_and(|judged| judged.outcome == Outcome::Pass);
+                    self.within_tolerance += usize::from(within);
+                    mismatch.to_string()
+                })
+            }
+            (Ended::Status { status: a, .. }, Ended::Status { status: b, .. }) => {
+                (a != b).then(|| {
+                    self.changed_statuses += 1;
+                    let name = |status: &i32| kernel_abi::Status(*status).to_string();
+                    format!("status {} became {}", name(a), name(b))
+                })
+            }
+            (before, after) => {
+                let (before, after) = (words(before), words(after));
+                (before != after).then(|| {
+                    self.changed_traps += 1;
+                    format!("{before} became {after}")
+                })
+            }
+        };
+        self.cases += 1;
+        if let Some(change) = change
+            && self.first.len() < MAX_LISTED
+        {
+            self.first.push(format!("{}: {change}", new.name));
+        }
+    }
+
+    fn add_layers(&mut self, old: &Seen, new: &Judged<'_>) {
+        if new.case.is_none() {
+            // The module as a whole: whether it runs at all.
+            let refused = |layers: &Layers| {
+                let judged = layers.get(&Layer::L1)?;
+                (judged.outcome == Outcome::Unsupported).then(|| judged.detail.clone())
+            };
+            let (old_refused, new_refused) = (refused(&old.layers), refused(&new.layers));
+            self.old_not_run = self.old_not_run.take().or(old_refused);
+            self.new_not_run = self.new_not_run.take().or(new_refused);
+        }
+        for (layer, after) in &new.layers {
+            let Some(before) = old.layers.get(layer) else {
+                continue;
+            };
+            if after.outcome.is_bad() && !before.outcome.is_bad() {
+                self.broken_checks += 1;
+                if self.broken.len() < MAX_LISTED {
+                    self.broken
+                        .push(format!("{} {layer:?}: {}", new.name, after.detail));
+                }
+            } else if before.outcome.is_bad() && after.outcome == Outcome::Pass {
+                self.repaired_checks += 1;
+            }
+        }
+    }
+
+    /// Cases whose answer is another.
+    pub fn changed(&self) -> usize {
+        self.changed_outputs + self.changed_statuses + self.changed_traps
+    }
+}
+
+fn words(ended: &Ended) -> String {
+    match ended {
+        Ended::Status { status, .. } => format!("status {}", kernel_abi::Status(*status)),
+        Ended::Stopped(error) => answers::stopped(error),
+        Ended::Lost(reason) => reason.clone(),
+    }
+}
+
+impl Comparison {
+    /// What got worse. That a check that held does so no more is one in any case, and so is a number that was lost; the rest only
+    /// where somebody said how much may change.
+    fn judge(&self) -> Vec<String> {
+        let mut worse = Vec::new();
+        for outputs in &self.outputs {
+            let of = format!("{} {} {}", outputs.runtime, outputs.kernel, outputs.variant);
+            if outputs.broken_checks > 0 {
+                worse.push(format!(
+                    "{of}: {} checks that held do so no more; {}",
+                    outputs.broken_checks,
+                    outputs.broken.first().map_or("", String::as_str)
+                ));
+            }
+            if outputs.newly_lost > 0 {
+                worse.push(format!(
+                    "{of}: in {} cases the newer module lost its worker: nobody knows",
+                    outputs.newly_lost
+                ));
+            }
+            if let (None, Some(reason)) = (&outputs.old_not_run, &outputs.new_not_run) {
+                worse.push(format!("{of}: it runs no more: {reason}"));
+            }
+            if self.fail_on.is_some() && outputs.changed() > 0 {
+                worse.push(format!(
+                    "{of}: {} of {} answers changed",
+                    outputs.changed(),
+                    outputs.cases
+                ));
+            }
+        }
+        for lost in self.not_measured.iter().filter(|cell| cell.lost) {
+            worse.push(format!(
+                "{} {} {}: no number for the newer module: {}",
+                lost.runtime, lost.kernel, lost.variant, lost.reason
+            ));
+        }
+        let Some(share) = self.fail_on else {
+            return worse;
+        };
+        for module in &self.modules {
+            if module.change == Change::Removed {
+                worse.push(format!("{} {} was removed", module.kernel, module.variant));
+            }
+        }
+        for number in &self.numbers {
+            if number.new as f64 > number.old as f64 * (1.0 + share) {
+                worse.push(format!(
+                    "{} {} {}: {} was {} and is {}",
+                    number.runtime,
+                    number.kernel,
+                    number.variant,
+                    number.quantity,
+                    number.old,
+                    number.new
+                ));
+            }
+        }
+        for time in &self.times {
+            let value = time.ratio.estimate.value;
+            if time.ratio.word == Word::Slower && value > 1.0 + share {
+                worse.push(format!(
+                    "{} {} {}: slower by {:.1} %",
+                    time.runtime,
+                    time.kernel,
+                    time.variant,
+                    (value - 1.0) * 100.0
+                ));
+            }
+        }
+        worse
+    }
+}
