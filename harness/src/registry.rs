@@ -85,6 +85,10 @@ struct Known {
 const ADD_DEFAULT: &str = "cargo build --release -p assay";
 const ADD_WASMI_FAST: &str = "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
 const ADD_WAMR: &str = "apt-get install cmake libclang-dev libsimde-dev && cargo build --release -p assay --features wamr";
+#[cfg(not(target_pointer_width = "64"))]
+const ADD_WAMR_AOT: &str =
+    "on an x86_64 machine: scripts/for-device armv7 DIR; here: ASSAY_WAMRC=DIR/code";
+#[cfg(target_pointer_width = "64")]
 const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev libsimde-dev llvm-22-dev && cargo build --release -p assay -p wamr-compiler --features assay/wamr";
 const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev libffi-dev zlib1g-dev libzstd-dev && cargo build --release -p assay --features wasmer-llvm";
 
@@ -130,14 +134,10 @@ const WAMR: [Place; 2] = [Place::Here(runtime_wamr::fast), WAMR_AOT];
 const WAMR: [Place; 2] =
     [const { Place::Absent("the feature `wamr` is off: it needs cmake and libclang") }; 2];
 
-#[cfg(all(feature = "wamr", target_pointer_width = "64"))]
+#[cfg(feature = "wamr")]
 const WAMR_AOT: Place = Place::Here(open_wamr_aot);
-#[cfg(all(feature = "wamr", not(target_pointer_width = "64")))]
-const WAMR_AOT: Place = Place::Never(
-    "its compiler `assay-wamrc` needs LLVM 22 and is built for 64-bit machines only; there it can make files for this one",
-);
 
-#[cfg(all(feature = "wamr", target_pointer_width = "64"))]
+#[cfg(feature = "wamr")]
 fn open_wamr_aot() -> Result<Box<dyn Runtime>, Error> {
     match wamr_compiler() {
         Ok(compiler) => runtime_wamr::aot(&compiler),
@@ -400,18 +400,25 @@ fn missing_helper(id: &str) -> Option<String> {
     None
 }
 
-/// WAMR's ahead-of-time compiler is an executable of its own: its library clashes with the runtime's.
+/// WAMR's ahead-of-time compiler is an executable of its own, for its library clashes with the runtime's; or a folder of what one
+/// made on another machine. Whoever names either vouches for native code.
 fn wamr_compiler() -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os("ASSAY_WAMRC") {
+    if let Some(path) = std::env::var_os("ASSAY_WAMRC").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
-        return if path.is_file() {
+        return if path.exists() {
             Ok(path)
         } else {
             Err(format!(
-                "ASSAY_WAMRC names `{}`, which is no file",
+                "ASSAY_WAMRC names `{}`, which is not there",
                 path.display()
             ))
         };
+    }
+    if cfg!(not(target_pointer_width = "64")) {
+        return Err(
+            "its compiler `assay-wamrc` needs LLVM 22 and is built for 64-bit machines only; what it made there can be run here"
+                .to_owned(),
+        );
     }
     beside("assay-wamrc").ok_or_else(|| {
         "the ahead-of-time compiler `assay-wamrc` is not beside this executable: it needs LLVM 22.1".to_owned()

@@ -5,6 +5,8 @@
     reason = "tests say what they expect by unwrapping"
 )]
 
+mod support;
+
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 /// Crates of compilers for the machine's own code. None has a backend for a 32-bit machine.
@@ -71,4 +73,31 @@ fn no_feature_brings_a_compiler_for_armv7() {
     // The same question for a machine that has all of them: the test can fail.
     let x86_64 = tree("x86_64-unknown-linux-gnu", &features);
     assert_eq!(of(&MACHINE_CODE, &x86_64), MACHINE_CODE);
+}
+
+/// On the machine that this test runs on, which may be another than the one that built it.
+#[test]
+fn an_absent_engine_asked_for_by_name_ends_with_its_reason() {
+    let (_, document) = support::json(&["list"]);
+    let engines = document["engines"].as_array().unwrap();
+    let status = |id: &str| {
+        let engine = engines.iter().find(|engine| engine["id"] == id).unwrap();
+        engine["status"].as_str().unwrap()
+    };
+    if cfg!(target_arch = "arm") {
+        for never in ["wasmtime.cranelift", "wasmtime.winch", "wasmer.llvm"] {
+            assert_eq!(status(never), "absent");
+        }
+        assert_eq!(status("wasmtime.pulley"), "ready");
+        assert_eq!(status("wasmi"), "ready");
+    }
+    let pack = support::core_pack();
+    for engine in engines.iter().filter(|engine| engine["status"] == "absent") {
+        let id = engine["id"].as_str().unwrap();
+        let reason = engine["reason"].as_str().unwrap();
+        let (exit, document) = support::json(&["qualify", pack.to_str().unwrap(), "--runtime", id]);
+        assert_eq!(exit, 4, "{id}: {document}");
+        let error = document["error"].as_str().unwrap();
+        assert!(error.contains(reason), "{error}");
+    }
 }

@@ -24,6 +24,7 @@ use crate::{
 };
 use anyhow::Result;
 use kernel_pack::Pack;
+use runtime_api::COMPILED_ELSEWHERE;
 use serde::Serialize;
 use std::thread;
 
@@ -272,12 +273,16 @@ fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Ve
                     basics::count()
                 ));
             }
-            let mut limitations = Vec::new();
+            let mut limitations: Vec<String> = engine
+                .compiled_elsewhere
+                .iter()
+                .map(|what| format!("{COMPILED_ELSEWHERE}: {what}"))
+                .collect();
             match traps.iter().find(|summary| summary.runtime == engine.id) {
                 Some(summary) => {
                     let failures = summary.failures.iter();
                     reasons.extend(failures.map(|failure| format!("traps, {failure}")));
-                    limitations.clone_from(&summary.limitations);
+                    limitations.extend(summary.limitations.iter().cloned());
                 }
                 None => reasons.push("the traps were not made".to_owned()),
             }

@@ -223,6 +223,7 @@ fn report(id: &str, status: &'static str, hello: Result<String, String>) -> Engi
         status,
         version,
         reason,
+        compiled_elsewhere: None,
     }
 }
 
