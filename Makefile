@@ -57,7 +57,7 @@ matrix: ## the same for each target of the matrix; one that fails does not stop 
 	scripts/targets-table $(matrix:%=assay-results/%/qualify); \
 	if [ -n "$$failed" ]; then echo "matrix: failed:$$failed" >&2; exit 1; fi
 
-device: build ## what wamr.aot needs on targets without its compiler: then CROSS_DEVICE=assay-results/device make cross TARGET=...
+device: setup build ## what wamr.aot needs on targets without its compiler: then CROSS_DEVICE=assay-results/device make cross TARGET=...
 	ASSAY=$(assay) scripts/for-device assay-results/device
 
 build: helpers ## builds assay with every engine whose packages are here
