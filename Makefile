@@ -4,6 +4,7 @@
 #   make qualify ENGINES=              only the engines that need nothing: wasmtime and wasmi
 #   make test ENGINES="wamr"           of: wamr wamr-aot wasmer-llvm
 #   make qualify PACK=path/to/pack ARGUMENTS="--runtime wasmi --profile embedded"
+#   make cross TARGET=aarch64-unknown-linux-gnu   another target, in cross's container; docs/targets.md
 
 CARGO ?= cargo
 PACK ?= fixtures/packs/core
@@ -27,7 +28,10 @@ manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/C
 # features, and build the engines twice.
 build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(features),$(release) -p assay $(features))
 
-.PHONY: help qualify bench test build helpers setup lint format doc fuzz-smoke pack check-pack numbers check-numbers readme-table check-readme
+# What cross builds and QEMU runs.
+matrix = armv7-unknown-linux-gnueabihf aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu
+
+.PHONY: help qualify bench test cross matrix device build helpers setup lint format doc fuzz-smoke pack check-pack numbers check-numbers readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +48,17 @@ test: setup helpers ## runs all tests
 	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)
 	# Beside assay wasmi has its portable dispatch; alone it is wasmi.fast.
 	$(CARGO) test --locked --release -p runtime-wasmi
+
+cross: ## tests and qualifies on TARGET with cross, under QEMU where it is another architecture
+	scripts/cross $(or $(TARGET),$(error say which target: make cross TARGET=$(firstword $(matrix)))) $(ARGUMENTS)
+
+matrix: ## the same for each target of the matrix; one that fails does not stop the others
+	failed=; for target in $(matrix); do scripts/cross $$target $(ARGUMENTS) || failed="$$failed $$target"; done; \
+	scripts/targets-table $(matrix:%=assay-results/%/qualify); \
+	if [ -n "$$failed" ]; then echo "matrix: failed:$$failed" >&2; exit 1; fi
+
+device: setup build ## what wamr.aot needs on targets without its compiler: then CROSS_DEVICE=assay-results/device make cross TARGET=...
+	ASSAY=$(assay) scripts/for-device assay-results/device
 
 build: helpers ## builds assay with every engine whose packages are here
 	$(build_assay)

@@ -28,6 +28,8 @@ enum Behaviour {
     SwallowedTrap,
     /// f32.min takes the second of two zeros, whatever their signs.
     LostZeroSign,
+    /// f32 denormals become zero, as NEON of 32-bit ARM does it: what f32.mul gives, and what calls return.
+    FlushedDenormals,
     /// i32.add of constants gives one too many, as a wrong constant folder would.
     WrongFolding,
     /// Every third call gives one wrong bit.
@@ -66,12 +68,13 @@ enum Behaviour {
 static FUEL_CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// By the name on the command line.
-const BEHAVIOURS: [(&str, Behaviour); 21] = [
+const BEHAVIOURS: [(&str, Behaviour); 22] = [
     ("honest", Behaviour::Honest),
     ("no-budgets", Behaviour::NoBudgets),
     ("stale-memory", Behaviour::StaleMemory),
     ("swallowed-trap", Behaviour::SwallowedTrap),
     ("lost-zero-sign", Behaviour::LostZeroSign),
+    ("flushed-denormals", Behaviour::FlushedDenormals),
     ("wrong-folding", Behaviour::WrongFolding),
     ("wrong-bit", Behaviour::WrongBit),
     ("no-simd", Behaviour::NoSimd),
@@ -268,6 +271,17 @@ impl Instance for LyingInstance {
                     )?;
                 }
             }
+            Behaviour::FlushedDenormals if named("f32.mul") => {
+                for record in 0..arguments[0] {
+                    self.spoil(record * 24 + 16, |word| {
+                        if word & 0x7f80_0000 == 0 {
+                            word & 0x8000_0000
+                        } else {
+                            word
+                        }
+                    })?;
+                }
+            }
             Behaviour::WrongFolding if named("i32.add constant") => {
                 self.spoil(arguments[0], |word| word.wrapping_add(1))?;
             }
@@ -283,6 +297,8 @@ impl Instance for LyingInstance {
             Ok(value) if self.behaviour == Behaviour::WrongBit && self.calls.is_multiple_of(3) => {
                 Ok(value ^ 0x10)
             }
+            // Small values are no floats, but numbers that something was counted to.
+            Ok(0x1000..0x80_0000) if self.behaviour == Behaviour::FlushedDenormals => Ok(0),
             result => result,
         }
     }

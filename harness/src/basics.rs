@@ -1,14 +1,18 @@
-//! The trap basics of `qualify`: small modules that end badly on purpose. An engine that gets one of them wrong must not
-//! run anybody's kernels.
+//! The basics of `qualify`: small modules that end badly on purpose, and numbers that some processors flush to zero. An engine that
+//! gets one of them wrong must not run anybody's kernels.
 
 use crate::{
+    bench::emulated,
     outcome::Outcome,
     worker::{InstanceChoice, Launch, RunError, Worker, WorkerError},
 };
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Trap};
 use runtime_host::{Call, Invocation, Outcome as Ended};
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, Instant};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 /// What a check of the basics found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +112,70 @@ fn checks() -> Vec<(&'static str, &'static str, Expect)> {
                 (func (export "run") (param i32) (result i32) (memory.grow (i32.const 7))))"#,
             Expect::Value(1),
         ),
+        // Scalar, so that they run on every engine; vectors are among the numeric instructions. The operands follow from the
+        // argument, which is 1: no compiler can calculate in advance.
+        (
+            "denormals are added",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32)
+                    (i32.reinterpret_f32 (f32.add
+                        (f32.reinterpret_i32 (i32.shl (local.get 0) (i32.const 22)))
+                        (f32.reinterpret_i32 (local.get 0))))))"#,
+            Expect::Value(DENORMAL_SUM as i32),
+        ),
+        (
+            "denormals are multiplied",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32)
+                    (i32.reinterpret_f32 (f32.mul
+                        (f32.reinterpret_i32 (i32.shl (local.get 0) (i32.const 22)))
+                        (f32.convert_i32_s (i32.add (local.get 0) (i32.const 1)))))))"#,
+            Expect::Value(DENORMAL_TWICE as i32),
+        ),
+        (
+            "a product becomes denormal",
+            r#"(module (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32)
+                    (i32.reinterpret_f32 (f32.mul
+                        (f32.reinterpret_i32 (i32.shl (local.get 0) (i32.const 23)))
+                        (f32.div (f32.convert_i32_s (local.get 0)) (f32.const 2))))))"#,
+            Expect::Value(DENORMAL as i32),
+        ),
     ]
+}
+
+/// 2^-127, half of the smallest f32 that is not denormal.
+const DENORMAL: u32 = 0x0040_0000;
+/// 2^-127 + 2^-149.
+const DENORMAL_SUM: u32 = DENORMAL + 1;
+/// 2^-126, the smallest f32 that is not denormal: a factor that was flushed shows in it.
+const DENORMAL_TWICE: u32 = 0x0080_0000;
+
+/// The runtime of findings about native code, which is no engine.
+pub const NATIVE: &str = "native";
+
+/// Whether native code of this build keeps denormals: where it does not, it is no reference for engines.
+pub fn native() -> Finding {
+    let float = |bits| black_box(f32::from_bits(bits));
+    judge_native([
+        (float(DENORMAL) + float(1)).to_bits(),
+        (float(DENORMAL) * float(2.0_f32.to_bits())).to_bits(),
+        (float(DENORMAL_TWICE) * float(0.5_f32.to_bits())).to_bits(),
+    ])
+}
+
+fn judge_native(seen: [u32; 3]) -> Finding {
+    let kept = seen == [DENORMAL_SUM, DENORMAL_TWICE, DENORMAL];
+    Finding {
+        runtime: NATIVE.to_owned(),
+        check: "denormals".to_owned(),
+        outcome: if kept { Outcome::Pass } else { Outcome::Fail },
+        detail: if kept {
+            "f32 denormals are added, multiplied and produced".to_owned()
+        } else {
+            format!("f32 denormals are flushed to zero: {seen:08x?}")
+        },
+    }
 }
 
 /// Number of checks; a run that made fewer has failed.
@@ -203,9 +270,11 @@ fn one(worker: &mut Worker, wasm: &[u8], expect: &Expect) -> (Outcome, String) {
         (Expect::Value(due), Ended::Returned(value)) => due == value,
         (Expect::Trap(due), Ended::Failed(Error::Trap { trap, .. })) => due == trap,
         (Expect::Stopped, Ended::Failed(Error::Trap { trap, .. })) => {
-            let late = budget
-                .time()
-                .is_some_and(|time| elapsed > time + LOOP_GRACE);
+            // An emulated machine is slow by itself: there the stop is all that can be checked.
+            let late = emulated().is_none()
+                && budget
+                    .time()
+                    .is_some_and(|time| elapsed > time + LOOP_GRACE);
             matches!(trap, Trap::EpochDeadline | Trap::FuelExhausted) && !late
         }
         _ => false,
@@ -246,5 +315,22 @@ fn due(expect: &Expect) -> String {
         Expect::Stopped => "EpochDeadline or FuelExhausted in time".to_owned(),
         Expect::Refused => "a refusal".to_owned(),
         Expect::Value(value) => format!("the value {value}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn native_code_that_flushes_denormals_fails() {
+        assert_eq!(native().outcome, Outcome::Pass);
+        for flushed in [
+            [0, DENORMAL_TWICE, DENORMAL],
+            [DENORMAL_SUM, 0, DENORMAL],
+            [DENORMAL_SUM, DENORMAL_TWICE, 0],
+        ] {
+            assert_eq!(judge_native(flushed).outcome, Outcome::Fail);
+        }
     }
 }

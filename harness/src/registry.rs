@@ -45,15 +45,23 @@ pub enum Availability {
     Absent {
         /// Why.
         reason: String,
-        /// The command that adds it.
-        command: &'static str,
+        /// The command that adds it; `None` where this target cannot have it.
+        command: Option<&'static str>,
     },
+}
+
+/// Why an engine is absent, and how to add it where that is possible: the end of a sentence.
+pub fn absence(reason: &str, command: Option<&str>) -> String {
+    match command {
+        Some(command) => format!("{reason}; to add it: {command}"),
+        None => format!("{reason} (docs/targets.md: which engine runs where)"),
+    }
 }
 
 /// Where an engine's code is.
 #[allow(
     dead_code,
-    reason = "which of these are constructed depends on the features"
+    reason = "which of these are constructed depends on the features and the target"
 )]
 enum Place {
     /// In this executable.
@@ -62,6 +70,8 @@ enum Place {
     Beside(&'static str),
     /// Nowhere in this build.
     Absent(&'static str),
+    /// In no build for this target.
+    Never(&'static str),
 }
 
 struct Known {
@@ -75,24 +85,38 @@ struct Known {
 const ADD_DEFAULT: &str = "cargo build --release -p assay";
 const ADD_WASMI_FAST: &str = "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
 const ADD_WAMR: &str = "apt-get install cmake libclang-dev libsimde-dev && cargo build --release -p assay --features wamr";
+#[cfg(not(target_pointer_width = "64"))]
+const ADD_WAMR_AOT: &str =
+    "on an x86_64 machine: scripts/for-device armv7 DIR; here: ASSAY_WAMRC=DIR/code";
+#[cfg(target_pointer_width = "64")]
 const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev libsimde-dev llvm-22-dev && cargo build --release -p assay -p wamr-compiler --features assay/wamr";
 const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev libffi-dev zlib1g-dev libzstd-dev && cargo build --release -p assay --features wasmer-llvm";
 
-#[cfg(feature = "wasmtime")]
-const WASMTIME: [Place; 3] = [
+#[cfg(all(
+    feature = "wasmtime",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+const WASMTIME: [Place; 4] = [
     Place::Here(runtime_wasmtime::cranelift),
     Place::Here(runtime_wasmtime::pulley),
     Place::Here(runtime_wasmtime::winch),
+    Place::Here(runtime_wasmtime::pooling),
+];
+#[cfg(all(
+    feature = "wasmtime",
+    not(any(target_arch = "x86_64", target_arch = "aarch64"))
+))]
+const WASMTIME: [Place; 4] = [
+    Place::Never(
+        "Cranelift is built in for x86_64 and aarch64, and has no backend for 32-bit machines at all; `wasmtime.pulley` interprets what it makes",
+    ),
+    Place::Here(runtime_wasmtime::pulley),
+    Place::Never("Winch compiles for x86_64 and aarch64 only; `wasmtime.pulley` runs here"),
+    Place::Never("a pool of instances takes address space of 64 bits"),
 ];
 #[cfg(not(feature = "wasmtime"))]
-const WASMTIME: [Place; 3] = [const { NO_WASMTIME }; 3];
-#[cfg(not(feature = "wasmtime"))]
-const NO_WASMTIME: Place = Place::Absent("this build leaves the default feature `wasmtime` out");
-
-#[cfg(feature = "wasmtime")]
-const WASMTIME_POOLING: Place = Place::Here(runtime_wasmtime::pooling);
-#[cfg(not(feature = "wasmtime"))]
-const WASMTIME_POOLING: Place = NO_WASMTIME;
+const WASMTIME: [Place; 4] =
+    [const { Place::Absent("this build leaves the default feature `wasmtime` out") }; 4];
 
 #[cfg(feature = "wasmi")]
 const WASMI: Place = Place::Here(runtime_wasmi::runtime);
@@ -105,10 +129,13 @@ const WASMI_FAST: Place = Place::Here(runtime_wasmi::runtime);
 const WASMI_FAST: Place = Place::Beside("assay-wasmi-fast");
 
 #[cfg(feature = "wamr")]
-const WAMR: [Place; 2] = [Place::Here(runtime_wamr::fast), Place::Here(open_wamr_aot)];
+const WAMR: [Place; 2] = [Place::Here(runtime_wamr::fast), WAMR_AOT];
 #[cfg(not(feature = "wamr"))]
 const WAMR: [Place; 2] =
     [const { Place::Absent("the feature `wamr` is off: it needs cmake and libclang") }; 2];
+
+#[cfg(feature = "wamr")]
+const WAMR_AOT: Place = Place::Here(open_wamr_aot);
 
 #[cfg(feature = "wamr")]
 fn open_wamr_aot() -> Result<Box<dyn Runtime>, Error> {
@@ -118,15 +145,25 @@ fn open_wamr_aot() -> Result<Box<dyn Runtime>, Error> {
     }
 }
 
-#[cfg(feature = "wasmer-llvm")]
+#[cfg(all(
+    feature = "wasmer-llvm",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 const WASMER: Place = Place::Here(runtime_wasmer::llvm);
-#[cfg(not(feature = "wasmer-llvm"))]
+#[cfg(all(
+    not(feature = "wasmer-llvm"),
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 const WASMER: Place = Place::Absent(
     "the feature `wasmer-llvm` is off: it needs LLVM 22.1 (and wasmer-compiler-llvm is under BUSL-1.1)",
 );
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const WASMER: Place = Place::Never(
+    "wasmer's LLVM compiler has backends for x86_64, aarch64, riscv64 and loongarch64, and none for a 32-bit machine",
+);
 
 fn known() -> [Known; 8] {
-    let [cranelift, pulley, winch] = WASMTIME;
+    let [cranelift, pulley, winch, _] = WASMTIME;
     let [wamr_fast, wamr_aot] = WAMR;
     let engine = |id, kind, default, place, command| Known {
         id,
@@ -168,11 +205,12 @@ fn known() -> [Known; 8] {
 /// The same code as an engine's in instances of another kind: what `bench` looks at besides the engines, for their way of an
 /// invocation.
 fn pooled() -> Known {
+    let [.., pooling] = WASMTIME;
     Known {
         id: "wasmtime.pooling",
         kind: Kind::Jit,
         default: false,
-        place: WASMTIME_POOLING,
+        place: pooling,
         command: ADD_DEFAULT,
     }
 }
@@ -182,12 +220,12 @@ fn pooled() -> Known {
 pub fn pooled_worker() -> Option<Launch> {
     let engine = pooled();
     matches!(engine.place, Place::Here(_)).then_some(())?;
-    Some(Launch {
-        id: engine.id.to_owned(),
-        program: std::env::current_exe().ok()?,
-        arguments: ["worker", engine.id].map(Into::into).to_vec(),
-        states_id: true,
-    })
+    Launch::own(
+        engine.id,
+        std::env::current_exe().ok()?,
+        &["worker", engine.id],
+    )
+    .ok()
 }
 
 /// Opens an engine in this process.
@@ -206,7 +244,9 @@ pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
         Place::Beside(program) => Err(exit::engine_absent(format!(
             "`{id}` is served by `{program}`"
         ))),
-        Place::Absent(reason) => Err(exit::engine_absent(format!("`{id}` is absent: {reason}"))),
+        Place::Absent(reason) | Place::Never(reason) => {
+            Err(exit::engine_absent(format!("`{id}` is absent: {reason}")))
+        }
     }
 }
 
@@ -216,20 +256,19 @@ pub fn engines() -> Vec<Engine> {
     known()
         .into_iter()
         .map(|engine| {
-            let launch = |program: PathBuf, arguments: &[&str]| {
-                Availability::Ready(Launch {
-                    id: engine.id.to_owned(),
-                    program,
-                    arguments: arguments.iter().map(Into::into).collect(),
-                    states_id: true,
-                })
-            };
             let absent = |reason: String| Availability::Absent {
                 reason,
-                command: engine.command,
+                command: Some(engine.command),
+            };
+            let launch = |program: PathBuf, arguments: &[&str]| {
+                Launch::own(engine.id, program, arguments).map_or_else(absent, Availability::Ready)
             };
             let availability = match (&engine.place, &here) {
                 (Place::Absent(reason), _) => absent((*reason).to_owned()),
+                (Place::Never(reason), _) => Availability::Absent {
+                    reason: (*reason).to_owned(),
+                    command: None,
+                },
                 (_, Err(error)) => {
                     absent(format!("the path of this executable is unknown: {error}"))
                 }
@@ -315,8 +354,9 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
             && wanted.contains(&engine.id)
         {
             return Err(exit::engine_absent(format!(
-                "engine `{}` is absent: {reason}; to add it: {command}",
-                engine.id
+                "engine `{}` is absent: {}",
+                engine.id,
+                absence(reason, *command)
             )));
         }
     }
@@ -360,18 +400,25 @@ fn missing_helper(id: &str) -> Option<String> {
     None
 }
 
-/// WAMR's ahead-of-time compiler is an executable of its own: its library clashes with the runtime's.
+/// WAMR's ahead-of-time compiler is an executable of its own, for its library clashes with the runtime's; or a folder of what one
+/// made on another machine. Whoever names either vouches for native code.
 fn wamr_compiler() -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os("ASSAY_WAMRC") {
+    if let Some(path) = std::env::var_os("ASSAY_WAMRC").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
-        return if path.is_file() {
+        return if path.exists() {
             Ok(path)
         } else {
             Err(format!(
-                "ASSAY_WAMRC names `{}`, which is no file",
+                "ASSAY_WAMRC names `{}`, which is not there",
                 path.display()
             ))
         };
+    }
+    if cfg!(not(target_pointer_width = "64")) {
+        return Err(
+            "its compiler `assay-wamrc` needs LLVM 22 and is built for 64-bit machines only; what it made there can be run here"
+                .to_owned(),
+        );
     }
     beside("assay-wamrc").ok_or_else(|| {
         "the ahead-of-time compiler `assay-wamrc` is not beside this executable: it needs LLVM 22.1".to_owned()
@@ -411,7 +458,7 @@ mod tests {
         Engine {
             availability: Availability::Absent {
                 reason: "because".to_owned(),
-                command: "add it",
+                command: Some("add it"),
             },
             ..ready(id)
         }
@@ -439,6 +486,21 @@ mod tests {
         );
         assert_eq!(exit_of(engines(), &["b*"]), exit::Exit::EngineAbsent);
         assert_eq!(exit_of(vec![absent("b")], &[]), exit::Exit::EngineAbsent);
+    }
+
+    #[test]
+    fn no_command_is_promised_for_what_a_target_cannot_have() {
+        let mut never = absent("never");
+        never.availability = Availability::Absent {
+            reason: "no backend".to_owned(),
+            command: None,
+        };
+        let error = select(vec![ready("a"), never], &["never".to_owned()])
+            .err()
+            .unwrap();
+        assert_eq!(exit::of(&error), exit::Exit::EngineAbsent);
+        let message = format!("{error:#}");
+        assert!(message.contains("no backend") && !message.contains("to add it"));
     }
 
     #[test]

@@ -171,6 +171,25 @@ fn a_swallowed_trap_is_found_by_the_basics() {
 }
 
 #[test]
+fn denormals_that_are_flushed_are_found_by_the_basics_and_the_numeric_instructions() {
+    let (exit, document) = run("qualify", "flushed-denormals");
+    assert_eq!(exit, 1);
+    let reasons = verdict_of(&document, "liar.flushed-denormals")["reasons"].to_string();
+    for check in [
+        "denormals are added",
+        "a product becomes denormal",
+        "f32.mul",
+    ] {
+        assert!(reasons.contains(check), "{check} in {reasons}");
+    }
+    let native = &document["basics"][0];
+    assert_eq!(
+        (&native["runtime"], &native["outcome"]),
+        (&"native".into(), &"pass".into())
+    );
+}
+
+#[test]
 fn ignored_limits_are_found_by_the_basics() {
     let (exit, document) = run("qualify", "ignored-limits");
     assert_eq!(exit, 1);

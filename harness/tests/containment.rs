@@ -19,7 +19,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use support::{adapter, core_pack};
+use support::{adapter, adapter_launch, core_pack, start};
 
 /// What the request in which a worker misbehaves may take.
 const TIME: Duration = Duration::from_millis(1500);
@@ -41,10 +41,7 @@ fn launch(program: &str, arguments: &[&str]) -> Launch {
 }
 
 fn misbehaving(behaviour: &str) -> Worker {
-    let adapter = adapter(behaviour);
-    let (_, command) = adapter.split_once('=').unwrap();
-    let (program, behaviour) = command.rsplit_once(' ').unwrap();
-    Worker::start_within(&launch(program, &[behaviour]), small()).unwrap()
+    Worker::start_within(&adapter_launch(behaviour), small()).unwrap()
 }
 
 /// Calls a function that returns at once four times; the worker misbehaves in the third. Gives its end, and how long that took.
@@ -223,7 +220,7 @@ fn every_way_to_misbehave_is_an_error_cell_of_a_run_that_goes_on() {
 
 /// A short conformance run over one kernel, on the adapter and on wasmi.
 fn conform(out: &Path, behaviour: &str, cases: u32) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    let mut command = start(env!("CARGO_BIN_EXE_assay"));
     command
         .arg("conform")
         .arg(core_pack())

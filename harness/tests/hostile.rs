@@ -13,11 +13,13 @@ mod support;
 use serde_json::Value;
 use std::{
     fs,
-    process::Command,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
-use support::hostile::{Expect, Hostile, generated, texts};
+use support::{
+    hostile::{Expect, Hostile, generated, texts},
+    start,
+};
 
 /// What everything may take on an engine, compilation included.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +37,7 @@ fn probe(folder: &std::path::Path, hostile: &Hostile, variant: &[&str]) -> Resul
     let path = folder.join(format!("{}.{}", hostile.name, hostile.extension));
     fs::write(&path, &hostile.wasm).unwrap();
     let start = Instant::now();
-    let output = Command::new(binary())
+    let output = start(&binary())
         .arg("probe")
         .arg(&path)
         .args(&hostile.arguments)

@@ -17,10 +17,10 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use support::{core_pack, json, pack_of};
+use support::{core_pack, json, pack_of, start};
 
 fn assay() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_assay"))
+    start(env!("CARGO_BIN_EXE_assay"))
 }
 
 fn conform(out: &Path) -> Command {
@@ -115,8 +115,11 @@ fn an_output_that_nobody_reads_is_a_failure_of_the_harness() {
     // Nobody is told, and the exit code is the same.
     assert_eq!(list(closed(), closed()).status.code(), Some(5));
     // A stdout that is not there at all is taken for one that does not matter.
+    let assay = assay();
     let absent = Command::new("sh")
-        .args(["-c", "exec \"$0\" list >&-", env!("CARGO_BIN_EXE_assay")])
+        .args(["-c", "exec \"$0\" \"$@\" list >&-"])
+        .arg(assay.get_program())
+        .args(assay.get_args())
         .status()
         .unwrap();
     assert_eq!(absent.code(), Some(0));

@@ -36,12 +36,8 @@ fn worker(metering: BudgetKind) -> (Worker, u64) {
 }
 
 fn worker_of(engine: &str, metering: BudgetKind) -> (Worker, u64) {
-    let launch = Launch {
-        id: engine.to_owned(),
-        program: env!("CARGO_BIN_EXE_assay").into(),
-        arguments: vec!["worker".into(), engine.into()],
-        states_id: true,
-    };
+    let program = env!("CARGO_BIN_EXE_assay").into();
+    let launch = Launch::own(engine, program, &["worker", engine]).unwrap();
     let mut worker = Worker::start(&launch).unwrap();
     assert!(worker.has_operation("time") && worker.has_operation("facts"));
     let options = Options {

@@ -22,10 +22,7 @@ fn launch(program: &str, arguments: &[&str]) -> Launch {
 }
 
 fn misbehaving(behaviour: &str) -> Worker {
-    let adapter = support::adapter(behaviour);
-    let (_, command) = adapter.split_once('=').unwrap();
-    let (program, behaviour) = command.rsplit_once(' ').unwrap();
-    Worker::start(&launch(program, &[behaviour])).unwrap()
+    Worker::start(&support::adapter_launch(behaviour)).unwrap()
 }
 
 /// Calls a function that returns at once `times` times on one instance, within 50 ms each.
@@ -127,7 +124,9 @@ fn executables_that_are_no_workers_are_refused_at_hello() {
 
 #[test]
 fn an_engine_of_this_project_must_be_what_it_is_called() {
-    let mut impostor = launch(env!("CARGO_BIN_EXE_assay"), &["worker", "wasmi"]);
+    let program = env!("CARGO_BIN_EXE_assay").into();
+    let mut impostor = Launch::own("test", program, &["worker", "wasmi"]).unwrap();
+    impostor.states_id = false;
     assert!(Worker::start(&impostor).is_ok());
     impostor.states_id = true;
     let Err(WorkerError::Protocol { message, .. }) = Worker::start(&impostor) else {

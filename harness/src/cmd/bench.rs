@@ -122,7 +122,7 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
                 launches.push(launch);
             }
             Availability::Absent { reason, command } => {
-                absent.push((engine.id, format!("{reason}; to add it: {command}")));
+                absent.push((engine.id, registry::absence(&reason, command)));
             }
         }
     }
@@ -198,12 +198,8 @@ impl Report {
 /// The native kernels of this executable.
 fn native_worker() -> Result<Launch> {
     let program = std::env::current_exe().context("failed to find this executable")?;
-    Ok(Launch {
-        id: native::BASELINE.to_owned(),
-        program,
-        arguments: ["worker", native::BASELINE].map(Into::into).to_vec(),
-        states_id: true,
-    })
+    Launch::own(native::BASELINE, program, &["worker", native::BASELINE])
+        .map_err(crate::exit::usage)
 }
 
 /// The native kernels compiled for this processor, in an executable beside this one; the reason if there is none.
@@ -213,12 +209,7 @@ fn tuned_worker() -> Result<Launch, String> {
          -p assay --no-default-features --features native-worker --bin assay-native --target-dir target/native, and copy it"
             .to_owned()
     })?;
-    Ok(Launch {
-        id: native::TUNED.to_owned(),
-        program,
-        arguments: Vec::new(),
-        states_id: true,
-    })
+    Launch::own(native::TUNED, program, &[])
 }
 
 pub(super) fn seconds(text: &str) -> Result<f64, String> {

@@ -21,6 +21,7 @@ use crate::{
 };
 use anyhow::Result;
 use kernel_pack::Pack;
+use runtime_api::COMPILED_ELSEWHERE;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -122,6 +123,9 @@ pub struct EngineReport {
     pub version: Option<String>,
     /// Why it is absent or failed.
     pub reason: Option<String>,
+    /// What there is to run, where the engine has no compiler on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiled_elsewhere: Option<String>,
 }
 
 /// Runs the command.
@@ -380,13 +384,15 @@ pub fn conform(
                     id: engine.id.clone(),
                     status: "absent",
                     version: None,
-                    reason: Some(format!("{reason}; to add it: {command}")),
+                    reason: Some(registry::absence(reason, *command)),
+                    compiled_elsewhere: None,
                 }
             }
             Availability::Ready(_) => match ready.next() {
                 Some(Ok(info)) => EngineReport {
                     id: engine.id.clone(),
                     status: "ready",
+                    compiled_elsewhere: info.build.get(COMPILED_ELSEWHERE).cloned(),
                     version: Some(info.version),
                     reason: None,
                 },
@@ -395,12 +401,14 @@ pub fn conform(
                     status: "failed",
                     version: None,
                     reason: Some(reason),
+                    compiled_elsewhere: None,
                 },
                 None => EngineReport {
                     id: engine.id.clone(),
                     status: "failed",
                     version: None,
                     reason: Some("it was not started".to_owned()),
+                    compiled_elsewhere: None,
                 },
             },
         })

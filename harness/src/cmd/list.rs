@@ -63,8 +63,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         engines.len()
     ))?;
     for row in &engines {
-        if let (Some(reason), Some(command)) = (&row.reason, row.command) {
-            output.text(&format!("{}: {reason}\n  to add it: {command}", row.id))?;
+        if let Some(reason) = &row.reason {
+            output.text(&format!("{}: {reason}", row.id))?;
+        }
+        if let Some(command) = row.command {
+            output.text(&format!("  to add it: {command}"))?;
         }
     }
     output.document(&Engines { engines })?;
@@ -97,7 +100,7 @@ fn row(engine: registry::Engine) -> Row {
     };
     match &engine.availability {
         Availability::Absent { reason, command } => {
-            row("absent", Some(reason.clone()), Some(*command), None)
+            row("absent", Some(reason.clone()), *command, None)
         }
         Availability::Ready(launch) => match Worker::start(launch) {
             Ok(worker) => row("ready", None, None, Some(worker.info().clone())),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     basics::{self, Finding},
+    bench,
     conform::{
         device::{self, Device, Fit, Shape},
         judge::Layer,
@@ -23,6 +24,7 @@ use crate::{
 };
 use anyhow::Result;
 use kernel_pack::Pack;
+use runtime_api::COMPILED_ELSEWHERE;
 use serde::Serialize;
 use std::thread;
 
@@ -78,6 +80,10 @@ struct Verdict {
     interruptions: u32,
     numerics: Vec<Summary>,
     conform: Report,
+    /// Architecture of this build.
+    architecture: &'static str,
+    /// Set where that is not the machine's own: times were not judged then, outputs and stops were.
+    emulated: Option<String>,
     evidence: String,
 }
 
@@ -138,7 +144,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             .map(|running| running.join().unwrap_or_default())
             .collect()
     });
-    let basics: Vec<Finding> = found.into_iter().flatten().collect();
+    let native = basics::native();
+    let native_holds = native.outcome == Outcome::Pass;
+    let basics: Vec<Finding> = std::iter::once(native)
+        .chain(found.into_iter().flatten())
+        .collect();
     folder.document("basics.json", &basics)?;
 
     let launches: Vec<Launch> = engines
@@ -176,6 +186,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         fit_to(device, &fits, &report, &mut verdicts);
     }
     let qualified = report.passed()
+        && native_holds
         && verdicts.iter().any(|engine| engine.verdict == QUALIFIED)
         && verdicts
             .iter()
@@ -191,6 +202,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         trap_summaries,
         interruptions: arguments.interruptions,
         numerics: report.numerics.clone(),
+        architecture: std::env::consts::ARCH,
+        emulated: bench::emulated(),
         evidence: report.evidence.clone(),
         conform: report,
     };
@@ -248,24 +261,28 @@ fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Ve
             for finding in &own {
                 if finding.outcome != Outcome::Pass {
                     reasons.push(format!(
-                        "trap basics, {}: {}: {}",
+                        "basics, {}: {}: {}",
                         finding.check, finding.outcome, finding.detail
                     ));
                 }
             }
             if own.len() != basics::count() {
                 reasons.push(format!(
-                    "{} of {} trap basics were run",
+                    "{} of {} basics were run",
                     own.len(),
                     basics::count()
                 ));
             }
-            let mut limitations = Vec::new();
+            let mut limitations: Vec<String> = engine
+                .compiled_elsewhere
+                .iter()
+                .map(|what| format!("{COMPILED_ELSEWHERE}: {what}"))
+                .collect();
             match traps.iter().find(|summary| summary.runtime == engine.id) {
                 Some(summary) => {
                     let failures = summary.failures.iter();
                     reasons.extend(failures.map(|failure| format!("traps, {failure}")));
-                    limitations.clone_from(&summary.limitations);
+                    limitations.extend(summary.limitations.iter().cloned());
                 }
                 None => reasons.push("the traps were not made".to_owned()),
             }
@@ -370,10 +387,18 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
         .iter()
         .filter(|finding| finding.outcome == Outcome::Pass)
         .count();
-    text += &format!(
-        "trap basics: {passed} of {} checks pass\n",
-        verdict.basics.len()
-    );
+    text += &format!("basics: {passed} of {} checks pass\n", verdict.basics.len());
+    for finding in &verdict.basics {
+        if finding.runtime == basics::NATIVE {
+            text += &format!(
+                "native code, {}: {}: {}\n",
+                finding.check, finding.outcome, finding.detail
+            );
+        }
+    }
+    if let Some(how) = &verdict.emulated {
+        text += &format!("times and latencies: not measured (emulated): {how}\n");
+    }
     for summary in &verdict.trap_summaries {
         text += &format!("{:<20} traps: {}\n", summary.runtime, summary.lines());
     }

@@ -175,7 +175,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             Availability::Ready(launch) => launches.push(launch),
             Availability::Absent { reason, command } => absent.push(AbsentReport {
                 id: engine.id,
-                reason: format!("{reason}; to add it: {command}"),
+                reason: registry::absence(&reason, command),
             }),
         }
     }

@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
                 report(
                     &engine.id,
                     "absent",
-                    Err(format!("{reason}; to add it: {command}")),
+                    Err(registry::absence(&reason, command)),
                 )
             }
             Availability::Ready(launch) => {
@@ -223,6 +223,7 @@ fn report(id: &str, status: &'static str, hello: Result<String, String>) -> Engi
         status,
         version,
         reason,
+        compiled_elsewhere: None,
     }
 }
 

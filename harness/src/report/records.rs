@@ -44,8 +44,14 @@ pub struct Qualify {
     pub kernels: Vec<String>,
     /// Verdict per engine.
     pub engines: Vec<EngineVerdict>,
-    /// The trap basics.
+    /// The basics.
     pub basics: Vec<Check>,
+    /// Architecture that the engines were built for, where it was recorded.
+    #[serde(default)]
+    pub architecture: Option<String>,
+    /// How it shows that this is not the machine's own.
+    #[serde(default)]
+    pub emulated: Option<String>,
     /// Layers of all kernels.
     pub conform: Conform,
     /// The trap matrix, where it was part of the run.

@@ -7,7 +7,7 @@ use super::{
     records::{Conform, Qualify, Records, Traps},
     resources, timing,
 };
-use crate::{bench::tables::Tables, outcome::Outcome};
+use crate::{basics, bench::tables::Tables, outcome::Outcome};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -186,11 +186,26 @@ fn verdict(qualify: &Qualify) -> Section {
             rows,
         }),
         Part::Text(format!(
-            "Basics of traps, budgets and limits: {} of {} checks pass.",
+            "Basics of traps, budgets, limits and denormals: {} of {} checks pass.",
             qualify.basics.iter().filter(passed).count(),
             qualify.basics.len()
         )),
     ];
+    if let Some(architecture) = &qualify.architecture {
+        let how = qualify.emulated.as_ref().map_or_else(String::new, |how| {
+            format!(", emulated ({how}): outputs and stops were checked, times were not measured")
+        });
+        parts.push(Part::Text(format!("Built for {architecture}{how}.")));
+    }
+    let denormals: Vec<String> = qualify
+        .basics
+        .iter()
+        .filter(|check| check.runtime == basics::NATIVE)
+        .map(|check| format!("Native code: {}.", check.detail))
+        .collect();
+    if !denormals.is_empty() {
+        parts.push(Part::List(denormals));
+    }
     let bad: Vec<_> = qualify
         .basics
         .iter()

@@ -28,6 +28,50 @@ pub struct Launch {
     pub states_id: bool,
 }
 
+/// The environment variable with the command that starts executables of this build where the system cannot do it itself, for
+/// instance `qemu-arm -L /usr/arm-linux-gnueabihf`.
+pub const RUNNER_VARIABLE: &str = "ASSAY_RUNNER";
+
+impl Launch {
+    /// Starts an executable of this build, by the command in `ASSAY_RUNNER` if there is one.
+    ///
+    /// # Errors
+    /// What is wrong with that command.
+    pub fn own(id: &str, program: PathBuf, arguments: &[&str]) -> Result<Launch, String> {
+        Launch::by_runner(std::env::var_os(RUNNER_VARIABLE), id, program, arguments)
+    }
+
+    fn by_runner(
+        runner: Option<OsString>,
+        id: &str,
+        program: PathBuf,
+        arguments: &[&str],
+    ) -> Result<Launch, String> {
+        let arguments = arguments.iter().map(OsString::from);
+        let words = runner.map_or(Some(Vec::new()), |runner| shlex::split(runner.to_str()?));
+        let mut words = words
+            .ok_or_else(|| format!("{RUNNER_VARIABLE} is not a command: its quotes do not match"))?
+            .into_iter();
+        let (program, arguments) = match words.next() {
+            None => (program, arguments.collect()),
+            Some(runner) => (
+                PathBuf::from(runner),
+                words
+                    .map(OsString::from)
+                    .chain([program.into_os_string()])
+                    .chain(arguments)
+                    .collect(),
+            ),
+        };
+        Ok(Launch {
+            id: id.to_owned(),
+            program,
+            arguments,
+            states_id: true,
+        })
+    }
+}
+
 /// A worker that cannot go on: the cell it was working on is lost, a new worker can be started.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -521,5 +565,35 @@ fn empty_info(id: &str) -> Info {
             table_limit: false,
             stack_limit: false,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_starts_what_the_system_cannot() {
+        let launch = |runner: Option<&str>| {
+            let runner = runner.map(OsString::from);
+            Launch::by_runner(
+                runner,
+                "a.one",
+                PathBuf::from("/bin/assay"),
+                &["worker", "a.one"],
+            )
+        };
+        for none in [None, Some("")] {
+            let launch = launch(none).unwrap();
+            assert_eq!(launch.program, PathBuf::from("/bin/assay"));
+            assert_eq!(launch.arguments, ["worker", "a.one"]);
+        }
+        let emulated = launch(Some("qemu-arm -L '/usr/an arm'")).unwrap();
+        assert_eq!(emulated.program, PathBuf::from("qemu-arm"));
+        assert_eq!(
+            emulated.arguments,
+            ["-L", "/usr/an arm", "/bin/assay", "worker", "a.one"]
+        );
+        assert!(launch(Some("qemu-arm 'unfinished")).is_err());
     }
 }

@@ -9,7 +9,7 @@ mod server;
 mod system;
 mod timing;
 
-pub use client::{GRACE, Launch, RunError, Worker, WorkerError};
+pub use client::{GRACE, Launch, RUNNER_VARIABLE, RunError, Worker, WorkerError};
 pub use process::{MEMORY_VARIABLE, WorkerLimits};
 pub use protocol::InstanceChoice;
 pub use remote::Remote;

@@ -7,6 +7,7 @@
 
 pub(crate) mod hostile;
 
+use assay::worker::Launch;
 use assert_cmd::Command;
 use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
 use serde_json::Value;
@@ -28,13 +29,29 @@ pub(crate) fn core_pack() -> PathBuf {
     root().join("fixtures/packs/core")
 }
 
+/// A command that starts an executable of this build: where it is built for another machine, by what `ASSAY_RUNNER` says.
+pub(crate) fn start(program: &str) -> std::process::Command {
+    let launch = Launch::own("test", program.into(), &[]).unwrap();
+    let mut command = std::process::Command::new(launch.program);
+    command.args(launch.arguments);
+    command
+}
+
 /// The binary under test.
 pub(crate) fn assay() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_assay"))
+    start(env!("CARGO_BIN_EXE_assay")).into()
 }
 
 /// The example that is an adapter with a behaviour of choice, as `--adapter` takes it.
 pub(crate) fn adapter(behaviour: &str) -> String {
+    let launch = adapter_launch(behaviour);
+    let words = std::iter::once(launch.program.to_str().unwrap())
+        .chain(launch.arguments.iter().map(|word| word.to_str().unwrap()));
+    format!("liar.{behaviour}={}", shlex::try_join(words).unwrap())
+}
+
+/// The same as a worker to start.
+pub(crate) fn adapter_launch(behaviour: &str) -> Launch {
     let program = Path::new(env!("CARGO_BIN_EXE_assay"))
         .parent()
         .unwrap()
@@ -44,7 +61,10 @@ pub(crate) fn adapter(behaviour: &str) -> String {
         "{} is missing: `cargo test` builds examples, a narrower command may not",
         program.display()
     );
-    format!("liar.{behaviour}={} {behaviour}", program.display())
+    Launch {
+        states_id: false,
+        ..Launch::own("test", program, &[behaviour]).unwrap()
+    }
 }
 
 /// Runs `assay ARGUMENTS --json` and gives the exit code and the document.

@@ -16,6 +16,8 @@ pub enum Kind {
 
 /// The build option that names the target of which an engine loads code that a pack brings; engines without it load none.
 pub const CODE_TARGET: &str = "loads code for";
+/// The build option of an engine that has no compiler here and runs what one made on another machine: what there is to run.
+pub const COMPILED_ELSEWHERE: &str = "compiled on another machine";
 
 /// Identity of an engine with its strategy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

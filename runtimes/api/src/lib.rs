@@ -20,7 +20,7 @@ pub use budget::{Budget, BudgetKind, TICK};
 pub use code::TrustedCode;
 pub use error::{Error, Result, Stage, Trap};
 pub use features::{PACK_FEATURES, probe_features};
-pub use info::{CODE_TARGET, Capabilities, Info, Kind};
+pub use info::{CODE_TARGET, COMPILED_ELSEWHERE, Capabilities, Info, Kind};
 pub use inspect::Form;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -433,7 +433,8 @@ impl std::fmt::Display for ErrorText {
         let bytes: Vec<u8> = self
             .0
             .iter()
-            .map(|character| character.cast_unsigned())
+            // A C character is signed on x86_64 and unsigned on ARM.
+            .map(|character| u8::from_ne_bytes(character.to_ne_bytes()))
             .take_while(|byte| *byte != 0)
             .collect();
         f.write_str(&String::from_utf8_lossy(&bytes))

@@ -18,6 +18,7 @@
 //! Hardware bounds checks, which need signal handlers of the process, are off. The runtime's state is one per process.
 
 mod aot;
+mod elsewhere;
 mod exceptions;
 mod ffi;
 mod prepare;
@@ -25,7 +26,8 @@ mod tables;
 mod watchdog;
 
 use crate::{
-    aot::Compiler, exceptions::trap, ffi::Function, prepare::Prepared, watchdog::Watchdog,
+    aot::Compiler, elsewhere::Folder, exceptions::trap, ffi::Function, prepare::Prepared,
+    watchdog::Watchdog,
 };
 use runtime_api::{
     Budget, BudgetKind, CODE_TARGET, Capabilities, Entry, Error, Info, Kind, Limits, Options,
@@ -43,21 +45,59 @@ pub fn fast() -> Result<Box<dyn runtime_api::Runtime>> {
     Ok(Box::new(engine))
 }
 
-/// Machine code made by `compiler`, an `assay-wamrc`, and run by WAMR.
+/// Machine code made by `compiler`, and run by WAMR: an `assay-wamrc`, or a folder of what one made on another machine.
 ///
 /// # Errors
-/// [`Error::Unsupported`] if the linked WAMR has no loader for it, [`Error::Adapter`] if WAMR cannot be set up or the
-/// compiler does not answer.
+/// [`Error::Unsupported`] if the linked WAMR has no loader for it, [`Error::Adapter`] if WAMR cannot be set up, the
+/// compiler does not answer, or the folder lacks what tells the features of the engine.
 pub fn aot(compiler: &Path) -> Result<Box<dyn runtime_api::Runtime>> {
     if !start()?.loads_aot() {
         return Err(Error::unsupported(
             "this build of WAMR has no loader for machine code: build with runtimes/wamr/toolchain.cmake, as .cargo/config.toml does",
         ));
     }
-    // What the interpreter can do is what the library was built with, and what the loader takes.
-    let simd = Wamr::new("wamr.fast", Kind::Interpreter, None)?.has("simd");
-    let compiler = Compiler::new(compiler, simd)?;
-    Ok(Box::new(Wamr::new("wamr.aot", Kind::Aot, Some(compiler))?))
+    let origin = if compiler.is_dir() {
+        Origin::Elsewhere(Folder::open(compiler)?)
+    } else {
+        // What the interpreter can do is what the library was built with, and what the loader takes.
+        let simd = Wamr::new("wamr.fast", Kind::Interpreter, None)?.has("simd");
+        Origin::Here(Compiler::new(compiler, simd)?)
+    };
+    let engine = Wamr::new("wamr.aot", Kind::Aot, Some(origin))?;
+    // An engine of which it was not asked whether it has a feature must not pass for one without it.
+    if let Some(Origin::Elsewhere(folder)) = &engine.origin
+        && folder.missed()
+    {
+        return Err(adapter(format!(
+            "{}: the modules that tell the engine's features were not compiled",
+            compiler.display()
+        )));
+    }
+    Ok(Box::new(engine))
+}
+
+/// What machine code is for, as manifests and compilers say it.
+pub(crate) const MACHINE: &str = if cfg!(target_arch = "arm") {
+    "armv7"
+} else {
+    std::env::consts::ARCH
+};
+
+/// Where machine code comes from.
+enum Origin {
+    /// A compiler on this machine.
+    Here(Compiler),
+    /// Another machine.
+    Elsewhere(Folder),
+}
+
+impl Origin {
+    fn description(&self) -> [(String, String); 2] {
+        match self {
+            Origin::Here(compiler) => compiler.description(),
+            Origin::Elsewhere(folder) => folder.description(),
+        }
+    }
 }
 
 fn start() -> Result<ffi::Runtime> {
@@ -78,13 +118,12 @@ fn adapter(message: impl ToString) -> Error {
 }
 
 /// The loader for bytecode, which validates, is asked first, because a compiler's process is dear.
-fn machine_code(
-    runtime: ffi::Runtime,
-    compiler: &Compiler,
-    prepared: &Prepared,
-) -> Result<Vec<u8>> {
+fn machine_code(runtime: ffi::Runtime, origin: &Origin, prepared: &Prepared) -> Result<Vec<u8>> {
     runtime.load(prepared.wasm.clone()).map_err(rejected)?;
-    compiler.compile(&prepared.wasm)
+    match origin {
+        Origin::Here(compiler) => compiler.compile(&prepared.wasm),
+        Origin::Elsewhere(folder) => folder.code(&prepared.wasm),
+    }
 }
 
 /// Operand stack of machine code, which has its frames on the thread's own stack.
@@ -92,13 +131,14 @@ const AOT_STACK_BYTES: u32 = 16 * 1024;
 
 struct Wamr {
     runtime: ffi::Runtime,
-    compiler: Option<Compiler>,
+    /// Where its machine code comes from; `None` for the interpreter.
+    origin: Option<Origin>,
     watchdog: Rc<Watchdog>,
     info: Info,
 }
 
 impl Wamr {
-    fn new(id: &str, kind: Kind, compiler: Option<Compiler>) -> Result<Self> {
+    fn new(id: &str, kind: Kind, origin: Option<Origin>) -> Result<Self> {
         let runtime = start()?;
         let mut build: BTreeMap<String, String> = [
             ("bindings", "wamrx-sys 0.3.0"),
@@ -115,10 +155,10 @@ impl Wamr {
         .collect();
         let loads = if runtime.loads_aot() { "on" } else { "off" };
         build.insert("loader for machine code".to_owned(), loads.to_owned());
-        match &compiler {
-            Some(compiler) => {
-                build.extend(compiler.description());
-                build.insert(CODE_TARGET.to_owned(), std::env::consts::ARCH.to_owned());
+        match &origin {
+            Some(origin) => {
+                build.extend(origin.description());
+                build.insert(CODE_TARGET.to_owned(), MACHINE.to_owned());
             }
             None => {
                 build.insert("interpreter".to_owned(), "fast".to_owned());
@@ -126,7 +166,7 @@ impl Wamr {
         }
         let mut engine = Self {
             runtime,
-            compiler,
+            origin,
             watchdog: Rc::new(Watchdog::start().map_err(adapter)?),
             info: Info {
                 id: id.to_owned(),
@@ -163,30 +203,40 @@ impl runtime_api::Runtime for Wamr {
 
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn runtime_api::Module>> {
         let prepared = self.prepare(wasm, options)?;
-        match &self.compiler {
+        match &self.origin {
             None => {
                 let loaded = self.runtime.load(prepared.wasm.clone()).map_err(rejected)?;
                 self.module(prepared, loaded, None, options)
             }
-            Some(compiler) => {
-                let code = machine_code(self.runtime, compiler, &prepared)?;
+            Some(origin) => {
+                let code = machine_code(self.runtime, origin, &prepared)?;
                 self.load_machine_code(prepared, code, options)
             }
         }
     }
 
     fn precompile(&self, wasm: &[u8], options: &Options) -> Result<Vec<u8>> {
-        let compiler = self.compiler()?;
-        machine_code(self.runtime, compiler, &self.prepare(wasm, options)?)
+        let origin = self.origin()?;
+        machine_code(self.runtime, origin, &self.prepare(wasm, options)?)
     }
 
     fn precompile_for(&self, target: &str, wasm: &[u8], options: &Options) -> Result<Vec<u8>> {
-        let compiler = self.compiler()?.for_target(target)?;
-        machine_code(self.runtime, &compiler, &self.prepare(wasm, options)?)
+        let origin = match self.origin()? {
+            Origin::Here(compiler) => Origin::Here(compiler.for_target(target)?),
+            Origin::Elsewhere(_) => {
+                return Err(Error::unsupported(
+                    "no compiler is here, but what one made on another machine",
+                ));
+            }
+        };
+        machine_code(self.runtime, &origin, &self.prepare(wasm, options)?)
     }
 
     fn code_identity(&self, _options: &Options) -> Result<Vec<u8>> {
-        self.compiler()?.identity()
+        match self.origin()? {
+            Origin::Here(compiler) => compiler.identity(),
+            Origin::Elsewhere(folder) => Ok(folder.identity()),
+        }
     }
 
     fn load_code(
@@ -195,7 +245,7 @@ impl runtime_api::Runtime for Wamr {
         code: TrustedCode<'_>,
         options: &Options,
     ) -> Result<Box<dyn runtime_api::Module>> {
-        self.compiler()?;
+        self.origin()?;
         let prepared = self.prepare(wasm, options)?;
         self.load_machine_code(prepared, code.bytes().to_vec(), options)
     }
@@ -211,8 +261,8 @@ impl Wamr {
         prepare::prepare(wasm, &options.limits).map_err(rejected)
     }
 
-    fn compiler(&self) -> Result<&Compiler> {
-        self.compiler
+    fn origin(&self) -> Result<&Origin> {
+        self.origin
             .as_ref()
             .ok_or_else(|| Error::unsupported("the interpreter has no compiled form to keep"))
     }
@@ -235,7 +285,7 @@ impl Wamr {
         code_bytes: Option<u64>,
         options: &Options,
     ) -> Result<Box<dyn runtime_api::Module>> {
-        if loaded.import_count() != 0 || loaded.is_aot() != self.compiler.is_some() {
+        if loaded.import_count() != 0 || loaded.is_aot() != self.origin.is_some() {
             return Err(rejected("WAMR took the module for another".to_owned()));
         }
         Ok(Box::new(Module {

@@ -1,21 +1,9 @@
 use runtime_api::{BudgetKind, CODE_TARGET, Error, Result};
 use std::{collections::BTreeMap, path::Path};
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
-    WasmBacktraceDetails,
-};
+use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 /// Stack that any thread of the host is taken to have; wasm code of the compilers runs on the caller's stack.
 const LARGEST_STACK: u32 = 1024 * 1024;
-
-/// Instances that a pool has.
-const POOLED_INSTANCES: u32 = 128;
-/// Address space of a pooled memory: all that 32 bits address.
-const POOLED_MEMORY_BYTES: usize = 1 << 32;
-/// Elements of a pooled table.
-const POOLED_TABLE_ELEMENTS: usize = 100_000;
-/// Bytes of a pooled memory that are cleared rather than given back to the system: a kernel with small tensors has no more.
-const RESIDENT_MEMORY_BYTES: usize = 2 * 1024 * 1024;
 
 /// How wasmtime executes code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,10 +90,12 @@ pub(crate) fn config(
             "{max_stack_bytes} bytes of stack: compiled code runs on the caller's stack, of which at most {LARGEST_STACK} bytes are taken"
         )));
     }
-    if strategy == Strategy::Winch && !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
-        return Err(Error::unsupported(
-            "Winch compiles for x86_64 and aarch64 only",
-        ));
+    let compiles_for_this_machine = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+    if strategy != Strategy::Pulley && !compiles_for_this_machine {
+        return Err(Error::unsupported(format!(
+            "{} compiles for x86_64 and aarch64 only",
+            strategy.id()
+        )));
     }
     let mut config = Config::new();
     config.strategy(strategy.compiler());
@@ -128,27 +118,11 @@ pub(crate) fn config(
     if let Some(folder) = clif {
         config.emit_clif(folder);
     }
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     if strategy == Strategy::Pooling {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        config.allocation_strategy(crate::pool::strategy());
     }
     Ok(config)
-}
-
-/// A pool that refuses nothing the limits of a store allow.
-fn pool() -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(POOLED_INSTANCES)
-        .total_memories(POOLED_INSTANCES)
-        .total_tables(POOLED_INSTANCES * 4)
-        .max_tables_per_module(4)
-        .total_gc_heaps(POOLED_INSTANCES)
-        .max_memory_size(POOLED_MEMORY_BYTES)
-        .table_elements(POOLED_TABLE_ELEMENTS)
-        .linear_memory_keep_resident(RESIDENT_MEMORY_BYTES)
-        .table_keep_resident(64 * 1024)
-        // Where the system says which pages were written, only those are cleared.
-        .pagemap_scan(Enabled::Auto);
-    pool
 }
 
 /// Exactly the features that packs may ask for; all others off, also those that are off by default today.

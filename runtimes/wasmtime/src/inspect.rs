@@ -4,6 +4,7 @@ use crate::{
     config::{self, Strategy},
     translate,
 };
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use capstone::{Capstone, arch, arch::BuildsCapstone as _};
 use pulley_interpreter::disas::Disassembler;
 use runtime_api::{Error, Options, Result};
@@ -79,6 +80,18 @@ fn instructions(strategy: Strategy, code: &[u8], offset: usize) -> Result<String
         pulley_interpreter::decode::Decoder::decode_all(&mut disassembler).map_err(failed)?;
         return Ok(disassembler.disas().to_owned());
     }
+    machine_instructions(code, offset)
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn machine_instructions(_: &[u8], _: usize) -> Result<String> {
+    Err(Error::unsupported(
+        "the disassembler knows x86_64 and aarch64 only",
+    ))
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn machine_instructions(code: &[u8], offset: usize) -> Result<String> {
     let failed = |error: capstone::Error| Error::Adapter {
         message: format!("the code cannot be disassembled: {error}"),
     };
@@ -88,16 +101,12 @@ fn instructions(strategy: Strategy, code: &[u8], offset: usize) -> Result<String
             .mode(arch::x86::ArchMode::Mode64)
             .build()
             .map_err(failed)?
-    } else if cfg!(target_arch = "aarch64") {
+    } else {
         Capstone::new()
             .arm64()
             .mode(arch::arm64::ArchMode::Arm)
             .build()
             .map_err(failed)?
-    } else {
-        return Err(Error::unsupported(
-            "the disassembler knows x86_64 and aarch64 only",
-        ));
     };
     // Constants stand between instructions.
     disassembler.set_skipdata(true).map_err(failed)?;

@@ -9,6 +9,8 @@ mod config;
 mod inspect;
 mod instance;
 mod limiter;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod pool;
 mod ticker;
 mod traps;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// `ASSAY_WAMRC`, or an `assay-wamrc` of the profile that this test was built in.
-fn compiler() -> Option<PathBuf> {
+pub(crate) fn compiler() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("ASSAY_WAMRC") {
         return Some(path.into());
     }
