@@ -19,7 +19,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use support::{adapter, adapter_launch, core_pack, start};
+use support::{adapter, adapter_launch, core_pack};
 
 /// What the request in which a worker misbehaves may take.
 const TIME: Duration = Duration::from_millis(1500);
@@ -220,7 +220,7 @@ fn every_way_to_misbehave_is_an_error_cell_of_a_run_that_goes_on() {
 
 /// A short conformance run over one kernel, on the adapter and on wasmi.
 fn conform(out: &Path, behaviour: &str, cases: u32) -> Command {
-    let mut command = start(env!("CARGO_BIN_EXE_assay"));
+    let mut command = support::command(env!("CARGO_BIN_EXE_assay"));
     command
         .arg("conform")
         .arg(core_pack())

@@ -9,7 +9,7 @@ mod support;
 
 use serde_json::Value;
 use std::path::Path;
-use support::{adapter, assay, hostile, json, root, start};
+use support::{adapter, assay, hostile, json, root};
 
 /// Runs `assay fuzz` on wasmi and another engine, and gives the exit code, the document and the results folder.
 fn fuzz(behaviour: &str, arguments: &[&str]) -> (i32, Value, tempfile::TempDir) {
@@ -134,7 +134,7 @@ fn what_was_found_before_is_as_it_was() {
     let mut wrong = Vec::new();
     for module in modules {
         let path = folder.join(format!("{}.wat", module.name));
-        let output = start(&binary)
+        let output = support::command(&binary)
             .arg("probe")
             .arg(&path)
             .args(&module.arguments)

@@ -16,10 +16,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
-use support::{
-    hostile::{Expect, Hostile, generated, texts},
-    start,
-};
+use support::hostile::{Expect, Hostile, generated, texts};
 
 /// What everything may take on an engine, compilation included.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,7 +34,7 @@ fn probe(folder: &std::path::Path, hostile: &Hostile, variant: &[&str]) -> Resul
     let path = folder.join(format!("{}.{}", hostile.name, hostile.extension));
     fs::write(&path, &hostile.wasm).unwrap();
     let start = Instant::now();
-    let output = start(&binary())
+    let output = support::command(&binary())
         .arg("probe")
         .arg(&path)
         .args(&hostile.arguments)

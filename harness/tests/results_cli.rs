@@ -17,10 +17,10 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use support::{core_pack, json, pack_of, start};
+use support::{core_pack, json, pack_of};
 
 fn assay() -> Command {
-    start(env!("CARGO_BIN_EXE_assay"))
+    support::command(env!("CARGO_BIN_EXE_assay"))
 }
 
 fn conform(out: &Path) -> Command {

@@ -30,7 +30,7 @@ pub(crate) fn core_pack() -> PathBuf {
 }
 
 /// A command that starts an executable of this build: where it is built for another machine, by what `ASSAY_RUNNER` says.
-pub(crate) fn start(program: &str) -> std::process::Command {
+pub(crate) fn command(program: &str) -> std::process::Command {
     let launch = Launch::own("test", program.into(), &[]).unwrap();
     let mut command = std::process::Command::new(launch.program);
     command.args(launch.arguments);
@@ -39,7 +39,7 @@ pub(crate) fn start(program: &str) -> std::process::Command {
 
 /// The binary under test.
 pub(crate) fn assay() -> Command {
-    start(env!("CARGO_BIN_EXE_assay")).into()
+    command(env!("CARGO_BIN_EXE_assay")).into()
 }
 
 /// The example that is an adapter with a behaviour of choice, as `--adapter` takes it.
