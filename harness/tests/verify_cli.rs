@@ -262,7 +262,7 @@ fn an_older_version_is_refused_once_a_newer_was_seen() {
     assert_eq!(verify(&[]), Value::Null);
     let recorded: Value = serde_json::from_slice(&std::fs::read(&seen).unwrap()).unwrap();
     assert_eq!(recorded, json!({"core": "1.2.0"}));
-    std::fs::write(&seen, r#"{"core": "1.1.1-rc.1"}"#).unwrap();
+    std::fs::write(&seen, r#"{"core": "1.2.1-rc.1"}"#).unwrap();
     assert_eq!(verify(&[]), "rollback-refused");
     assert_eq!(verify(&["--allow-rollback"]), Value::Null);
     // Going back does not make the newer version forgotten.
