@@ -510,10 +510,14 @@ impl<'a> Session<'a> {
     fn longer(&self, job: &Job, lanes: &[Lane]) -> u32 {
         let base = lanes.iter().all(|lane| lane.key.variant == "base");
         let budgets = base && job.size == budget_size(false) && self.launch.id == FASTEST;
-        match (self.effort.quick, budgets, job.phases) {
-            (true, ..) | (_, false, false) => 1,
-            (_, true, _) => FOR_BUDGETS,
-            (.., true) => FOR_THE_TAX,
+        if self.effort.quick {
+            1
+        } else if budgets {
+            FOR_BUDGETS
+        } else if job.phases {
+            FOR_THE_TAX
+        } else {
+            1
         }
     }
 

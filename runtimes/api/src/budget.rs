@@ -1,3 +1,4 @@
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
@@ -40,6 +41,20 @@ impl Budget {
         }
     }
 
+    /// Whether a module compiled with `metering` honours this budget; no budget is always honoured.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]: it is of another kind.
+    #[inline]
+    pub fn require(self, metering: BudgetKind) -> Result<()> {
+        let kind = self.kind();
+        if kind == BudgetKind::None || kind == metering {
+            Ok(())
+        } else {
+            Err(of_another_kind(kind, metering))
+        }
+    }
+
     /// The wall-clock time an epoch budget allows.
     #[inline]
     pub fn time(self) -> Option<Duration> {
@@ -50,6 +65,14 @@ impl Budget {
             Budget::None | Budget::Fuel(_) => None,
         }
     }
+}
+
+// Out of line: every call asks, and none but a mistake makes the text.
+#[cold]
+fn of_another_kind(kind: BudgetKind, metering: BudgetKind) -> Error {
+    Error::unsupported(format!(
+        "a budget of kind {kind} for a module compiled with metering {metering}"
+    ))
 }
 
 impl fmt::Display for BudgetKind {

@@ -215,31 +215,22 @@ impl Instance {
             self.bound_native_stack(native_stack_bytes);
         }
         // Parameters go in and results come out through the same cells.
-        match arguments {
-            &[argument] if function.results == 1 => self.enter(function, 1, &mut [argument]),
-            _ => {
-                let mut cells = vec![0; arguments.len().max(function.results).max(1)];
-                cells[..arguments.len()].copy_from_slice(arguments);
-                self.enter(function, arguments.len(), &mut cells)
-            }
+        let mut cells = match *arguments {
+            [] => [0, 0],
+            [first] => [first, 0],
+            [first, second] => [first, second],
+            _ => return Err("a call with more than two arguments".to_owned()),
+        };
+        if function.results > cells.len() {
+            return Err("a call with more than two results".to_owned());
         }
-    }
-
-    #[inline(always)]
-    fn enter(
-        &mut self,
-        function: Function,
-        parameters: usize,
-        cells: &mut [u32],
-    ) -> Result<u32, String> {
-        debug_assert!(cells.len() >= parameters.max(function.results));
         // SAFETY: environment and function belong to this instance; the cells are enough for parameters and results,
         // which are all i32 and so take one cell each.
         let done = unsafe {
             sys::wasm_runtime_call_wasm(
                 self.environment.as_ptr(),
                 function.handle,
-                parameters as u32,
+                arguments.len() as u32,
                 cells.as_mut_ptr(),
             )
         };

@@ -314,7 +314,7 @@ struct Module {
 impl runtime_api::Module for Module {
     fn instantiate(&self, budget: Budget) -> Result<Box<dyn runtime_api::Instance>> {
         let stage = Stage::Instantiate;
-        check_kind(budget, self.metering)?;
+        budget.require(self.metering)?;
         if self.prepared.excess {
             return Err(Error::trap(stage, Trap::ResourceLimit));
         }
@@ -431,7 +431,7 @@ impl runtime_api::Instance for Instance {
     }
 
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
-        check_kind(budget, self.metering)?;
+        budget.require(self.metering)?;
         let function = self
             .entries
             .get(entry.0)
@@ -534,22 +534,6 @@ fn place(at: u32, length: usize, memory_bytes: usize) -> Result<std::ops::Range<
 #[cold]
 fn stopped(stage: Stage, engine: &str, exception: &str) -> Error {
     Error::trap(stage, trap(engine, exception))
-}
-
-fn check_kind(budget: Budget, metering: BudgetKind) -> Result<()> {
-    let kind = budget.kind();
-    if kind == BudgetKind::None || kind == metering {
-        Ok(())
-    } else {
-        Err(of_another_kind(kind, metering))
-    }
-}
-
-#[cold]
-fn of_another_kind(kind: BudgetKind, metering: BudgetKind) -> Error {
-    Error::unsupported(format!(
-        "the module was compiled for budget {metering}, not {kind}"
-    ))
 }
 
 fn export_error(name: &str, message: impl Into<String>) -> Error {

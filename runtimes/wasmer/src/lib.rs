@@ -178,7 +178,7 @@ struct Compiled {
 impl Module for Compiled {
     fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
         const STAGE: Stage = Stage::Instantiate;
-        check_kind(&self.options, budget)?;
+        budget.require(self.options.metering)?;
         limits::fit_stack(self.options.limits.max_stack_bytes);
         let mut store = Store::new(self.engine.clone());
         let instance = within_deadline(STAGE, &mut store, budget, |store| {
@@ -230,7 +230,7 @@ impl Live {
         budget: Budget,
         run: impl FnOnce(&mut Store, &wasmer::Instance) -> std::result::Result<T, RuntimeError>,
     ) -> Result<T> {
-        check_kind(&self.options, budget)?;
+        budget.require(self.options.metering)?;
         limits::fit_stack(self.options.limits.max_stack_bytes);
         let metered = self.options.metering == BudgetKind::Fuel;
         let (store, instance) = (&mut self.store, &self.instance);
@@ -423,7 +423,7 @@ impl Instance for Instantiated {
         else {
             return Err(Error::unsupported("a call by hand takes one argument"));
         };
-        check_kind(&self.live.options, budget)?;
+        budget.require(self.live.options.metering)?;
         let points = match (self.live.options.metering, budget) {
             (BudgetKind::Fuel, Budget::Fuel(points)) => Some(points),
             (BudgetKind::Fuel, _) => Some(u64::MAX),
@@ -446,21 +446,6 @@ impl Instance for Instantiated {
         }
         Ok((start.elapsed(), returned))
     }
-}
-
-fn check_kind(options: &Options, budget: Budget) -> Result<()> {
-    let (metering, kind) = (options.metering, budget.kind());
-    if kind == BudgetKind::None || kind == metering {
-        return Ok(());
-    }
-    Err(of_another_kind(metering, kind))
-}
-
-#[cold]
-fn of_another_kind(metering: BudgetKind, kind: BudgetKind) -> Error {
-    Error::unsupported(format!(
-        "the module was compiled for budget `{metering}`, not `{kind}`"
-    ))
 }
 
 /// Runs `run`, and interrupts it at the deadline of an epoch budget.

@@ -43,7 +43,7 @@ impl CompiledModule {
 impl Module for CompiledModule {
     fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
         let metering = self.options.metering;
-        require_kind(metering, budget)?;
+        budget.require(metering)?;
         let made = match (budget, deadline(budget)) {
             (_, Some(deadline)) => slices::instantiate(deadline, |fuel| self.attempt(fuel)),
             (Budget::Fuel(fuel), None) => self.attempt(fuel).map_err(Ended::Error),
@@ -60,22 +60,6 @@ impl Module for CompiledModule {
             slice: Slice::default(),
         }))
     }
-}
-
-fn require_kind(metering: BudgetKind, budget: Budget) -> Result<()> {
-    if budget == Budget::None || budget.kind() == metering {
-        Ok(())
-    } else {
-        Err(of_another_kind(metering, budget))
-    }
-}
-
-#[cold]
-fn of_another_kind(metering: BudgetKind, budget: Budget) -> Error {
-    Error::unsupported(format!(
-        "a budget of kind {} for a module compiled with metering {metering}",
-        budget.kind()
-    ))
 }
 
 /// When an epoch budget that starts now is used up; none for other budgets and for times beyond the clock's range,
@@ -188,7 +172,7 @@ impl Instance for LiveInstance {
         let function = *self.entries.get(entry.0).ok_or_else(|| Error::Adapter {
             message: format!("there is no entry {}", entry.0),
         })?;
-        require_kind(self.metering, budget)?;
+        budget.require(self.metering)?;
         match (function, arguments) {
             (Function::Nullary(function), []) => self.run(function, (), budget),
             (Function::Unary(function), [first]) => self.run(function, (*first,), budget),
@@ -210,7 +194,7 @@ impl Instance for LiveInstance {
         match self.entries.get(entry.0).copied() {
             // What all calls have in common is found once.
             Some(Function::Unary(function)) => call_each(arguments, |argument| {
-                require_kind(self.metering, budget)?;
+                budget.require(self.metering)?;
                 self.run(function, (argument,), budget)
             }),
             _ => call_each(arguments, |argument| self.call(entry, &[argument], budget)),
@@ -288,7 +272,7 @@ impl Instance for LiveInstance {
         else {
             return Err(Error::unsupported("a call by hand takes one argument"));
         };
-        require_kind(self.metering, budget)?;
+        budget.require(self.metering)?;
         let fuel = match (self.metering, budget) {
             (BudgetKind::None, _) => None,
             (_, Budget::Fuel(fuel)) => Some(fuel),

@@ -88,9 +88,7 @@ fn not_instantiated(store: &Store<Limiter>, strategy: Strategy, error: &wasmtime
 
 /// Sets what the next entry into wasm may cost: a store starts with a deadline of 0 and no fuel.
 fn set_budget(store: &mut Store<Limiter>, metering: BudgetKind, budget: Budget) -> Result<()> {
-    if budget != Budget::None && budget.kind() != metering {
-        return Err(of_another_kind(metering, budget));
-    }
+    budget.require(metering)?;
     let fuel = match (metering, budget) {
         (BudgetKind::None, _) => return Ok(()),
         (BudgetKind::Epoch, Budget::Epoch(ticks)) => {
@@ -107,14 +105,6 @@ fn set_budget(store: &mut Store<Limiter>, metering: BudgetKind, budget: Budget) 
     store.set_fuel(fuel).map_err(|error| Error::Adapter {
         message: format!("fuel is not taken: {error:#}"),
     })
-}
-
-#[cold]
-fn of_another_kind(metering: BudgetKind, budget: Budget) -> Error {
-    Error::unsupported(format!(
-        "a budget of kind {} for a module compiled with metering {metering}",
-        budget.kind()
-    ))
 }
 
 enum Function {
