@@ -168,8 +168,9 @@ fn multiply<L: Lanes, V: Element, E: Element, O: Element>(
 ) {
     let factors = (vector, matrix);
     let mut first = 0;
-    // Where a row is quick, the ways that most calls take are without what would have to be put by at a loop's check.
-    if E::OPERATIONS == 1 {
+    // Where a row is quick, the ways that most calls take are without what would have to be put by at a loop's check. A constant
+    // condition: for f16 these are not compiled at all.
+    if const { E::OPERATIONS == 1 } {
         first = match (vector.len(), scale) {
             (TERMS.., None) if L::COUNT > 1 && output.len() >= 16 => {
                 by_groups::<L, V, E, O, 16>(factors, output)
