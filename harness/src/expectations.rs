@@ -38,6 +38,7 @@ pub struct Expectation<T> {
     engine: GlobMatcher,
     /// The engine's version that was seen to fail; any if there is none.
     pub version: Option<String>,
+    architecture: Option<String>,
     /// Why it fails.
     pub reason: String,
     /// Whether a pass is no failure of the run, because what it depends on cannot be named here.
@@ -52,11 +53,15 @@ impl<T> Expectation<T> {
         self.engine.is_match(id)
     }
 
-    /// Whether it is about this version of the engine.
+    /// Whether it is about this version of the engine, and this architecture.
     pub fn is_for(&self, version: &str) -> bool {
-        self.version
-            .as_deref()
-            .is_none_or(|wanted| wanted == version)
+        self.is_for_both(version, std::env::consts::ARCH)
+    }
+
+    fn is_for_both(&self, version: &str, architecture: &str) -> bool {
+        let holds =
+            |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+        holds(&self.version, version) && holds(&self.architecture, architecture)
     }
 }
 
@@ -106,6 +111,7 @@ enum Entry {
     Numerics {
         engine: String,
         version: Option<String>,
+        architecture: Option<String>,
         operations: Vec<String>,
         reason: String,
         #[serde(default)]
@@ -175,13 +181,21 @@ impl Ledger {
                     let empty = lines.is_empty() || file.is_empty();
                     let what = Lines { file, lines };
                     ledger.spec.push(
-                        expectation(engine, version, reason, unexpected_pass, empty, what)
-                            .map_err(wrong)?,
+                        expectation(
+                            engine,
+                            (version, None),
+                            reason,
+                            unexpected_pass,
+                            empty,
+                            what,
+                        )
+                        .map_err(wrong)?,
                     );
                 }
                 Entry::Numerics {
                     engine,
                     version,
+                    architecture,
                     operations,
                     reason,
                     unexpected_pass,
@@ -189,8 +203,15 @@ impl Ledger {
                     let empty = operations.is_empty();
                     let what = Operations { operations };
                     ledger.numerics.push(
-                        expectation(engine, version, reason, unexpected_pass, empty, what)
-                            .map_err(wrong)?,
+                        expectation(
+                            engine,
+                            (version, architecture),
+                            reason,
+                            unexpected_pass,
+                            empty,
+                            what,
+                        )
+                        .map_err(wrong)?,
                     );
                 }
             }
@@ -232,7 +253,7 @@ impl Ledger {
 
 fn expectation<T>(
     engine: String,
-    version: Option<String>,
+    (version, architecture): (Option<String>, Option<String>),
     reason: String,
     unexpected_pass: UnexpectedPass,
     empty: bool,
@@ -250,6 +271,7 @@ fn expectation<T>(
     Ok(Expectation {
         engine,
         version,
+        architecture,
         reason,
         may_pass: unexpected_pass == UnexpectedPass::Allowed,
         what,
@@ -287,7 +309,8 @@ mod tests {
         let ledger = Ledger::built_in().unwrap();
         assert!(ledger.numerics("wamr.fast", "2.4.3", "f32.ceil").is_some());
         assert!(ledger.numerics("wamr.fast", "2.4.4", "f32.ceil").is_none());
-        assert!(ledger.numerics("wamr.aot", "2.4.3", "f32.ceil").is_none());
+        let of_aot = ledger.numerics("wamr.aot", "2.4.3", "f32.ceil");
+        assert_eq!(of_aot.is_some(), cfg!(target_arch = "arm"));
     }
 
     #[test]
@@ -299,6 +322,25 @@ mod tests {
         assert_eq!(entry.what.lines, [7..=7, 10..=12]);
         assert!(!entry.may_pass);
         assert!(Ledger::parse("").unwrap().spec().is_empty());
+    }
+
+    #[test]
+    fn an_entry_on_instructions_may_be_about_one_architecture() {
+        let text = r#"
+            [[expectation]]
+            check = "numerics"
+            engine = "wamr.aot"
+            architecture = "arm"
+            operations = ["f32.ceil"]
+            reason = "because"
+        "#;
+        let anywhere = text.replacen("architecture = \"arm\"", "", 1);
+        let ledgers = [text, &anywhere].map(|text| Ledger::parse(text).unwrap());
+        let on = ["arm", "x86_64"];
+        let [armed, anywhere] = ledgers.map(|ledger| {
+            on.map(|architecture| ledger.numerics[0].is_for_both("2.4.3", architecture))
+        });
+        assert_eq!((armed, anywhere), ([true, false], [true, true]));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use super::{
     fingerprint::Fingerprint,
-    job::{self, Group, Scope},
-    record::{self, Cell, End, Key, Record, Run, Twin},
-    session::{Effort, Session, WARM_UP},
+    job::{self, Scope},
+    native,
+    record::{self, Cell, End, Key, Record, Run},
+    session::{Effort, Part, SLOW_COMPILERS, Session, WARM_UP},
 };
 use crate::{
     conform::plan,
@@ -19,6 +20,9 @@ use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
+
+/// Processes of an engine for goals alone, in each round; of one whose compiler is slow there is one.
+const FOR_GOALS: u32 = 4;
 
 /// A module that takes an engine longer to load is slow; see [`Request::within_a_minute`].
 const SLOW_LOAD: Duration = Duration::from_millis(150);
@@ -119,34 +123,51 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
     })))?;
 
     let mut random = Rng::with_seed(request.seed);
+    let for_goals = |engine: &str| match engine {
+        _ if request.quick => 0,
+        yardstick if yardstick.starts_with(native::BASELINE) => 0,
+        slow if SLOW_COMPILERS.contains(&slow) => 1,
+        _ => FOR_GOALS,
+    };
+    let all_for_goals: u32 = (request.launches.iter())
+        .map(|launch| for_goals(&launch.id))
+        .sum();
     let engines = request.launches.len() as u64;
     let mut progress = Step {
         done: 0,
-        all: u64::from(request.processes) * engines * (groups.len() as u64 + 1),
+        all: u64::from(request.processes)
+            * (engines * (groups.len() as u64 + 1) + u64::from(all_for_goals)),
     };
+    // Processes for goals have numbers of their own.
+    let mut next_process = request.processes;
     let mut left_out = 0;
     // Engine and group.
     let mut slow: BTreeSet<(String, usize)> = BTreeSet::new();
     for process in 0..request.processes {
-        let mut sessions: Vec<(&Launch, Option<Twin>)> = request
-            .launches
-            .iter()
-            .flat_map(|launch| [(launch, None), (launch, Some(Twin::Apart))])
-            .collect();
+        let mut sessions = Vec::new();
+        for launch in request.launches {
+            sessions.extend([
+                (launch, Part::Everything, process),
+                (launch, Part::Twin, process),
+            ]);
+            for _ in 0..for_goals(&launch.id) {
+                sessions.push((launch, Part::Goals, next_process));
+                next_process += 1;
+            }
+        }
         random.shuffle(&mut sessions);
-        for (launch, twin) in sessions {
+        for (launch, part, process) in sessions {
             let mut order: Vec<usize> = (0..groups.len()).collect();
             random.shuffle(&mut order);
             order.retain(|index| {
                 let again = process > 0 && slow.contains(&(launch.id.clone(), *index));
-                let has = |group: &Group| twin.is_none() || group.jobs.iter().any(|job| job.apart);
-                !again && has(&groups[*index])
+                !again && part.has(&launch.id, &groups[*index])
             });
             let seed = random.u64(..);
             // What is not in the scope of this process counts as done.
-            let size = match (twin, order.len()) {
-                (Some(_), _) => 1,
-                (None, in_scope) => {
+            let size = match (part, order.len()) {
+                (Part::Twin | Part::Goals, _) => 1,
+                (Part::Everything, in_scope) => {
                     progress.done += (groups.len() - in_scope) as u64;
                     in_scope as u64
                 }
@@ -162,7 +183,7 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
                 step(progress);
                 continue;
             }
-            let session = Session::start(launch, process, twin, &effort, seed, &mut sink)?;
+            let session = Session::start(launch, process, part, &effort, seed, &mut sink)?;
             let mut session = match session {
                 Ok(session) => session,
                 Err(reason) => {
@@ -173,7 +194,7 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
                             variant: "base".to_owned(),
                             case: String::new(),
                             budget: BudgetKind::None,
-                            twin,
+                            twin: part.twin(),
                             quantity: "start".to_owned(),
                         },
                         process,
@@ -191,7 +212,7 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
             };
             for index in order {
                 if start.elapsed() >= request.limit {
-                    left_out += u64::from(twin.is_none());
+                    left_out += u64::from(part == Part::Everything);
                 } else {
                     let group = &groups[index];
                     let refusal = match &group.subject {
@@ -202,18 +223,18 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
                     };
                     session.group(group, refusal)?;
                     if request.within_a_minute
-                        && twin.is_none()
+                        && part == Part::Everything
                         && session.slowest_load() >= SLOW_LOAD
                     {
                         slow.insert((launch.id.clone(), index));
                     }
                 }
-                if twin.is_none() {
+                if part == Part::Everything {
                     progress.done += 1;
                     step(progress);
                 }
             }
-            if twin.is_some() {
+            if part != Part::Everything {
                 progress.done += 1;
                 step(progress);
             }

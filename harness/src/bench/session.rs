@@ -39,13 +39,11 @@ const FUEL: u64 = 1 << 50;
 const FEWEST_ROUNDS: u32 = 3;
 /// Rounds of a cell that is fast.
 const MOST_ROUNDS: u32 = 40;
-/// How many times as long the cells are measured that a goal holds a budget's cost against, to an interval of 2 %.
-const FOR_BUDGETS: u32 = 8;
-/// The same for the cells with calls by hand, whose goal is 10 ns.
-const FOR_THE_TAX: u32 = 3;
+/// How many times as long the cells are measured that goals hold to narrow intervals.
+const LONGER: u32 = 2;
 
 /// Engines that take LLVM a third of a second to two seconds for a module: each of theirs is compiled for no more than is needed.
-const SLOW_COMPILERS: [&str; 2] = ["wamr.aot", "wasmer.llvm"];
+pub(super) const SLOW_COMPILERS: [&str; 2] = ["wamr.aot", "wasmer.llvm"];
 /// Elements of the largest tensors that interpreters get.
 const INTERPRETED_ELEMENTS: u64 = 65_536;
 
@@ -69,11 +67,48 @@ pub(super) struct Effort {
     pub(super) refused: Option<String>,
 }
 
+/// What a process of an engine is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All cells.
+    Everything,
+    /// The cells in which the engine is compared with itself, once more.
+    Twin,
+    /// More processes for the cells that goals hold to narrow intervals: what differs between processes no length of batches averages out.
+    Goals,
+}
+
+impl Part {
+    /// How a process of its own that compares the engine with itself stands in keys.
+    pub(super) fn twin(self) -> Option<Twin> {
+        (self == Part::Twin).then_some(Twin::Apart)
+    }
+
+    /// Whether a process for this part has anything to do in a group.
+    pub(super) fn has(self, engine: &str, group: &Group) -> bool {
+        group.jobs.iter().any(|job| self.wants(engine, group, job))
+    }
+
+    fn wants(self, engine: &str, group: &Group, job: &Job) -> bool {
+        match self {
+            Part::Everything => true,
+            Part::Twin => job.apart,
+            Part::Goals => has_goal(engine, group, job),
+        }
+    }
+}
+
+/// Whether a goal holds these cells to a narrow interval: calls beside calls by hand, and what budgets cost on the fastest engine.
+fn has_goal(engine: &str, group: &Group, job: &Job) -> bool {
+    let budgets = group.variant == "base" && job.size == budget_size(false) && engine == FASTEST;
+    budgets || job.phases
+}
+
 /// A process of an engine.
 pub(super) struct Session<'a> {
     launch: &'a Launch,
     process: u32,
-    twin: Option<Twin>,
+    part: Part,
     effort: &'a Effort,
     worker: Worker,
     info: Info,
@@ -120,7 +155,7 @@ impl<'a> Session<'a> {
     pub(super) fn start(
         launch: &'a Launch,
         process: u32,
-        twin: Option<Twin>,
+        part: Part,
         effort: &'a Effort,
         seed: u64,
         sink: &'a mut dyn FnMut(Record) -> Result<()>,
@@ -133,13 +168,13 @@ impl<'a> Session<'a> {
         sink(Record::Engine(Engine {
             runtime: launch.id.clone(),
             process,
-            twin,
+            twin: part.twin(),
             info: info.clone(),
         }))?;
         Ok(Ok(Self {
             launch,
             process,
-            twin,
+            part,
             effort,
             worker,
             info,
@@ -178,7 +213,7 @@ impl<'a> Session<'a> {
             // Interpreters are looked at up to 64 Ki elements, in variants at that size alone: a line goes through their times.
             let large = job.elements > INTERPRETED_ELEMENTS || group.variant != "base";
             let elsewhere = self.info.kind == Kind::Interpreter && large && !job.budgets;
-            if (self.twin.is_some() && !job.apart) || elsewhere {
+            if !self.part.wants(&self.launch.id, group, job) || elsewhere {
                 continue;
             }
             let budgets = self.budgets(group, job);
@@ -199,7 +234,7 @@ impl<'a> Session<'a> {
                 self.job(group, job, &budgets, &mut modules)?;
             }
         }
-        if self.twin.is_none() && refusal.is_none() && self.refused().is_none() {
+        if self.part == Part::Everything && refusal.is_none() && self.refused().is_none() {
             self.facts(group, &modules)?;
             if self.process == 0 && !native {
                 self.smallest_memory(group, &mut modules)?;
@@ -242,7 +277,7 @@ impl<'a> Session<'a> {
 
     /// The kinds of budget of a job, and the one that comes twice: no budget where budgets are compared.
     fn budgets(&self, group: &Group, job: &Job) -> Vec<(BudgetKind, Option<Twin>)> {
-        if self.is_native() || self.twin.is_some() {
+        if self.is_native() || self.part == Part::Twin {
             return vec![(BudgetKind::None, None)];
         }
         let slow = SLOW_COMPILERS.contains(&self.launch.id.as_str());
@@ -279,7 +314,7 @@ impl<'a> Session<'a> {
             variant: group.variant.clone(),
             case: job.case.clone(),
             budget,
-            twin: twin.or(self.twin),
+            twin: twin.or(self.part.twin()),
             quantity: quantity.to_owned(),
         }
     }
@@ -395,7 +430,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.refuse_batches(job, &lanes)?;
-        self.calls(job, &mut lanes, modules);
+        self.calls(group, job, &mut lanes, modules);
         for mut lane in lanes {
             let checked = match lane.ended.take() {
                 Some(ended) => Err(ended),
@@ -415,7 +450,7 @@ impl<'a> Session<'a> {
                 Err((outcome, detail)) => self.cell(job, lane.key, outcome, detail, 0)?,
             }
         }
-        if job.phases && self.twin.is_none() && !self.is_native() {
+        if job.phases && self.part == Part::Everything && !self.is_native() {
             for (kind, twin) in budgets {
                 if twin.is_none()
                     && let Some(Some(module)) = modules.get(&(*kind, None)).copied()
@@ -458,8 +493,8 @@ impl<'a> Session<'a> {
     }
 
     /// Batches of all lanes, round after round, in an order that changes; by hand and in batches of calls too where that is compared.
-    fn calls(&mut self, job: &Job, lanes: &mut Vec<Lane>, modules: &mut Modules) {
-        if job.phases && self.twin.is_none() {
+    fn calls(&mut self, group: &Group, job: &Job, lanes: &mut Vec<Lane>, modules: &mut Modules) {
+        if job.phases && self.part != Part::Twin {
             let mut quantities = vec!["hand"];
             if !job.batch.is_empty() && self.unknown("batch").is_none() {
                 quantities.push("batch");
@@ -473,7 +508,10 @@ impl<'a> Session<'a> {
         }
         let mut round = 0;
         let mut spent = Duration::ZERO;
-        let longer = self.longer(job, lanes);
+        let longer = match !self.effort.quick && has_goal(&self.launch.id, group, job) {
+            true => LONGER,
+            false => 1,
+        };
         let wanted = self.effort.time.saturating_mul(lanes.len() as u32 * longer);
         while round <= FEWEST_ROUNDS || (round <= MOST_ROUNDS * longer && spent < wanted) {
             let start = Instant::now();
@@ -503,21 +541,6 @@ impl<'a> Session<'a> {
                 spent += start.elapsed();
             }
             round += 1;
-        }
-    }
-
-    /// How many times as long as others the cells of a job are measured.
-    fn longer(&self, job: &Job, lanes: &[Lane]) -> u32 {
-        let base = lanes.iter().all(|lane| lane.key.variant == "base");
-        let budgets = base && job.size == budget_size(false) && self.launch.id == FASTEST;
-        if self.effort.quick {
-            1
-        } else if budgets {
-            FOR_BUDGETS
-        } else if job.phases {
-            FOR_THE_TAX
-        } else {
-            1
         }
     }
 

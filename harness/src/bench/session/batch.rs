@@ -1,6 +1,6 @@
 //! Calls in batches, beside single ones.
 
-use super::{Lane, Modules, Session, WITHIN, nothing};
+use super::{Lane, Modules, Part, Session, WITHIN, nothing};
 use crate::{
     bench::job::Job,
     outcome::Outcome,
@@ -28,7 +28,7 @@ impl Session<'_> {
         let Some(reason) = self.unknown("batch") else {
             return Ok(());
         };
-        if job.batch.is_empty() || self.twin.is_some() {
+        if job.batch.is_empty() || self.part == Part::Twin {
             return Ok(());
         }
         for lane in lanes.iter().filter(|lane| lane.key.twin.is_none()) {

@@ -128,6 +128,19 @@ impl<'a> Index<'a> {
         statistics::paired(&new, &old, self.seed)
     }
 
+    /// The ratio of what ran in processes of their own, in the same rounds of processes.
+    pub(super) fn apart_ratio(&self, new: &Key, old: &Key) -> Option<Ratio> {
+        let (new, old) = (self.rounds.get(new)?, self.rounds.get(old)?);
+        let of = |rounds: &Rounds, others: &Rounds| -> Processes {
+            let both = rounds
+                .iter()
+                .filter(|(process, _)| others.contains_key(process));
+            both.map(|(_, rounds)| rounds.values().copied().collect())
+                .collect()
+        };
+        statistics::unpaired(&of(new, old), &of(old, new), self.seed)
+    }
+
     /// The ratio of what ran in processes of their own.
     pub(super) fn unpaired_ratio(&self, new: &Key, old: &Key) -> Option<Ratio> {
         statistics::unpaired(&self.processes(new), &self.processes(old), self.seed)

@@ -87,7 +87,7 @@ fn pairs<'a>(source: &Source<'a>) -> Vec<Pair<'a>> {
                 let ratios = new
                     .iter()
                     .filter_map(|(process, new)| Some((*process, new / old.get(process)?)));
-                (index.unpaired_ratio(key, &first)?, ratios.collect())
+                (index.apart_ratio(key, &first)?, ratios.collect())
             }
         };
         Some(Pair {
