@@ -5,7 +5,7 @@ use super::{
     job::{self, Scope},
     native,
     record::{self, Cell, End, Key, Record, Run},
-    session::{Effort, Part, SLOW_COMPILERS, Session, WARM_UP},
+    session::{Effort, Part, Session, WARM_UP},
 };
 use crate::{
     conform::plan,
@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Processes of an engine for goals alone, in each round; of one whose compiler is slow there is one.
+/// Processes of an engine for goals alone, in each round.
 const FOR_GOALS: u32 = 4;
 
 /// A module that takes an engine longer to load is slow; see [`Request::within_a_minute`].
@@ -126,7 +126,6 @@ pub fn run(request: &Request<'_>, lines: &mut Lines, step: &dyn Fn(Step)) -> Res
     let for_goals = |engine: &str| match engine {
         _ if request.quick => 0,
         yardstick if yardstick.starts_with(native::BASELINE) => 0,
-        slow if SLOW_COMPILERS.contains(&slow) => 1,
         _ => FOR_GOALS,
     };
     let all_for_goals: u32 = (request.launches.iter())

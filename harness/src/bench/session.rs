@@ -41,9 +41,12 @@ const FEWEST_ROUNDS: u32 = 3;
 const MOST_ROUNDS: u32 = 40;
 /// How many times as long the cells are measured that goals hold to narrow intervals.
 const LONGER: u32 = 2;
+/// How many instances take turns in such a cell: where the memory of one lies may make it slow, and the median of the rounds is then
+/// that of the others.
+const INSTANCES: u32 = 3;
 
 /// Engines that take LLVM a third of a second to two seconds for a module: each of theirs is compiled for no more than is needed.
-pub(super) const SLOW_COMPILERS: [&str; 2] = ["wamr.aot", "wasmer.llvm"];
+const SLOW_COMPILERS: [&str; 2] = ["wamr.aot", "wasmer.llvm"];
 /// Elements of the largest tensors that interpreters get.
 const INTERPRETED_ELEMENTS: u64 = 65_536;
 
@@ -434,11 +437,7 @@ impl<'a> Session<'a> {
         for mut lane in lanes {
             let checked = match lane.ended.take() {
                 Some(ended) => Err(ended),
-                // What the timed calls left, and that a call still makes it of inputs that are written again.
-                None if job.restore => self.check(job, &lane, true, modules),
-                None => self
-                    .check(job, &lane, false, modules)
-                    .and_then(|()| self.check(job, &lane, true, modules)),
+                None => self.left_and_again(job, &lane, modules),
             };
             match checked {
                 Ok(()) => {
@@ -450,9 +449,11 @@ impl<'a> Session<'a> {
                 Err((outcome, detail)) => self.cell(job, lane.key, outcome, detail, 0)?,
             }
         }
-        if job.phases && self.part == Part::Everything && !self.is_native() {
+        if job.phases && self.part != Part::Twin && !self.is_native() {
             for (kind, twin) in budgets {
+                let wanted = self.part == Part::Everything || *kind == self.usual();
                 if twin.is_none()
+                    && wanted
                     && let Some(Some(module)) = modules.get(&(*kind, None)).copied()
                 {
                     self.phases(group, job, *kind, module, modules)?;
@@ -508,12 +509,18 @@ impl<'a> Session<'a> {
         }
         let mut round = 0;
         let mut spent = Duration::ZERO;
-        let longer = match !self.effort.quick && has_goal(&self.launch.id, group, job) {
-            true => LONGER,
-            false => 1,
+        let (longer, instances) = match !self.effort.quick && has_goal(&self.launch.id, group, job)
+        {
+            true => (LONGER, INSTANCES),
+            false => (1, 1),
         };
+        let mut instance = 1;
         let wanted = self.effort.time.saturating_mul(lanes.len() as u32 * longer);
         while round <= FEWEST_ROUNDS || (round <= MOST_ROUNDS * longer && spent < wanted) {
+            if instance < instances && spent >= wanted * instance / instances {
+                self.take_fresh_instances(job, lanes, modules);
+                instance += 1;
+            }
             let start = Instant::now();
             let mut order: Vec<usize> = (0..lanes.len()).collect();
             self.random.shuffle(&mut order);
@@ -542,6 +549,43 @@ impl<'a> Session<'a> {
             }
             round += 1;
         }
+    }
+
+    /// Gives all lanes instances that nothing was timed in yet, after a look at what the calls left in those before.
+    fn take_fresh_instances(&mut self, job: &Job, lanes: &mut [Lane], modules: &mut Modules) {
+        let mut each = |lane: &mut Lane, step: &mut dyn FnMut(&mut Self, &mut Lane) -> Checked| {
+            if lane.ended.is_none()
+                && let Err(ended) = step(self, lane)
+            {
+                lane.ended = Some(ended);
+            }
+        };
+        for lane in lanes.iter_mut() {
+            each(lane, &mut |session, lane| {
+                session.check(job, lane, job.restore, modules)
+            });
+        }
+        // What is timed beside a call shares its instance.
+        for lane in lanes.iter_mut().filter(|lane| lane.key.quantity == "call") {
+            each(lane, &mut |session, lane| {
+                session
+                    .place(job, lane.module, lane.budget, modules)
+                    .map(|_| ())
+            });
+        }
+        for lane in lanes {
+            each(lane, &mut |session, lane| {
+                session.batch(job, lane, 0, modules)
+            });
+        }
+    }
+
+    /// Checks what the timed calls left, and that a call still makes it of inputs that are written again.
+    fn left_and_again(&mut self, job: &Job, lane: &Lane, modules: &mut Modules) -> Checked {
+        if !job.restore {
+            self.check(job, lane, false, modules)?;
+        }
+        self.check(job, lane, true, modules)
     }
 
     fn batch(
@@ -633,6 +677,9 @@ impl<'a> Session<'a> {
         Ok(samples)
     }
 }
+
+/// Nothing, or how a cell ends.
+type Checked = Result<(), (Outcome, String)>;
 
 /// Modules that the worker has, by metering and twin.
 type Modules = BTreeMap<(BudgetKind, Option<Twin>), Option<u64>>;

@@ -1,6 +1,6 @@
 //! What is known of a module besides its steady call: the phases of an invocation, and numbers without noise.
 
-use super::{FEWEST_ROUNDS, FUEL, Modules, Session, WITHIN, amount, nothing};
+use super::{FEWEST_ROUNDS, FUEL, Modules, Part, Session, WITHIN, amount, nothing};
 use crate::{
     bench::{
         job::{Expect, Group, Job},
@@ -94,6 +94,9 @@ impl Session<'_> {
             };
             all.push(("reset", what, many));
         }
+        if self.part == Part::Goals {
+            all.retain(|(name, ..)| matches!(*name, "path" | "reset"));
+        }
         for (name, what, how) in all {
             let key = self.key(group, job, kind, None, name);
             let unknown = match name {
@@ -131,7 +134,7 @@ impl Session<'_> {
                 }
             }
         }
-        if kind == usual {
+        if kind == usual && self.part == Part::Everything {
             self.footprint(group, job, module, invocation, modules)?;
         }
         Ok(())
