@@ -132,7 +132,8 @@ function show({ done, all, what }) {
   const where = step < 0 ? what : `Step ${step + 1} of ${STEPS.length}: ${TITLES[what]}`;
   const bar = at("bar");
   bar.max = Math.max(all, 1);
-  bar.value = done;
+  if (what === "verify") bar.removeAttribute("value");
+  else bar.value = done;
   at("step").textContent = what === "verify" ? `${where} …` : `${where}, ${done} of ${all}`;
   // Said aloud once a step, not once a case.
   if (show.said !== where) announce(where);

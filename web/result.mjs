@@ -4,7 +4,7 @@
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(key, value);
-  made.append(...children.flat().filter((child) => child !== null));
+  made.append(...children.flat(Infinity).filter((child) => child !== null));
   return made;
 }
 
@@ -73,11 +73,10 @@ function engineRow(qualify, engine) {
     element("td", {}, traps ? `${traps.counts.pass} of ${total(traps.counts)} hold, ${traps.counts.fail + traps.counts.error} fail, ${traps.counts.unsupported} unsupported` : "-"));
 }
 
-// What an engine fails, is limited in, and cannot, each with its reason.
+// What an engine is limited in, and cannot, each with its reason; what it fails stands at the top.
 function engineNotes(qualify, engine) {
   const own = (items) => items.find(({ runtime }) => runtime === engine.id);
   const notes = [
-    ["Why it is not qualified", engine.verdict === "qualified" ? [] : engine.reasons],
     ["Limitations", engine.limitations],
     ["Unsupported", [...(own(qualify.trap_summaries)?.unsupported ?? []), ...(own(qualify.numerics)?.because ?? [])]],
   ].filter(([, items]) => items.length > 0);
@@ -88,11 +87,9 @@ function engineNotes(qualify, engine) {
 function latencyTable(qualify) {
   const rows = qualify.trap_summaries.flatMap(({ runtime, latency }) => latency.map((one) => element("tr", {},
     element("th", { scope: "row" }, runtime), element("td", {}, one.code),
-    element("td", { class: one.outcome === "pass" ? "good" : one.outcome === "fail" ? "bad" : "limited" }, one.outcome),
-    element("td", {}, String(one.interruptions)),
-    element("td", {}, one.p50_ms === null ? one.detail : `${one.p50_ms.toFixed(1)} ms`),
-    element("td", {}, one.max_ms === null ? "-" : `${one.max_ms.toFixed(1)} ms of ${one.bound_ms} ms`))));
-  return rows.length === 0 ? null : table("How late engines stopped endless code", ["engine", "code", "outcome", "interruptions", "median", "latest"], rows);
+    element("td", { class: one.outcome === "fail" || one.outcome === "error" ? "bad" : null }, `${one.interruptions} of ${one.interruptions + one.killed}`),
+    element("td", {}, one.max_ms === null ? one.detail.split(":")[0] : `at most ${one.max_ms.toFixed(1)} ms`))));
+  return rows.length === 0 ? null : table("Endless code that the engine stopped at its deadline", ["engine", "code", "stopped", "how late"], rows);
 }
 
 function failures(conform) {

@@ -36,7 +36,7 @@ async function run(module, command, opened, engine) {
     else postMessage({ message: line });
   });
   const stdout = new ConsoleStdout((bytes) => printed.push(bytes));
-  const wasi = new WASI(["assay", ...command], ["ASSAY_PROGRESS=lines"], [new OpenFile(new File([])), stdout, stderr, opened]);
+  const wasi = new WASI(["assay", ...command], ["ASSAY_PROGRESS=lines"], [new OpenFile(new File([])), stdout, stderr, opened], { debug: false });
   const peer = exchange(engine);
   const instance = await WebAssembly.instantiate(module, {
     wasi_snapshot_preview1: wasi.wasiImport,

@@ -28,7 +28,12 @@ const TRAPS = new Map(Object.entries({
   "data segment out of bounds": "MemoryAccessViolation",
   "data segment is out of bounds": "MemoryAccessViolation",
   "null function or function signature mismatch": "IndirectCallTypeMismatch",
+  // Newer versions tell these apart by themselves.
+  "null function": "NullFunction",
+  "function signature mismatch": "IndirectCallTypeMismatch",
 }));
+// Newer versions say which segment, and where.
+const DATA_SEGMENT = /^data segment \d+ is out of bounds \(.*\)$/;
 const AT_INSTANTIATE = "WebAssembly.Instance(): ";
 
 function stopped(error, stage, mark, engine) {
@@ -40,7 +45,7 @@ function stopped(error, stage, mark, engine) {
     if (mark === MARK_NAN && error.message === "float unrepresentable in integer range") return trap(stage, "InvalidConversionToInteger");
     if (mark === MARK_NULL && error.message === "null function or function signature mismatch") return trap(stage, "NullFunction");
     const words = error.message.startsWith(AT_INSTANTIATE) ? error.message.slice(AT_INSTANTIATE.length) : error.message;
-    const known = TRAPS.get(words);
+    const known = DATA_SEGMENT.test(words) ? "MemoryAccessViolation" : TRAPS.get(words);
     if (known) return trap(stage, known);
   }
   return trap(stage, { EngineOther: { engine, text: String(error?.message ?? error) } });
