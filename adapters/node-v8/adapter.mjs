@@ -4,160 +4,18 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { functionMismatch, globalMismatch, MARK_NAN, MARK_NULL, parse, rewrite } from "./binary.mjs";
+import { answered, budgets, compile, features, Host, refuse, trap } from "./engine.mjs";
 
-const PAGE = 65536;
 const TICK_MS = 10;
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const FUEL = "V8 does not count what code does";
 
-// A protocol error, as it is sent.
-class Refusal extends Error {
-  constructor(error) { super(JSON.stringify(error)); this.error = error; }
-}
-const refuse = (kind, keys) => { throw new Refusal({ kind, ...keys }); };
-const trap = (stage, name) => ({ kind: "trap", stage, trap: name });
-
-// V8's messages, whole: it has no other value to tell traps by.
-const TRAPS = new Map(Object.entries({
-  "unreachable": "Unreachable",
-  "memory access out of bounds": "MemoryAccessViolation",
-  "divide by zero": "IntegerDivideByZero",
-  "remainder by zero": "IntegerDivideByZero",
-  "divide result unrepresentable": "IntegerOverflow",
-  "float unrepresentable in integer range": "IntegerOverflow",
-  "table index is out of bounds": "TableAccessViolation",
-  "table access out of bounds": "TableAccessViolation",
-  "table out of bounds": "TableAccessViolation",
-  "element segment out of bounds": "TableAccessViolation",
-  "data segment out of bounds": "MemoryAccessViolation",
-  "data segment is out of bounds": "MemoryAccessViolation",
-  "null function or function signature mismatch": "IndirectCallTypeMismatch",
-}));
-const AT_INSTANTIATE = "WebAssembly.Instance(): ";
-
-function stopped(error, stage, mark) {
-  if (error instanceof RangeError && error.message === "Maximum call stack size exceeded") return trap(stage, "StackOverflow");
-  if (error instanceof RangeError && stage === "instantiate") return trap(stage, "ResourceLimit"); // V8 finds no memory
-  if (error instanceof WebAssembly.LinkError) return { kind: "rejected", stage, message: error.message };
-  if (error instanceof WebAssembly.RuntimeError) {
-    if (mark === MARK_NAN && error.message === "float unrepresentable in integer range") return trap(stage, "InvalidConversionToInteger");
-    if (mark === MARK_NULL && error.message === "null function or function signature mismatch") return trap(stage, "NullFunction");
-    const words = error.message.startsWith(AT_INSTANTIATE) ? error.message.slice(AT_INSTANTIATE.length) : error.message;
-    const known = TRAPS.get(words);
-    if (known) return trap(stage, known);
-  }
-  return trap(stage, { EngineOther: { engine: "node", text: String(error?.message ?? error) } });
-}
-
-// An instance of a module, where it lives: in the main thread, or in one that can be ended.
-class Host {
-  constructor(module, facts, names) {
-    Object.assign(this, { module, facts, names, instance: null });
-  }
-
-  fresh() {
-    this.instance = null;
-    let made = null;
-    try {
-      made = new WebAssembly.Instance(this.module, {});
-      if (this.names.start !== null) made.exports[this.names.start]();
-    } catch (error) {
-      throw new Refusal(stopped(error, "instantiate", this.mark(made)));
-    }
-    this.instance = made;
-  }
-
-  mark(instance) { return instance === null || this.names.mark === null ? 0 : instance.exports[this.names.mark].value; }
-
-  memory() {
-    const found = this.facts.exports.get("memory");
-    if (found?.kind !== 2) refuse("export", { name: "memory", message: "there is no memory of this name" });
-    return this.instance.exports.memory;
-  }
-
-  bytes(at, length) {
-    const buffer = this.memory().buffer;
-    if (at + length > buffer.byteLength) refuse("access", { at, length, memory_bytes: buffer.byteLength });
-    return new Uint8Array(buffer, at, length);
-  }
-
-  // `during(index, ended)` and `after()` enclose every call.
-  execute({ pages = 0, writes = [], calls, reads = [] }, during, after) {
-    if (this.instance === null) refuse("adapter", { message: "the module has no instance to use again" });
-    if (pages > 0) {
-      const memory = this.memory();
-      const present = memory.buffer.byteLength / PAGE;
-      if (present < pages) {
-        try {
-          memory.grow(pages - present);
-        } catch (error) {
-          if (error instanceof RangeError || error instanceof TypeError) throw new Refusal(trap("call", "ResourceLimit"));
-          throw error;
-        }
-      }
-    }
-    for (const write of writes) {
-      if (write.bytes !== undefined) {
-        const bytes = Buffer.from(write.bytes, "base64");
-        this.bytes(write.at, bytes.length).set(bytes);
-      } else {
-        this.bytes(write.at, write.length).fill(write.fill);
-      }
-    }
-    for (const call of calls) {
-      const mismatch = functionMismatch(this.facts, call.export, call.arguments.length);
-      if (mismatch) refuse("export", { name: call.export, message: mismatch });
-    }
-    const ended = [];
-    for (const [index, call] of calls.entries()) {
-      try {
-        during(index, ended);
-        const value = this.instance.exports[call.export](...call.arguments.map((bits) => bits | 0));
-        after();
-        ended.push({ returned: value });
-      } catch (error) {
-        after();
-        const mark = this.mark(this.instance);
-        this.instance = null;
-        ended.push({ failed: stopped(error, "call", mark) });
-        return { calls: ended, reads: [], pages: 0 };
-      }
-    }
-    const fetched = reads.map(({ at, length, form }) => {
-      const bytes = this.bytes(at, length);
-      return form === "sha256" ? createHash("sha256").update(bytes).digest("base64") : Buffer.from(bytes).toString("base64");
-    });
-    const counted = pages > 0 || reads.length > 0;
-    return { calls: ended, reads: fetched, pages: counted ? this.memory().buffer.byteLength / PAGE : 0 };
-  }
-
-  global(name) {
-    if (this.instance === null) refuse("adapter", { message: "the module has no instance" });
-    const mismatch = globalMismatch(this.facts, name);
-    if (mismatch) refuse("export", { name, message: mismatch });
-    return this.instance.exports[name].value;
-  }
-
-  // One request, in the words of the protocol.
-  handle(request, during = () => {}, after = () => {}) {
-    if (request.op === "global") return { global: { value: this.global(request.export) } };
-    if (request.instance === "fresh") {
-      during(-1, []);
-      try { this.fresh(); } finally { after(); }
-    }
-    return { ran: this.execute(request, during, after) };
-  }
-}
-
-const answered = (work) => {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof Refusal) return { error: error.error };
-    return { error: { kind: "adapter", message: String(error?.stack ?? error) } };
-  }
+const PLATFORM = {
+  engine: "node",
+  fuel: "V8 does not count what code does",
+  fromBase64: (text) => Buffer.from(text, "base64"),
+  toBase64: (bytes) => Buffer.from(bytes).toString("base64"),
+  sha256: (bytes) => createHash("sha256").update(bytes).digest(),
 };
 
 // V8 stops a thread's wasm code only with the thread: a module whose calls carry a deadline has one of its own.
@@ -221,28 +79,12 @@ class Thread {
 }
 
 function serveThread() {
-  const host = new Host(workerData.module, workerData.facts, workerData.names);
+  const host = new Host(workerData, PLATFORM);
   parentPort.on("message", (request) => {
     const answer = answered(() => host.handle(request,
       (index, ended) => parentPort.postMessage({ during: index, ended }), () => parentPort.postMessage({})));
     parentPort.postMessage({ answer });
   });
-}
-
-// One module per feature: V8 takes more than packs may use, and says nothing of what it takes.
-const PROBES = {
-  "mutable-globals": "AGFzbQEAAAABBQFgAAF/AwIBAAYGAX8BQQALBxMCB2NvdW50ZXIDAAVwcm9iZQAACgoBCABBASQAIwAL",
-  "sign-extension": "AGFzbQEAAAABBQFgAAF/AwIBAAcJAQVwcm9iZQAACgwBCgBBgAHAQYB/Rgs=",
-  "saturating-float-to-int": "AGFzbQEAAAABBQFgAAF/AwIBAAcJAQVwcm9iZQAAChIBEABD+QIVUPwAQf////8HRgs=",
-  "multi-value": "AGFzbQEAAAABCgJgAAJ/f2AAAX8DAwIAAQcJAQVwcm9iZQABCg4CBgBBA0ECCwUAEABrCw==",
-  "bulk-memory": "AGFzbQEAAAABBQFgAAF/AwIBAAUDAQABBwkBBXByb2JlAAAMAQEKJgEkAEEAQQBBAfwIAABBBEEAQQH8CgAAQQBBAEEB/AsAQQQoAgALCwQBAQEB",
-  "reference-types": "AGFzbQEAAAABBQFgAAF/AwIBAAQHAnAAAW8AAQcJAQVwcm9iZQAAChEBDwDQb0EB/A8BGkEBJQHRCw==",
-  "simd": "AGFzbQEAAAABBQFgAAF/AwIBAAcJAQVwcm9iZQAACiUBIwD9DAAAgD8AAABAAABAQAAAgEBDAACAQP0T/UH9GwNBf0YL",
-};
-
-function probe(bytes) {
-  if (!WebAssembly.validate(bytes)) return false;
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), {}).exports.probe() === 1;
 }
 
 function info() {
@@ -257,7 +99,7 @@ function info() {
       rewritten: "maxima of memories and tables; marks before float-to-int and call_indirect; table.grow counted",
     },
     capabilities: {
-      features: Object.entries(PROBES).filter(([, text]) => probe(Buffer.from(text, "base64"))).map(([name]) => name),
+      features: features(PLATFORM),
       budgets: ["none", "epoch"],
       interruption: "a thread per module, terminated at the deadline",
       memory_limit: true,
@@ -270,41 +112,11 @@ function info() {
 const modules = new Map();
 let nextModule = 1;
 
-function load({ wasm, options: { limits, metering } }) {
-  if (metering === "fuel") refuse("unsupported", { reason: FUEL });
-  const bytes = Buffer.from(wasm, "base64");
-  const rejected = (message) => refuse("rejected", { stage: "compile", message });
-  let facts, written, module;
-  try {
-    // V8 judges the module as it is, before anything is changed.
-    module = new WebAssembly.Module(bytes);
-    facts = parse(bytes);
-  } catch (error) {
-    rejected(error.message);
-  }
-  if (facts.imports > 0) rejected("the host offers nothing to import");
-  const elements = facts.tables.reduce((sum, table) => sum + table.minimum, 0);
-  if (elements > limits.max_table_elements || facts.memories.some(({ minimum }) => minimum > limits.max_memory_pages)) {
-    throw new Refusal(trap("compile", "ResourceLimit"));
-  }
-  try {
-    written = rewrite(bytes, facts, limits.max_memory_pages, limits.max_table_elements);
-  } catch (error) {
-    rejected(error.message);
-  }
-  // A failure here is the rewriting's.
-  module = new WebAssembly.Module(written.bytes);
-  const host = new Host(module, facts, written.names);
+function load(request) {
+  const { metering } = request.options;
+  const host = new Host(compile(request, PLATFORM, false), PLATFORM);
   modules.set(nextModule, { host, metering, thread: metering === "epoch" ? new Thread(host) : null });
   return { loaded: { module: nextModule++ } };
-}
-
-// Ticks of a budget, null for none.
-function ticks(budget, metering) {
-  if (budget === "none") return null;
-  if (budget.fuel !== undefined) refuse("unsupported", { reason: FUEL });
-  if (metering !== "epoch") refuse("unsupported", { reason: "the module was loaded for calls without a budget" });
-  return budget.epoch;
 }
 
 async function handle(request) {
@@ -313,10 +125,8 @@ async function handle(request) {
     case "load": return load(request);
     case "run": case "global": {
       const loaded = modules.get(request.module) ?? refuse("adapter", { message: `no module ${request.module} is loaded` });
-      const budgets = request.op === "run"
-        ? { instance: ticks(request.budget, loaded.metering), calls: request.calls.map(({ budget }) => ticks(budget, loaded.metering)) }
-        : { instance: null, calls: [] };
-      return loaded.thread ? loaded.thread.handle(request, budgets) : loaded.host.handle(request);
+      const ticks = budgets(request, loaded.metering, PLATFORM);
+      return loaded.thread ? loaded.thread.handle(request, ticks) : loaded.host.handle(request);
     }
     case "drop": {
       const loaded = modules.get(request.module) ?? refuse("adapter", { message: `no module ${request.module} is loaded` });

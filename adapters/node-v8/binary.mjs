@@ -4,9 +4,25 @@
 // - `table.grow` counts the elements of all tables: a sum cannot be said with maxima.
 // - V8 has one message for two traps, twice: a NaN or too large a float converted to an integer, a null element or one of another
 //   type in call_indirect. A mark in a global of its own, set just before the instruction that then traps, tells them apart.
+// - A module that is `clocked` calls the host, through a table of its own, when a counter that each loop, call and bulk operation counts
+//   down has come to zero.
 
-const I32 = 0x7f, F32 = 0x7d, F64 = 0x7c;
+const I32 = 0x7f, F32 = 0x7d, F64 = 0x7c, FUNCREF = 0x70;
+const VALUES = [I32, 0x7e, F32, F64, 0x7b, FUNCREF, 0x6f];
 export const MARK_NAN = 1, MARK_NULL = 2;
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder("utf-8", { ignoreBOM: true });
+
+function concat(parts) {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
 
 class Reader {
   constructor(bytes, at = 0, end = bytes.length) { this.bytes = bytes; this.at = at; this.end = end; }
@@ -26,7 +42,7 @@ class Reader {
   skipNumber() { while (this.byte() >= 0x80); }
   skip(count) { this.at += count; }
   slice(count) { const from = this.at; this.at += count; return this.bytes.subarray(from, this.at); }
-  name() { return Buffer.from(this.slice(this.unsigned())).toString("utf8"); }
+  name() { return text.decode(this.slice(this.unsigned())); }
 }
 
 function unsigned(value) {
@@ -104,24 +120,31 @@ export function parse(bytes) {
     const start = reader.at;
     module.sections.push({ id, start, end: start + size });
     const section = new Reader(bytes, start, start + size);
+    const value = () => {
+      const type = section.byte();
+      if (!VALUES.includes(type)) throw new Error("a value's type is of no feature that packs may use");
+      return type;
+    };
+    const values = () => Array.from({ length: section.unsigned() }, value);
     const each = (read) => { for (let left = section.unsigned(); left > 0; left--) read(); };
     if (id === 1) each(() => {
       if (section.byte() !== 0x60) throw new Error("a type that is no function's is of no feature that packs may use");
-      const parameters = [...section.slice(section.unsigned())];
-      module.types.push({ parameters, results: [...section.slice(section.unsigned())] });
+      const parameters = values();
+      module.types.push({ parameters, results: values() });
     });
     else if (id === 2) module.imports = section.unsigned();
     else if (id === 3) each(() => module.functions.push(section.unsigned()));
-    else if (id === 4) each(() => module.tables.push({ element: section.byte(), ...limits(section) }));
+    else if (id === 4) each(() => module.tables.push({ element: value(), ...limits(section) }));
     else if (id === 5) each(() => module.memories.push(limits(section)));
     else if (id === 6) each(() => {
-      module.globals.push(section.byte());
+      module.globals.push(value());
       section.byte();
       skipConstant(section);
     });
     else if (id === 7) each(() => module.exports.set(section.name(), { kind: section.byte(), index: section.unsigned() }));
     reader.at = start + size;
   }
+  if (module.memories.length > 1) throw new Error("a second memory is of no feature that packs may use");
   return module;
 }
 
@@ -143,52 +166,64 @@ export function globalMismatch(module, name) {
   return module.globals[found.index] === I32 ? null : "its type is another";
 }
 
-// The module with its limits and marks, and the names of two exports of its own: the mark, null where nothing sets one, and the
-// start function, which is then for the host to call: a start function that traps would take its mark with it.
-export function rewrite(bytes, module, maxPages, maxElements) {
+// The module with its limits, marks and looks at the clock, and the names of its own exports, null where there is none: the mark; the start
+// function, which is then for the host to call (one that traps would take its mark with it, and one that is clocked needs the clock before);
+// the table for what looks at the clock, and the counter.
+export function rewrite(bytes, module, maxPages, maxElements, clocked) {
   const unused = (name) => {
     while (module.exports.has(name)) name += "'";
     return name;
   };
-  const markIndex = module.globals.length;
-  const code = rewriteCode(bytes, module, markIndex, maxElements);
+  const own = {
+    mark: module.globals.length,
+    count: module.globals.length + 1,
+    type: module.types.length,
+    table: module.tables.length,
+  };
+  const code = rewriteCode(bytes, module, own, maxElements, clocked);
+  const watched = code !== null && clocked;
   const marked = code !== null && code.marked;
+  const startSection = module.sections.find(({ id }) => id === 8);
+  const names = {
+    mark: marked ? unused("adapter mark") : null,
+    start: (marked || watched) && startSection ? unused("adapter start") : null,
+    clock: watched ? unused("adapter clock") : null,
+    count: watched ? unused("adapter count") : null,
+  };
+  const exported = (name, kind, index) => [...unsigned(utf8.encode(name).length), ...utf8.encode(name), kind, ...unsigned(index)];
+  const exports = [];
+  if (names.mark !== null) exports.push(exported(names.mark, 3, own.mark));
+  if (names.start !== null) exports.push(exported(names.start, 0, new Reader(bytes, startSection.start, startSection.end).unsigned()));
+  if (watched) exports.push(exported(names.clock, 1, own.table), exported(names.count, 3, own.count));
+  const zero = [I32, 1, 0x41, 0, 0x0b], one = [I32, 1, 0x41, 1, 0x0b];
+  // What is added to sections, which stand in this order, whatever their numbers.
+  const order = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
+  const added = [];
+  if (watched) added.push([1, [[0x60, 0, 0]]], [4, [[FUNCREF, 1, 1, 1]]]);
+  if (marked || watched) added.push([6, watched ? [zero, one] : [zero]], [7, exports]);
   const out = [bytes.subarray(0, 8)];
   const emit = (id, content) => out.push(Uint8Array.of(id, ...unsigned(content.length)), content);
-  const mark = [I32, 1, 0x41, 0, 0x0b];
-  const exported = (name, kind, index) => [...unsigned(Buffer.byteLength(name)), ...Buffer.from(name), kind, ...unsigned(index)];
-  const startSection = module.sections.find(({ id }) => id === 8);
-  const names = { mark: marked ? unused("adapter mark") : null, start: marked && startSection ? unused("adapter start") : null };
-  const exports = [];
-  if (names.mark !== null) exports.push(exported(names.mark, 3, markIndex));
-  if (names.start !== null) exports.push(exported(names.start, 0, new Reader(bytes, startSection.start, startSection.end).unsigned()));
-  // Sections stand in this order, whatever their numbers.
-  const order = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
-  const missing = marked ? [[6, [mark]], [7, exports]] : [];
   const emitMissingBefore = (id) => {
-    while (missing.length > 0 && (id === null || order.indexOf(missing[0][0]) <= order.indexOf(id))) {
-      const [due, items] = missing[0];
-      if (due === id) return;
+    while (added.length > 0 && (id === null || order.indexOf(added[0][0]) < order.indexOf(id))) {
+      const [due, items] = added.shift();
       emit(due, Uint8Array.of(items.length, ...items.flat()));
-      missing.shift();
     }
   };
   for (const { id, start, end } of module.sections) {
     const content = bytes.subarray(start, end);
     if (id !== 0) emitMissingBefore(id);
+    const more = added.length > 0 && added[0][0] === id ? added.shift()[1] : [];
     if (id === 4) {
       const tables = module.tables.flatMap(({ element, minimum, maximum }) =>
         [element, 1, ...unsigned(minimum), ...unsigned(Math.min(maximum, maxElements))]);
-      emit(id, Uint8Array.from([...unsigned(module.tables.length), ...tables]));
+      emit(id, Uint8Array.from([...unsigned(module.tables.length + more.length), ...tables, ...more.flat()]));
     } else if (id === 5 && module.memories.length === 1) {
       const { minimum, maximum } = module.memories[0];
       emit(id, Uint8Array.of(1, 1, ...unsigned(minimum), ...unsigned(Math.min(maximum, maxPages, 65536))));
-    } else if ((id === 6 || id === 7) && missing.length > 0 && missing[0][0] === id) {
+    } else if (more.length > 0) {
       const reader = new Reader(bytes, start, end);
-      const count = reader.unsigned();
-      const items = missing.shift()[1];
-      const header = Uint8Array.from(unsigned(count + items.length));
-      emit(id, Buffer.concat([header, bytes.subarray(reader.at, end), Uint8Array.from(items.flat())]));
+      const count = Uint8Array.from(unsigned(reader.unsigned() + more.length));
+      emit(id, concat([count, bytes.subarray(reader.at, end), Uint8Array.from(more.flat())]));
     } else if (id === 8 && names.start !== null) {
       continue;
     } else if (id === 10 && code !== null) {
@@ -198,11 +233,11 @@ export function rewrite(bytes, module, maxPages, maxElements) {
     }
   }
   emitMissingBefore(null);
-  return { bytes: Buffer.concat(out), names };
+  return { bytes: concat(out), names };
 }
 
-// The code section with marks and counted growth, or null if there is nothing to change.
-function rewriteCode(bytes, module, markIndex, maxElements) {
+// The code section with marks, counted growth and looks at the clock, or null if there is nothing to change.
+function rewriteCode(bytes, module, own, maxElements, clocked) {
   const section = module.sections.find(({ id }) => id === 10);
   if (!section) return null;
   const reader = new Reader(bytes, section.start, section.end);
@@ -212,7 +247,7 @@ function rewriteCode(bytes, module, markIndex, maxElements) {
   for (let index = 0; index < count; index++) {
     const size = reader.unsigned();
     const start = reader.at;
-    const body = rewriteBody(bytes, start, start + size, module, module.types[module.functions[index]], markIndex, maxElements);
+    const body = rewriteBody(bytes, start, start + size, module, module.types[module.functions[index]], own, maxElements, clocked);
     if (body === null) {
       out.push(Uint8Array.from(unsigned(size)), bytes.subarray(start, start + size));
     } else {
@@ -222,10 +257,13 @@ function rewriteCode(bytes, module, markIndex, maxElements) {
     }
     reader.at = start + size;
   }
-  return changed ? { content: Buffer.concat(out), marked } : null;
+  return changed ? { content: concat(out), marked } : null;
 }
 
-function rewriteBody(bytes, start, end, module, type, markIndex, maxElements) {
+// memory.init, .copy and .fill, table.init, .copy and .fill
+const BULK = [0xfc08, 0xfc0a, 0xfc0b, 0xfc0c, 0xfc0e, 0xfc11];
+
+function rewriteBody(bytes, start, end, module, type, own, maxElements, clocked) {
   const reader = new Reader(bytes, start, end);
   const groups = reader.unsigned();
   const groupsStart = reader.at;
@@ -240,9 +278,18 @@ function rewriteBody(bytes, start, end, module, type, markIndex, maxElements) {
     if (!added.has(kind)) added.set(kind, locals + added.size);
     return unsigned(added.get(kind));
   };
-  const set = (mark) => [0x04, 0x40, 0x41, mark, 0x24, ...unsigned(markIndex), 0x0b]; // if (global.set mark) end
+  const set = (mark) => [0x04, 0x40, 0x41, mark, 0x24, ...unsigned(own.mark), 0x0b]; // if (global.set mark) end
+  const counter = unsigned(own.count);
+  // count -= 1; if count is 0, call what stands in the table
+  const look = [0x23, ...counter, 0x41, 1, 0x6b, 0x24, ...counter, 0x23, ...counter, 0x45, 0x04, 0x40,
+    0x41, 0, 0x11, ...unsigned(own.type), ...unsigned(own.table), 0x0b];
   const out = [];
   let copied = groupsEnd, marked = false;
+  const insert = (at, code) => {
+    out.push(bytes.subarray(copied, at), Uint8Array.from(code));
+    copied = at;
+  };
+  if (clocked) insert(groupsEnd, look);
   while (reader.at < end) {
     const at = reader.at;
     const opcode = instruction(reader);
@@ -267,10 +314,10 @@ function rewriteBody(bytes, start, end, module, type, markIndex, maxElements) {
       const sum = module.tables.flatMap((_, table) => [0xfc, 0x10, ...unsigned(table), 0xad, 0x7c]); // + extend(table.size)
       before = [0x21, ...i, 0x20, ...i, 0x41, 0x7f, 0x20, ...i, 0xad, ...sum, 0x42, ...signed(maxElements), 0x58, 0x1b]; // <= ? n : -1
     }
-    if (before !== null) {
-      out.push(bytes.subarray(copied, at), Uint8Array.from(before));
-      copied = at;
-    }
+    if (before !== null) insert(at, before);
+    if (clocked && opcode === 0x03) insert(reader.at, look);
+    // One bulk operation may take milliseconds: before each the clock is looked at, whatever the count.
+    if (clocked && BULK.includes(opcode)) insert(at, [0x41, 1, 0x24, ...counter, ...look]);
   }
   if (out.length === 0) return null;
   out.push(bytes.subarray(copied, end));
@@ -279,5 +326,5 @@ function rewriteBody(bytes, start, end, module, type, markIndex, maxElements) {
     bytes.subarray(groupsStart, groupsEnd),
     Uint8Array.from([...added.keys()].flatMap((kind) => [1, kind])),
   ];
-  return { content: Buffer.concat([...header, ...out]), marked };
+  return { content: concat([...header, ...out]), marked };
 }

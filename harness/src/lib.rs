@@ -13,11 +13,24 @@ pub mod matrix;
 pub mod numerics;
 pub mod outcome;
 pub mod output;
+mod parallel;
 pub mod probe;
 pub mod registry;
 pub mod report;
 pub mod results;
 pub mod spec;
 pub mod statistics;
+mod tint;
 pub mod traps;
 pub mod worker;
+
+/// A folder that ends with the test. WASI names no place for such; this workspace's runner offers `/tmp`.
+#[cfg(test)]
+fn scratch() -> tempfile::TempDir {
+    let made = if cfg!(target_os = "wasi") {
+        tempfile::tempdir_in("/tmp")
+    } else {
+        tempfile::tempdir()
+    };
+    made.unwrap()
+}

@@ -3,8 +3,9 @@
 use crate::{
     conform::{judge::Layer, record::Entry},
     outcome::Outcome,
+    tint::{self, Tint},
 };
-use comfy_table::{Attribute, Cell, Color, Table, presets};
+use comfy_table::Cell;
 use std::collections::BTreeMap;
 
 /// What a cell sums up.
@@ -38,13 +39,7 @@ pub fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> String {
         }
     }
 
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    if colour {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
+    let mut table = tint::table(colour);
     // `wasmtime.cranelift` in two lines keeps eight engines within a terminal.
     table.set_header(
         std::iter::once("kernel".to_owned())
@@ -64,12 +59,10 @@ pub fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> String {
                     sum.bad.sort_unstable();
                     let layers: Vec<String> =
                         sum.bad.iter().map(|layer| format!("{layer:?}")).collect();
-                    Cell::new(format!("FAIL {}", layers.join(" ")))
-                        .fg(Color::Red)
-                        .add_attribute(Attribute::Bold)
+                    tint::cell(format!("FAIL {}", layers.join(" ")), Tint::Bad)
                 }
-                Some(sum) if sum.passed == 0 => Cell::new("unsupported").fg(Color::Yellow),
-                Some(sum) => Cell::new(format!("ok {}", sum.passed)).fg(Color::Green),
+                Some(sum) if sum.passed == 0 => tint::cell("unsupported", Tint::Doubtful),
+                Some(sum) => tint::cell(format!("ok {}", sum.passed), Tint::Good),
             });
         }
         table.add_row(line);

@@ -3,7 +3,17 @@
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+/// The environment variable that asks for progress as lines, with the value `lines`: for programs that show it themselves, such as
+/// a page in a browser.
+const PROGRESS_VARIABLE: &str = "ASSAY_PROGRESS";
+/// How long nothing is said after a line of progress.
+const BETWEEN_LINES: Duration = Duration::from_millis(50);
 
 /// How a command speaks.
 #[derive(Clone, Copy, Debug)]
@@ -55,17 +65,88 @@ impl Output {
         !self.quiet && std::io::stderr().is_terminal()
     }
 
-    /// A bar of `length` steps on stderr, which stays hidden where progress is not drawn; `template` is indicatif's.
-    pub fn progress_bar(&self, length: u64, template: &str) -> ProgressBar {
+    /// The progress of `length` steps of `what` (one word): a bar on stderr, whose `template` is indicatif's, or lines, or nothing
+    /// where neither is wanted.
+    pub fn progress_bar(&self, what: &'static str, length: u64, template: &str) -> Progress {
         let target = if self.progress() {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(length), target);
-        match ProgressStyle::with_template(template) {
+        let bar = match ProgressStyle::with_template(template) {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
+        };
+        let wanted = std::env::var_os(PROGRESS_VARIABLE).is_some_and(|value| value == "lines");
+        let progress = Progress {
+            bar,
+            lines: (wanted && !self.quiet).then(|| Lines {
+                what,
+                said: Mutex::new(Instant::now()),
+            }),
+        };
+        progress.say(true);
+        progress
+    }
+}
+
+/// How far something is.
+pub struct Progress {
+    /// Counts, shown or not.
+    bar: ProgressBar,
+    lines: Option<Lines>,
+}
+
+/// Lines `progress DONE/ALL WHAT` on stderr.
+struct Lines {
+    what: &'static str,
+    said: Mutex<Instant>,
+}
+
+impl Progress {
+    /// So many steps are done besides.
+    pub fn inc(&self, steps: u64) {
+        self.bar.inc(steps);
+        self.say(false);
+    }
+
+    /// So many steps are done.
+    pub fn set_position(&self, steps: u64) {
+        self.bar.set_position(steps);
+        self.say(false);
+    }
+
+    /// So many steps there are.
+    pub fn set_length(&self, steps: u64) {
+        self.bar.set_length(steps);
+    }
+
+    /// Words for a bar.
+    pub fn set_message(&self, message: String) {
+        self.bar.set_message(message);
+    }
+
+    /// It is over.
+    pub fn finish_and_clear(&self) {
+        self.bar.finish_and_clear();
+        self.say(true);
+    }
+
+    fn say(&self, at_once: bool) {
+        let Some(lines) = &self.lines else { return };
+        let Ok(mut said) = lines.said.lock() else {
+            return;
+        };
+        if !at_once && said.elapsed() < BETWEEN_LINES {
+            return;
         }
+        *said = Instant::now();
+        crate::exit::complain(&format!(
+            "progress {}/{} {}",
+            self.bar.position(),
+            self.bar.length().unwrap_or_default(),
+            lines.what
+        ));
     }
 }

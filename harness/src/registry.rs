@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Opens an engine in this process: what a worker does.
 type Open = fn() -> Result<Box<dyn Runtime>, Error>;
+/// Exchanges a request line of the worker protocol for its reply with the page around this module, or says why there is none.
+pub(crate) type Exchange = fn(&[u8]) -> Result<Vec<u8>, String>;
 
 /// An engine, in this build or not, or from outside.
 pub struct Engine {
@@ -68,6 +70,8 @@ enum Place {
     Here(Open),
     /// In an executable beside this one.
     Beside(&'static str),
+    /// Around this module: a page's own WebAssembly.
+    Page(Exchange),
     /// Nowhere in this build.
     Absent(&'static str),
     /// In no build for this target.
@@ -104,7 +108,11 @@ const WASMTIME: [Place; 4] = [
 ];
 #[cfg(all(
     feature = "wasmtime",
-    not(any(target_arch = "x86_64", target_arch = "aarch64"))
+    not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_family = "wasm"
+    ))
 ))]
 const WASMTIME: [Place; 4] = [
     Place::Never(
@@ -114,7 +122,13 @@ const WASMTIME: [Place; 4] = [
     Place::Never("Winch compiles for x86_64 and aarch64 only; `wasmtime.pulley` runs here"),
     Place::Never("a pool of instances takes address space of 64 bits"),
 ];
-#[cfg(not(feature = "wasmtime"))]
+#[cfg(target_family = "wasm")]
+const WASMTIME: [Place; 4] = [const {
+    Place::Never(
+        "wasmtime is not built for WebAssembly: it maps memory and catches signals of an operating system",
+    )
+}; 4];
+#[cfg(not(any(feature = "wasmtime", target_family = "wasm")))]
 const WASMTIME: [Place; 4] =
     [const { Place::Absent("this build leaves the default feature `wasmtime` out") }; 4];
 
@@ -125,19 +139,32 @@ const WASMI: Place = Place::Absent("this build leaves the default feature `wasmi
 
 #[cfg(all(feature = "wasmi-fast", not(feature = "wasmi")))]
 const WASMI_FAST: Place = Place::Here(runtime_wasmi::runtime);
-#[cfg(not(all(feature = "wasmi-fast", not(feature = "wasmi"))))]
+#[cfg(not(any(
+    all(feature = "wasmi-fast", not(feature = "wasmi")),
+    target_family = "wasm"
+)))]
 const WASMI_FAST: Place = Place::Beside("assay-wasmi-fast");
+#[cfg(all(
+    target_family = "wasm",
+    not(all(feature = "wasmi-fast", not(feature = "wasmi")))
+))]
+const WASMI_FAST: Place =
+    Place::Never("it is an executable of its own, and WebAssembly starts no executables");
 
-#[cfg(feature = "wamr")]
+#[cfg(all(feature = "wamr", not(target_family = "wasm")))]
 const WAMR: [Place; 2] = [Place::Here(runtime_wamr::fast), WAMR_AOT];
-#[cfg(not(feature = "wamr"))]
+#[cfg(not(any(feature = "wamr", target_family = "wasm")))]
 const WAMR: [Place; 2] =
     [const { Place::Absent("the feature `wamr` is off: it needs cmake and libclang") }; 2];
+#[cfg(target_family = "wasm")]
+const WAMR: [Place; 2] = [const {
+    Place::Never("WAMR is C code over an operating system, and is not built for WebAssembly")
+}; 2];
 
-#[cfg(feature = "wamr")]
+#[cfg(all(feature = "wamr", not(target_family = "wasm")))]
 const WAMR_AOT: Place = Place::Here(open_wamr_aot);
 
-#[cfg(feature = "wamr")]
+#[cfg(all(feature = "wamr", not(target_family = "wasm")))]
 fn open_wamr_aot() -> Result<Box<dyn Runtime>, Error> {
     match wamr_compiler() {
         Ok(compiler) => runtime_wamr::aot(&compiler),
@@ -162,7 +189,23 @@ const WASMER: Place = Place::Never(
     "wasmer's LLVM compiler has backends for x86_64, aarch64, riscv64 and loongarch64, and none for a 32-bit machine",
 );
 
-fn known() -> [Known; 8] {
+/// The engine of a browser can only be reached from inside a page: elsewhere it is not an engine that could be there.
+#[cfg(all(feature = "browser", target_family = "wasm"))]
+fn browser() -> Option<Known> {
+    Some(Known {
+        id: "browser",
+        kind: Kind::Jit,
+        default: false,
+        place: Place::Page(crate::worker::page::exchange),
+        command: ADD_DEFAULT,
+    })
+}
+#[cfg(not(all(feature = "browser", target_family = "wasm")))]
+fn browser() -> Option<Known> {
+    None
+}
+
+fn known() -> Vec<Known> {
     let [cranelift, pulley, winch, _] = WASMTIME;
     let [wamr_fast, wamr_aot] = WAMR;
     let engine = |id, kind, default, place, command| Known {
@@ -172,7 +215,7 @@ fn known() -> [Known; 8] {
         place,
         command,
     };
-    [
+    let mut known = vec![
         engine(
             "wasmtime.cranelift",
             Kind::Jit,
@@ -199,7 +242,18 @@ fn known() -> [Known; 8] {
         engine("wamr.fast", Kind::Interpreter, false, wamr_fast, ADD_WAMR),
         engine("wamr.aot", Kind::Aot, false, wamr_aot, ADD_WAMR_AOT),
         engine("wasmer.llvm", Kind::Jit, false, WASMER, ADD_WASMER),
-    ]
+    ];
+    known.extend(browser());
+    known
+}
+
+/// Who answers for an engine that is the page around this module; `None` for all others.
+#[cfg(target_family = "wasm")]
+pub(crate) fn page(id: &str) -> Option<Exchange> {
+    known().into_iter().find_map(|engine| match engine.place {
+        Place::Page(exchange) if engine.id == id => Some(exchange),
+        _ => None,
+    })
 }
 
 /// The same code as an engine's in instances of another kind: what `bench` looks at besides the engines, for their way of an
@@ -220,12 +274,7 @@ fn pooled() -> Known {
 pub fn pooled_worker() -> Option<Launch> {
     let engine = pooled();
     matches!(engine.place, Place::Here(_)).then_some(())?;
-    Launch::own(
-        engine.id,
-        std::env::current_exe().ok()?,
-        &["worker", engine.id],
-    )
-    .ok()
+    Launch::own(engine.id, here().ok()?, &["worker", engine.id]).ok()
 }
 
 /// Opens an engine in this process.
@@ -244,6 +293,7 @@ pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
         Place::Beside(program) => Err(exit::engine_absent(format!(
             "`{id}` is served by `{program}`"
         ))),
+        Place::Page(_) => Err(exit::engine_absent(format!("`{id}` is served by a page"))),
         Place::Absent(reason) | Place::Never(reason) => {
             Err(exit::engine_absent(format!("`{id}` is absent: {reason}")))
         }
@@ -252,7 +302,7 @@ pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
 
 /// All engines that this project knows, in the order of reports.
 pub fn engines() -> Vec<Engine> {
-    let here = std::env::current_exe();
+    let here = here();
     known()
         .into_iter()
         .map(|engine| {
@@ -272,6 +322,7 @@ pub fn engines() -> Vec<Engine> {
                 (_, Err(error)) => {
                     absent(format!("the path of this executable is unknown: {error}"))
                 }
+                (Place::Page(_), Ok(here)) => launch(here.clone(), &[]),
                 (Place::Here(_), Ok(here)) => match missing_helper(engine.id) {
                     None => launch(here.clone(), &["worker", engine.id]),
                     Some(reason) => absent(reason),
@@ -423,6 +474,14 @@ fn wamr_compiler() -> Result<PathBuf, String> {
     beside("assay-wamrc").ok_or_else(|| {
         "the ahead-of-time compiler `assay-wamrc` is not beside this executable: it needs LLVM 22.1".to_owned()
     })
+}
+
+/// This executable, which serves engines as a worker. Inside WebAssembly a worker is no process, and this is a name only.
+fn here() -> std::io::Result<PathBuf> {
+    if cfg!(target_family = "wasm") {
+        return Ok(PathBuf::from("assay"));
+    }
+    std::env::current_exe()
 }
 
 /// An executable beside this one; tests run one folder further down.

@@ -59,9 +59,13 @@ impl Folder {
                 let stamp = time::OffsetDateTime::now_utc()
                     .format(format)
                     .context("failed to name a results folder by the time")?;
-                // Two runs in one second must not share a folder.
-                PathBuf::from("assay-results")
-                    .join(format!("{stamp}-{command}-{}", std::process::id()))
+                // Two runs in one second must not share a folder. Inside WebAssembly a process has no number.
+                let process = if cfg!(target_family = "wasm") {
+                    0
+                } else {
+                    std::process::id()
+                };
+                PathBuf::from("assay-results").join(format!("{stamp}-{command}-{process}"))
             }
         };
         let context = || {
@@ -116,6 +120,10 @@ impl Folder {
             return Err(anyhow!("the results folder is gone")).with_context(context);
         }
         fs::create_dir_all(folder).with_context(context)?;
+        #[cfg_attr(
+            not(unix),
+            expect(unused_mut, reason = "only Unix has permissions to set")
+        )]
         let mut builder = tempfile::Builder::new();
         // Temporary files are private by default; results are as readable as any other file.
         #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! Engines from outside: an honest adapter passes, lies and accidents are found, and none of them harms the run.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

@@ -1,5 +1,6 @@
 //! `assay aot`, packs that bring what it made, and the code cache, as a user meets them.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![cfg(feature = "wasmtime")]
 #![allow(
     clippy::unwrap_used,

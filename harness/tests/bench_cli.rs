@@ -1,6 +1,7 @@
 //! `assay bench` on the real binary: what is measured was checked, what is wrong or refused has no number, and every table
 //! follows from the records.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

@@ -1,5 +1,6 @@
 //! `assay compare` on the real binary, on records made for it.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

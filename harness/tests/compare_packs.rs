@@ -1,6 +1,7 @@
 //! `assay compare` on the real binary, for two packs and for results of `conform`: what was planted is found and named, and things that are
 //! the same differ in nothing.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

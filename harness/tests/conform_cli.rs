@@ -1,5 +1,6 @@
 //! `assay conform`, `qualify` and `list` as a user meets them: vectors never seen, bad input, exit codes.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

@@ -1,5 +1,6 @@
 //! Kernels that are wrong in one way each are caught, each in the layer that should see it.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

@@ -1,6 +1,7 @@
 //! Adapters in other languages, and the self-test that any adapter can be put to. What is not installed here is passed over with a
 //! line on stderr that says so: it counts as nothing.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

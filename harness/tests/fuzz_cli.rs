@@ -1,5 +1,6 @@
 //! `assay fuzz` on the real binary: engines that agree pass, engines that lie are found, and what was found before stays found.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

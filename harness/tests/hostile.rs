@@ -3,6 +3,7 @@
 //!
 //! `ASSAY=path/to/assay cargo test -p assay --test hostile` tries another build of the harness, one with more engines for example.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

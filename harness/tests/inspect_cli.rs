@@ -1,5 +1,6 @@
 //! `assay inspect` as a user meets it: each form where there is an engine for it, and why not where there is none.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

@@ -1,5 +1,6 @@
 //! `assay qualify --profile embedded` as a user meets it.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![cfg(feature = "wasmi")]
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,6 @@
 //! `assay report` as a user meets it: made from recorded files alone, and honest about what does not pass.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

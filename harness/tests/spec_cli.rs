@@ -1,5 +1,6 @@
 //! `assay spec` on the real binary.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![cfg(feature = "wasmi")]
 #![allow(
     clippy::unwrap_used,

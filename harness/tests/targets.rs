@@ -1,5 +1,6 @@
 //! What other targets depend on: a crate that cannot be built for one must not be in its tree.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"
@@ -20,6 +21,18 @@ const MACHINE_CODE: [&str; 6] = [
 ];
 /// What needs more of a system than Rust and a linker.
 const SYSTEM_PACKAGES: [&str; 3] = ["wamrx-sys", "llvm-sys", "bindgen"];
+/// What is not built for WebAssembly under WASI, or would be of no use there: engines and compilers, terminals, and what takes a page's
+/// JavaScript for the system.
+const NOT_IN_WASI: [&str; 8] = [
+    "wasmtime",
+    "cranelift-codegen",
+    "pulley-interpreter",
+    "wamrx",
+    "wasmer-types",
+    "crossterm",
+    "js-sys",
+    "wasm-bindgen",
+];
 
 /// Names of the crates that `assay` is built from, build scripts included.
 fn tree(target: &str, features: &[&str]) -> BTreeSet<String> {
@@ -73,6 +86,24 @@ fn no_feature_brings_a_compiler_for_armv7() {
     // The same question for a machine that has all of them: the test can fail.
     let x86_64 = tree("x86_64-unknown-linux-gnu", &features);
     assert_eq!(of(&MACHINE_CODE, &x86_64), MACHINE_CODE);
+}
+
+#[test]
+fn no_tree_for_webassembly_has_what_is_not_built_there() {
+    let features = ["--features", "wamr,wasmer-llvm,browser"];
+    for features in [&[][..], &features] {
+        let tree = tree("wasm32-wasip1", features);
+        assert_eq!(of(&MACHINE_CODE, &tree), [""; 0]);
+        assert_eq!(of(&SYSTEM_PACKAGES, &tree), [""; 0]);
+        assert_eq!(of(&NOT_IN_WASI, &tree), [""; 0]);
+        // The engine there is.
+        assert_eq!(of(&["wasmi"], &tree), ["wasmi"]);
+    }
+    // The same question for a machine that has what can be there: the test can fail.
+    let x86_64 = tree("x86_64-unknown-linux-gnu", &features);
+    let (here, pages) = NOT_IN_WASI.split_at(6);
+    assert_eq!(of(here, &x86_64), here);
+    assert_eq!(of(pages, &x86_64), [""; 0]);
 }
 
 /// On the machine that this test runs on, which may be another than the one that built it.

@@ -1,5 +1,6 @@
 //! The optional operations `time` and `facts` of a worker, asked directly.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

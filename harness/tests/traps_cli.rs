@@ -1,5 +1,6 @@
 //! `assay probe` and `assay traps` on the real binary.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

@@ -1,5 +1,6 @@
 //! The client against workers that misbehave: each ends as an error in bounded time.
 
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping"

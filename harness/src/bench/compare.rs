@@ -7,8 +7,8 @@ use super::{
 use crate::{
     outcome::Outcome,
     statistics::{Ratio, Word, unpaired},
+    tint,
 };
-use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,9 +141,7 @@ pub fn compare(old: &[Record], new: &[Record], fail_on: Option<f64>) -> Option<C
 impl Comparison {
     /// The comparison for people.
     pub fn to_text(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.force_no_tty();
+        let mut table = tint::table(false);
         table.set_header(["engine", "what", "new over old", ""]);
         let mut unsure = 0;
         for changed in &self.times {

@@ -117,6 +117,12 @@ fn field(cpuinfo: &str, name: &str) -> Option<String> {
 /// Whether another machine is emulated for this process, and how it shows. `ASSAY_EMULATED` in the environment says so where
 /// nothing else does; it cannot deny what shows.
 pub fn emulated() -> Option<String> {
+    if cfg!(target_family = "wasm") {
+        return Some(
+            "WebAssembly, in which this build runs, is a machine that another runtime makes"
+                .to_owned(),
+        );
+    }
     let said = env::var("ASSAY_EMULATED").is_ok_and(|said| !said.is_empty() && said != "0");
     // An emulator answers for /proc/self; this path it does not know, and it shows the emulator's own files.
     let maps = fs::read_to_string("/proc/thread-self/maps").unwrap_or_default();

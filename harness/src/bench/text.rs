@@ -7,8 +7,11 @@ use super::{
     native,
     tables::{Compared, Kernel, NotMeasured, Tables, Time},
 };
-use crate::statistics::{Estimate, Ratio};
-use comfy_table::{Table, presets};
+use crate::{
+    statistics::{Estimate, Ratio},
+    tint,
+};
+use comfy_table::Table;
 use runtime_api::BudgetKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -434,9 +437,7 @@ impl Tables {
 }
 
 fn table(headers: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.force_no_tty();
+    let mut table = tint::table(false);
     table.set_header(headers.to_vec());
     table
 }

@@ -107,6 +107,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
 }
 
 fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Result<Report> {
+    if cfg!(target_family = "wasm") {
+        return Err(exit::usage(
+            "inside WebAssembly nothing is measured: times would be those of the runtime around it, and engines have no processes of their own; \
+             run `assay bench` of a build for the machine itself",
+        ));
+    }
     let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
     let engines = registry::select(engines, &arguments.runtime)?;
     let pack = super::verify::load_pack(pack, &arguments.trust)?;
@@ -164,7 +170,11 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
         limit,
     };
     let mut lines = folder.lines(record::FILE)?;
-    let progress = output.progress_bar(1, "{wide_bar} {pos}/{len} groups of cells, {eta} left");
+    let progress = output.progress_bar(
+        "bench",
+        1,
+        "{wide_bar} {pos}/{len} groups of cells, {eta} left",
+    );
     let outcome = bench::run(&request, &mut lines, &|step: Step| {
         progress.set_length(step.all);
         progress.set_position(step.done);

@@ -148,8 +148,11 @@ impl Arguments {
             identical: packs.identical,
             fail_on: self.fail_on,
         };
-        let progress =
-            output.progress_bar(1, "{wide_bar} {pos}/{len} steps, {per_sec}, {eta} left");
+        let progress = output.progress_bar(
+            "compare",
+            1,
+            "{wide_bar} {pos}/{len} steps, {per_sec}, {eta} left",
+        );
         let found = packs::compare(&request, &|all| {
             progress.set_length(all);
             progress.inc(1);

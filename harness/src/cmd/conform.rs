@@ -15,6 +15,7 @@ use crate::{
     numerics::{self, Summary},
     outcome::{Counts, Outcome},
     output::Output,
+    parallel,
     registry::{self, Availability, Engine},
     results::{Folder, PackIdentity},
     worker::Launch,
@@ -26,7 +27,6 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    thread,
 };
 
 /// Generated cases per kernel and engine, unless asked otherwise.
@@ -141,7 +141,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let mut report = conform(&pack, plan, selection, &engines, &folder, output)?;
     // A command that repeats one case of a kernel asks for nothing else.
     if arguments.case.is_none() {
-        report.run_numerics(&engines, &folder)?;
+        report.run_numerics(&engines, &folder, output)?;
     }
     folder.document("conform.json", &report)?;
     output.document(&report)?;
@@ -247,6 +247,7 @@ pub fn conform(
     let mut recorder = Recorder::new(folder, runtimes.clone(), &repeat)?;
     let per_engine: usize = plan.work.iter().map(|work| work.cases.len()).sum();
     let progress = output.progress_bar(
+        "conform",
         (per_engine * launches.len()) as u64,
         "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
     );
@@ -442,26 +443,33 @@ impl Report {
     ///
     /// # Errors
     /// If the results folder cannot be written.
-    pub fn run_numerics(&mut self, engines: &[Engine], folder: &Folder) -> Result<()> {
+    pub fn run_numerics(
+        &mut self,
+        engines: &[Engine],
+        folder: &Folder,
+        output: &Output,
+    ) -> Result<()> {
         let plan = numerics::Plan::new()?;
-        let found: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> = engines
-                .iter()
-                .filter_map(|engine| match &engine.availability {
-                    Availability::Ready(launch) => {
-                        Some((&engine.id, scope.spawn(|| numerics::run(launch, &plan))))
-                    }
-                    Availability::Absent { .. } => None,
-                })
-                .collect();
-            running
-                .into_iter()
-                .map(|(id, running)| (id, running.join().unwrap_or_default()))
-                .collect()
-        });
-        self.numerics = found
+        let launches: Vec<&Launch> = engines
             .iter()
-            .map(|(id, findings)| Summary::of(&plan, id, findings))
+            .filter_map(|engine| match &engine.availability {
+                Availability::Ready(launch) => Some(launch),
+                Availability::Absent { .. } => None,
+            })
+            .collect();
+        let progress = output.progress_bar(
+            "numerics",
+            (launches.len() * plan.operations()) as u64,
+            "{wide_bar} {pos}/{len} instructions",
+        );
+        let found = parallel::each(&launches, launches.len(), |launch| {
+            numerics::run(launch, &plan, &|more| progress.inc(more))
+        });
+        progress.finish_and_clear();
+        self.numerics = launches
+            .iter()
+            .zip(&found)
+            .map(|(launch, findings)| Summary::of(&plan, &launch.id, findings))
             .collect();
         for summary in &self.numerics {
             let id = &summary.runtime;
@@ -472,10 +480,7 @@ impl Report {
         if !self.reasons.is_empty() {
             self.verdict = "fail";
         }
-        let all: Vec<_> = found
-            .into_iter()
-            .flat_map(|(_, findings)| findings)
-            .collect();
+        let all: Vec<_> = found.into_iter().flatten().collect();
         folder.document("numerics.json", &all)
     }
 

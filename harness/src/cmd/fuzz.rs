@@ -4,13 +4,12 @@ use super::probe::read_module;
 use crate::{
     exit::{self, Exit},
     fuzz::{Campaign, Finding, Reason, Tally},
-    output::Output,
+    output::{Output, Progress},
     registry::{self, Availability},
     results::Folder,
 };
 use anyhow::Result;
 use comfy_table::{Table, presets};
-use indicatif::ProgressBar;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -184,7 +183,7 @@ impl Arguments {
     }
 }
 
-fn progress_bar(output: &Output, arguments: &Arguments, timed: bool) -> ProgressBar {
+fn progress_bar(output: &Output, arguments: &Arguments, timed: bool) -> Progress {
     let length = if timed {
         arguments.seconds
     } else {
@@ -192,7 +191,7 @@ fn progress_bar(output: &Output, arguments: &Arguments, timed: bool) -> Progress
     };
     let unit = if timed { "s" } else { "modules" };
     let template = format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{msg}}, {{eta}} left");
-    output.progress_bar(length, &template)
+    output.progress_bar("fuzz", length, &template)
 }
 
 impl Report {

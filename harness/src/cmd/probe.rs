@@ -3,9 +3,9 @@
 use crate::{
     exit::{self, Exit},
     output::Output,
+    parallel,
     probe::{self, End, Finding, Settings},
     registry::{self, Availability},
-    worker::Launch,
 };
 use anyhow::Result;
 use comfy_table::{Table, presets};
@@ -15,9 +15,6 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
-    sync::mpsc,
-    thread,
     time::Duration,
 };
 
@@ -102,7 +99,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             }),
         }
     }
-    let results = side_by_side(&launches, |launch| probe::probe(launch, &wasm, &settings));
+    let results = parallel::each(&launches, parallel::processors(), |launch| {
+        probe::probe(launch, &wasm, &settings)
+    });
     let agree = probe::agree(&results);
     output.text(&text(&results, agree))?;
     output.document(&Document {
@@ -111,35 +110,6 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         absent,
     })?;
     Ok(if agree { Exit::Passed } else { Exit::Failed })
-}
-
-/// Does the same on every engine, as many at a time as there are processors; results in the order of the engines.
-pub(crate) fn side_by_side<T: Send>(
-    launches: &[Launch],
-    work: impl Fn(&Launch) -> T + Sync,
-) -> Vec<T> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let (sender, results) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..threads.min(launches.len()) {
-            let (sender, next, work) = (sender.clone(), &next, &work);
-            scope.spawn(move || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(launch) = launches.get(index) else {
-                        return;
-                    };
-                    // The receiver outlives all threads.
-                    drop(sender.send((index, work(launch))));
-                }
-            });
-        }
-    });
-    drop(sender);
-    let mut results: Vec<_> = results.into_iter().collect();
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 pub(crate) fn read_module(path: &Path) -> Result<Vec<u8>> {

@@ -16,6 +16,7 @@ use crate::{
     numerics::Summary,
     outcome::Outcome,
     output::Output,
+    parallel,
     registry::Availability,
     report,
     results::{Folder, PackIdentity},
@@ -26,7 +27,6 @@ use anyhow::Result;
 use kernel_pack::Pack;
 use runtime_api::COMPILED_ELSEWHERE;
 use serde::Serialize;
-use std::thread;
 
 /// Decide whether engines may run a pack: verify it, judge every kernel and every numeric instruction on every engine, make
 /// every trap, exhaust every budget, meet every limit.
@@ -127,29 +127,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     kernels.dedup();
     let folder = Folder::create(selection.out.as_deref(), "qualify")?;
     let mut report = conform::conform(&pack, plan, selection, &engines, &folder, output)?;
-    report.run_numerics(&engines, &folder)?;
+    report.run_numerics(&engines, &folder, output)?;
     folder.document("conform.json", &report)?;
-
-    // Side by side: most of this time is spent waiting for endless loops to be stopped.
-    let found: Vec<Vec<Finding>> = thread::scope(|scope| {
-        let running: Vec<_> = engines
-            .iter()
-            .filter_map(|engine| match &engine.availability {
-                Availability::Ready(launch) => Some(scope.spawn(|| basics::run(launch))),
-                Availability::Absent { .. } => None,
-            })
-            .collect();
-        running
-            .into_iter()
-            .map(|running| running.join().unwrap_or_default())
-            .collect()
-    });
-    let native = basics::native();
-    let native_holds = native.outcome == Outcome::Pass;
-    let basics: Vec<Finding> = std::iter::once(native)
-        .chain(found.into_iter().flatten())
-        .collect();
-    folder.document("basics.json", &basics)?;
 
     let launches: Vec<Launch> = engines
         .iter()
@@ -158,6 +137,25 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             Availability::Absent { .. } => None,
         })
         .collect();
+    let progress = output.progress_bar(
+        "basics",
+        launches.len() as u64,
+        "{wide_bar} {pos}/{len} engines",
+    );
+    // All at once: most of this time is spent waiting for endless loops to be stopped.
+    let found: Vec<Vec<Finding>> = parallel::each(&launches, launches.len(), |launch| {
+        let found = basics::run(launch);
+        progress.inc(1);
+        found
+    });
+    progress.finish_and_clear();
+    let native = basics::native();
+    let native_holds = native.outcome == Outcome::Pass;
+    let basics: Vec<Finding> = std::iter::once(native)
+        .chain(found.into_iter().flatten())
+        .collect();
+    folder.document("basics.json", &basics)?;
+
     let cases = traps::cases()?;
     let interruptions = Some(arguments.interruptions).filter(|&number| number > 0);
     let survey = super::traps::survey(&launches, &cases, interruptions, &folder, output)?;

@@ -1,18 +1,19 @@
 //! `assay spec`: the official tests of the WebAssembly core specification on every engine.
 
-use super::probe::side_by_side;
 use crate::{
     exit::{self, Exit},
     expectations::Ledger,
     outcome::Outcome,
     output::Output,
+    parallel,
     registry::{self, Availability},
     results::Folder,
     spec::{self, Filter, Finding, Plan, Source, Summary},
+    tint::{self, Tint},
     worker::Launch,
 };
 use anyhow::{Context, Result, anyhow};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
+use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -180,12 +181,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         }
     }
     let progress = output.progress_bar(
+        "spec",
         launches.len() as u64 * plan.checks(),
         "{bar:40} {pos} of {len} checks, {elapsed}",
     );
     // A line for each script that an engine is through with: what is complete is not lost with the rest.
     let lines = Mutex::new(folder.lines("spec.jsonl")?);
-    let ran = side_by_side(&launches, |launch| {
+    let ran = parallel::each(&launches, parallel::processors(), |launch| {
         let start = Instant::now();
         let ran = spec::run(launch, &plan, &|file, findings| {
             progress.inc(findings.len() as u64);
@@ -346,13 +348,7 @@ fn text(report: &Report, colour: bool) -> String {
             report.evidence
         ));
     }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    if colour {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
+    let mut table = tint::table(colour);
     table.set_header([
         "engine",
         "version",
@@ -366,13 +362,12 @@ fn text(report: &Report, colour: bool) -> String {
         "s",
     ]);
     for engine in &report.engines {
-        let verdict = if engine.holds() {
-            Cell::new(&engine.id).fg(Color::Green)
+        let tint = if engine.holds() {
+            Tint::Good
         } else {
-            Cell::new(&engine.id)
-                .fg(Color::Red)
-                .add_attribute(Attribute::Bold)
+            Tint::Bad
         };
+        let verdict = tint::cell(&engine.id, tint);
         let number = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
         table.add_row([
             verdict,

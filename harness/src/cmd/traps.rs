@@ -1,12 +1,14 @@
 //! `assay traps`: every class of trap, budget and limit on every engine, and the engine's state afterwards.
 
-use super::{conform::EngineReport, probe::side_by_side};
+use super::conform::EngineReport;
 use crate::{
     exit::Exit,
     outcome::{Counts, Outcome},
     output::Output,
+    parallel,
     registry::{self, Availability},
     results::{Folder, SharedLines},
+    tint::{self, Tint},
     traps::{
         self, Case, CaseResult, State,
         checks::{self, CheckResult},
@@ -16,7 +18,7 @@ use crate::{
     worker::{Launch, Worker},
 };
 use anyhow::Result;
-use comfy_table::{Attribute, Cell, Color, Table, presets};
+use comfy_table::{Cell, Table, presets};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -155,11 +157,12 @@ pub(super) fn survey(
     let kinds = interruptions.map_or(0, |_| latency::KINDS);
     let steps = launches.len() * (cases.len() + checks::COUNT + kinds);
     let progress = output.progress_bar(
+        "traps",
         steps as u64,
         "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
     );
     let lines = SharedLines::new(folder.lines("traps.jsonl")?);
-    let found = side_by_side(launches, |launch| {
+    let found = parallel::each(launches, parallel::processors(), |launch| {
         let results = traps::run(launch, cases, &|result| {
             lines.push(result);
             progress.inc(1);
@@ -323,13 +326,7 @@ fn matrix(results: &[CaseResult], runtimes: &[&str], colour: bool) -> String {
             classes.push(&result.class);
         }
     }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    if colour {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
+    let mut table = tint::table(colour);
     table.set_header(
         std::iter::once("class".to_owned())
             .chain(runtimes.iter().map(|id| id.replacen('.', "\n.", 1))),
@@ -347,22 +344,16 @@ fn matrix(results: &[CaseResult], runtimes: &[&str], colour: bool) -> String {
             line.push(if cell.is_empty() {
                 Cell::new("-")
             } else if bad > 0 {
-                Cell::new(format!("FAIL {bad} of {}", cell.len()))
-                    .fg(Color::Red)
-                    .add_attribute(Attribute::Bold)
+                tint::cell(format!("FAIL {bad} of {}", cell.len()), Tint::Bad)
             } else if count(Outcome::KnownFailure) > 0 {
-                Cell::new(format!(
-                    "known {} of {}",
-                    count(Outcome::KnownFailure),
-                    cell.len()
-                ))
-                .fg(Color::Yellow)
+                let known = count(Outcome::KnownFailure);
+                tint::cell(format!("known {known} of {}", cell.len()), Tint::Doubtful)
             } else if passed == 0 {
-                Cell::new("unsupported").fg(Color::Yellow)
+                tint::cell("unsupported", Tint::Doubtful)
             } else if passed < cell.len() {
-                Cell::new(format!("ok {passed} of {}", cell.len())).fg(Color::Green)
+                tint::cell(format!("ok {passed} of {}", cell.len()), Tint::Good)
             } else {
-                Cell::new(format!("ok {passed}")).fg(Color::Green)
+                tint::cell(format!("ok {passed}"), Tint::Good)
             });
         }
         table.add_row(line);

@@ -2,6 +2,7 @@
 
 use crate::{bench::native, exit, exit::Exit, registry, worker};
 use anyhow::Result;
+use runtime_api::Runtime;
 use runtime_cache::Caching;
 use std::{
     io,
@@ -40,6 +41,16 @@ pub fn main(engine: &str) -> ExitCode {
 }
 
 fn serve(engine: &str, code_cache: Option<&Path>) -> Result<()> {
+    let runtime = open(engine, code_cache)?;
+    worker::serve(runtime.as_ref(), io::stdin().lock(), io::stdout().lock())?;
+    Ok(())
+}
+
+/// Opens what a worker of this executable serves.
+///
+/// # Errors
+/// If the engine is absent.
+pub(crate) fn open(engine: &str, code_cache: Option<&Path>) -> Result<Box<dyn Runtime>> {
     let mut runtime = match engine {
         native::BASELINE | native::TUNED => native::runtime(engine)?,
         _ => registry::open(engine)?,
@@ -47,6 +58,5 @@ fn serve(engine: &str, code_cache: Option<&Path>) -> Result<()> {
     if let Some(folder) = code_cache {
         runtime = Box::new(Caching::new(runtime, folder));
     }
-    worker::serve(runtime.as_ref(), io::stdin().lock(), io::stdout().lock())?;
-    Ok(())
+    Ok(runtime)
 }

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn like_is_compared_with_like() {
-        let place = tempfile::tempdir().unwrap();
+        let place = crate::scratch();
         let with = |folder: &str, files: &[&str]| {
             let path = place.path().join(folder);
             fs::create_dir_all(&path).unwrap();

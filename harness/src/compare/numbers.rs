@@ -203,6 +203,10 @@ impl Recorded {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
+        #[cfg_attr(
+            not(unix),
+            expect(unused_mut, reason = "only Unix has permissions to set")
+        )]
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

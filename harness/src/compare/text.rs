@@ -1,17 +1,15 @@
 //! Comparisons for people.
 
 use super::{numbers, outcomes, outputs, packs};
-use crate::statistics::Word;
-use comfy_table::{Table, presets};
+use crate::{statistics::Word, tint};
+use comfy_table::Table;
 use std::collections::BTreeMap;
 
 /// Lines of a kind that are shown; the JSON document has all.
 const MAX_SHOWN: usize = 20;
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.force_no_tty();
+    let mut table = tint::table(false);
     table.set_header(header);
     table
 }

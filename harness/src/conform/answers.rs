@@ -352,7 +352,7 @@ mod tests {
                 by(&Answer::Stopped("x at call".to_owned()), &Answer::Lost),
             ),
         ]));
-        let place = tempfile::tempdir().unwrap();
+        let place = crate::scratch();
         let folder = Folder::create(Some(place.path()), "test").unwrap();
         answers.write(&folder, &run).unwrap();
         assert_eq!(Answers::read(place.path()).unwrap(), (run, answers));

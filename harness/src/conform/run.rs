@@ -1,4 +1,4 @@
-//! Drives conformance: engines in worker processes side by side, subjects one after the other on each, judged when all
+//! Drives conformance: engines side by side, each in its worker, subjects one after the other on each, judged when all
 //! engines have reported a subject.
 
 use super::{
@@ -9,16 +9,13 @@ use super::{
 };
 use crate::{
     outcome::Outcome,
+    parallel::{self, Say},
     worker::{Launch, RunError, Worker},
 };
 use anyhow::Result;
 use kernel_core::Kernel;
 use runtime_api::{Error, Info};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Mutex, mpsc},
-    thread,
-};
+use std::collections::BTreeMap;
 
 /// Workers that a subject may lose on an engine before its remaining cases are given up: bounds the time of a run.
 const MAX_LOST_WORKERS: u32 = 3;
@@ -105,57 +102,43 @@ pub fn run(
         "wamr.aot" => 1,
         _ => 2,
     });
-    let queue = Mutex::new(VecDeque::from(order));
-    let threads = thread::available_parallelism()
-        .map_or(1, |cores| cores.get())
-        .min(launches.len());
-    let (sender, receiver) = mpsc::channel();
     let mut infos: Vec<Result<Info, String>> = launches
         .iter()
         .map(|_| Err("it was not started".to_owned()))
         .collect();
 
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || {
-                while let Some(engine) = queue.lock().ok().and_then(|mut queue| queue.pop_front()) {
-                    let mut session = Session::new(&launches[engine]);
-                    let info = session.info();
-                    if sender.send(Message::Info(engine, info)).is_err() {
-                        return;
-                    }
-                    for (index, work) in work.iter().enumerate() {
-                        let report = session.report(work, gate, step);
-                        if sender.send(Message::Report(engine, index, report)).is_err() {
-                            return;
-                        }
-                    }
-                }
-            });
+    let report = |engine: usize, say: &Say<'_, Message>| {
+        let mut session = Session::new(&launches[engine]);
+        if !say(Message::Info(engine, session.info())) {
+            return;
         }
-        drop(sender);
-
-        let mut pending: BTreeMap<usize, Vec<Option<Report>>> = BTreeMap::new();
-        for message in receiver {
-            match message {
-                Message::Info(engine, info) => infos[engine] = info,
-                Message::Report(engine, index, report) => {
-                    let reports = pending
-                        .entry(index)
-                        .or_insert_with(|| launches.iter().map(|_| None).collect());
-                    reports[engine] = Some(report);
-                    if reports.iter().all(Option::is_some) {
-                        let reports = pending.remove(&index).unwrap_or_default();
-                        let reports: Vec<_> = reports.into_iter().flatten().collect();
-                        judge_work(&work[index], &reports, &mut judged)?;
-                    }
+        for (index, work) in work.iter().enumerate() {
+            let report = session.report(work, gate, step);
+            if !say(Message::Report(engine, index, report)) {
+                return;
+            }
+        }
+    };
+    let mut pending: BTreeMap<usize, Vec<Option<Report>>> = BTreeMap::new();
+    let mut hear = |message| {
+        match message {
+            Message::Info(engine, info) => infos[engine] = info,
+            Message::Report(engine, index, report) => {
+                let reports = pending
+                    .entry(index)
+                    .or_insert_with(|| launches.iter().map(|_| None).collect());
+                reports[engine] = Some(report);
+                if reports.iter().all(Option::is_some) {
+                    let reports = pending.remove(&index).unwrap_or_default();
+                    let reports: Vec<_> = reports.into_iter().flatten().collect();
+                    judge_work(&work[index], &reports, &mut judged)?;
                 }
             }
         }
         Ok(())
-    })
-    .map(|()| infos)
+    };
+    parallel::messages(&order, parallel::processors(), &report, &mut hear)?;
+    Ok(infos)
 }
 
 enum Message {

@@ -7,6 +7,7 @@ use super::{
     session::{Answer, Seen, Session, Step, Subject},
 };
 use crate::{
+    parallel::Respondent,
     results::Folder,
     worker::{Launch, WorkerError},
 };
@@ -15,8 +16,7 @@ use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
     time::Instant,
 };
 
@@ -84,8 +84,7 @@ pub type Repeat<'a> = dyn Fn(&Path) -> String + 'a;
 /// An engine with its thread, which lives as long as its workers may: the end of the thread that started a worker ends the worker.
 struct Engine {
     id: String,
-    subjects: mpsc::Sender<Arc<Subject>>,
-    answers: mpsc::Receiver<Answered>,
+    respondent: Respondent<Arc<Subject>, Answered>,
 }
 
 /// What an engine made of a module, and its id and version as its worker says them.
@@ -93,21 +92,16 @@ type Answered = (Result<Answer, WorkerError>, Option<(String, String)>);
 
 impl Engine {
     fn start(launch: &Launch) -> Self {
-        let (subjects, to_answer) = mpsc::channel::<Arc<Subject>>();
-        let (to_send, answers) = mpsc::channel();
-        let mut session = Session::new(launch.clone());
-        thread::spawn(move || {
-            for subject in to_answer {
-                let answer = session.answer(&subject);
-                if to_send.send((answer, session.identity())).is_err() {
-                    return;
-                }
-            }
-        });
+        let launch = launch.clone();
         Self {
             id: launch.id.clone(),
-            subjects,
-            answers,
+            respondent: Respondent::start(move || {
+                let mut session = Session::new(launch);
+                move |subject: Arc<Subject>| {
+                    let answer = session.answer(&subject);
+                    (answer, session.identity())
+                }
+            }),
         }
     }
 }
@@ -266,11 +260,11 @@ impl<'a> Campaign<'a> {
             .engines
             .iter()
             .filter(|engine| !self.lost.contains_key(&engine.id))
-            .filter(|engine| engine.subjects.send(Arc::clone(&subject)).is_ok())
+            .filter(|engine| engine.respondent.ask(Arc::clone(&subject)))
             .collect();
         let answers: Vec<_> = asked
             .iter()
-            .filter_map(|engine| Some((engine.id.clone(), engine.answers.recv().ok()?)))
+            .filter_map(|engine| Some((engine.id.clone(), engine.respondent.answer()?)))
             .collect();
         let mut kept = BTreeMap::new();
         for (id, (answer, identity)) in answers {

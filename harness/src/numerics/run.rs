@@ -23,8 +23,8 @@ const ALLOWANCE: Duration = Duration::from_secs(5);
 /// A worker that was lost so often is not started again: the run must end.
 const MAX_LOST: u32 = 3;
 
-/// Runs all instructions on an engine; one finding for each, in the order of the plan.
-pub fn run(launch: &Launch, plan: &Plan) -> Vec<Finding> {
+/// Runs all instructions on an engine; one finding for each, in the order of the plan. `done` is told how many there are more.
+pub fn run(launch: &Launch, plan: &Plan, done: &(dyn Fn(u64) + Sync)) -> Vec<Finding> {
     let mut session = Session {
         launch,
         worker: None,
@@ -42,6 +42,7 @@ pub fn run(launch: &Launch, plan: &Plan) -> Vec<Finding> {
                 detail,
             });
         }
+        done(part.probes.len() as u64);
     }
     findings
 }

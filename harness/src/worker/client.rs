@@ -1,5 +1,6 @@
 use super::{
-    process::{Process, Silence, WorkerLimits},
+    limits::{Silence, WorkerLimits},
+    process::Process,
     protocol::{
         Answer, Facts, Footprint, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION,
     },

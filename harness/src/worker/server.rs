@@ -43,8 +43,7 @@ pub fn serve(
     mut output: impl Write,
 ) -> io::Result<()> {
     let mut input = io::BufReader::new(input);
-    let mut modules = BTreeMap::new();
-    let mut next_module = 1;
+    let mut server = Server::default();
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -59,16 +58,46 @@ pub fn serve(
                 "a request is longer than the protocol allows",
             ));
         }
-        let request: Request = serde_json::from_slice(&line)?;
-        let answer = handle(runtime, &mut modules, &mut next_module, request.operation);
+        output.write_all(&server.answer(runtime, &line)?)?;
+        output.flush()?;
+    }
+}
+
+/// What a worker knows between requests.
+pub(super) struct Server {
+    modules: BTreeMap<u64, Loaded>,
+    next_module: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            modules: BTreeMap::new(),
+            next_module: 1,
+        }
+    }
+}
+
+impl Server {
+    /// Answers a line with a line, over the same engine each time.
+    ///
+    /// # Errors
+    /// If the line is not a request.
+    pub(super) fn answer(&mut self, runtime: &dyn Runtime, line: &[u8]) -> io::Result<Vec<u8>> {
+        let request: Request = serde_json::from_slice(line)?;
+        let answer = handle(
+            runtime,
+            &mut self.modules,
+            &mut self.next_module,
+            request.operation,
+        );
         let reply = Reply {
             id: request.id,
             answer: answer.unwrap_or_else(Answer::Error),
         };
         let mut bytes = serde_json::to_vec(&reply)?;
         bytes.push(b'\n');
-        output.write_all(&bytes)?;
-        output.flush()?;
+        Ok(bytes)
     }
 }
 

@@ -226,6 +226,11 @@ fn calibrate(least: u64, run: &mut impl FnMut(u64) -> Result<Duration>) -> Resul
 
 /// From a cache of its own, made for this: what a process does that finds its modules compiled.
 fn load_cached(runtime: &dyn Runtime, loaded: &Loaded, repeat: Repeat) -> Result<Times> {
+    if cfg!(not(unix)) {
+        return Err(Error::unsupported(
+            "a cache of compiled code needs owners and modes of files, as Unix has them",
+        ));
+    }
     let folder = tempfile::tempdir().map_err(|error| adapter(error.to_string()))?;
     // A folder below, which the cache makes itself: it takes none that others may look into.
     let cache = Cache::open(&folder.path().join("cache")).map_err(adapter)?;

@@ -142,7 +142,10 @@ impl Folder {
         Err(ReadError::NotRegular(match found {
             FileType::Symlink => "reached through a symbolic link",
             FileType::Directory => "a directory",
+            // WASI does not tell these.
+            #[cfg(not(target_os = "wasi"))]
             FileType::Fifo => "a FIFO",
+            #[cfg(not(target_os = "wasi"))]
             FileType::Socket => "a socket",
             FileType::CharacterDevice | FileType::BlockDevice => "a device",
             FileType::RegularFile => "below a file",

@@ -59,3 +59,14 @@ pub const LARGEST_FILE: u64 = 8 << 20;
 
 /// Bytes of all listed files of a pack together.
 pub const LARGEST_PACK: u64 = 256 << 20;
+
+/// A folder that ends with the test. WASI names no place for such; this workspace's runner offers `/tmp`.
+#[cfg(test)]
+fn scratch() -> tempfile::TempDir {
+    let made = if cfg!(target_os = "wasi") {
+        tempfile::tempdir_in("/tmp")
+    } else {
+        tempfile::tempdir()
+    };
+    made.unwrap()
+}

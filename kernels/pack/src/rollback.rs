@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_record_only_goes_up_and_survives_the_file() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::scratch();
         let path = folder.path().join("seen.json");
         let version = |text: &str| Version::parse(text).unwrap();
         let mut seen = SeenVersions::read(&path).unwrap();
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_damaged_record_is_not_an_empty_one() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::scratch();
         let path = folder.path().join("seen.json");
         for content in [
             "",

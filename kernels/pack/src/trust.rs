@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_list_is_read_whole_or_not_at_all() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::scratch();
         let path = folder.path().join("trusted_keys");
         let long = format!("{KEY}\n{}\n{KEY} revoked\n", "#".repeat(1 << 20));
         std::fs::write(&path, long).unwrap();

@@ -18,7 +18,7 @@ fn rejection(result: Result<kernel_pack::Pack, Error>) -> Rejection {
 
 #[test]
 fn the_pack_they_are_made_from_is_accepted() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     Draft::new().write(folder.path());
     let pack = verify(folder.path(), &trust(), &policy()).unwrap();
     assert_eq!(pack.name(), "tiny");
@@ -111,7 +111,7 @@ fn the_committed_packs_are_what_the_generator_makes() {
 
 #[test]
 fn rejections_of_modules_name_kernel_and_file() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     Draft::new()
         .module(support::extended("(memory 1)"))
         .write(folder.path());

@@ -99,7 +99,7 @@ fn every_platform_declares_the_features_the_modules_use() {
 #[test]
 fn building_and_signing_again_gives_the_committed_bytes() {
     let packs = fixtures().join("packs");
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     let again = folder.path().join("core");
     copy(&packs.join("core"), &again);
     std::fs::remove_file(again.join("kernels.json")).unwrap();
@@ -127,7 +127,7 @@ fn building_and_signing_again_gives_the_committed_bytes() {
 
 #[test]
 fn another_key_does_not_sign_the_core_pack() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     let again = folder.path().join("core");
     copy(&fixtures().join("packs/core"), &again);
     let before = std::fs::read(again.join("kernels.json.sig")).unwrap();

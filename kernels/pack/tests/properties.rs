@@ -119,7 +119,7 @@ proptest! {
             draft.bytes(mutate(&text, at, how, &with)).signature(signature.clone())
         };
         let same = draft.manifest_text() == text && draft.sign() == signature;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = support::scratch();
         draft.write(folder.path());
         prop_assert_eq!(verify(folder.path(), &support::trust(), &policy()).is_ok(), same);
     }

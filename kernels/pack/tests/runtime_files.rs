@@ -3,6 +3,7 @@
 
 mod support;
 
+#[cfg(unix)]
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +15,7 @@ use support::{Draft, MODULE, hash, policy, trust};
 use tempfile::TempDir;
 
 fn written(draft: &Draft) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     draft.write(folder.path());
     folder
 }
@@ -34,6 +35,7 @@ fn code(path: &Path) -> Code {
     code
 }
 
+#[cfg(unix)] // WASI makes no FIFOs
 fn fifo(path: &Path) {
     let mode = rustix::fs::Mode::from_raw_mode(0o644);
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
@@ -44,6 +46,7 @@ fn sparse(path: &Path, size: u64) {
     std::fs::File::create(path).unwrap().set_len(size).unwrap();
 }
 
+#[cfg(unix)]
 #[test]
 fn a_fifo_in_any_place_neither_blocks_nor_passes() {
     for place in [MODULE, "kernels.json", "kernels.json.sig"] {
@@ -55,7 +58,7 @@ fn a_fifo_in_any_place_neither_blocks_nor_passes() {
     let folder = written(&Draft::new());
     fifo(&folder.path().join("extra"));
     assert_eq!(code(folder.path()), Code::UnlistedFile);
-    let alone = tempfile::tempdir().unwrap();
+    let alone = support::scratch();
     fifo(&alone.path().join("pack.tar"));
     assert_eq!(code(&alone.path().join("pack.tar")), Code::NotARegularFile);
 }
@@ -79,6 +82,7 @@ fn large_files_are_refused_by_their_size_not_by_reading_them() {
     assert_eq!(code_under(folder.path(), &policy()), Code::HashMismatch);
 }
 
+#[cfg(unix)] // in WASI no link leads out of a folder, and there are no devices
 #[test]
 fn a_link_to_a_device_is_refused_unopened() {
     let mut draft = Draft::new();
@@ -90,6 +94,7 @@ fn a_link_to_a_device_is_refused_unopened() {
     assert_eq!(code(Path::new("/dev/zero")), Code::NotARegularFile);
 }
 
+#[cfg(unix)] // files have no modes in WASI
 #[test]
 fn what_the_system_refuses_to_read_is_no_rejection() {
     let folder = written(&Draft::new());
@@ -107,7 +112,7 @@ fn what_the_system_refuses_to_read_is_no_rejection() {
 
 #[test]
 fn nothing_there_is_no_rejection_and_an_empty_folder_is() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     assert!(matches!(
         verify(&folder.path().join("missing"), &trust(), &policy()),
         Err(Error::NotFound(_))
@@ -125,7 +130,7 @@ fn empty_folders_are_no_files_and_files_in_them_are() {
 }
 
 fn tar_of(members: &[(&str, &[u8], tar::EntryType)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     let file = std::fs::File::create(folder.path().join("pack.tar")).unwrap();
     let mut builder = tar::Builder::new(file);
     for (path, bytes, kind) in members {
@@ -222,7 +227,7 @@ fn an_archive_is_the_same_tree_under_the_same_rules() {
 
 #[test]
 fn what_is_no_archive_has_no_manifest() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     let path = folder.path().join("pack.tar");
     for content in [b"".as_slice(), b"hello", &[0x1f; 600], &[0; 10_240]] {
         std::fs::write(&path, content).unwrap();
@@ -389,9 +394,10 @@ fn every_kernel_passes_before_any_is_handed_out() {
     }
 }
 
+#[cfg(unix)] // files have no modes in WASI
 #[test]
 fn keys_are_private_and_not_overwritten() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::scratch();
     let path = folder.path().join("key");
     let key = PackSigningKey::generate().unwrap();
     key.write(&path).unwrap();

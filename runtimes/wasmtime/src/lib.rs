@@ -3,6 +3,9 @@
 //!
 //! The configuration is explicit: exactly the pack features are on. Metering is a property of wasmtime's `Engine`, so
 //! there is one per budget kind and stack size, made when first asked for and kept.
+//!
+//! On WebAssembly this crate is empty: wasmtime is not built for it.
+#![cfg(not(target_family = "wasm"))]
 
 mod code;
 mod config;

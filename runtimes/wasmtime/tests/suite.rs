@@ -1,5 +1,7 @@
 //! The shared adapter suite over every id of this crate, and what each may leave unsupported.
 
+#![cfg(not(target_family = "wasm"))] // the crate is empty there
+
 use runtime_api::{
     Kind, PACK_FEATURES, Runtime,
     suite::{assert_passes, unsupported},

@@ -567,7 +567,7 @@ fn no_damage_to_a_byte_panics() {
 
 #[test]
 fn a_folder_is_read_file_by_file_and_what_it_cannot_use_is_said() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::scratch();
     let error = load_folder(folder.path()).unwrap_err();
     assert!(matches!(error, VectorError::NoCases { .. }));
     assert!(matches!(

@@ -46,6 +46,16 @@ pub fn policy() -> Policy {
     Policy::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_272_000))
 }
 
+/// A folder that ends with the test. WASI names no place for such; this workspace's runner offers `/tmp`.
+pub fn scratch() -> tempfile::TempDir {
+    let made = if cfg!(target_os = "wasi") {
+        tempfile::tempdir_in("/tmp")
+    } else {
+        tempfile::tempdir()
+    };
+    made.unwrap()
+}
+
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
@@ -241,7 +251,7 @@ impl Draft {
         for (link, target) in &self.links {
             let link = folder.join(link);
             std::fs::create_dir_all(link.parent().unwrap()).unwrap();
-            std::os::unix::fs::symlink(target, link).unwrap();
+            rustix::fs::symlink(target, link).unwrap();
         }
     }
 }
