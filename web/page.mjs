@@ -102,6 +102,7 @@ function start(pack, commands, trust, patience) {
     current.looked = now;
     if (current.silent >= patience * 1000) giveUp(current);
   }, LOOK_MS);
+  at("settings").open = false;
   at("result").hidden = true;
   at("running").hidden = false;
   show({ done: 0, all: 1, what: "verify" });

@@ -238,7 +238,9 @@ try {
     assert.ok(performance.now() - begun < 1000);
     assert.match(await text("#reasons"), /Stopped by you/);
     assert.equal((await downloaded("#results")).verdict, "no verdict");
-    assert.equal(page.workers().length, 0);
+    // Chromium lets a worker that is busy two more seconds.
+    for (let waited = 0; page.workers().length > 0 && waited < 5000; waited += 100) await page.waitForTimeout(100);
+    assert.equal(page.workers().length, 0, "the worker is gone");
     await choose(packOf(folder("after"), "swiglu_f32", {}));
     await page.waitForFunction(() => document.getElementById("verdict")?.textContent === "qualified", null, { timeout: QUICK_MS });
   });
