@@ -22,7 +22,7 @@ members = --workspace \
 	$(if $(filter wasmer-llvm,$(ENGINES)),,--exclude runtime-wasmer)
 
 # The wasm32 packages and the fuzz targets have workspaces of their own.
-manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml
+manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml harness/wasi-runner/Cargo.toml
 
 # CI tests first, and then qualifies with the very executable that was tested: another choice of packages would mean other
 # features, and build the engines twice.
@@ -31,7 +31,7 @@ build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(
 # What cross builds and QEMU runs.
 matrix = armv7-unknown-linux-gnueabihf aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu
 
-.PHONY: help qualify bench test cross matrix device build helpers setup lint format doc fuzz-smoke pack check-pack numbers check-numbers readme-table check-readme
+.PHONY: help qualify bench test wasm32 cross matrix device build helpers setup lint format doc fuzz-smoke web web-test pack check-pack numbers check-numbers readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,6 +48,9 @@ test: setup helpers ## runs all tests
 	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)
 	# Beside assay wasmi has its portable dispatch; alone it is wasmi.fast.
 	$(CARGO) test --locked --release -p runtime-wasmi
+
+wasm32: ## tests and qualifies inside WebAssembly, under wasmtime; needs the target wasm32-wasip1 and jq
+	scripts/test-wasi $(ARGUMENTS)
 
 cross: ## tests and qualifies on TARGET with cross, under QEMU where it is another architecture
 	scripts/cross $(or $(TARGET),$(error say which target: make cross TARGET=$(firstword $(matrix)))) $(ARGUMENTS)
@@ -85,6 +88,12 @@ doc: ## the documentation, without warnings
 
 fuzz-smoke: ## runs each coverage-guided fuzz target for a moment
 	scripts/fuzz-smoke
+
+web: ## makes the page that qualifies packs in a browser; needs npm and the target wasm32-wasip1
+	scripts/build-web $(ARGUMENTS)
+
+web-test: web ## tests the page in headless Chromium
+	scripts/web-test
 
 pack: build ## rebuilds the core pack from source; needs the target wasm32-unknown-unknown
 	ASSAY=$(abspath $(assay)) scripts/make-pack --build-kernels

@@ -16,7 +16,7 @@ const temporary = mkdtempSync(join(tmpdir(), "assay-web-"));
 const json = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
 const trustedKeys = (path) => readFileSync(join(root, path), "utf8");
 
-const CHECKS = 13;
+const CHECKS = 14;
 const RUN_MS = 30 * 60 * 1000;
 const QUICK_MS = 2 * 60 * 1000;
 
@@ -163,6 +163,26 @@ try {
   });
 
   await check("the result is accessible in light, dark and narrow", () => pictures("qualified"));
+
+  await check("the browser's engine passes the suite of all engines", async () => {
+    await open();
+    const ended = await page.evaluate(() => new Promise((done, failed) => {
+      const worker = new Worker("worker.mjs", { type: "module" });
+      worker.addEventListener("message", ({ data }) => {
+        if (data.failed !== undefined) failed(new Error(data.failed));
+        if (data.ended) done(data.ended);
+        if (data.files) worker.terminate();
+      });
+      worker.postMessage({ commands: [["adapter-check", "--runtime", "browser", "--json"]], files: [], modules: [] });
+    }));
+    assert.equal(ended.code, 0, ended.stdout);
+    const [{ id, verdict, checks }] = JSON.parse(ended.stdout).engines;
+    assert.deepEqual([id, verdict, checks.length], ["browser", "pass", 124]);
+    const rest = checks.filter(({ outcome }) => outcome !== "pass");
+    // Newer browsers take more proposals, which the adapter has to refuse where it can.
+    for (const { name, outcome } of rest) assert.match(`${outcome} ${name}`, /^unsupported (budget\.fuel\.|refusal\.proposal\.|limit\.stack$)/);
+    console.log(`  ${checks.length - rest.length} of ${checks.length} pass, the others are unsupported: ${rest.map(({ name }) => name).join(", ")}`);
+  });
 
   await check("broken packs are rejected with their codes", async () => {
     const known = json("fixtures/packs/broken/index.json");

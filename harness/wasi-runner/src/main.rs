@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 use wasmtime::{Config, Engine, Linker, Module, Result, Store, bail, error::Context};
-use wasmtime_wasi::{DirPerms, FilePerms, I32Exit, WasiCtxBuilder, p1};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder, p1};
 
 /// Beginnings of the names of variables that are passed on.
 const VARIABLES: [&str; 5] = ["ASSAY_", "CARGO_", "INSTA_", "PROPTEST_", "RUST_"];
@@ -75,7 +75,7 @@ fn run() -> Result<ExitCode> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.inherit_stdio().arg(&path).args(&arguments.collect::<Vec<_>>());
     let mut see = |host: &Path, guest: &str| -> Result<()> {
-        wasi.preopened_dir(host, guest, DirPerms::all(), FilePerms::all())
+        wasi.preopened_dir(host, guest, FsPerms::ReadWrite)
             .with_context(|| format!("failed to open `{}`", host.display()))?;
         Ok(())
     };

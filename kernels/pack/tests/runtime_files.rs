@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+#[cfg(unix)]
 use kernel_pack::sign::PackSigningKey;
 use kernel_pack::{Code, Error, Policy, SeenVersions, TrustList, verify};
 use serde_json::json;
