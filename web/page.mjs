@@ -143,7 +143,7 @@ function show({ done, all, what }) {
 
 // Where a run was when it ended early.
 function place({ progress }) {
-  return progress === null ? "before its first case" : `at ${progress.done} of ${progress.all} of ${TITLES[progress.what] ?? progress.what}`;
+  return progress === null ? "before its first case" : `at ${progress.done} of ${progress.all} (${TITLES[progress.what] ?? progress.what})`;
 }
 
 function giveUp(current) {

@@ -15,7 +15,7 @@ const words = (verdict) => verdict.replaceAll("-", " ");
 
 function table(caption, headers, rows) {
   return element("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Table: ${caption}` },
-    element("table", {}, element("caption", {}, caption),
+    element("table", {}, element("caption", {}, element("span", {}, caption)),
       element("thead", {}, element("tr", {}, headers.map((header) => element("th", { scope: "col" }, header)))),
       element("tbody", {}, rows)));
 }
@@ -125,7 +125,7 @@ export function render(outcome) {
   }
   const accepted = verify?.pack;
   parts.push(facts([
-    ["Pack", accepted ? `${accepted.name} ${accepted.version}, ${accepted.kernels} kernels` : pack],
+    ["Pack", accepted ? `${accepted.name} ${accepted.version}, ${accepted.kernels} ${accepted.kernels === 1 ? "kernel" : "kernels"}` : pack],
     ["Signature", accepted ? `holds, by ${accepted.key}, which the settings trust` : null],
     ["Manifest", qualify?.pack ? `SHA-256 ${qualify.pack.manifest_sha256}` : null],
     ["Browser", `${browser.name} ${browser.version}`],

@@ -60,10 +60,12 @@ fn run() -> Result<ExitCode> {
     let mut config = Config::new();
     config.max_wasm_stack(STACK).async_stack_size(STACK * 2);
     let engine = Engine::new(&config)?;
-    let module = Module::from_file(&engine, &path)
-        .with_context(|| format!("failed to compile `{path}`"))?;
+    let module =
+        Module::from_file(&engine, &path).with_context(|| format!("failed to compile `{path}`"))?;
     if module.imports().any(|import| import.module() == "assay") {
-        bail!("`{path}` was built with the feature `browser` of assay: it needs a page around it, and this is none");
+        bail!(
+            "`{path}` was built with the feature `browser` of assay: it needs a page around it, and this is none"
+        );
     }
 
     let scratch = tempfile::tempdir()?;
@@ -73,7 +75,9 @@ fn run() -> Result<ExitCode> {
         .find(|folder| folder.join("Cargo.lock").is_file())
         .unwrap_or(&current);
     let mut wasi = WasiCtxBuilder::new();
-    wasi.inherit_stdio().arg(&path).args(&arguments.collect::<Vec<_>>());
+    wasi.inherit_stdio()
+        .arg(&path)
+        .args(&arguments.collect::<Vec<_>>());
     let mut see = |host: &Path, guest: &str| -> Result<()> {
         wasi.preopened_dir(host, guest, FsPerms::ReadWrite)
             .with_context(|| format!("failed to open `{}`", host.display()))?;

@@ -56,6 +56,7 @@ impl Runtime for WasmiRuntime {
             stage: Stage::Compile,
             message,
         };
+        check_lengths(wasm).map_err(rejected)?;
         let prepared = prepare::prepare(wasm);
         if matches!(prepared, Cow::Owned(_)) {
             // What is written anew must have been valid before.
@@ -79,11 +80,22 @@ impl Runtime for WasmiRuntime {
             metering: BudgetKind::None,
         };
         let engine = Engine::new(&config::config(&options));
-        wasmi::Module::validate(&engine, wasm).map_err(|error| Error::Rejected {
+        let rejected = |message| Error::Rejected {
             stage: Stage::Compile,
-            message: error.to_string(),
-        })
+            message,
+        };
+        check_lengths(wasm).map_err(rejected)?;
+        wasmi::Module::validate(&engine, wasm).map_err(|error| rejected(error.to_string()))
     }
+}
+
+/// On machines of 32 bits wasmi's parser (wasmparser 0.228) adds up lengths near 4 GiB to less than they are, and panics; newer ones do
+/// not. Elsewhere this looks at nothing.
+fn check_lengths(wasm: &[u8]) -> std::result::Result<(), String> {
+    if cfg!(target_pointer_width = "32") {
+        wasmparser::validate(wasm).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 fn info() -> Info {

@@ -209,7 +209,8 @@ impl Instance for LyingInstance {
     fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
         let mut inner = self.inner.borrow_mut();
         match self.lie {
-            Lie::DetachedMemory => {
+            // More than any memory here has is for the engine to refuse: on machines of 32 bits there is no room for it.
+            Lie::DetachedMemory if length <= 1 << 20 => {
                 let mut bytes = vec![0; length as usize];
                 inner.read(at, &mut bytes)?;
                 work(&mut bytes);
@@ -404,6 +405,7 @@ fn parsed_text_is_caught() {
     assert_caught(Lie::ParsesText, &["refusal.formats"], &["refusal.imports"]);
 }
 
+#[cfg(panic = "unwind")] // elsewhere, as in WebAssembly, nothing can be caught
 #[test]
 fn panics_are_caught() {
     let by = ["refusal.formats", "refusal.truncated", "refusal.invalid"];
