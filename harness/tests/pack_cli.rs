@@ -3,16 +3,17 @@
 #![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(missing_docs, clippy::unwrap_used)] // tests say what they expect by unwrapping
 
+mod support;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use assert_cmd::cargo::cargo_bin_cmd;
 use predicates::prelude::*;
 use serde_json::{Value, json};
 
 fn assay() -> Command {
-    let mut command = cargo_bin_cmd!("assay");
+    let mut command = support::assay();
     command
         .env("HOME", "/nonexistent")
         .env_remove("XDG_CONFIG_HOME");

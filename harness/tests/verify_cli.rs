@@ -3,11 +3,12 @@
 #![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(missing_docs, clippy::unwrap_used)] // tests say what they expect by unwrapping
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use assert_cmd::cargo::cargo_bin_cmd;
 use predicates::prelude::*;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ fn packs() -> PathBuf {
 
 /// The binary, away from the trust lists of whoever runs the tests.
 fn assay() -> Command {
-    let mut command = cargo_bin_cmd!("assay");
+    let mut command = support::assay();
     command
         .env("HOME", "/nonexistent")
         .env_remove("XDG_CONFIG_HOME");

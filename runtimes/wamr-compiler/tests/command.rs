@@ -54,6 +54,32 @@ fn every_target_gives_the_same_code_each_time() {
     assert_eq!(files(path), ["in.wasm", "one.aot", "two.aot"]);
 }
 
+/// Unchanged, WAMR's compiler ended with an abort of LLVM for targets other than x86_64.
+#[test]
+fn vectors_are_narrowed_on_targets_that_have_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    // `(module (func (export "f") (param v128 v128) (result v128) local.get 0 local.get 1 NARROW))`
+    let instructions = [
+        ("i8x16.narrow_i16x8_s", 0x65),
+        ("i8x16.narrow_i16x8_u", 0x66),
+        ("i16x8.narrow_i32x4_s", 0x85),
+        ("i16x8.narrow_i32x4_u", 0x86),
+    ];
+    for (name, code) in instructions {
+        let mut module = b"\0asm\x01\0\0\0\x01\x07\x01\x60\x02\x7b\x7b\x01\x7b\x03\x02\x01\0\x07\x05\x01\x01f\0\0\x0a\x0b\x01\x09\0\x20\0\x20\x01\xfd".to_vec();
+        module.extend([code | 0x80, code >> 7, 0x0b]);
+        fs::write(path.join("in.wasm"), module).unwrap();
+        for target in ["x86_64", "aarch64"] {
+            let done = run(
+                &["--target", target, "--simd", "in.wasm", "out.aot"],
+                path,
+            );
+            assert!(done.status.success(), "{name}, {target}: {done:?}");
+        }
+    }
+}
+
 #[test]
 fn bad_input_is_one_line_and_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();
