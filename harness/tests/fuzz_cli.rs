@@ -125,7 +125,7 @@ fn one_engine_alone_is_wrong_usage() {
 }
 
 /// What was found is a fixture: an engine does what its first line says, except those that are known not to. One of those that does it
-/// after all has been repaired: its line goes. `ASSAY` names another build of the harness, as for `hostile.rs`.
+/// after all has been repaired: its line goes. `ASSAY` names another build of the harness, as for `hostile_cli.rs`.
 #[test]
 fn what_was_found_before_is_as_it_was() {
     let binary = std::env::var("ASSAY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_assay").to_owned());

@@ -11,7 +11,7 @@ use std::{
     process::ExitCode,
     thread,
 };
-use wasmtime::{Config, Engine, Linker, Module, Result, Store, bail, error::Context};
+use wasmtime::{Config, Engine, Linker, Module, Result, Store, Strategy, bail, error::Context};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder, p1};
 
 /// Beginnings of the names of variables that are passed on.
@@ -58,6 +58,7 @@ fn run() -> Result<ExitCode> {
     };
 
     let mut config = Config::new();
+    config.strategy(Strategy::Winch);
     config.max_wasm_stack(STACK).async_stack_size(STACK * 2);
     let engine = Engine::new(&config)?;
     let module =

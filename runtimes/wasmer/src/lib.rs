@@ -20,6 +20,8 @@ mod deadline;
 mod fuel;
 mod inspect;
 mod limits;
+#[cfg(target_arch = "aarch64")]
+mod negation;
 mod tables;
 mod trap;
 

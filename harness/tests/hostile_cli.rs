@@ -1,7 +1,7 @@
 //! Modules that mean no good, on the real binary and every engine it has: `assay probe` never dies, ends in time, and the engines
 //! agree wherever the specification decides.
 //!
-//! `ASSAY=path/to/assay cargo test -p assay --test hostile` tries another build of the harness, one with more engines for example.
+//! `ASSAY=path/to/assay cargo test -p assay --test hostile_cli` tries another build of the harness, one with more engines for example.
 
 #![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![allow(
