@@ -71,10 +71,7 @@ fn vectors_are_narrowed_on_targets_that_have_them() {
         module.extend([code | 0x80, code >> 7, 0x0b]);
         fs::write(path.join("in.wasm"), module).unwrap();
         for target in ["x86_64", "aarch64"] {
-            let done = run(
-                &["--target", target, "--simd", "in.wasm", "out.aot"],
-                path,
-            );
+            let done = run(&["--target", target, "--simd", "in.wasm", "out.aot"], path);
             assert!(done.status.success(), "{name}, {target}: {done:?}");
         }
     }
