@@ -350,8 +350,11 @@ fn a_full_disk_costs_nothing_but_the_cache() {
     if std::env::var_os("CACHE_TEST_LIMITED").is_none() {
         // In a process of its own: the limit would hold for the other tests, too.
         let test = std::env::current_exe().unwrap();
+        // Under an emulator, what starts executables of the target.
+        let runner = std::env::var("ASSAY_RUNNER").unwrap_or_default();
         let done = std::process::Command::new("sh")
             .args(["-c", "trap '' XFSZ; ulimit -f 1 && exec \"$0\" \"$@\""])
+            .args(runner.split_whitespace())
             .arg(test)
             .args(["--exact", "a_full_disk_costs_nothing_but_the_cache"])
             .env("CACHE_TEST_LIMITED", "1")
@@ -385,8 +388,11 @@ fn keys_tell_apart_what_code_depends_on() {
     for other in others {
         assert_ne!(usual, key(&wasm(7), &other), "{other:?}");
     }
-    let cranelift = runtime_wasmtime::cranelift().unwrap();
-    assert_ne!(usual, Key::new(&*cranelift, &wasm(7), &options()).unwrap());
+    // Elsewhere Pulley is all that wasmtime has.
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        let cranelift = runtime_wasmtime::cranelift().unwrap();
+        assert_ne!(usual, Key::new(&*cranelift, &wasm(7), &options()).unwrap());
+    }
 }
 
 #[test]

@@ -173,9 +173,24 @@ fn translate(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module> {
         stage: Stage::Compile,
         message,
     };
+    check_lengths(wasm).map_err(rejected)?;
     let module =
         wasmtime::Module::new(engine, wasm).map_err(|error| rejected(format!("{error:#}")))?;
     without_imports(module)
+}
+
+/// On machines of 32 bits wasmtime's parser (wasmparser 0.254) adds up lengths near 4 GiB to less than they are, and panics; newer ones do
+/// not. Elsewhere this looks at nothing.
+#[cfg(target_pointer_width = "32")]
+fn check_lengths(wasm: &[u8]) -> std::result::Result<(), String> {
+    wasmparser::validate(wasm)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(not(target_pointer_width = "32"))]
+fn check_lengths(_: &[u8]) -> std::result::Result<(), String> {
+    Ok(())
 }
 
 fn without_imports(module: wasmtime::Module) -> Result<wasmtime::Module> {

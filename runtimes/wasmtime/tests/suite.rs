@@ -7,6 +7,7 @@ use runtime_api::{
     suite::{assert_passes, unsupported},
 };
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[test]
 fn cranelift() {
     let runtime = runtime_wasmtime::cranelift().unwrap();
@@ -15,6 +16,7 @@ fn cranelift() {
     assert_eq!(unsupported(&assert_passes(&*runtime)), [""; 0]);
 }
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[test]
 fn pooling() {
     let runtime = runtime_wasmtime::pooling().unwrap();
@@ -31,6 +33,7 @@ fn pulley() {
     assert_eq!(unsupported(&assert_passes(&*runtime)), [""; 0]);
 }
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[test]
 fn winch() {
     let runtime = runtime_wasmtime::winch().unwrap();
