@@ -8,17 +8,9 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use predicates::prelude::*;
 use serde_json::{Value, json};
-
-fn assay() -> Command {
-    let mut command = support::assay();
-    command
-        .env("HOME", "/nonexistent")
-        .env_remove("XDG_CONFIG_HOME");
-    command
-}
+use support::assay_without_home as assay;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")

@@ -11,18 +11,10 @@ use std::time::{Duration, Instant};
 use assert_cmd::Command;
 use predicates::prelude::*;
 use serde_json::{Value, json};
+use support::assay_without_home as assay;
 
 fn packs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/packs")
-}
-
-/// The binary, away from the trust lists of whoever runs the tests.
-fn assay() -> Command {
-    let mut command = support::assay();
-    command
-        .env("HOME", "/nonexistent")
-        .env_remove("XDG_CONFIG_HOME");
-    command
 }
 
 fn document(output: &std::process::Output) -> Value {

@@ -42,6 +42,15 @@ pub(crate) fn assay() -> Command {
     command(env!("CARGO_BIN_EXE_assay")).into()
 }
 
+/// The same, away from the trust lists of whoever runs the tests.
+pub(crate) fn assay_without_home() -> Command {
+    let mut command = assay();
+    command
+        .env("HOME", "/nonexistent")
+        .env_remove("XDG_CONFIG_HOME");
+    command
+}
+
 /// The example that is an adapter with a behaviour of choice, as `--adapter` takes it.
 pub(crate) fn adapter(behaviour: &str) -> String {
     let launch = adapter_launch(behaviour);

@@ -58,7 +58,7 @@ fn run() -> Result<ExitCode> {
     };
 
     let mut config = Config::new();
-    // Each module runs once, and is large: what counts is how soon it runs. Elsewhere Winch lacks too much.
+    // Each module runs once, and is large: what counts is how soon it runs. Winch was tried on x86_64 only.
     if cfg!(target_arch = "x86_64") {
         config.strategy(Strategy::Winch);
     }

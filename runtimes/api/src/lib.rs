@@ -12,6 +12,7 @@ mod error;
 mod features;
 mod info;
 mod inspect;
+mod lengths;
 #[cfg(feature = "suite")]
 pub mod suite;
 
@@ -22,6 +23,7 @@ pub use error::{Error, Result, Stage, Trap};
 pub use features::{PACK_FEATURES, probe_features};
 pub use info::{CODE_TARGET, COMPILED_ELSEWHERE, Capabilities, Info, Kind};
 pub use inspect::Form;
+pub use lengths::check_lengths;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -2,21 +2,16 @@
 //! Rust's compiler_builtins has them there only if it was built with its C sources, as the one from rustup is; without them a
 //! standard library that was built from its Rust sources does not link.
 
-/// The negation of a double, by the name that the compiler's library gives it.
-#[allow(
+#![allow(
     unsafe_code,
-    reason = "the linker finds it by its name; it is what LLVM's compiler-rt has under it"
+    reason = "the linker finds them by their names; they are what LLVM's compiler-rt has under these"
 )]
+
 #[unsafe(no_mangle)]
 extern "C" fn __negdf2(value: f64) -> f64 {
     -value
 }
 
-/// The negation of a float, likewise.
-#[allow(
-    unsafe_code,
-    reason = "the linker finds it by its name; it is what LLVM's compiler-rt has under it"
-)]
 #[unsafe(no_mangle)]
 extern "C" fn __negsf2(value: f32) -> f32 {
     -value

@@ -15,7 +15,7 @@ mod traps;
 use instance::CompiledModule;
 use runtime_api::{
     BudgetKind, Capabilities, Error, Info, Kind, Module, Options, Result, Runtime, Stage,
-    probe_features,
+    check_lengths, probe_features,
 };
 use std::borrow::Cow;
 use wasmi::Engine;
@@ -56,7 +56,7 @@ impl Runtime for WasmiRuntime {
             stage: Stage::Compile,
             message,
         };
-        check_lengths(wasm).map_err(rejected)?;
+        check_lengths(wasm)?;
         let prepared = prepare::prepare(wasm);
         if matches!(prepared, Cow::Owned(_)) {
             // What is written anew must have been valid before.
@@ -84,18 +84,9 @@ impl Runtime for WasmiRuntime {
             stage: Stage::Compile,
             message,
         };
-        check_lengths(wasm).map_err(rejected)?;
+        check_lengths(wasm)?;
         wasmi::Module::validate(&engine, wasm).map_err(|error| rejected(error.to_string()))
     }
-}
-
-/// On machines of 32 bits wasmi's parser (wasmparser 0.228) adds up lengths near 4 GiB to less than they are, and panics; newer ones do
-/// not. Elsewhere this looks at nothing.
-fn check_lengths(wasm: &[u8]) -> std::result::Result<(), String> {
-    if cfg!(target_pointer_width = "32") {
-        wasmparser::validate(wasm).map_err(|error| error.to_string())?;
-    }
-    Ok(())
 }
 
 fn info() -> Info {

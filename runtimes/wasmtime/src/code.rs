@@ -1,7 +1,7 @@
 //! Compiled modules as bytes. wasmtime checks that they are from its own version and configuration, and believes the rest.
 
 use crate::{config, config::Strategy, without_imports};
-use runtime_api::{Error, Options, Result, Stage, TrustedCode};
+use runtime_api::{Error, Options, Result, Stage, TrustedCode, check_lengths};
 use std::hash::{Hash, Hasher};
 use wasmtime::{Engine, Module};
 
@@ -52,6 +52,7 @@ pub(crate) fn precompile_for(
 }
 
 pub(crate) fn precompile(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>> {
+    check_lengths(wasm)?;
     engine.precompile_module(wasm).map_err(rejected)
 }
 

@@ -21,7 +21,7 @@ use config::Strategy;
 use instance::{CompiledModule, metered};
 use runtime_api::{
     BudgetKind, Capabilities, Error, Form, Info, Kind, Module, Options, Result, Runtime, Stage,
-    TrustedCode, probe_features,
+    TrustedCode, check_lengths, probe_features,
 };
 use std::{cell::RefCell, collections::BTreeMap};
 use wasmtime::Engine;
@@ -148,6 +148,7 @@ impl Runtime for WasmtimeRuntime {
             BudgetKind::None,
             runtime_api::Limits::default().max_stack_bytes,
         )?;
+        check_lengths(wasm)?;
         wasmtime::Module::validate(&engine, wasm).map_err(|error| Error::Rejected {
             stage: Stage::Compile,
             message: format!("{error:#}"),
@@ -173,24 +174,10 @@ fn translate(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module> {
         stage: Stage::Compile,
         message,
     };
-    check_lengths(wasm).map_err(rejected)?;
+    check_lengths(wasm)?;
     let module =
         wasmtime::Module::new(engine, wasm).map_err(|error| rejected(format!("{error:#}")))?;
     without_imports(module)
-}
-
-/// On machines of 32 bits wasmtime's parser (wasmparser 0.254) adds up lengths near 4 GiB to less than they are, and panics; newer ones do
-/// not. Elsewhere this looks at nothing.
-#[cfg(target_pointer_width = "32")]
-fn check_lengths(wasm: &[u8]) -> std::result::Result<(), String> {
-    wasmparser::validate(wasm)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
-}
-
-#[cfg(not(target_pointer_width = "32"))]
-fn check_lengths(_: &[u8]) -> std::result::Result<(), String> {
-    Ok(())
 }
 
 fn without_imports(module: wasmtime::Module) -> Result<wasmtime::Module> {

@@ -3,7 +3,7 @@
 #![cfg(not(target_family = "wasm"))] // the crate is empty there
 
 use runtime_api::{
-    Kind, PACK_FEATURES, Runtime,
+    BudgetKind, Error, Kind, Limits, Options, PACK_FEATURES, Runtime,
     suite::{assert_passes, unsupported},
 };
 
@@ -31,6 +31,27 @@ fn pulley() {
     assert_identity(&*runtime, "wasmtime.pulley", Kind::Interpreter);
     assert_eq!(runtime.info().capabilities.features, PACK_FEATURES);
     assert_eq!(unsupported(&assert_passes(&*runtime)), [""; 0]);
+}
+
+/// Nothing that takes a module panics over one: the suite's check is for compilation alone.
+#[test]
+fn lengths_near_4_gib_are_refused() {
+    let runtime = runtime_wasmtime::pulley().unwrap();
+    let options = Options {
+        limits: Limits::default(),
+        metering: BudgetKind::Epoch,
+    };
+    let wasm = b"\0asm\x01\0\0\0\x01\xff\xff\xff\xff\x0f";
+    for refused in [
+        runtime.compile(wasm, &options).map(drop),
+        runtime.validate(wasm),
+        runtime.precompile(wasm, &options).map(drop),
+    ] {
+        assert!(
+            matches!(refused, Err(Error::Rejected { .. })),
+            "{refused:?}"
+        );
+    }
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
