@@ -24,6 +24,14 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// What starts its worker, where it is ready.
+    pub fn launch(&self) -> Option<&Launch> {
+        match &self.availability {
+            Availability::Ready(launch) => Some(launch),
+            Availability::Absent { .. } => None,
+        }
+    }
+
     /// Lets the worker keep compiled code in a folder, if this executable is the worker.
     pub fn with_code_cache(&mut self, folder: &Path) {
         if let Availability::Ready(launch) = &mut self.availability
@@ -415,10 +423,7 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
         .into_iter()
         .filter(|engine| globs.is_empty() || globs.iter().any(|glob| glob.is_match(&engine.id)))
         .collect();
-    if !selected
-        .iter()
-        .any(|engine| matches!(engine.availability, Availability::Ready(_)))
-    {
+    if selected.iter().all(|engine| engine.launch().is_none()) {
         return Err(exit::engine_absent(
             "none of the engines asked for is ready; `assay list` says why",
         ));

@@ -4,7 +4,7 @@ use crate::{
     conform::{observe, plan, subject::Subject},
     exit::{self, Exit},
     output::Output,
-    registry::{self, Availability},
+    registry,
     worker::{RunError, Worker},
 };
 use anyhow::{Context, Result, anyhow};
@@ -119,13 +119,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         .flat_map(plan::subjects)
         .filter(|subject| subject.variant == "base")
         .collect();
-    let Some(launch) = engines
-        .iter()
-        .find_map(|engine| match &engine.availability {
-            Availability::Ready(launch) => Some(launch),
-            Availability::Absent { .. } => None,
-        })
-    else {
+    let Some(launch) = engines.iter().find_map(registry::Engine::launch) else {
         return Err(exit::engine_absent(format!("`{id}` is absent")));
     };
     let mut worker = Worker::start(launch).map_err(|error| anyhow!("failed to {error}"))?;

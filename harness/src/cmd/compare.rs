@@ -11,7 +11,7 @@ use crate::{
     },
     exit::{self, Exit},
     output::Output,
-    registry::{self, Availability},
+    registry::{self, Engine},
     worker::Launch,
 };
 use anyhow::{Context, Result};
@@ -189,13 +189,7 @@ impl Packs {
     fn launches(&self) -> Result<Vec<Launch>> {
         let engines = registry::with_adapters(registry::engines(), &self.adapter)?;
         let engines = registry::select(engines, &self.runtime)?;
-        let ready = engines
-            .into_iter()
-            .filter_map(|engine| match engine.availability {
-                Availability::Ready(launch) => Some(launch),
-                Availability::Absent { .. } => None,
-            });
-        Ok(ready.collect())
+        Ok(engines.iter().filter_map(Engine::launch).cloned().collect())
     }
 
     /// Engines, where no more than numbers without noise are asked for.

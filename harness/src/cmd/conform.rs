@@ -232,13 +232,7 @@ pub fn conform(
     folder: &Folder,
     output: &Output,
 ) -> Result<Report> {
-    let launches: Vec<Launch> = engines
-        .iter()
-        .filter_map(|engine| match &engine.availability {
-            Availability::Ready(launch) => Some(launch.clone()),
-            Availability::Absent { .. } => None,
-        })
-        .collect();
+    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
     let runtimes: Vec<String> = launches.iter().map(|launch| launch.id.clone()).collect();
     let device = plan.device;
     let repeat = |runtime: &str, kernel: &str, case: &str, layer: Layer| {
@@ -450,13 +444,7 @@ impl Report {
         output: &Output,
     ) -> Result<()> {
         let plan = numerics::Plan::new()?;
-        let launches: Vec<&Launch> = engines
-            .iter()
-            .filter_map(|engine| match &engine.availability {
-                Availability::Ready(launch) => Some(launch),
-                Availability::Absent { .. } => None,
-            })
-            .collect();
+        let launches: Vec<&Launch> = engines.iter().filter_map(Engine::launch).collect();
         let progress = output.progress_bar(
             "numerics",
             (launches.len() * plan.operations()) as u64,

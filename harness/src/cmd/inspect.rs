@@ -3,7 +3,7 @@
 use crate::{
     exit::{self, Exit},
     output::Output,
-    registry::{self, Availability},
+    registry,
     worker::{RunError, Worker},
 };
 use anyhow::{Context, Result, anyhow};
@@ -105,7 +105,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             ids.join(", ")
         )));
     };
-    let Availability::Ready(launch) = &engine.availability else {
+    let Some(launch) = engine.launch() else {
         return Err(anyhow!("engine `{}` was selected but is absent", engine.id));
     };
     let mut worker =

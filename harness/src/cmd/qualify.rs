@@ -17,7 +17,7 @@ use crate::{
     outcome::Outcome,
     output::Output,
     parallel,
-    registry::Availability,
+    registry::Engine,
     report,
     results::{Folder, PackIdentity},
     traps,
@@ -130,13 +130,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     report.run_numerics(&engines, &folder, output)?;
     folder.document("conform.json", &report)?;
 
-    let launches: Vec<Launch> = engines
-        .iter()
-        .filter_map(|engine| match &engine.availability {
-            Availability::Ready(launch) => Some(launch.clone()),
-            Availability::Absent { .. } => None,
-        })
-        .collect();
+    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
     let progress = output.progress_bar(
         "basics",
         launches.len() as u64,
