@@ -14,6 +14,8 @@ const LLVM_MAJOR: &str = "22";
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/compile.c");
+    println!("cargo::rerun-if-changed=src/compare.c");
+    println!("cargo::rerun-if-changed=src/compare.h");
     println!("cargo::rerun-if-env-changed=LLVM_SYS_221_PREFIX");
     let core = wamr_sources().join("core");
     let llvm = Llvm::find();
@@ -26,6 +28,7 @@ fn main() {
     let objects = c
         .std("gnu99")
         .file("src/compile.c")
+        .file("src/compare.c")
         .files(
             sources(&iwasm.join("compilation"), "c")
                 .into_iter()
@@ -82,7 +85,7 @@ fn main() {
 }
 
 /// Changes to WAMR's compiler: file, what stands there, how often, and what is put in its place.
-const CHANGES: [(&str, &str, usize, &str); 5] = [
+const CHANGES: [(&str, &str, usize, &str); 9] = [
     // It looks at the flag that stops a thread only where memory is shared, so that nothing stops other loops.
     (
         "aot_emit_control.c",
@@ -117,6 +120,32 @@ const CHANGES: [(&str, &str, usize, &str); 5] = [
         "LLVMBuildSelect(comp_ctx->builder, rhs_nan, rhs, ret3,",
         2,
         "LLVMBuildSelect(comp_ctx->builder, rhs_nan, LLVMBuildFAdd(comp_ctx->builder, rhs, rhs, \"quiet\") /* changed by the project Kernel Assay: was rhs */, ret3,",
+    ),
+    // For AArch64, LLVM makes FMAXNM and FMINNM of a comparison with a constant and a choice by it, which differ from it for a
+    // signalling NaN and zeros: compare.c. It leaves comparisons whose result is a mask alone, and min and max look for NaNs after it.
+    (
+        "aot_emit_compare.c",
+        "#include \"aot_emit_compare.h\"\n",
+        1,
+        "#include \"aot_emit_compare.h\"\n#include \"compare.h\" /* changed by the project Kernel Assay: was not there */\n",
+    ),
+    (
+        "aot_emit_compare.c",
+        "LLVMBuildFCmp(comp_ctx->builder, op",
+        2,
+        "assay_compare(comp_ctx /* changed by the project Kernel Assay: was LLVMBuildFCmp */, op",
+    ),
+    (
+        "simd_floating_point.c",
+        "#include \"simd_floating_point.h\"\n",
+        1,
+        "#include \"simd_floating_point.h\"\n#include \"compare.h\" /* changed by the project Kernel Assay: was not there */\n",
+    ),
+    (
+        "simd_floating_point.c",
+        "    if (!(cmp = LLVMBuildFCmp(comp_ctx->builder,\n                              op == FLOAT_MIN",
+        1,
+        "    selected = assay_pseudo_minmax(comp_ctx, op == FLOAT_MIN, lhs, rhs);\n    if (selected)\n        return simd_bitcast_and_push_v128(comp_ctx, func_ctx, selected, \"result\"); /* changed by the project Kernel Assay: was not there */\n\n    if (!(cmp = LLVMBuildFCmp(comp_ctx->builder,\n                              op == FLOAT_MIN",
     ),
 ];
 
@@ -171,6 +200,8 @@ fn configure(build: &mut cc::Build, core: &Path, llvm: &Llvm) {
     ] {
         build.include(core.join(folder));
     }
+    // What changed copies include.
+    build.include("src");
     build.include(&llvm.includes);
     let target = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("x86_64") => "BUILD_TARGET_X86_64",
