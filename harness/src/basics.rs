@@ -50,6 +50,8 @@ enum Expect {
     Refused,
     /// The call returns this value.
     Value(i32),
+    /// So it does, where the engine has vectors.
+    VectorValue(i32),
 }
 
 /// The checks: name, module, expectation. Each exports `run: (i32) -> i32`.
@@ -141,6 +143,18 @@ fn checks() -> Vec<(&'static str, &'static str, Expect)> {
                         (f32.div (f32.convert_i32_s (local.get 0)) (f32.const 2))))))"#,
             Expect::Value(DENORMAL as i32),
         ),
+        // Nothing is greater or less than a NaN, and the zeros are equal, so the constant is chosen. Processors have instructions for
+        // the larger of two values for which that holds neither of signalling NaNs nor of zeros, and compilers that take them.
+        (
+            "choices by comparisons",
+            include_str!("basics/choices_by_comparisons.wat"),
+            Expect::Value(0),
+        ),
+        (
+            "choices by comparisons of vectors",
+            include_str!("basics/choices_by_comparisons_of_vectors.wat"),
+            Expect::VectorValue(0),
+        ),
     ]
 }
 
@@ -211,6 +225,16 @@ pub fn run(launch: &Launch) -> Vec<Finding> {
 }
 
 fn one(worker: &mut Worker, wasm: &[u8], expect: &Expect) -> (Outcome, String) {
+    if matches!(expect, Expect::VectorValue(_))
+        && !worker
+            .info()
+            .capabilities
+            .features
+            .iter()
+            .any(|feature| feature == "simd")
+    {
+        return (Outcome::Unsupported, "the engine has no SIMD".to_owned());
+    }
     let can = |kind| worker.info().capabilities.budgets.contains(&kind);
     let endless = matches!(expect, Expect::Stopped);
     let budget = if can(BudgetKind::Epoch) {
@@ -267,7 +291,7 @@ fn one(worker: &mut Worker, wasm: &[u8], expect: &Expect) -> (Outcome, String) {
         Ended::Failed(error) => format!("failed to {error}"),
     };
     let holds = match (expect, ended) {
-        (Expect::Value(due), Ended::Returned(value)) => due == value,
+        (Expect::Value(due) | Expect::VectorValue(due), Ended::Returned(value)) => due == value,
         (Expect::Trap(due), Ended::Failed(Error::Trap { trap, .. })) => due == trap,
         (Expect::Stopped, Ended::Failed(Error::Trap { trap, .. })) => {
             // An emulated machine is slow by itself: there the stop is all that can be checked.
@@ -314,7 +338,7 @@ fn due(expect: &Expect) -> String {
         Expect::Trap(trap) => trap.to_string(),
         Expect::Stopped => "EpochDeadline or FuelExhausted in time".to_owned(),
         Expect::Refused => "a refusal".to_owned(),
-        Expect::Value(value) => format!("the value {value}"),
+        Expect::Value(value) | Expect::VectorValue(value) => format!("the value {value}"),
     }
 }
 

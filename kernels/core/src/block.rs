@@ -17,7 +17,7 @@ const JUST_BELOW_HALF: u32 = 0x3eff_ffff;
 #[inline(always)]
 pub fn pack_q8<L: Lanes>(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {
     let splat = L::Words::splat;
-    let mut largest = L::splat(0.0);
+    let mut largest = nothing::<L>();
     unroll!(ELEMENTS / L::COUNT, |i| {
         largest = largest.or_greater(L::load(span(values, i * L::COUNT, L::COUNT)).abs());
     });
@@ -41,7 +41,7 @@ pub fn pack_q8<L: Lanes>(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {
 #[inline(always)]
 pub fn pack_q4<L: Lanes>(values: &[F32; ELEMENTS], block: &mut [u8; Q4_BYTES]) {
     let splat = L::Words::splat;
-    let (mut top, mut bottom) = (L::splat(0.0), L::splat(0.0));
+    let (mut top, mut bottom) = (nothing::<L>(), nothing::<L>());
     unroll!(ELEMENTS / L::COUNT, |i| {
         let value = L::load(span(values, i * L::COUNT, L::COUNT));
         top = top.or_greater(value);
@@ -127,6 +127,16 @@ fn first_of_magnitude(values: &[F32; ELEMENTS], magnitude: f32) -> f32 {
         Some(value) if magnitude != 0.0 => value,
         _ => 0.0,
     }
+}
+
+/// 0, from which the search for the largest value starts.
+#[inline(always)]
+fn nothing<L: Lanes>() -> L {
+    let zero = 0.0;
+    // For a comparison with a constant LLVM takes FMAXNM here, by which a signalling NaN wins, as no NaN may.
+    #[cfg(target_arch = "aarch64")]
+    let zero = core::hint::black_box(zero);
+    L::splat(zero)
 }
 
 /// 1 / scale, and 0 for the scale 0 of a block of zeros.

@@ -151,6 +151,39 @@ fn same(id: &str, one: &[u8], four: &[u8]) -> bool {
                 .all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan())
 }
 
+#[test]
+fn no_nan_is_the_largest_value_of_a_block() {
+    for id in ["kv_pack_q4", "kv_pack_q8"] {
+        for features in [&[][..], &["simd"]] {
+            let packed = |index: usize, bits: u32| {
+                let mut call = large(id, 0);
+                fill(
+                    &mut call,
+                    id,
+                    &[0x3f80_0000, 0xbf00_0000, 0x4000_0000],
+                    false,
+                );
+                call.a[4 * index..][..4].copy_from_slice(&bits.to_le_bytes());
+                call.run(variant(id, features).unwrap(), Kernel::forward).0
+            };
+            for index in 0..32 {
+                let quiet = packed(index, 0x7fc0_0000);
+                assert!(
+                    f16::from_le_bytes([quiet[0], quiet[1]]).is_finite(),
+                    "{id} {features:?}"
+                );
+                for bits in [0xffc0_0000, 0x7f80_0001, 0xff80_0001, 0x7fbf_ffff] {
+                    assert_eq!(
+                        packed(index, bits),
+                        quiet,
+                        "{id} {features:?}: {bits:#x} at {index}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     /// Only sums across lanes are ordered otherwise, and rmsnorm alone has one.
     #[test]

@@ -16,6 +16,7 @@
 //! Every memory reserves 8 GiB of address space, whatever its limit: a limit on the process has to be one on memory in
 //! use, not on addresses.
 
+mod comparisons;
 mod deadline;
 mod fuel;
 mod inspect;
@@ -25,7 +26,9 @@ mod negation;
 mod tables;
 mod trap;
 
-use crate::{deadline::Watch, fuel::Fuel, limits::Limiting, tables::TableSum};
+use crate::{
+    comparisons::Comparisons, deadline::Watch, fuel::Fuel, limits::Limiting, tables::TableSum,
+};
 use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Form, Info, Instance, Kind, Module, Options,
     Result, Runtime, Stage, Stopped, Trap, call_each, probe_features,
@@ -103,6 +106,9 @@ fn engine(options: &Options, callbacks: Option<LLVMCallbacks>) -> wasmer::sys::e
     // After metering, so that what it inserts costs no fuel.
     let table_sum = TableSum::new(options.limits.max_table_elements);
     compiler.push_middleware(Arc::new(table_sum));
+    if cfg!(target_arch = "aarch64") {
+        compiler.push_middleware(Arc::new(Comparisons::default()));
+    }
     EngineBuilder::new(compiler)
         .set_features(Some(features()))
         .engine()

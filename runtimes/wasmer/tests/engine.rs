@@ -194,3 +194,68 @@ fn start_functions_run_once_under_fuel() {
         Some(Error::trap(Stage::Instantiate, Trap::Unreachable))
     );
 }
+
+/// No NaN is greater or less than anything, and the zeros are equal, so the other value is chosen. On aarch64 LLVM would choose by an
+/// instruction for which that holds of quiet NaNs only, and not of zeros.
+#[test]
+fn neither_a_signalling_nan_nor_the_other_zero_is_chosen() {
+    let mut text = String::from("(module (memory 1)");
+    let mut exports = Vec::new();
+    let mut add = |ty: &str, x: &str, constant: &str, chosen: &str| {
+        let bits = if ty == "f32" { "i32" } else { "i64" };
+        let export = exports.len().to_string();
+        // In memory, so that no compiler knows it.
+        text += &format!(
+            "(func (export \"{export}\") (result i32) (local $x {ty})
+                ({ty}.store (i32.const 0) ({ty}.const {x}))
+                (local.set $x ({ty}.load (i32.const 0)))
+                ({bits}.eq ({bits}.reinterpret_{ty} {chosen}) ({bits}.reinterpret_{ty} {constant})))"
+        );
+        exports.push((export, format!("{chosen} of {x}")));
+    };
+    for (ty, lanes) in [("f32", "f32x4"), ("f64", "f64x2")] {
+        for (x, constants, comparisons) in [
+            (
+                "nan:0x1",
+                &["0", "1.5", "-3"][..],
+                &["gt", "lt", "ge", "le"][..],
+            ),
+            ("-0", &["0"], &["gt", "lt"]),
+            ("0", &["-0"], &["gt", "lt"]),
+        ] {
+            for constant in constants
+                .iter()
+                .map(|value| format!("({ty}.const {value})"))
+            {
+                let mut add = |chosen: &str| add(ty, x, &constant, chosen);
+                for comparison in comparisons {
+                    for operands in [
+                        format!("(local.get $x) {constant}"),
+                        format!("{constant} (local.get $x)"),
+                    ] {
+                        let condition = format!("({ty}.{comparison} {operands})");
+                        add(&format!("(select (local.get $x) {constant} {condition})"));
+                        add(&format!(
+                            "(if (result {ty}) {condition} (then (local.get $x)) (else {constant}))"
+                        ));
+                    }
+                }
+                for chosen in ["pmin", "pmax"] {
+                    add(&format!(
+                        "({lanes}.extract_lane 1 ({lanes}.{chosen} ({lanes}.splat {constant}) ({lanes}.splat (local.get $x))))"
+                    ));
+                }
+            }
+        }
+    }
+    text.push(')');
+    let options = options(BudgetKind::None);
+    let module = compile_with(&text, &options).unwrap();
+    let mut instance = module.instantiate(Budget::None).unwrap();
+    let wrong: Vec<_> = exports
+        .iter()
+        .filter(|(export, _)| call(&mut *instance, export, Budget::None) != Ok(1))
+        .map(|(_, what)| what)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

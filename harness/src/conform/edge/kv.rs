@@ -193,6 +193,14 @@ pub(super) fn pack_rows(table: &mut Table, format: Format) {
     }
     let nans = [Float::F32.nans(), f32_bytes(&plain(28))].concat();
     table.row("nans-of-all-kinds", OK, call(1, &plain(32)).a(nans));
+    // Where the search for the largest begins with a constant: in base modules the first value, with SIMD the first four.
+    for (name, bits) in [
+        ("signalling-nans-first", 0x7f80_0001u32),
+        ("negative-signalling-nans-first", 0xffa0_0000),
+    ] {
+        let nans = [bits.to_le_bytes().repeat(4), f32_bytes(&plain(28))].concat();
+        table.row(name, OK, call(1, &plain(32)).a(nans));
+    }
     let blocks = [
         plain(32),
         vec![f32::NAN; 32],
