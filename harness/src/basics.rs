@@ -1,5 +1,5 @@
-//! The basics of `qualify`: small modules that end badly on purpose, and numbers that some processors flush to zero. An engine that
-//! gets one of them wrong must not run anybody's kernels.
+//! The basics of `qualify`: small modules that end badly on purpose, numbers that some processors flush to zero, and choices that some
+//! compilers make otherwise. An engine that gets one of them wrong must not run anybody's kernels.
 
 use crate::{
     bench::emulated,
@@ -192,6 +192,13 @@ fn judge_native(seen: [u32; 3]) -> Finding {
     }
 }
 
+/// Whether an engine may lack what the check is about, and qualify for what does without it.
+pub fn optional(check: &str) -> bool {
+    checks()
+        .iter()
+        .any(|(name, _, expect)| *name == check && matches!(expect, Expect::VectorValue(_)))
+}
+
 /// Number of checks; a run that made fewer has failed.
 pub fn count() -> usize {
     checks().len()
@@ -326,6 +333,8 @@ fn judge_refusal(expect: &Expect, error: &RunError) -> (Outcome, String) {
                 },
             ),
         ) => Outcome::Pass,
+        // It lists SIMD, or had not been asked.
+        (Expect::VectorValue(_), RunError::Engine(_)) => Outcome::Fail,
         (_, RunError::Engine(Error::Unsupported { .. })) => Outcome::Unsupported,
         (_, RunError::Engine(_)) => Outcome::Fail,
         (_, RunError::Worker(_)) => Outcome::Error,
@@ -356,5 +365,16 @@ mod tests {
         ] {
             assert_eq!(judge_native(flushed).outcome, Outcome::Fail);
         }
+    }
+
+    #[test]
+    fn only_an_engine_without_simd_is_spared_the_check_of_vectors() {
+        assert!(optional("choices by comparisons of vectors"));
+        assert!(!optional("choices by comparisons"));
+        let refused = RunError::Engine(Error::Unsupported {
+            reason: "it lists SIMD".to_owned(),
+        });
+        let (outcome, _) = judge_refusal(&Expect::VectorValue(0), &refused);
+        assert_eq!(outcome, Outcome::Fail);
     }
 }

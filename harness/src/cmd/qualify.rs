@@ -251,7 +251,9 @@ fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Ve
                 .filter(|finding| finding.runtime == engine.id)
                 .collect();
             for finding in &own {
-                if finding.outcome != Outcome::Pass {
+                let absent =
+                    finding.outcome == Outcome::Unsupported && basics::optional(&finding.check);
+                if finding.outcome != Outcome::Pass && !absent {
                     reasons.push(format!(
                         "basics, {}: {}: {}",
                         finding.check, finding.outcome, finding.detail
@@ -381,12 +383,15 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
         .count();
     text += &format!("basics: {passed} of {} checks pass\n", verdict.basics.len());
     for finding in &verdict.basics {
-        if finding.runtime == basics::NATIVE {
-            text += &format!(
-                "native code, {}: {}: {}\n",
-                finding.check, finding.outcome, finding.detail
-            );
-        }
+        let who = match finding.runtime.as_str() {
+            basics::NATIVE => "native code",
+            engine if finding.outcome == Outcome::Unsupported => engine,
+            _ => continue,
+        };
+        text += &format!(
+            "{who}, {}: {}: {}\n",
+            finding.check, finding.outcome, finding.detail
+        );
     }
     if let Some(how) = &verdict.emulated {
         text += &format!("times and latencies: not measured (emulated): {how}\n");

@@ -186,7 +186,7 @@ fn verdict(qualify: &Qualify) -> Section {
             rows,
         }),
         Part::Text(format!(
-            "Basics of traps, budgets, limits and denormals: {} of {} checks pass.",
+            "Basics of traps, budgets, limits, denormals and choices by comparisons: {} of {} checks pass.",
             qualify.basics.iter().filter(passed).count(),
             qualify.basics.len()
         )),
