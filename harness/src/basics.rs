@@ -4,6 +4,7 @@
 use crate::{
     bench::emulated,
     outcome::Outcome,
+    probe::lacking,
     worker::{InstanceChoice, Launch, RunError, Worker, WorkerError},
 };
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Trap};
@@ -233,14 +234,9 @@ pub fn run(launch: &Launch) -> Vec<Finding> {
 
 fn one(worker: &mut Worker, wasm: &[u8], expect: &Expect) -> (Outcome, String) {
     if matches!(expect, Expect::VectorValue(_))
-        && !worker
-            .info()
-            .capabilities
-            .features
-            .iter()
-            .any(|feature| feature == "simd")
+        && let Some(reason) = lacking(&["simd"], &worker.info().capabilities)
     {
-        return (Outcome::Unsupported, "the engine has no SIMD".to_owned());
+        return (Outcome::Unsupported, reason);
     }
     let can = |kind| worker.info().capabilities.budgets.contains(&kind);
     let endless = matches!(expect, Expect::Stopped);

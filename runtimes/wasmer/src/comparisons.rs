@@ -1,8 +1,9 @@
 //! Comparisons of floats, so that LLVM does not choose by them with an instruction that chooses otherwise.
 
+use crate::globals;
 use std::sync::OnceLock;
 use wasmer::{
-    GlobalInit, GlobalType, LocalFunctionIndex, ModuleInfo, Mutability, Type,
+    GlobalInit, LocalFunctionIndex, ModuleInfo, Type,
     sys::{FunctionMiddleware, MiddlewareError, MiddlewareReaderState, ModuleMiddleware},
     wasmparser::Operator,
 };
@@ -10,8 +11,8 @@ use wasmer_types::V128;
 
 /// Hides from LLVM what it would match on aarch64: `x > C ? x : C`, with a C that it knows to be no NaN, becomes FMAXNM there, and
 /// with the other comparisons FMAXNM or FMINNM. They give C where x is a quiet NaN, as the comparison does, but a NaN where x is a
-/// signalling one. So scalar comparisons are combined with a global that is always 0, of which LLVM does not know that; and the
-/// first operand of pmin and pmax, which choose by a comparison inside, is.
+/// signalling one, and -0 where x is -0 and C is 0. So the result of a scalar comparison is combined with a global that is always 0,
+/// which LLVM does not know; and so is the first operand of pmin and pmax, which compare inside.
 #[derive(Debug, Default)]
 pub(crate) struct Comparisons(OnceLock<Globals>);
 
@@ -35,16 +36,11 @@ impl ModuleMiddleware for Comparisons {
 
     fn transform_module_info(&self, module: &mut ModuleInfo) -> Result<(), MiddlewareError> {
         self.0.get_or_init(|| {
-            let mut add = |of, value| {
-                let ty = GlobalType::new(of, Mutability::Var);
-                module.global_initializers.push(value);
-                module.globals.push(ty).as_u32()
-            };
             let zeros = || GlobalInit::V128Const(V128::from([0; 16]));
             Globals {
-                zero: add(Type::I32, GlobalInit::I32Const(0)),
-                zeros: add(Type::V128, zeros()),
-                scratch: add(Type::V128, zeros()),
+                zero: globals::add(module, Type::I32, GlobalInit::I32Const(0)),
+                zeros: globals::add(module, Type::V128, zeros()),
+                scratch: globals::add(module, Type::V128, zeros()),
             }
         });
         Ok(())

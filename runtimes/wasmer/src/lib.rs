@@ -19,6 +19,7 @@
 mod comparisons;
 mod deadline;
 mod fuel;
+mod globals;
 mod inspect;
 mod limits;
 #[cfg(target_arch = "aarch64")]

@@ -1,8 +1,9 @@
 //! The limit on the elements of all tables in sum.
 
+use crate::globals;
 use std::sync::OnceLock;
 use wasmer::{
-    GlobalInit, GlobalType, LocalFunctionIndex, ModuleInfo, Mutability, Type,
+    GlobalInit, LocalFunctionIndex, ModuleInfo, Type,
     sys::{FunctionMiddleware, MiddlewareError, MiddlewareReaderState, ModuleMiddleware},
     wasmparser::Operator,
 };
@@ -45,15 +46,10 @@ impl ModuleMiddleware for TableSum {
     fn transform_module_info(&self, module: &mut ModuleInfo) -> Result<(), MiddlewareError> {
         let tables = module.tables.len() as u32;
         self.guard.get_or_init(|| {
-            (tables > 1).then(|| {
-                let ty = GlobalType::new(Type::I32, Mutability::Var);
-                let scratch = module.globals.push(ty).as_u32();
-                module.global_initializers.push(GlobalInit::I32Const(0));
-                Guard {
-                    max_elements: self.max_elements,
-                    tables,
-                    scratch,
-                }
+            (tables > 1).then(|| Guard {
+                max_elements: self.max_elements,
+                tables,
+                scratch: globals::add(module, Type::I32, GlobalInit::I32Const(0)),
             })
         });
         Ok(())
