@@ -1,7 +1,7 @@
 # `make qualify` and `make test` are all that most people need; `make help` lists the rest.
 #
 # The opt-in engines are built exactly where their system packages are found. To choose otherwise:
-#   make qualify ENGINES=              only the engines that need nothing: wasmtime and wasmi
+#   make qualify ENGINES=              only the engines that need nothing but Rust: wasmtime and wasmi
 #   make test ENGINES="wamr"           of: wamr wamr-aot wasmer-llvm
 #   make qualify PACK=path/to/pack ARGUMENTS="--runtime wasmi --profile embedded"
 #   make cross TARGET=aarch64-unknown-linux-gnu   another target, in cross's container; docs/targets.md
@@ -14,37 +14,56 @@ target = $(or $(CARGO_TARGET_DIR),target)
 assay = $(target)/release/assay
 
 release = $(CARGO) build --locked --release
-features = --features "$(addprefix assay/,$(filter wamr wasmer-llvm,$(ENGINES)))"
-# The members that do not compile without an engine's packages.
-members = --workspace \
-	$(if $(filter wamr,$(ENGINES)),,--exclude runtime-wamr) \
-	$(if $(filter wamr-aot,$(ENGINES)),,--exclude wamr-compiler) \
-	$(if $(filter wasmer-llvm,$(ENGINES)),,--exclude runtime-wasmer)
+
+# Sets of packages that are built together, the same for every goal: packages that are built together share the features of what they
+# depend on, and another choice would build an engine once more. wasmi.fast is a set of its own because beside assay wasmi has its
+# portable dispatch.
+rust =
+wasmi-fast = -p runtime-wasmi --features worker
+wamr = -p runtime-wamr $(if $(filter wamr-aot,$(ENGINES)),-p wamr-compiler)
+wasmer-llvm = -p runtime-wasmer
+opt_in = $(filter wamr wasmer-llvm,$(ENGINES))
+
+# What serves opt-in engines.
+executables = $(addprefix $(target)/release/,$(foreach engine,$(1),$(executable_of_$(engine))))
+executable_of_wamr = assay-wamr
+executable_of_wamr-aot = assay-wamrc
+executable_of_wasmer-llvm = assay-wasmer
+all_executables = $(call executables,wamr wamr-aot wasmer-llvm)
+
+# The opt-in engines that a fresh machine still has to build; nothing where one of them is built.
+to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGINES)),$(shell scripts/setup --possible),$(ENGINES)))
 
 # The wasm32 packages and the fuzz targets have workspaces of their own.
 manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml harness/wasi-runner/Cargo.toml
 
-# CI tests first, and then qualifies with the very executable that was tested: another choice of packages would mean other
-# features, and build the engines twice.
-build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(features),$(release) -p assay $(features))
-
-.PHONY: help qualify bench test wasm32 cross matrix device build helpers setup lint format doc fuzz-smoke web web-test pack check-pack numbers check-numbers readme-table check-readme
+.PHONY: help qualify bench test wasm32 cross matrix device build build-rust setup lint format doc fuzz-smoke web web-test pack check-pack numbers check-numbers readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
-qualify: setup build ## qualifies the core pack on every engine that is ready
+# On a fresh machine a first verdict comes before the opt-in engines, which take most of the time. The exit code is that of the
+# whole run.
+qualify: build-rust ## qualifies the core pack on every engine that is ready
+	$(if $(strip $(ARGUMENTS)),,$(if $(to_come),$(first_verdict)))
+	@scripts/setup
+	@$(MAKE) --no-print-directory build
 	$(assay) qualify $(PACK) $(ARGUMENTS)
+
+define first_verdict
+	@echo "=== a first verdict, on the engines that need only Rust; then these are built: $(to_come)"
+	-@$(assay) qualify $(PACK) --runtime 'wasmtime.*' --runtime 'wasmi*'
+	@echo "=== now for the others"
+endef
 
 bench: setup build ## measures the core pack on every engine that is ready, beside native code for this very processor
 	RUSTFLAGS="-C target-cpu=native" $(release) -p assay --no-default-features --features native-worker --bin assay-native --target-dir $(target)/native
 	cp $(target)/native/release/assay-native $(target)/release/
 	$(assay) bench $(PACK) $(ARGUMENTS)
 
-test: setup helpers ## runs all tests
-	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)
-	# Beside assay wasmi has its portable dispatch; alone it is wasmi.fast.
-	$(CARGO) test --locked --release -p runtime-wasmi
+test: setup build ## runs all tests
+	$(CARGO) test --locked --release $(ARGUMENTS)
+	$(foreach set,wasmi-fast $(opt_in),$(CARGO) test --locked --release $($(set)) &&) true
 
 wasm32: ## tests and qualifies inside WebAssembly, under wasmtime; needs the target wasm32-wasip1 and jq
 	scripts/test-wasi $(ARGUMENTS)
@@ -58,28 +77,27 @@ matrix: ## the same for all four targets (ARGUMENTS: for these); then whether al
 device: setup build ## what wamr.aot needs on targets without its compiler: then CROSS_DEVICE=assay-results/device make cross TARGET=...
 	ASSAY=$(assay) scripts/for-device assay-results/device
 
-build: helpers ## builds assay with every engine whose packages are here
-	$(build_assay)
+# What an earlier build has left of an engine that is not chosen would be found beside assay.
+build: build-rust ## builds assay with every engine whose packages are here
+	$(foreach set,$(opt_in),$(release) $($(set)) &&) true
+	@rm -f $(filter-out $(call executables,$(ENGINES)),$(all_executables))
 
-# Executables that assay starts, each a build of its own: two builds of wasmi differ in features, and the libraries of
-# WAMR's runtime and of its compiler clash.
-helpers:
-	$(release) -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast
-	$(if $(filter wamr-aot,$(ENGINES)),$(release) -p wamr-compiler)
+build-rust:
+	$(release)
+	$(release) $(wasmi-fast)
 
 setup: ## installs missing system packages where it can, and says what stays missing
 	@scripts/setup
 
 lint: ## clippy and the formatting, as CI runs them
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all --check &&) true
-	$(CARGO) clippy --locked --release $(members) $(features) --all-targets -- -D warnings
-	$(CARGO) clippy --locked --release -p assay --no-default-features --features wasmi-fast -- -D warnings
+	$(foreach set,rust wasmi-fast $(opt_in),$(CARGO) clippy --locked --release $($(set)) --all-targets -- -D warnings &&) true
 
 format: ## formats the code
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all &&) true
 
 doc: ## the documentation, without warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $(members) $(features)
+	$(foreach set,rust $(opt_in),RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $($(set)) &&) true
 
 fuzz-smoke: ## runs each coverage-guided fuzz target for a moment
 	scripts/fuzz-smoke

@@ -1,7 +1,7 @@
 //! Bytes as what a worker answers: a reply or an error, and a reply means the same when it is written again.
 #![no_main]
 
-use assay::worker::protocol::Reply;
+use assay_worker::protocol::Reply;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(reply) = serde_json::from_slice::<Reply>(bytes) {

@@ -114,13 +114,13 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         },
     });
     let mut replies = Vec::new();
-    drop(assay::worker::serve(&stub, bytes, &mut replies));
+    drop(assay_worker::serve(&stub, bytes, &mut replies));
     // Whatever it was asked, every line that it wrote is a reply.
     for line in replies
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
     {
-        let reply = serde_json::from_slice::<assay::worker::protocol::Reply>(line);
+        let reply = serde_json::from_slice::<assay_worker::protocol::Reply>(line);
         assert!(reply.is_ok(), "{}", String::from_utf8_lossy(line));
     }
 });

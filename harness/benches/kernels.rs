@@ -21,13 +21,7 @@ use std::{
 };
 
 /// Engines that need no executable of their own; those that this build lacks are passed over with the reason.
-const ENGINES: [&str; 5] = [
-    "wasmtime.cranelift",
-    "wasmtime.pulley",
-    "wasmi",
-    "wamr.fast",
-    "wasmer.llvm",
-];
+const ENGINES: [&str; 3] = ["wasmtime.cranelift", "wasmtime.pulley", "wasmi"];
 const SEED: u64 = 1;
 
 /// A kernel with its inputs on an engine.

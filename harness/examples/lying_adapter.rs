@@ -103,7 +103,7 @@ fn main() -> ExitCode {
         .map_err(io::Error::other)
         .and_then(|engine| {
             let runtime = LyingRuntime::new(engine, behaviour, &name);
-            assay::worker::serve(&runtime, io::stdin().lock(), io::stdout().lock())
+            assay_worker::serve(&runtime, io::stdin().lock(), io::stdout().lock())
         });
     match served {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,8 @@
 //! The basics of `qualify`: small modules that end badly on purpose, numbers that some processors flush to zero, and choices that some
 //! compilers make otherwise. An engine that gets one of them wrong must not run anybody's kernels.
 
-use crate::{
-    bench::emulated,
-    outcome::Outcome,
-    probe::lacking,
-    worker::{InstanceChoice, Launch, RunError, Worker, WorkerError},
-};
+use crate::{bench::emulated, outcome::Outcome, probe::lacking};
+use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Trap};
 use runtime_host::{Call, Invocation, Outcome as Ended};
 use serde::{Deserialize, Serialize};

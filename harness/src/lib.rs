@@ -22,7 +22,6 @@ pub mod spec;
 pub mod statistics;
 mod tint;
 pub mod traps;
-pub mod worker;
 
 /// A folder that ends with the test. WASI names no place for such; this workspace's runner offers `/tmp`.
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The `assay` binary: one subcommand, one file in `cmd/`.
 
-use assay::{cmd, exit, output::Output, worker};
+use assay::{cmd, exit, output::Output};
+use assay_worker::WorkerLimits;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -49,8 +50,8 @@ fn main() -> ExitCode {
         json: line.json,
         quiet: line.quiet,
     };
-    let result = worker::WorkerLimits::from_environment()
-        .map_err(exit::usage)
+    let result = WorkerLimits::from_environment()
+        .map_err(|error| exit::usage(error.to_string()))
         .and_then(|_| run(&line.command, &output));
     match result {
         Ok(exit) => exit.into(),

@@ -1,6 +1,6 @@
 //! Any module on any engine: how it ended. In a worker process, so that nothing a module does reaches the harness.
 
-use crate::worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
+use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use kernel_pack::{Code, Rejection};
 use runtime_api::{Budget, BudgetKind, Capabilities, Error, Limits, Options, Stage, TICK, Trap};
 use runtime_host::{Call, Invocation, Outcome as Ended};

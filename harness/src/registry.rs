@@ -1,15 +1,14 @@
 //! The engines this project knows. All feature `cfg`s stand here: one arm per engine beside its "absent, because ..." twin.
 
-use crate::{exit, worker::Launch};
+use crate::exit;
 use anyhow::Result;
+use assay_worker::Launch;
 use globset::GlobMatcher;
 use runtime_api::{Error, Kind, Runtime};
 use std::path::{Path, PathBuf};
 
 /// Opens an engine in this process: what a worker does.
 type Open = fn() -> Result<Box<dyn Runtime>, Error>;
-/// Exchanges a request line of the worker protocol for its reply with the page around this module, or says why there is none.
-pub(crate) type Exchange = fn(&[u8]) -> Result<Vec<u8>, String>;
 
 /// An engine, in this build or not, or from outside.
 pub struct Engine {
@@ -32,13 +31,10 @@ impl Engine {
         }
     }
 
-    /// Lets the worker keep compiled code in a folder, if this executable is the worker.
+    /// Lets the worker keep compiled code in a folder, if it is one of this project.
     pub fn with_code_cache(&mut self, folder: &Path) {
         if let Availability::Ready(launch) = &mut self.availability
-            && launch
-                .arguments
-                .first()
-                .is_some_and(|word| word == "worker")
+            && launch.states_id
         {
             launch
                 .arguments
@@ -73,13 +69,19 @@ pub fn absence(reason: &str, command: Option<&str>) -> String {
     dead_code,
     reason = "which of these are constructed depends on the features and the target"
 )]
+#[derive(Clone, Copy)]
 enum Place {
     /// In this executable.
     Here(Open),
     /// In an executable beside this one.
-    Beside(&'static str),
+    Beside {
+        program: &'static str,
+        /// Why it may not be there.
+        needs: &'static str,
+    },
     /// Around this module: a page's own WebAssembly.
-    Page(Exchange),
+    #[cfg(target_family = "wasm")]
+    Page(assay_worker::Exchange),
     /// Nowhere in this build.
     Absent(&'static str),
     /// In no build for this target.
@@ -95,14 +97,16 @@ struct Known {
 }
 
 const ADD_DEFAULT: &str = "cargo build --release -p assay";
-const ADD_WASMI_FAST: &str = "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
-const ADD_WAMR: &str = "apt-get install cmake libclang-dev libsimde-dev && cargo build --release -p assay --features wamr";
-#[cfg(not(target_pointer_width = "64"))]
-const ADD_WAMR_AOT: &str =
-    "on an x86_64 machine: scripts/for-device DIR armv7; here: ASSAY_WAMRC=DIR/code/armv7";
-#[cfg(target_pointer_width = "64")]
-const ADD_WAMR_AOT: &str = "apt-get install cmake libclang-dev libsimde-dev llvm-22-dev && cargo build --release -p assay -p wamr-compiler --features assay/wamr";
-const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev libffi-dev zlib1g-dev libzstd-dev && cargo build --release -p assay --features wasmer-llvm";
+const ADD_WASMI_FAST: &str =
+    "cargo build --release -p runtime-wasmi --features worker --bin assay-wasmi-fast";
+const ADD_WAMR: &str =
+    "apt-get install cmake libclang-dev libsimde-dev && cargo build --release -p runtime-wamr";
+const ADD_WAMR_AOT: &str = if cfg!(target_pointer_width = "64") {
+    "apt-get install cmake libclang-dev libsimde-dev llvm-22-dev && cargo build --release -p runtime-wamr -p wamr-compiler"
+} else {
+    "on an x86_64 machine: scripts/for-device DIR armv7; here: ASSAY_WAMRC=DIR/code/armv7"
+};
+const ADD_WASMER: &str = "apt-get install llvm-22-dev libpolly-22-dev libffi-dev zlib1g-dev libzstd-dev && cargo build --release -p runtime-wasmer";
 
 #[cfg(all(
     feature = "wasmtime",
@@ -145,57 +149,32 @@ const WASMI: Place = Place::Here(runtime_wasmi::runtime);
 #[cfg(not(feature = "wasmi"))]
 const WASMI: Place = Place::Absent("this build leaves the default feature `wasmi` out");
 
-#[cfg(all(feature = "wasmi-fast", not(feature = "wasmi")))]
-const WASMI_FAST: Place = Place::Here(runtime_wasmi::runtime);
-#[cfg(not(any(
-    all(feature = "wasmi-fast", not(feature = "wasmi")),
-    target_family = "wasm"
-)))]
-const WASMI_FAST: Place = Place::Beside("assay-wasmi-fast");
-#[cfg(all(
-    target_family = "wasm",
-    not(all(feature = "wasmi-fast", not(feature = "wasmi")))
-))]
-const WASMI_FAST: Place =
-    Place::Never("it is an executable of its own, and WebAssembly starts no executables");
-
-#[cfg(all(feature = "wamr", not(target_family = "wasm")))]
-const WAMR: [Place; 2] = [Place::Here(runtime_wamr::fast), WAMR_AOT];
-#[cfg(not(any(feature = "wamr", target_family = "wasm")))]
-const WAMR: [Place; 2] =
-    [const { Place::Absent("the feature `wamr` is off: it needs cmake and libclang") }; 2];
-#[cfg(target_family = "wasm")]
-const WAMR: [Place; 2] = [const {
-    Place::Never("WAMR is C code over an operating system, and is not built for WebAssembly")
-}; 2];
-
-#[cfg(all(feature = "wamr", not(target_family = "wasm")))]
-const WAMR_AOT: Place = Place::Here(open_wamr_aot);
-
-#[cfg(all(feature = "wamr", not(target_family = "wasm")))]
-fn open_wamr_aot() -> Result<Box<dyn Runtime>, Error> {
-    match wamr_compiler() {
-        Ok(compiler) => runtime_wamr::aot(&compiler),
-        Err(reason) => Err(Error::unsupported(reason)),
+const WASMI_FAST: Place = if cfg!(target_family = "wasm") {
+    Place::Never("it is an executable of its own, and WebAssembly starts no executables")
+} else {
+    Place::Beside {
+        program: "assay-wasmi-fast",
+        needs: "wasmi with another dispatch is a build of its own",
     }
-}
-
-#[cfg(all(
-    feature = "wasmer-llvm",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-const WASMER: Place = Place::Here(runtime_wasmer::llvm);
-#[cfg(all(
-    not(feature = "wasmer-llvm"),
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-const WASMER: Place = Place::Absent(
-    "the feature `wasmer-llvm` is off: it needs LLVM 22.1 (and wasmer-compiler-llvm is under BUSL-1.1)",
-);
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const WASMER: Place = Place::Never(
-    "wasmer's LLVM compiler has backends for x86_64, aarch64, riscv64 and loongarch64, and none for a 32-bit machine",
-);
+};
+const WAMR: Place = if cfg!(target_family = "wasm") {
+    Place::Never("WAMR is C code over an operating system, and is not built for WebAssembly")
+} else {
+    Place::Beside {
+        program: "assay-wamr",
+        needs: "it needs cmake and libclang",
+    }
+};
+const WASMER: Place = if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+    Place::Beside {
+        program: "assay-wasmer",
+        needs: "it needs LLVM 22.1 (and wasmer-compiler-llvm is under BUSL-1.1)",
+    }
+} else {
+    Place::Never(
+        "wasmer's LLVM compiler has backends for x86_64, aarch64, riscv64 and loongarch64, and none for a 32-bit machine",
+    )
+};
 
 /// The engine of a browser can only be reached from inside a page: elsewhere it is not an engine that could be there.
 #[cfg(all(feature = "browser", target_family = "wasm"))]
@@ -204,7 +183,7 @@ fn browser() -> Option<Known> {
         id: "browser",
         kind: Kind::Jit,
         default: false,
-        place: Place::Page(crate::worker::page::exchange),
+        place: Place::Page(assay_worker::page::exchange),
         command: ADD_DEFAULT,
     })
 }
@@ -215,7 +194,6 @@ fn browser() -> Option<Known> {
 
 fn known() -> Vec<Known> {
     let [cranelift, pulley, winch, _] = WASMTIME;
-    let [wamr_fast, wamr_aot] = WAMR;
     let engine = |id, kind, default, place, command| Known {
         id,
         kind,
@@ -247,21 +225,12 @@ fn known() -> Vec<Known> {
             WASMI_FAST,
             ADD_WASMI_FAST,
         ),
-        engine("wamr.fast", Kind::Interpreter, false, wamr_fast, ADD_WAMR),
-        engine("wamr.aot", Kind::Aot, false, wamr_aot, ADD_WAMR_AOT),
+        engine("wamr.fast", Kind::Interpreter, false, WAMR, ADD_WAMR),
+        engine("wamr.aot", Kind::Aot, false, WAMR, ADD_WAMR_AOT),
         engine("wasmer.llvm", Kind::Jit, false, WASMER, ADD_WASMER),
     ];
     known.extend(browser());
     known
-}
-
-/// Who answers for an engine that is the page around this module; `None` for all others.
-#[cfg(target_family = "wasm")]
-pub(crate) fn page(id: &str) -> Option<Exchange> {
-    known().into_iter().find_map(|engine| match engine.place {
-        Place::Page(exchange) if engine.id == id => Some(exchange),
-        _ => None,
-    })
 }
 
 /// The same code as an engine's in instances of another kind: what `bench` looks at besides the engines, for their way of an
@@ -281,8 +250,10 @@ fn pooled() -> Known {
 /// build lacks it.
 pub fn pooled_worker() -> Option<Launch> {
     let engine = pooled();
-    matches!(engine.place, Place::Here(_)).then_some(())?;
-    Launch::own(engine.id, here().ok()?, &["worker", engine.id]).ok()
+    match engine.place {
+        Place::Here(open) => launch_here(engine.id, open).ok(),
+        _ => None,
+    }
 }
 
 /// Opens an engine in this process.
@@ -298,9 +269,10 @@ pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
     };
     match engine.place {
         Place::Here(open) => Ok(open()?),
-        Place::Beside(program) => Err(exit::engine_absent(format!(
+        Place::Beside { program, .. } => Err(exit::engine_absent(format!(
             "`{id}` is served by `{program}`"
         ))),
+        #[cfg(target_family = "wasm")]
         Place::Page(_) => Err(exit::engine_absent(format!("`{id}` is served by a page"))),
         Place::Absent(reason) | Place::Never(reason) => {
             Err(exit::engine_absent(format!("`{id}` is absent: {reason}")))
@@ -310,46 +282,63 @@ pub fn open(id: &str) -> Result<Box<dyn Runtime>> {
 
 /// All engines that this project knows, in the order of reports.
 pub fn engines() -> Vec<Engine> {
-    let here = here();
-    known()
-        .into_iter()
-        .map(|engine| {
-            let absent = |reason: String| Availability::Absent {
-                reason,
-                command: Some(engine.command),
+    let engine = |known: Known| Engine {
+        id: known.id.to_owned(),
+        kind: Some(known.kind),
+        default: known.default,
+        availability: availability(&known),
+    };
+    known().into_iter().map(engine).collect()
+}
+
+fn availability(engine: &Known) -> Availability {
+    let launch = match engine.place {
+        Place::Here(open) => launch_here(engine.id, open),
+        Place::Beside { program, needs } => launch_beside(engine.id, program, needs),
+        #[cfg(target_family = "wasm")]
+        Place::Page(exchange) => Ok(Launch::within(
+            engine.id,
+            assay_worker::Peer::Page(exchange),
+        )),
+        Place::Absent(reason) => Err(reason.to_owned()),
+        Place::Never(reason) => {
+            return Availability::Absent {
+                reason: reason.to_owned(),
+                command: None,
             };
-            let launch = |program: PathBuf, arguments: &[&str]| {
-                Launch::own(engine.id, program, arguments).map_or_else(absent, Availability::Ready)
-            };
-            let availability = match (&engine.place, &here) {
-                (Place::Absent(reason), _) => absent((*reason).to_owned()),
-                (Place::Never(reason), _) => Availability::Absent {
-                    reason: (*reason).to_owned(),
-                    command: None,
-                },
-                (_, Err(error)) => {
-                    absent(format!("the path of this executable is unknown: {error}"))
-                }
-                (Place::Page(_), Ok(here)) => launch(here.clone(), &[]),
-                (Place::Here(_), Ok(here)) => match missing_helper(engine.id) {
-                    None => launch(here.clone(), &["worker", engine.id]),
-                    Some(reason) => absent(reason),
-                },
-                (Place::Beside(program), Ok(_)) => match beside(program) {
-                    Some(path) => launch(path, &[]),
-                    None => absent(format!(
-                        "the worker `{program}` is not beside this executable"
-                    )),
-                },
-            };
-            Engine {
-                id: engine.id.to_owned(),
-                kind: Some(engine.kind),
-                default: engine.default,
-                availability,
-            }
-        })
-        .collect()
+        }
+    };
+    launch.map_or_else(
+        |reason| Availability::Absent {
+            reason,
+            command: Some(engine.command),
+        },
+        Availability::Ready,
+    )
+}
+
+/// This executable serves its engines as a worker.
+#[cfg(not(target_family = "wasm"))]
+fn launch_here(id: &str, _: Open) -> Result<Launch, String> {
+    let here = std::env::current_exe()
+        .map_err(|error| format!("the path of this executable is unknown: {error}"))?;
+    Launch::own(id, here, &["worker", id]).map_err(|error| error.to_string())
+}
+
+/// Inside WebAssembly a worker is no process.
+#[cfg(target_family = "wasm")]
+fn launch_here(id: &str, open: Open) -> Result<Launch, String> {
+    Ok(Launch::within(id, assay_worker::Peer::Engine(open)))
+}
+
+fn launch_beside(id: &str, program: &str, needs: &str) -> Result<Launch, String> {
+    let path = beside(program)
+        .ok_or_else(|| format!("the worker `{program}` is not beside this executable: {needs}"))?;
+    let mut launch = Launch::own(id, path, &[id]).map_err(|error| error.to_string())?;
+    if id == "wamr.aot" {
+        launch.arguments.push(wamr_compiler()?.into());
+    }
+    Ok(launch)
 }
 
 /// Adds engines from outside, given as `NAME=COMMAND ARGUMENT...` with the quoting of a shell.
@@ -381,12 +370,11 @@ pub fn with_adapters(mut engines: Vec<Engine>, adapters: &[String]) -> Result<Ve
             id: id.to_owned(),
             kind: None,
             default: false,
-            availability: Availability::Ready(Launch {
-                id: id.to_owned(),
-                program: program.into(),
-                arguments: words.map(Into::into).collect(),
-                states_id: false,
-            }),
+            availability: Availability::Ready(Launch::foreign(
+                id,
+                program.into(),
+                words.map(Into::into).collect(),
+            )),
         });
     }
     Ok(engines)
@@ -448,14 +436,6 @@ pub fn matchers(patterns: &[String]) -> Result<Vec<GlobMatcher>> {
         .collect()
 }
 
-/// What an engine that is in this executable still lacks on this machine.
-fn missing_helper(id: &str) -> Option<String> {
-    if id == "wamr.aot" {
-        return wamr_compiler().err();
-    }
-    None
-}
-
 /// WAMR's ahead-of-time compiler is an executable of its own, for its library clashes with the runtime's; or a folder of what one
 /// made on another machine. Whoever names either vouches for native code.
 fn wamr_compiler() -> Result<PathBuf, String> {
@@ -481,14 +461,6 @@ fn wamr_compiler() -> Result<PathBuf, String> {
     })
 }
 
-/// This executable, which serves engines as a worker. Inside WebAssembly a worker is no process, and this is a name only.
-fn here() -> std::io::Result<PathBuf> {
-    if cfg!(target_family = "wasm") {
-        return Ok(PathBuf::from("assay"));
-    }
-    std::env::current_exe()
-}
-
 /// An executable beside this one; tests run one folder further down.
 pub(crate) fn beside(program: &str) -> Option<PathBuf> {
     let here = std::env::current_exe().ok()?;
@@ -509,12 +481,9 @@ mod tests {
             id: id.to_owned(),
             kind: Some(Kind::Interpreter),
             default: true,
-            availability: Availability::Ready(Launch {
-                id: id.to_owned(),
-                program: PathBuf::from("worker"),
-                arguments: Vec::new(),
-                states_id: true,
-            }),
+            availability: Availability::Ready(
+                Launch::own(id, PathBuf::from("worker"), &[]).unwrap(),
+            ),
         }
     }
 

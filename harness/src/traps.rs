@@ -4,9 +4,9 @@
 use crate::{
     outcome::Outcome,
     probe::{self, End, Finding, Settings},
-    worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError},
 };
 use anyhow::{Context, Result, bail};
+use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Capabilities, Error, Limits, Options, Stage, Trap};
 use runtime_host::{Call, Invocation, Outcome as Ended};
 use serde::Serialize;

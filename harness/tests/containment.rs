@@ -8,7 +8,7 @@
 
 mod support;
 
-use assay::worker::{InstanceChoice, Launch, RunError, Worker, WorkerError, WorkerLimits};
+use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError, WorkerLimits};
 use runtime_api::{Budget, BudgetKind, Limits, Options};
 use runtime_host::{Call, Invocation};
 use serde_json::Value;

@@ -9,7 +9,7 @@
 
 mod support;
 
-use assay::worker::{Launch, Remote};
+use assay_worker::{Launch, Remote};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Runtime};
 use serde_json::Value;
 use std::{

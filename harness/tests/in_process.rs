@@ -6,10 +6,8 @@
     reason = "tests say what they expect by unwrapping"
 )]
 
-use assay::{
-    registry::{self, Availability},
-    worker::{InstanceChoice, Launch, Remote, RunError, Worker, WorkerError},
-};
+use assay::registry::{self, Availability};
+use assay_worker::{InstanceChoice, Launch, Remote, RunError, Worker, WorkerError};
 use runtime_api::{
     Budget, BudgetKind, Error, Limits, Options, Runtime, Trap,
     suite::{assert_passes, unsupported},

@@ -71,17 +71,3 @@ fn wasmtime_shows_clif_and_instructions_with_the_checks_of_the_budget() {
     assert_eq!(exit, 4);
     assert!(error.contains("does not use LLVM"), "{error}");
 }
-
-#[cfg(feature = "wasmer-llvm")]
-#[test]
-fn wasmer_shows_what_llvm_gets_and_what_it_makes_of_it() {
-    let form = |form| inspect("kv_unpack_q8", "wasmer.llvm", form, &[]);
-    let (exit, before) = form("llvm-ir-unoptimized");
-    assert_eq!(exit, 0, "{before}");
-    let (_, after) = form("llvm-ir");
-    assert!(before.contains("define ") && after.contains("define "));
-    assert_ne!(before, after);
-    let (exit, asm) = form("asm");
-    assert_eq!(exit, 0, "{asm}");
-    assert!(asm.contains("ret"), "{asm}");
-}

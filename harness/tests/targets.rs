@@ -33,10 +33,21 @@ const NOT_IN_WASI: [&str; 7] = [
     "wasm-bindgen",
 ];
 
-/// Names of the crates that `assay` is built from, build scripts included.
-fn tree(target: &str, features: &[&str]) -> BTreeSet<String> {
+/// What an adapter must not have to link: the command line, pictures, generators.
+const HARNESS_ONLY: [&str; 6] = [
+    "clap",
+    "plotters",
+    "proptest",
+    "indicatif",
+    "askama",
+    "wasm-smith",
+];
+
+/// Names of the crates that packages are built from, build scripts included.
+fn tree(packages: &[&str], target: &str, features: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--package", "assay"])
+        .args(["tree", "--locked"])
+        .args(packages.iter().flat_map(|name| ["--package", name]))
         .args(["--edges", "normal,build", "--prefix", "none"])
         .args(["--format", "{p}", "--target", target])
         .args(features)
@@ -64,34 +75,50 @@ fn of<'a>(names: &'a [&'a str], tree: &BTreeSet<String>) -> Vec<&'a str> {
         .collect()
 }
 
-#[test]
-fn the_default_tree_for_armv7_builds_there() {
-    let tree = tree("armv7-unknown-linux-gnueabihf", &[]);
-    assert_eq!(of(&MACHINE_CODE, &tree), [""; 0]);
-    assert_eq!(of(&SYSTEM_PACKAGES, &tree), [""; 0]);
-    // What runs there is there.
-    assert_eq!(
-        of(&["pulley-interpreter", "cranelift-codegen", "wasmi"], &tree).len(),
-        3
-    );
-}
+const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
+const X86_64: &str = "x86_64-unknown-linux-gnu";
 
 #[test]
-fn no_feature_brings_a_compiler_for_armv7() {
-    let features = ["--features", "wamr,wasmer-llvm"];
-    let armv7 = tree("armv7-unknown-linux-gnueabihf", &features);
+fn the_tree_for_armv7_builds_there() {
+    let armv7 = tree(&["assay"], ARMV7, &[]);
     assert_eq!(of(&MACHINE_CODE, &armv7), [""; 0]);
-    assert_eq!(of(&["wamrx-sys"], &armv7), ["wamrx-sys"]);
+    // What runs there is there.
+    assert_eq!(
+        of(
+            &["pulley-interpreter", "cranelift-codegen", "wasmi"],
+            &armv7
+        )
+        .len(),
+        3
+    );
     // The same question for a machine that has all of them: the test can fail.
-    let x86_64 = tree("x86_64-unknown-linux-gnu", &features);
+    let x86_64 = tree(&["assay", "runtime-wasmer"], X86_64, &[]);
     assert_eq!(of(&MACHINE_CODE, &x86_64), MACHINE_CODE);
 }
 
 #[test]
+fn assay_needs_nothing_but_rust() {
+    for target in [ARMV7, X86_64] {
+        let assay = tree(&["assay"], target, &[]);
+        assert_eq!(of(&SYSTEM_PACKAGES, &assay), [""; 0], "{target}");
+    }
+    let engines = tree(&["assay", "runtime-wamr", "runtime-wasmer"], X86_64, &[]);
+    assert_eq!(of(&SYSTEM_PACKAGES, &engines), SYSTEM_PACKAGES);
+}
+
+#[test]
+fn an_adapter_links_no_command_line() {
+    let worker = tree(&["assay-worker"], X86_64, &[]);
+    assert_eq!(of(&HARNESS_ONLY, &worker), [""; 0]);
+    let assay = tree(&["assay"], X86_64, &[]);
+    assert_eq!(of(&HARNESS_ONLY, &assay), HARNESS_ONLY);
+}
+
+#[test]
 fn no_tree_for_webassembly_has_what_is_not_built_there() {
-    let features = ["--features", "wamr,wasmer-llvm,browser"];
-    for features in [&[][..], &features] {
-        let tree = tree("wasm32-wasip1", features);
+    let browser = ["--features", "browser"];
+    for features in [&[][..], &browser] {
+        let tree = tree(&["assay"], "wasm32-wasip1", features);
         assert_eq!(of(&MACHINE_CODE, &tree), [""; 0]);
         assert_eq!(of(&SYSTEM_PACKAGES, &tree), [""; 0]);
         assert_eq!(of(&NOT_IN_WASI, &tree), [""; 0]);
@@ -99,7 +126,7 @@ fn no_tree_for_webassembly_has_what_is_not_built_there() {
         assert_eq!(of(&["wasmi"], &tree), ["wasmi"]);
     }
     // The same question for a machine that has what can be there: the test can fail.
-    let x86_64 = tree("x86_64-unknown-linux-gnu", &features);
+    let x86_64 = tree(&["assay", "runtime-wasmer"], X86_64, &browser);
     let (here, pages) = NOT_IN_WASI.split_at(5);
     assert_eq!(of(here, &x86_64), here);
     assert_eq!(of(pages, &x86_64), [""; 0]);

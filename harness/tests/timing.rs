@@ -8,7 +8,7 @@
 
 mod support;
 
-use assay::worker::{
+use assay_worker::{
     InstanceChoice, Launch, RunError, Worker,
     protocol::{Batch, Timed, Times},
 };

@@ -8,7 +8,7 @@
 
 mod support;
 
-use assay::worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
+use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Limits, Options};
 use runtime_host::{Call, Invocation, Outcome};
 use std::time::{Duration, Instant};

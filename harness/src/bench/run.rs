@@ -10,9 +10,9 @@ use super::{
 use crate::{
     conform::plan,
     results::{Lines, PackIdentity},
-    worker::Launch,
 };
 use anyhow::Result;
+use assay_worker::Launch;
 use fastrand::Rng;
 use kernel_pack::Pack;
 use runtime_api::BudgetKind;

@@ -12,14 +12,12 @@ use super::{
     record::{Cell, Engine, Key, Record, Sample, Twin},
     tables::FASTEST,
 };
-use crate::{
-    outcome::Outcome,
-    worker::{
-        InstanceChoice, Launch, RunError, Worker,
-        protocol::{Timed, Times},
-    },
-};
+use crate::outcome::Outcome;
 use anyhow::Result;
+use assay_worker::{
+    InstanceChoice, Launch, RunError, Worker,
+    protocol::{Timed, Times},
+};
 use fastrand::Rng;
 use kernel_abi::export;
 use runtime_api::{Budget, BudgetKind, Error, Info, Kind, Options};

@@ -5,9 +5,9 @@ use crate::{
     outcome::{Counts, Outcome},
     output::Output,
     registry::{self, Availability, Engine},
-    worker::{Launch, Remote},
 };
 use anyhow::Result;
+use assay_worker::{Launch, Remote};
 use comfy_table::{Table, presets};
 use runtime_api::{Runtime, suite};
 use serde::Serialize;
@@ -111,7 +111,7 @@ fn check(engine: Engine) -> EngineReport {
     }
 }
 
-fn check_ready(launch: &Launch) -> Result<EngineReport, crate::worker::WorkerError> {
+fn check_ready(launch: &Launch) -> Result<EngineReport, assay_worker::WorkerError> {
     let remote = Remote::start(launch)?;
     let mut counts = Counts::default();
     let checks: Vec<CheckReport> = suite::check(&remote)

@@ -5,9 +5,9 @@ use crate::{
     exit::{self, Exit},
     output::Output,
     registry,
-    worker::{RunError, Worker},
 };
 use anyhow::{Context, Result, anyhow};
+use assay_worker::{RunError, Worker};
 use runtime_api::{BudgetKind, Error};
 use serde::Serialize;
 use sha2::{Digest, Sha256};

@@ -6,9 +6,9 @@ use crate::{
     output::Output,
     registry::{self, Availability},
     results::Folder,
-    worker::Launch,
 };
 use anyhow::{Context, Result};
+use assay_worker::Launch;
 use runtime_api::BudgetKind;
 use serde::Serialize;
 use std::{path::PathBuf, time::Duration};
@@ -209,7 +209,7 @@ impl Report {
 fn native_worker() -> Result<Launch> {
     let program = std::env::current_exe().context("failed to find this executable")?;
     Launch::own(native::BASELINE, program, &["worker", native::BASELINE])
-        .map_err(crate::exit::usage)
+        .map_err(|error| crate::exit::usage(error.to_string()))
 }
 
 /// The native kernels compiled for this processor, in an executable beside this one; the reason if there is none.
@@ -219,7 +219,7 @@ fn tuned_worker() -> Result<Launch, String> {
          -p assay --no-default-features --features native-worker --bin assay-native --target-dir target/native, and copy it"
             .to_owned()
     })?;
-    Launch::own(native::TUNED, program, &[])
+    Launch::own(native::TUNED, program, &[native::TUNED]).map_err(|error| error.to_string())
 }
 
 pub(super) fn seconds(text: &str) -> Result<f64, String> {

@@ -12,9 +12,9 @@ use crate::{
     exit::{self, Exit},
     output::Output,
     registry::{self, Engine},
-    worker::Launch,
 };
 use anyhow::{Context, Result};
+use assay_worker::Launch;
 use serde::Serialize;
 use std::{
     path::{Path, PathBuf},

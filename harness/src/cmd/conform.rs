@@ -18,9 +18,9 @@ use crate::{
     parallel,
     registry::{self, Availability, Engine},
     results::{Folder, PackIdentity},
-    worker::Launch,
 };
 use anyhow::Result;
+use assay_worker::Launch;
 use kernel_pack::Pack;
 use runtime_api::COMPILED_ELSEWHERE;
 use serde::Serialize;

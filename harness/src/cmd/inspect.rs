@@ -4,9 +4,9 @@ use crate::{
     exit::{self, Exit},
     output::Output,
     registry,
-    worker::{RunError, Worker},
 };
 use anyhow::{Context, Result, anyhow};
+use assay_worker::{RunError, Worker};
 use clap::ValueEnum;
 use kernel_pack::{Feature, PackKernel};
 use runtime_api::{BudgetKind, Error, Info, Limits, Options};

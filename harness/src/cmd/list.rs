@@ -5,9 +5,9 @@ use crate::{
     output::Output,
     registry::{self, Availability},
     results::PackIdentity,
-    worker::Worker,
 };
 use anyhow::Result;
+use assay_worker::Worker;
 use comfy_table::{Table, presets};
 use kernel_pack::Feature;
 use runtime_api::{BudgetKind, Capabilities, Info, Kind};

@@ -21,9 +21,9 @@ use crate::{
     report,
     results::{Folder, PackIdentity},
     traps,
-    worker::Launch,
 };
 use anyhow::Result;
+use assay_worker::Launch;
 use kernel_pack::Pack;
 use runtime_api::COMPILED_ELSEWHERE;
 use serde::Serialize;

@@ -10,9 +10,9 @@ use crate::{
     results::Folder,
     spec::{self, Filter, Finding, Plan, Source, Summary},
     tint::{self, Tint},
-    worker::Launch,
 };
 use anyhow::{Context, Result, anyhow};
+use assay_worker::Launch;
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 use std::{

@@ -15,9 +15,9 @@ use crate::{
         latency,
         latency::Latency,
     },
-    worker::{Launch, Worker},
 };
 use anyhow::Result;
+use assay_worker::{Launch, Worker};
 use comfy_table::{Cell, Table, presets};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};

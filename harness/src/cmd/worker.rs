@@ -1,14 +1,8 @@
 //! `assay worker ENGINE`: serves an engine over stdin and stdout; started by the harness itself.
 
-use crate::{bench::native, exit, exit::Exit, registry, worker};
+use crate::{bench::native, exit::Exit, registry};
 use anyhow::Result;
-use runtime_api::Runtime;
-use runtime_cache::Caching;
-use std::{
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::PathBuf;
 
 /// Serve an engine over stdin and stdout (started by the harness itself; docs/worker-protocol.md describes the wire).
 #[derive(clap::Args)]
@@ -25,38 +19,10 @@ pub struct Arguments {
 /// # Errors
 /// If the engine is absent or the conversation breaks.
 pub fn run(arguments: &Arguments) -> Result<Exit> {
-    serve(&arguments.engine, arguments.code_cache.as_deref())?;
-    Ok(Exit::Passed)
-}
-
-/// The main function of a worker executable that serves one engine.
-pub fn main(engine: &str) -> ExitCode {
-    match serve(engine, None) {
-        Ok(()) => Exit::Passed.into(),
-        Err(error) => {
-            exit::complain(&format!("{engine}: {error:#}"));
-            exit::of(&error).into()
-        }
-    }
-}
-
-fn serve(engine: &str, code_cache: Option<&Path>) -> Result<()> {
-    let runtime = open(engine, code_cache)?;
-    worker::serve(runtime.as_ref(), io::stdin().lock(), io::stdout().lock())?;
-    Ok(())
-}
-
-/// Opens what a worker of this executable serves.
-///
-/// # Errors
-/// If the engine is absent.
-pub(crate) fn open(engine: &str, code_cache: Option<&Path>) -> Result<Box<dyn Runtime>> {
-    let mut runtime = match engine {
-        native::BASELINE | native::TUNED => native::runtime(engine)?,
-        _ => registry::open(engine)?,
+    let engine = match arguments.engine.as_str() {
+        native::BASELINE | native::TUNED => native::runtime(&arguments.engine)?,
+        engine => registry::open(engine)?,
     };
-    if let Some(folder) = code_cache {
-        runtime = Box::new(Caching::new(runtime, folder));
-    }
-    Ok(runtime)
+    assay_worker::serve_process(engine, arguments.code_cache.as_deref())?;
+    Ok(Exit::Passed)
 }

@@ -8,8 +8,8 @@ use crate::{
         truth::{self, Verdict},
     },
     statistics::{Processes, Ratio, paired},
-    worker::{InstanceChoice, Launch, RunError, Worker, protocol::Timed},
 };
+use assay_worker::{InstanceChoice, Launch, RunError, Worker, protocol::Timed};
 use fastrand::Rng;
 use kernel_abi::export;
 use runtime_api::{Budget, BudgetKind, Info, Limits, Options};
@@ -542,7 +542,7 @@ impl Engine<'_> {
     }
 }
 
-fn facts(worker: &mut Worker, module: u64) -> Result<crate::worker::protocol::Facts> {
+fn facts(worker: &mut Worker, module: u64) -> Result<assay_worker::protocol::Facts> {
     Ok(worker.facts(module)?)
 }
 

@@ -5,14 +5,9 @@
 //! so it is held against the record on the same processor only; elsewhere it is counted as not judged.
 
 use super::cost::Measured;
-use crate::{
-    bench,
-    conform::plan,
-    exit,
-    results::PackIdentity,
-    worker::{Launch, Worker},
-};
+use crate::{bench, conform::plan, exit, results::PackIdentity};
 use anyhow::{Context, Result};
+use assay_worker::{Launch, Worker};
 use kernel_pack::Pack;
 use runtime_api::Kind;
 use serde::{Deserialize, Serialize};

@@ -18,9 +18,9 @@ use crate::{
     registry,
     results::PackIdentity,
     statistics::Word,
-    worker::Launch,
 };
 use anyhow::Result;
+use assay_worker::Launch;
 use kernel_pack::{Pack, PackKernel};
 use serde::Serialize;
 use sha2::{Digest, Sha256};

@@ -5,7 +5,7 @@ use super::{
     subject::{Placed, Prepared, Subject},
     truth,
 };
-use crate::worker::{InstanceChoice, RunError, Worker, WorkerError};
+use assay_worker::{InstanceChoice, RunError, Worker, WorkerError};
 use kernel_abi::{ABI_VERSION, Descriptor, FLAG_HAS_BACKWARD, KernelInfo, export};
 use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, TICK};
 use runtime_host::{Call, Form, Invocation, Outcome, Read, Write};

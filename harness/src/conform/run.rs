@@ -10,9 +10,9 @@ use super::{
 use crate::{
     outcome::Outcome,
     parallel::{self, Say},
-    worker::{Launch, RunError, Worker},
 };
 use anyhow::Result;
+use assay_worker::{Launch, RunError, Worker};
 use kernel_core::Kernel;
 use runtime_api::{Error, Info};
 use std::collections::BTreeMap;

@@ -6,12 +6,9 @@ use super::{
     known,
     session::{Answer, Seen, Session, Step, Subject},
 };
-use crate::{
-    parallel::Respondent,
-    results::Folder,
-    worker::{Launch, WorkerError},
-};
+use crate::{parallel::Respondent, results::Folder};
 use anyhow::{Context, Result};
+use assay_worker::{Launch, WorkerError};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,10 +1,8 @@
 //! One engine and one module: what it answers, step by step.
 
 use super::generate::Random;
-use crate::{
-    probe::{effective_budget, lacking},
-    worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError},
-};
+use crate::probe::{effective_budget, lacking};
+use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use kernel_pack::Rejection;
 use runtime_api::{Budget, Error, Limits, Options, Stage, Trap};
 use runtime_host::{Call, Form, Invocation, Observation, Outcome, Read};

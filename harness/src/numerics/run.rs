@@ -5,11 +5,8 @@ use super::{
     operation::Type,
     plan::{CONSTANT_BYTES, CONSTANTS, Given, PAGES, Part, Probe, module},
 };
-use crate::{
-    expectations::Ledger,
-    outcome::Outcome,
-    worker::{InstanceChoice, Launch, RunError, Worker, WorkerError},
-};
+use crate::{expectations::Ledger, outcome::Outcome};
+use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options};
 use runtime_host::{Call, Form, Invocation, Outcome as Ended, Read, Write};
 use std::time::Duration;

@@ -6,11 +6,8 @@ use super::{
     rewrite::{bits_of, diagnose},
     value::Shown,
 };
-use crate::{
-    outcome::Outcome,
-    probe::lacking,
-    worker::{InstanceChoice, Launch, RunError, Worker, WorkerError},
-};
+use crate::{outcome::Outcome, probe::lacking};
+use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, Stage, Trap};
 use runtime_host::{Call, Invocation, Outcome as Ended};
 use std::time::Duration;

@@ -2,12 +2,8 @@
 //! recovers from one in the order that is documented.
 
 use super::{FUEL, TICKS, TIMEOUT, calls, generous};
-use crate::{
-    bench::emulated,
-    outcome::Outcome,
-    probe,
-    worker::{InstanceChoice, Launch, Remote, RunError, Worker},
-};
+use crate::{bench::emulated, outcome::Outcome, probe};
+use assay_worker::{InstanceChoice, Launch, Remote, RunError, Worker};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Runtime, Trap};
 use runtime_host::{
     Call, Contract, KernelHost, Metrics, Native, Outcome as Ended, Output, Path, Tensors,

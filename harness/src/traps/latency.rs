@@ -1,12 +1,8 @@
 //! How late an engine gives control back when its deadline is over.
 
 use super::{TIMEOUT, calls};
-use crate::{
-    bench::emulated,
-    outcome::Outcome,
-    probe::milliseconds,
-    worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError},
-};
+use crate::{bench::emulated, outcome::Outcome, probe::milliseconds};
+use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, TICK, Trap};
 use runtime_host::{Call, Outcome as Ended};
 use serde::Serialize;

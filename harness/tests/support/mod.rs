@@ -7,7 +7,7 @@
 
 pub(crate) mod hostile;
 
-use assay::worker::Launch;
+use assay_worker::Launch;
 use assert_cmd::Command;
 use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
 use serde_json::Value;

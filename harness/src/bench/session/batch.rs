@@ -1,12 +1,9 @@
 //! Calls in batches, beside single ones.
 
 use super::{Lane, Modules, Part, Session, WITHIN, nothing};
-use crate::{
-    bench::job::Job,
-    outcome::Outcome,
-    worker::{InstanceChoice, protocol::Timed},
-};
+use crate::{bench::job::Job, outcome::Outcome};
 use anyhow::Result;
+use assay_worker::{InstanceChoice, protocol::Timed};
 use runtime_host::{Call, Form, Frame, Invocation, Read, Write};
 
 impl Lane {

@@ -1,7 +1,8 @@
 //! That what was timed gave what is due.
 
 use super::{Lane, Modules, Session, WITHIN, nothing};
-use crate::{bench::job::Job, outcome::Outcome, worker::InstanceChoice};
+use crate::{bench::job::Job, outcome::Outcome};
+use assay_worker::InstanceChoice;
 use kernel_abi::export;
 use runtime_host::{Call, Outcome as Returned};
 

@@ -4,9 +4,9 @@ use super::{Modules, Session, WITHIN, amount};
 use crate::{
     bench::job::{Group, Job},
     outcome::Outcome,
-    worker::{InstanceChoice, RunError},
 };
 use anyhow::Result;
+use assay_worker::{InstanceChoice, RunError};
 use kernel_abi::export;
 use runtime_api::{Budget, BudgetKind, Limits, Options};
 use runtime_host::{Call, Invocation, Outcome as Returned};

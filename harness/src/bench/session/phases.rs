@@ -7,12 +7,12 @@ use crate::{
         record::{Fact, Record},
     },
     outcome::Outcome,
-    worker::{
-        InstanceChoice,
-        protocol::{Timed, Times},
-    },
 };
 use anyhow::Result;
+use assay_worker::{
+    InstanceChoice,
+    protocol::{Timed, Times},
+};
 use runtime_api::{Budget, BudgetKind};
 use runtime_host::{Call, Invocation, Outcome as Returned, Read};
 use std::collections::BTreeMap;

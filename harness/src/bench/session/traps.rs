@@ -7,9 +7,9 @@ use crate::{
         record::Record,
     },
     outcome::Outcome,
-    worker::protocol::Timed,
 };
 use anyhow::Result;
+use assay_worker::protocol::Timed;
 use runtime_host::Call;
 use std::time::Duration;
 

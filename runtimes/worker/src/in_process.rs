@@ -7,26 +7,36 @@ use super::{
     limits::{Silence, WorkerLimits},
     server::Server,
 };
-use crate::{cmd, registry};
-use runtime_api::Runtime;
+use crate::executable;
+use runtime_api::{Error, Runtime};
 use std::{
     io,
     path::Path,
     time::{Duration, Instant},
 };
 
-/// Who answers. Fields drop in this order: modules before their engine.
-enum Peer {
-    /// An engine of this executable.
-    Engine(Server, Box<dyn Runtime>),
+/// Exchanges a request line for its reply with the page around this module, or says why there is none.
+pub type Exchange = fn(&[u8]) -> io::Result<Vec<u8>>;
+
+/// Who answers in place of a process.
+#[derive(Clone, Copy, Debug)]
+pub enum Peer {
+    /// An engine of this executable, which this opens.
+    Engine(fn() -> Result<Box<dyn Runtime>, Error>),
     /// The page around it.
-    Page(registry::Exchange),
+    Page(Exchange),
+}
+
+/// Who is answering. Fields drop in this order: modules before their engine.
+enum Answering {
+    Engine(Server, Box<dyn Runtime>),
+    Page(Exchange),
 }
 
 /// What stands for a worker's process.
 pub(super) struct Process {
     /// `None` once it has ended.
-    peer: Option<Peer>,
+    peer: Option<Answering>,
     /// A request that nobody has answered yet.
     request: Option<Vec<u8>>,
     /// How it ended.
@@ -36,20 +46,18 @@ pub(super) struct Process {
 impl Process {
     /// Starts it. Limits are for the engine to hold.
     pub(super) fn start(launch: &Launch, _: WorkerLimits) -> io::Result<Process> {
-        if !launch.states_id {
-            return Err(io::Error::other("WebAssembly starts no processes"));
-        }
-        let peer = match registry::page(&launch.id) {
-            Some(exchange) => Peer::Page(exchange),
-            None => {
+        let peer = match launch.peer {
+            None => return Err(io::Error::other("WebAssembly starts no processes")),
+            Some(Peer::Page(exchange)) => Answering::Page(exchange),
+            Some(Peer::Engine(open)) => {
                 let cache = launch
                     .arguments
                     .iter()
                     .skip_while(|argument| *argument != "--code-cache")
                     .nth(1);
-                let engine = cmd::worker::open(&launch.id, cache.map(Path::new))
-                    .map_err(|error| io::Error::other(format!("{error:#}")))?;
-                Peer::Engine(Server::default(), engine)
+                let engine = open().map_err(|error| io::Error::other(error.to_string()))?;
+                let engine = executable::cached(engine, cache.map(Path::new));
+                Answering::Engine(Server::default(), engine)
             }
         };
         Ok(Process {
@@ -72,17 +80,15 @@ impl Process {
         };
         let start = Instant::now();
         let answer = match peer {
-            Peer::Engine(server, engine) => server
-                .answer(engine.as_ref(), &line)
-                .map_err(|error| error.to_string()),
-            Peer::Page(exchange) => exchange(&line),
+            Answering::Engine(server, engine) => server.answer(engine.as_ref(), &line),
+            Answering::Page(exchange) => exchange(&line),
         };
         if start.elapsed() > time {
             self.kill();
             return Err(Silence::TimedOut);
         }
-        answer.map_err(|why| {
-            self.ended = why;
+        answer.map_err(|error| {
+            self.ended = error.to_string();
             self.kill();
             Silence::Ended
         })

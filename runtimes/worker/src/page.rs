@@ -2,6 +2,7 @@
 //! module imports. docs/worker-protocol.md has the lines, docs/targets.md the functions.
 
 use super::protocol::MAX_LINE_BYTES;
+use std::io;
 
 #[allow(unsafe_code, reason = "the page is asked by imported functions")]
 mod import {
@@ -19,13 +20,13 @@ mod import {
 /// # Errors
 /// Why there is no reply.
 #[allow(unsafe_code, reason = "the page is asked by imported functions")]
-pub(crate) fn exchange(line: &[u8]) -> Result<Vec<u8>, String> {
+pub fn exchange(line: &[u8]) -> io::Result<Vec<u8>> {
     // SAFETY: the page reads so many bytes from there, and nothing else.
     let length = unsafe { import::exchange(line.as_ptr(), line.len()) };
     let length = usize::try_from(length)
         .ok()
         .filter(|length| (1..=MAX_LINE_BYTES).contains(length))
-        .ok_or_else(|| format!("the page answered a length of {length}"))?;
+        .ok_or_else(|| io::Error::other(format!("the page answered a length of {length}")))?;
     let mut reply = vec![0; length];
     // SAFETY: the page writes as many bytes as it has just said, and this is their place.
     unsafe { import::reply(reply.as_mut_ptr()) };

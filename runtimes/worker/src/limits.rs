@@ -1,6 +1,6 @@
 //! What a worker may use, and how it is noticed that it did.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 /// The environment variable that sets [`WorkerLimits::memory`], in MiB.
 pub const MEMORY_VARIABLE: &str = "ASSAY_WORKER_MEMORY_MIB";
@@ -33,8 +33,8 @@ impl WorkerLimits {
     /// The limits, with the memory that the environment variable `ASSAY_WORKER_MEMORY_MIB` sets.
     ///
     /// # Errors
-    /// What is wrong with its value.
-    pub fn from_environment() -> Result<Self, String> {
+    /// [`VariableError::Memory`].
+    pub fn from_environment() -> Result<Self, VariableError> {
         let Some(value) = std::env::var_os(MEMORY_VARIABLE) else {
             return Ok(Self::default());
         };
@@ -44,11 +44,24 @@ impl WorkerLimits {
                 memory: mebibytes << 20,
                 ..Self::default()
             }),
-            _ => Err(format!(
-                "{MEMORY_VARIABLE} is {value:?}: it takes a number of MiB from 1 to 1048576"
-            )),
+            _ => Err(VariableError::Memory { value }),
         }
     }
+}
+
+/// An environment variable holds what it must not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VariableError {
+    /// The memory of workers.
+    #[error("{MEMORY_VARIABLE} is {value:?}: it takes a number of MiB from 1 to 1048576")]
+    Memory {
+        /// What it holds.
+        value: OsString,
+    },
+    /// The command that starts workers.
+    #[error("{} is not a command: its quotes do not match", crate::RUNNER_VARIABLE)]
+    Runner,
 }
 
 /// Why no line came.

@@ -1,5 +1,5 @@
 use super::{
-    limits::{Silence, WorkerLimits},
+    limits::{Silence, VariableError, WorkerLimits},
     process::Process,
     protocol::{
         Answer, Facts, Footprint, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION,
@@ -17,7 +17,7 @@ const AHEAD_TIME: Duration = Duration::from_secs(150);
 pub const GRACE: Duration = Duration::from_millis(500);
 
 /// How to start a worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Launch {
     /// The engine's id.
     pub id: String,
@@ -27,6 +27,9 @@ pub struct Launch {
     pub arguments: Vec<OsString>,
     /// Whether the worker must state this very id: an engine of this project, unlike one from outside, is what it is called.
     pub states_id: bool,
+    /// Who answers in place of a process, which WebAssembly has not; `None`: nobody does.
+    #[cfg(target_family = "wasm")]
+    pub peer: Option<super::Peer>,
 }
 
 /// The environment variable with the command that starts executables of this build where the system cannot do it itself, for
@@ -37,8 +40,8 @@ impl Launch {
     /// Starts an executable of this build, by the command in `ASSAY_RUNNER` if there is one.
     ///
     /// # Errors
-    /// What is wrong with that command.
-    pub fn own(id: &str, program: PathBuf, arguments: &[&str]) -> Result<Launch, String> {
+    /// [`VariableError::Runner`].
+    pub fn own(id: &str, program: PathBuf, arguments: &[&str]) -> Result<Launch, VariableError> {
         Launch::by_runner(std::env::var_os(RUNNER_VARIABLE), id, program, arguments)
     }
 
@@ -47,12 +50,10 @@ impl Launch {
         id: &str,
         program: PathBuf,
         arguments: &[&str],
-    ) -> Result<Launch, String> {
+    ) -> Result<Launch, VariableError> {
         let arguments = arguments.iter().map(OsString::from);
         let words = runner.map_or(Some(Vec::new()), |runner| shlex::split(runner.to_str()?));
-        let mut words = words
-            .ok_or_else(|| format!("{RUNNER_VARIABLE} is not a command: its quotes do not match"))?
-            .into_iter();
+        let mut words = words.ok_or(VariableError::Runner)?.into_iter();
         let (program, arguments) = match words.next() {
             None => (program, arguments.collect()),
             Some(runner) => (
@@ -65,11 +66,31 @@ impl Launch {
             ),
         };
         Ok(Launch {
+            states_id: true,
+            ..Launch::foreign(id, program, arguments)
+        })
+    }
+
+    /// An engine that is in this very module.
+    #[cfg(target_family = "wasm")]
+    pub fn within(id: &str, peer: super::Peer) -> Launch {
+        Launch {
+            states_id: true,
+            peer: Some(peer),
+            ..Launch::foreign(id, PathBuf::from("assay"), Vec::new())
+        }
+    }
+
+    /// Starts an executable of somebody else.
+    pub fn foreign(id: &str, program: PathBuf, arguments: Vec<OsString>) -> Launch {
+        Launch {
             id: id.to_owned(),
             program,
             arguments,
-            states_id: true,
-        })
+            states_id: false,
+            #[cfg(target_family = "wasm")]
+            peer: None,
+        }
     }
 }
 
@@ -151,8 +172,8 @@ impl Worker {
     /// # Errors
     /// [`WorkerError`]; nothing is left running then.
     pub fn start(launch: &Launch) -> Result<Worker, WorkerError> {
-        let limits =
-            WorkerLimits::from_environment().map_err(|message| not_started(launch, message))?;
+        let limits = WorkerLimits::from_environment()
+            .map_err(|error| not_started(launch, error.to_string()))?;
         Worker::start_within(launch, limits)
     }
 

@@ -1,11 +1,14 @@
 //! Engines run in worker processes: the versioned protocol, the server that a worker runs over an engine, and the
 //! client that starts, watches and stops workers. `docs/worker-protocol.md` describes the wire for other languages.
 //! WebAssembly has no processes: there both ends are in one.
+//!
+//! An adapter is an executable that calls [`serve`] over its [`Runtime`](runtime_api::Runtime), or [`main`] over several.
 
 mod client;
+mod executable;
 mod limits;
 #[cfg(all(target_family = "wasm", feature = "browser"))]
-pub(crate) mod page;
+pub mod page;
 #[cfg_attr(target_family = "wasm", path = "in_process.rs")]
 mod process;
 pub mod protocol;
@@ -19,7 +22,10 @@ mod system;
 mod timing;
 
 pub use client::{GRACE, Launch, RUNNER_VARIABLE, RunError, Worker, WorkerError};
-pub use limits::{MEMORY_VARIABLE, WorkerLimits};
+pub use executable::{main, serve_process};
+pub use limits::{MEMORY_VARIABLE, VariableError, WorkerLimits};
+#[cfg(target_family = "wasm")]
+pub use process::{Exchange, Peer};
 pub use protocol::InstanceChoice;
 pub use remote::Remote;
 pub use server::serve;

@@ -1,7 +1,7 @@
 //! What instances cost that trap, and how much memory instances take.
 
 use super::{MAX_INSTANCES, Repeat, adapter, entry, nanoseconds, parts};
-use crate::worker::{
+use crate::{
     protocol::{Batch, Footprint, Series, Times},
     server::Loaded,
     system,
@@ -112,7 +112,7 @@ pub(super) fn traps(
 }
 
 /// Resident memory of this process per instance: what making `count` of them adds, and what using them adds.
-pub(in crate::worker) fn footprint(
+pub(crate) fn footprint(
     loaded: &mut Loaded,
     count: u64,
     budget: Budget,
