@@ -3,11 +3,16 @@
 # The opt-in engines are built exactly where their system packages are found. To choose otherwise:
 #   make qualify ENGINES=              only the engines that need nothing but Rust: wasmtime and wasmi
 #   make test ENGINES="wamr"           of: wamr wamr-aot wasmer-llvm
-#   make qualify PACK=path/to/pack ARGUMENTS="--runtime wasmi --profile embedded"
+#   make qualify PACK=path/to/pack ARGUMENTS="--runtime wasmi --profile embedded"   for keys that you trust: docs/trust.md
 #   make cross TARGET=aarch64-unknown-linux-gnu   another target, in cross's container; docs/targets.md
 
 CARGO ?= cargo
-PACK ?= fixtures/packs/core
+core = fixtures/packs/core
+PACK ?= $(core)
+# The test key is public, so it may vouch for nothing but the packs of this repository. Which version of them is right, the checkout
+# says, also an older one.
+test_keys = --trust fixtures/packs/trusted_keys --seen none
+trust = $(if $(filter $(core),$(PACK)),$(test_keys))
 ENGINES = $(shell scripts/setup --found)
 
 target = $(or $(CARGO_TARGET_DIR),target)
@@ -48,18 +53,18 @@ qualify: build-rust ## qualifies the core pack on every engine that is ready
 	$(if $(strip $(ARGUMENTS)),,$(if $(to_come),$(first_verdict)))
 	@scripts/setup
 	@$(MAKE) --no-print-directory build
-	$(assay) qualify $(PACK) $(ARGUMENTS)
+	$(assay) qualify $(PACK) $(trust) $(ARGUMENTS)
 
 define first_verdict
 	@echo "=== a first verdict, on the engines that need only Rust; then these are built: $(to_come)"
-	-@$(assay) qualify $(PACK) --runtime 'wasmtime.*' --runtime 'wasmi*'
+	-@$(assay) qualify $(PACK) $(trust) --runtime 'wasmtime.*' --runtime 'wasmi*'
 	@echo "=== now for the others"
 endef
 
 bench: setup build ## measures the core pack on every engine that is ready, beside native code for this very processor
 	RUSTFLAGS="-C target-cpu=native" $(release) -p assay --no-default-features --features native-worker --bin assay-native --target-dir $(target)/native
 	cp $(target)/native/release/assay-native $(target)/release/
-	$(assay) bench $(PACK) $(ARGUMENTS)
+	$(assay) bench $(PACK) $(trust) $(ARGUMENTS)
 
 test: setup build ## runs all tests
 	$(CARGO) test --locked --release $(ARGUMENTS)
@@ -115,10 +120,10 @@ check-pack: ## that the modules of the core pack are what their sources give
 	scripts/check-reproducible
 
 numbers: build ## records fuel and sizes of code of the core pack on the engines that are ready
-	$(assay) compare --record fixtures/numbers.json fixtures/packs/core
+	$(assay) compare --record fixtures/numbers.json $(core) $(test_keys)
 
 check-numbers: build ## that fuel and sizes of code are as recorded
-	$(assay) compare fixtures/numbers.json fixtures/packs/core
+	$(assay) compare fixtures/numbers.json $(core) $(test_keys)
 
 readme-table: build ## writes the table of engines into README.md; needs jq
 	scripts/readme-table $(assay)

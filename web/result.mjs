@@ -116,7 +116,7 @@ export function render(outcome) {
     parts.push(element("p", {}, able.length > 0 ? `Qualified for this pack: ${able.join(", ")}.` : "No engine is qualified for this pack."));
   }
   if (verify?.verdict === "rejected") {
-    parts.push(facts([["Code", element("code", { id: "code" }, verify.code)], ["Why", verify.message], ["Kernel", verify.kernel], ["File", verify.file]]));
+    parts.push(facts([["Code", element("code", { id: "code" }, verify.code)], ["Why", verify.message], ["Kernel", verify.kernel], ["File", verify.file], ["Fingerprint of the key", verify.signer?.fingerprint]]));
     parts.push(element("p", {}, "Nothing of it was run."));
   }
   if (reasons.length > 0) parts.push(element("div", { id: "reasons" }, list(some(reasons, "the results"))));

@@ -8,16 +8,15 @@
 use anyhow::{Context, Result};
 use assay::{
     bench::job::{self, Job},
-    cmd::verify::load_pack,
     registry,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
-use kernel_pack::{Pack, PackKernel};
+use kernel_pack::{Pack, PackKernel, Policy, TrustList};
 use runtime_api::{Budget, BudgetKind, Entry, Instance, Module, Options, Runtime};
 use runtime_host::{Call, Invocation, execute};
 use std::{
     path::Path,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Engines that need no executable of their own; those that this build lacks are passed over with the reason.
@@ -95,7 +94,9 @@ impl Cell {
 
 fn core_pack() -> Result<Pack> {
     let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/packs");
-    load_pack(&packs.join("core"), &[packs.join("trusted_keys")])
+    let trust = TrustList::read(&packs.join("trusted_keys"))?;
+    let policy = Policy::at(SystemTime::now());
+    Ok(kernel_pack::verify(&packs.join("core"), &trust, &policy)?)
 }
 
 fn kernels(criterion: &mut Criterion) {

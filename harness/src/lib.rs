@@ -1,6 +1,7 @@
 //! Kernel Assay: decides whether a WebAssembly runtime may run a signed pack of compute kernels, and whether a
 //! pack may run on a runtime. See `docs/` for the worker protocol, the kernels and the layers.
 
+pub mod acceptance;
 pub mod basics;
 pub mod bench;
 pub mod cmd;

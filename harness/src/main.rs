@@ -10,7 +10,7 @@ use std::process::ExitCode;
 #[command(
     name = "assay",
     version,
-    after_help = "Exit codes: 0 passed, 1 a check failed, 2 usage, 3 pack rejected, 4 engine absent, 5 the harness failed.\n\nExample: assay qualify fixtures/packs/core"
+    after_help = "Exit codes: 0 passed, 1 a check failed, 2 usage, 3 pack rejected, 4 engine absent, 5 the harness failed.\n\nExample: assay qualify fixtures/packs/core --trust fixtures/packs/trusted_keys"
 )]
 struct CommandLine {
     /// Print one JSON document on stdout and nothing else there.
@@ -40,6 +40,7 @@ enum Command {
     Aot(cmd::aot::Arguments),
     Report(cmd::report::Arguments),
     Pack(cmd::pack::Arguments),
+    Trust(cmd::trust::Arguments),
     #[command(hide = true)]
     Worker(cmd::worker::Arguments),
 }
@@ -81,6 +82,7 @@ fn run(command: &Command, output: &Output) -> anyhow::Result<exit::Exit> {
         Command::Aot(arguments) => cmd::aot::run(arguments, output),
         Command::Report(arguments) => cmd::report::run(arguments, output),
         Command::Pack(arguments) => cmd::pack::run(arguments, output),
+        Command::Trust(arguments) => cmd::trust::run(arguments, output),
         Command::Worker(arguments) => cmd::worker::run(arguments),
     }
 }

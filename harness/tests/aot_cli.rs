@@ -201,7 +201,7 @@ impl Bringing {
         fs::write(&template_file, template.to_string()).unwrap();
         let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
         build_folder(&self.pack, &template_file, Some(&key.public())).unwrap();
-        sign_folder(&self.pack, &key).unwrap();
+        sign_folder(&self.pack, &key, &[]).unwrap();
         let word = if allow_native { " allow-native" } else { "" };
         let line = format!("{}{word}\n", key.public());
         fs::write(self.folder.path().join("trusted_keys"), line).unwrap();
@@ -209,8 +209,10 @@ impl Bringing {
 
     fn conform(&self, runtime: &str) -> (i32, Value) {
         let out = tempfile::tempdir().unwrap();
+        let trust = self.folder.path().join("trusted_keys");
         let mut arguments = vec!["conform", text(&self.pack), "--runtime", runtime];
-        arguments.extend(["--cases", "2", "--out", text(out.path())]);
+        arguments.extend(["--trust", text(&trust), "--cases", "2"]);
+        arguments.extend(["--out", text(out.path())]);
         support::json(&arguments)
     }
 }

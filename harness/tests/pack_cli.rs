@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use predicates::prelude::*;
 use serde_json::{Value, json};
-use support::assay_without_home as assay;
+use support::assay_without_trust as assay;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
@@ -55,7 +55,7 @@ impl Workshop {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(0));
-        std::fs::write(self.path("trusted_keys"), output.stdout).unwrap();
+        std::fs::write(self.path("author.pub"), output.stdout).unwrap();
     }
 
     fn run(&self, verb: &str) -> assert_cmd::assert::Assert {
@@ -71,6 +71,8 @@ impl Workshop {
         let output = assay()
             .args(["verify", "--json"])
             .arg(self.path("mine"))
+            .arg("--trust")
+            .arg(self.path("author.pub"))
             .output()
             .unwrap();
         serde_json::from_slice(&output.stdout).unwrap()

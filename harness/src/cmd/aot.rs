@@ -1,6 +1,7 @@
 //! `assay aot`: a pack's modules compiled ahead of time, for devices that cannot compile.
 
 use crate::{
+    acceptance::Acceptance,
     conform::{observe, plan, subject::Subject},
     exit::{self, Exit},
     output::Output,
@@ -23,7 +24,7 @@ Targets of wamr: armv7, aarch64, x86_64; of wasmtime: pulley32, pulley64, x86_64
 DIR gets the files and `artifacts-ENGINE-TARGET.json`, the part of a manifest that lists them: docs/aot.md says how
 they become part of a pack, and who loads them.
 
-Example: assay aot fixtures/packs/core --engine wamr --target armv7 --out precompiled")]
+Example: assay aot fixtures/packs/core --trust fixtures/packs/trusted_keys --engine wamr --target armv7 --out precompiled")]
 pub struct Arguments {
     /// Pack folder or .tar.
     pack: PathBuf,
@@ -39,9 +40,8 @@ pub struct Arguments {
     /// Kernel id or glob (repeatable) [default: all].
     #[arg(long, value_name = "ID")]
     kernel: Vec<String>,
-    /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
-    #[arg(long, value_name = "FILE")]
-    trust: Vec<PathBuf>,
+    #[command(flatten)]
+    acceptance: Acceptance,
 }
 
 /// A family of engines, as manifests name them.
@@ -113,7 +113,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let Arguments { engine, target, .. } = arguments;
     let id = engine.engine(target);
     let engines = registry::select(registry::engines(), &[id.to_owned()])?;
-    let pack = super::verify::load_pack(&arguments.pack, &arguments.trust)?;
+    let pack = arguments.acceptance.load(&arguments.pack)?;
     let subjects: Vec<Subject> = plan::select(&pack, &arguments.kernel)?
         .into_iter()
         .flat_map(plan::subjects)

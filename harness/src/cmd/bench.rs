@@ -1,6 +1,7 @@
 //! `assay bench`: measures engines, and shows what was measured.
 
 use crate::{
+    acceptance::Acceptance,
     bench::{self, Request, Step, Tables, native, record},
     exit::{self, Exit},
     output::Output,
@@ -17,15 +18,14 @@ use std::{path::PathBuf, time::Duration};
 #[derive(clap::Args)]
 #[command(
     after_help = "docs/measuring.md describes what is measured and how. Every sample is kept in bench.jsonl in the results folder; \
-        --from makes the tables again.\n\nExamples: assay bench fixtures/packs/core --quick\n          assay bench --from assay-results/20260101T000000-bench-1"
+        --from makes the tables again.\n\nExamples: assay bench fixtures/packs/core --trust fixtures/packs/trusted_keys --quick\n          assay bench --from assay-results/20260101T000000-bench-1"
 )]
 pub struct Arguments {
     /// Pack folder or .tar.
     #[arg(required_unless_present = "from")]
     pack: Option<PathBuf>,
-    /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
-    #[arg(long, value_name = "FILE")]
-    trust: Vec<PathBuf>,
+    #[command(flatten)]
+    acceptance: Acceptance,
     /// Engine id or glob (repeatable) [default: all that are ready].
     #[arg(long, value_name = "ID")]
     runtime: Vec<String>,
@@ -115,7 +115,7 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
     }
     let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
     let engines = registry::select(engines, &arguments.runtime)?;
-    let pack = super::verify::load_pack(pack, &arguments.trust)?;
+    let pack = arguments.acceptance.load(pack)?;
     let folder = Folder::create(arguments.out.as_deref(), "bench")?;
     let mut absent = Vec::new();
     let mut launches = Vec::new();

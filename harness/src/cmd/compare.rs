@@ -2,6 +2,7 @@
 
 use super::conform::{CASES, SEED};
 use crate::{
+    acceptance::Acceptance,
     bench,
     bench::record,
     compare::{
@@ -61,9 +62,8 @@ pub struct Arguments {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Packs")]
 struct Packs {
-    /// File of trusted keys (repeatable) [default: `trusted_keys` beside each pack, else the user's].
-    #[arg(long, value_name = "FILE")]
-    trust: Vec<PathBuf>,
+    #[command(flatten)]
+    acceptance: Acceptance,
     /// Engine id or glob (repeatable) [default: all that are ready].
     #[arg(long, value_name = "ID")]
     runtime: Vec<String>,
@@ -133,8 +133,8 @@ impl Arguments {
     fn packs(&self, old: &Path, new: &Path, output: &Output) -> Result<Exit> {
         let packs = &self.packs;
         let launches = packs.launches()?;
-        let old = super::verify::load_pack(old, &packs.trust)?;
-        let new = super::verify::load_pack(new, &packs.trust)?;
+        let old = packs.acceptance.load(old)?;
+        let new = packs.acceptance.load(new)?;
         let time = (!packs.no_time).then(|| packs.time.unwrap_or(0.02));
         let request = packs::Request {
             old: &old,
@@ -163,7 +163,7 @@ impl Arguments {
 
     fn record(&self, pack: &Path, file: &Path, output: &Output) -> Result<Exit> {
         let launches = self.packs.numbers_only()?;
-        let pack = super::verify::load_pack(pack, &self.packs.trust)?;
+        let pack = self.packs.acceptance.load(pack)?;
         let recorded = Recorded::take(&pack, &launches)?;
         output.document(&recorded)?;
         output.text(&format!(
@@ -178,7 +178,7 @@ impl Arguments {
     fn recorded(&self, file: &Path, pack: &Path, output: &Output) -> Result<Exit> {
         let launches = self.packs.numbers_only()?;
         let recorded = Recorded::read(file)?;
-        let pack = super::verify::load_pack(pack, &self.packs.trust)?;
+        let pack = self.packs.acceptance.load(pack)?;
         let now = Recorded::take(&pack, &launches)?;
         let found = numbers::compare(&recorded, &now, &pack, self.fail_on);
         finish(&found, found.verdict, &found.to_text(), output)
@@ -202,7 +202,7 @@ impl Packs {
             || !self.kernel.is_empty();
         if more {
             return Err(exit::usage(
-                "recorded numbers are of all kernels and of fixed calls: of the options for packs, only --trust, --runtime and --adapter apply",
+                "recorded numbers are of all kernels and of fixed calls: of the options for packs, only --trust, --seen, --allow-rollback, --runtime and --adapter apply",
             ));
         }
         self.launches()
@@ -219,10 +219,10 @@ impl Packs {
             || [&self.kernel, &self.runtime, &self.adapter]
                 .iter()
                 .any(|list| !list.is_empty())
-            || !self.trust.is_empty();
+            || self.acceptance.is_asked_for();
         if any {
             return Err(exit::usage(
-                "recorded results are compared as they are: --trust, --runtime, --adapter, --kernel, --cases, --seed, --time, \
+                "recorded results are compared as they are: --trust, --seen, --allow-rollback, --runtime, --adapter, --kernel, --cases, --seed, --time, \
                  --processes, --no-time and --identical are for two packs",
             ));
         }

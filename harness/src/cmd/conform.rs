@@ -1,6 +1,7 @@
 //! `assay conform`: layers L1 to L6 on vectors, edge cases and generated cases, and the numeric instructions.
 
 use crate::{
+    acceptance::Acceptance,
     conform::{
         answers::{self, Answers},
         device::Device,
@@ -40,7 +41,7 @@ const MAX_SHOWN: usize = 8;
 /// and every numeric instruction.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: assay conform fixtures/packs/core --runtime 'wasmtime.*' --kernel rope_f32"
+    after_help = "Example: assay conform fixtures/packs/core --trust fixtures/packs/trusted_keys --runtime 'wasmtime.*' --kernel rope_f32"
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -55,9 +56,9 @@ pub struct Arguments {
 pub struct Selection {
     /// Pack folder or .tar.
     pub pack: PathBuf,
-    /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
-    #[arg(long, value_name = "FILE")]
-    pub trust: Vec<PathBuf>,
+    /// Whose packs are accepted.
+    #[command(flatten)]
+    pub acceptance: Acceptance,
     /// Engine id or glob (repeatable) [default: all that are ready].
     #[arg(long, value_name = "ID")]
     pub runtime: Vec<String>,
@@ -135,7 +136,7 @@ pub struct EngineReport {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
     let engines = selection.engines()?;
-    let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
+    let pack = selection.acceptance.load(&selection.pack)?;
     let plan = selection.plan(&pack, arguments.case.as_deref(), None)?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
     let mut report = conform(&pack, plan, selection, &engines, &folder, output)?;
@@ -198,10 +199,11 @@ impl Selection {
         let quoted =
             |text: &str| shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into);
         let path = |path: &Path| quoted(&path.display().to_string());
-        let mut command = format!("assay conform {}", path(&self.pack));
-        for trust in &self.trust {
-            command += &format!(" --trust {}", path(trust));
-        }
+        let mut command = format!(
+            "assay conform {}{}",
+            path(&self.pack),
+            self.acceptance.words()
+        );
         for adapter in &self.adapter {
             command += &format!(" --adapter {}", quoted(adapter));
         }

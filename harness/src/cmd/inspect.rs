@@ -1,6 +1,7 @@
 //! `assay inspect`: what an engine makes of a kernel, where the engine can say.
 
 use crate::{
+    acceptance::Acceptance,
     exit::{self, Exit},
     output::Output,
     registry,
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 /// Show what an engine makes of a kernel: its intermediate representation or instructions, where the engine can say.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Calls carry the budget of --budget, which changes the code: compare `none` with `epoch` to see the checks.\n\nExamples: assay inspect fixtures/packs/core rmsnorm_f32 --runtime wasmtime.cranelift --form asm\n          assay inspect fixtures/packs/core rmsnorm_f32 --runtime wasmer.llvm --form llvm-ir-unoptimized"
+    after_help = "Calls carry the budget of --budget, which changes the code: compare `none` with `epoch` to see the checks.\n\nExamples: assay inspect fixtures/packs/core rmsnorm_f32 --trust fixtures/packs/trusted_keys --runtime wasmtime.cranelift --form asm\n          assay inspect fixtures/packs/core rmsnorm_f32 --trust fixtures/packs/trusted_keys --runtime wasmer.llvm --form llvm-ir-unoptimized"
 )]
 pub struct Arguments {
     /// Pack folder or .tar; it is verified first.
@@ -35,9 +36,8 @@ pub struct Arguments {
     /// The base module, also where the engine would run a variant.
     #[arg(long)]
     base: bool,
-    /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
-    #[arg(long, value_name = "FILE")]
-    trust: Vec<PathBuf>,
+    #[command(flatten)]
+    acceptance: Acceptance,
     /// An engine from outside: an executable that speaks docs/worker-protocol.md.
     #[arg(long, value_name = "NAME=COMMAND")]
     adapter: Option<String>,
@@ -88,7 +88,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     });
     let engines = registry::with_adapters(registry::engines(), &adapters)?;
     let engines = registry::select(engines, &Vec::from_iter(wanted))?;
-    let pack = super::verify::load_pack(&arguments.pack, &arguments.trust)?;
+    let pack = arguments.acceptance.load(&arguments.pack)?;
     let kernel = pack.kernel(&arguments.kernel).ok_or_else(|| {
         let ids: Vec<_> = pack.kernels().iter().map(PackKernel::id).collect();
         exit::usage(format!(

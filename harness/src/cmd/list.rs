@@ -1,7 +1,8 @@
 //! `assay list`: the engines, or the kernels of a pack.
 
 use crate::{
-    exit::Exit,
+    acceptance::Acceptance,
+    exit::{self, Exit},
     output::Output,
     registry::{self, Availability},
     results::PackIdentity,
@@ -12,17 +13,21 @@ use comfy_table::{Table, presets};
 use kernel_pack::Feature;
 use runtime_api::{BudgetKind, Capabilities, Info, Kind};
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Name every engine, ready or absent with the reason and the command that adds it; with PACK, its kernels.
 #[derive(clap::Args)]
-#[command(after_help = "Examples: assay list\n          assay list fixtures/packs/core --json")]
+#[command(
+    after_help = "Examples: assay list\n          assay list fixtures/packs/core --trust fixtures/packs/trusted_keys --json"
+)]
 pub struct Arguments {
     /// Pack folder or .tar: list its kernels instead.
     pack: Option<PathBuf>,
-    /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
-    #[arg(long, value_name = "FILE", requires = "pack")]
-    trust: Vec<PathBuf>,
+    #[command(flatten)]
+    acceptance: Acceptance,
     /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
     #[arg(long, value_name = "NAME=COMMAND", conflicts_with = "pack")]
     adapter: Vec<String>,
@@ -52,7 +57,12 @@ struct Row {
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     if let Some(pack) = &arguments.pack {
-        return list_pack(pack, &arguments.trust, output);
+        return list_pack(pack, &arguments.acceptance, output);
+    }
+    if arguments.acceptance.is_asked_for() {
+        return Err(exit::usage(
+            "--trust, --seen and --allow-rollback are for the kernels of a PACK; name one",
+        ));
     }
     let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
     let engines: Vec<Row> = engines.into_iter().map(row).collect();
@@ -170,8 +180,8 @@ struct KernelRow {
     vectors: usize,
 }
 
-fn list_pack(path: &std::path::Path, trust: &[PathBuf], output: &Output) -> Result<Exit> {
-    let pack = super::verify::load_pack(path, trust)?;
+fn list_pack(path: &Path, acceptance: &Acceptance, output: &Output) -> Result<Exit> {
+    let pack = acceptance.load(path)?;
     let kernels: Vec<KernelRow> = pack
         .kernels()
         .iter()

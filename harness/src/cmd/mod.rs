@@ -14,5 +14,6 @@ pub mod qualify;
 pub mod report;
 pub mod spec;
 pub mod traps;
+pub mod trust;
 pub mod verify;
 pub mod worker;

@@ -31,7 +31,11 @@ use serde::Serialize;
 /// Decide whether engines may run a pack: verify it, judge every kernel and every numeric instruction on every engine, make
 /// every trap, exhaust every budget, meet every limit.
 #[derive(clap::Args)]
-#[command(after_help = "Example: assay qualify fixtures/packs/core")]
+#[command(after_help = "\
+The highest version of a pack that was accepted is remembered; an older one is refused from
+then on, unless --allow-rollback asks for it (docs/trust.md).
+
+Example: assay qualify fixtures/packs/core --trust fixtures/packs/trusted_keys")]
 pub struct Arguments {
     #[command(flatten)]
     selection: Selection,
@@ -116,7 +120,8 @@ const UNSUPPORTED: &str = "unsupported";
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
     let engines = selection.engines()?;
-    let pack = super::verify::load_pack(&selection.pack, &selection.trust)?;
+    let pack = selection.acceptance.load(&selection.pack)?;
+    selection.acceptance.remember(&pack)?;
     let plan = selection.plan(&pack, None, arguments.profile.device())?;
     let fits = plan.fits.clone();
     let mut kernels: Vec<String> = plan

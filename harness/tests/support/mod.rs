@@ -14,7 +14,9 @@ use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
+use tempfile::TempDir;
 
 /// The checkout.
 pub(crate) fn root() -> PathBuf {
@@ -29,12 +31,61 @@ pub(crate) fn core_pack() -> PathBuf {
     root().join("fixtures/packs/core")
 }
 
-/// A command that starts an executable of this build: where it is built for another machine, by what `ASSAY_RUNNER` says.
+/// A command that starts an executable of this build: where it is built for another machine, by what `ASSAY_RUNNER` says. It runs
+/// for a user who trusts the test key: most tests are about something else than trust.
 pub(crate) fn command(program: &str) -> std::process::Command {
-    let launch = Launch::own("test", program.into(), &[]).unwrap();
-    let mut command = std::process::Command::new(launch.program);
-    command.args(launch.arguments);
-    command
+    static HOME: LazyLock<Home> =
+        LazyLock::new(|| Home::trusting(&fs::read_to_string(test_keys()).unwrap()));
+    HOME.command(program)
+}
+
+/// The list with the test key, which signs the core pack.
+pub(crate) fn test_keys() -> PathBuf {
+    root().join("fixtures/packs/trusted_keys")
+}
+
+/// Folders in the place of a user's configuration and state: no test reads or writes those of whoever runs it.
+pub(crate) struct Home(TempDir);
+
+impl Home {
+    /// Of a user who trusts nobody and has seen nothing.
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
+    }
+
+    /// Of a user with this trust store.
+    pub(crate) fn trusting(list: &str) -> Self {
+        let home = Self::new();
+        fs::create_dir_all(home.store().parent().unwrap()).unwrap();
+        fs::write(home.store(), list).unwrap();
+        home
+    }
+
+    /// The trust store, which may not be there.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.0.path().join("config/assay/trusted_keys")
+    }
+
+    /// The record of versions seen, which may not be there.
+    pub(crate) fn seen(&self) -> PathBuf {
+        self.0.path().join("state/assay/seen.json")
+    }
+
+    /// A command of this user that starts an executable of this build.
+    pub(crate) fn command(&self, program: &str) -> std::process::Command {
+        let launch = Launch::own("test", program.into(), &[]).unwrap();
+        let mut command = std::process::Command::new(launch.program);
+        command
+            .args(launch.arguments)
+            .env("XDG_CONFIG_HOME", self.0.path().join("config"))
+            .env("XDG_STATE_HOME", self.0.path().join("state"));
+        command
+    }
+
+    /// The binary under test, run by this user.
+    pub(crate) fn assay(&self) -> Command {
+        self.command(env!("CARGO_BIN_EXE_assay")).into()
+    }
 }
 
 /// The binary under test.
@@ -42,13 +93,10 @@ pub(crate) fn assay() -> Command {
     command(env!("CARGO_BIN_EXE_assay")).into()
 }
 
-/// The same, away from the trust lists of whoever runs the tests.
-pub(crate) fn assay_without_home() -> Command {
-    let mut command = assay();
-    command
-        .env("HOME", "/nonexistent")
-        .env_remove("XDG_CONFIG_HOME");
-    command
+/// The same, run by a user who trusts nobody.
+pub(crate) fn assay_without_trust() -> Command {
+    static HOME: LazyLock<Home> = LazyLock::new(Home::new);
+    HOME.assay()
 }
 
 /// The example that is an adapter with a behaviour of choice, as `--adapter` takes it.
@@ -95,7 +143,7 @@ pub(crate) fn json(arguments: &[&str]) -> (i32, Value) {
 
 /// Makes a signed pack of one kernel of the core pack, its vectors included, with `module` in place of its own, and
 /// `variant`, if there is one, in place of its variant for `simd`.
-/// The pack and the trust list lie in `folder`; gives the pack's path.
+/// The pack lies in `folder`, and is signed with the test key; gives its path.
 pub(crate) fn pack_of(
     folder: &Path,
     kernel: &str,
@@ -133,8 +181,7 @@ pub(crate) fn pack_of(
 
     let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
     build_folder(&pack, &template_file, Some(&key.public())).unwrap();
-    sign_folder(&pack, &key).unwrap();
-    fs::write(folder.join("trusted_keys"), key.public()).unwrap();
+    sign_folder(&pack, &key, &[]).unwrap();
     pack
 }
 

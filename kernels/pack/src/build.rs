@@ -9,13 +9,13 @@ use crate::json::{self, Value};
 use crate::pack::{Source, hex, read_contents, refuse};
 use crate::path::check_path;
 use crate::schema::{HostCaps, Manifest, SCHEMA};
-use crate::write::write_file;
-use crate::{LARGEST_FILE, LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE};
+use crate::write::{remove_file, write_file};
+use crate::{LARGEST_FILE, LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE};
 
 /// Writes `kernels.json` of a pack folder from a template: a manifest without hashes. Every object with a `path` gets
 /// the `hash` of that file; `$schema` and, with `signing_key`, the author's key are filled in. The same input gives
-/// the same bytes. What is written has passed every check of a verification but the signature; a signature that was
-/// there is removed, because it no longer holds.
+/// the same bytes. What is written has passed every check of a verification but the signature; signatures that were
+/// there are removed, because they no longer hold.
 ///
 /// # Errors
 /// [`Error::Template`] for a template that is not a JSON object, [`Error::Rejected`] for a pack that no host would
@@ -53,13 +53,8 @@ pub fn build_folder(
     bytes.push(b'\n');
     let manifest = Manifest::parse(&bytes, &HostCaps::default())?;
     read_contents(&mut source, &manifest, false)?;
-    let signature = folder.join(SIGNATURE_FILE);
-    match std::fs::remove_file(&signature) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("remove", signature, error));
-        }
-        _ => {}
-    }
+    remove_file(&folder.join(SIGNATURE_FILE))?;
+    remove_file(&folder.join(SIGNATURES_FILE))?;
     write_file(&folder.join(MANIFEST_FILE), &bytes)?;
     Ok(manifest)
 }

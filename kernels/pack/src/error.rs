@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::key::PublicKey;
+
 /// Declares [`Code`] together with its stable spelling.
 macro_rules! codes {
     ($($(#[$meta:meta])* $variant:ident = $text:literal),* $(,)?) => {
@@ -27,13 +29,13 @@ codes! {
     ManifestMissing = "manifest-missing",
     /// There is no `kernels.json.sig`.
     SignatureMissing = "signature-missing",
-    /// The signature is not exactly 64 bytes.
+    /// The signature is not exactly 64 bytes, or the further ones are not of their form or do not hold.
     SignatureMalformed = "signature-malformed",
-    /// No trusted key verifies the signature.
+    /// No trusted key verifies a signature.
     NoTrustedKey = "no-trusted-key",
-    /// The key that verifies is revoked.
+    /// The author's key, or the only known key that verifies, is revoked.
     KeyRevoked = "key-revoked",
-    /// The key that verifies is not the manifest's `author.signing_key`.
+    /// The key of `kernels.json.sig` is not the manifest's `author.signing_key`.
     KeyMismatch = "key-mismatch",
     /// The trust list holds a small-order or non-canonical key.
     TrustedKeyWeak = "trusted-key-weak",
@@ -106,6 +108,8 @@ pub struct Rejection {
     pub kernel: Option<String>,
     /// The file it is about: a path inside the pack, or the trust list.
     pub file: Option<String>,
+    /// The key that signed, of a pack that was refused because of it; that the key signed was checked.
+    pub signer: Option<PublicKey>,
 }
 
 impl Rejection {
@@ -115,6 +119,7 @@ impl Rejection {
             message: message.into(),
             kernel: None,
             file: None,
+            signer: None,
         }
     }
 
@@ -149,6 +154,15 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A public key is not spelled as one, or weak.
+    #[error("read the public key: {0}")]
+    PublicKey(String),
+    /// The user's own trust list cannot become what was asked for.
+    #[error("change the trust store: {0}")]
+    TrustStore(String),
+    /// A successor statement is not understood, or its signature does not hold.
+    #[error("read the successor statement: {0}")]
+    Successor(String),
     /// A signing key file is not understood, or is not the key the manifest names.
     #[error("use the signing key: {0}")]
     SigningKey(String),

@@ -25,20 +25,33 @@ pub enum Fallback {
     NativeReference(String),
 }
 
-/// Reads `fallbacks`: both sides exist, take the same inputs, and no chain returns to its start.
+/// Entries for kernels that the pack does not hold: more than a pack has kernels are no oversight.
+const MOST_UNUSED: usize = 256;
+
+/// Reads `fallbacks`: what stands in for a kernel exists, takes the same inputs, and no chain returns to its start.
+/// An entry for a kernel that is not in the pack has no effect; the second list warns of each.
 pub(crate) fn parse(
     field: Field<'_>,
     kernels: &[KernelEntry],
-) -> Result<BTreeMap<String, Fallback>, Rejection> {
+) -> Result<(BTreeMap<String, Fallback>, Vec<String>), Rejection> {
+    let mut warnings = Vec::new();
     let place = field.place.clone();
     let find = |id: &str| kernels.iter().find(|kernel| kernel.id == id);
     let mut fallbacks = BTreeMap::new();
     for (id, target) in field.object()?.named() {
-        let kernel = find(id).ok_or_else(|| {
-            target
-                .place
-                .invalid("is the fallback of no kernel of the pack")
-        })?;
+        let Some(kernel) = find(id) else {
+            target.string()?;
+            if warnings.len() >= MOST_UNUSED {
+                return Err(place.invalid(format_args!(
+                    "has more than {MOST_UNUSED} entries for kernels that the pack does not hold"
+                )));
+            }
+            warnings.push(format!(
+                "fallbacks: the pack holds no kernel {}; the entry has no effect",
+                quoted(id)
+            ));
+            continue;
+        };
         let at = target.place.clone().of_kernel(id);
         let name = target.string().map_err(|rejection| at.tag(rejection))?;
         let fallback = if let Some(other) = find(name) {
@@ -79,7 +92,7 @@ pub(crate) fn parse(
             }
         }
     }
-    Ok(fallbacks)
+    Ok((fallbacks, warnings))
 }
 
 /// Same types and shapes in the same order; names are for people.

@@ -39,6 +39,25 @@ impl Value {
             Value::Object(_) => "an object",
         }
     }
+
+    /// The member of an object.
+    pub(crate) fn member(&self, name: &str) -> Option<&Value> {
+        match self {
+            Value::Object(members) => members
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The text of a string.
+    pub(crate) fn as_string(&self) -> Option<&str> {
+        match self {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// Reads one value; the error says what is wrong and where.

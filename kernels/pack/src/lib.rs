@@ -1,7 +1,7 @@
 //! Signed kernel packs.
 //!
-//! A pack is a folder, or the same tree in an uncompressed tar archive: `kernels.json`, its Ed25519 signature, and
-//! the files that it lists. [`verify`] is the only way to a [`Pack`]: signature first, before the JSON is parsed; then
+//! A pack is a folder, or the same tree in an uncompressed tar archive: `kernels.json`, its Ed25519 signatures, and
+//! the files that it lists. [`verify`] is the only way to a [`Pack`]: signatures first, before the JSON is parsed; then
 //! the manifest, the versions, the hashes of all files, and the pre-pass over all modules. A kernel's bytes are read
 //! once: what was hashed is what [`PackKernel::wasm`] hands out.
 //!
@@ -17,6 +17,7 @@ mod feature;
 mod fields;
 mod files;
 mod json;
+mod key;
 mod manifest;
 mod module;
 mod pack;
@@ -25,12 +26,15 @@ mod rollback;
 mod schema;
 pub mod sign;
 pub mod signature;
+mod store;
+mod successor;
 mod trust;
 mod write;
 
 pub use error::{Code, Error, Rejection};
 pub use fallback::Fallback;
 pub use feature::Feature;
+pub use key::PublicKey;
 pub use module::{
     ModuleFacts, ModuleRules, PlainFacts, entry_parameters, inspect_module, inspect_plain_module,
 };
@@ -43,13 +47,18 @@ pub use schema::{
     ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
     Param, Platform, ResourceLimits, SCHEMA, Tensor, Tolerance, VariantEntry, VectorEntry,
 };
+pub use store::{Change, StoredKey, TrustStore};
+pub use successor::Successor;
 pub use trust::TrustList;
 
 /// The manifest.
 pub const MANIFEST_FILE: &str = "kernels.json";
 
-/// The signature over the manifest's bytes.
+/// The author's signature over the manifest's bytes.
 pub const SIGNATURE_FILE: &str = "kernels.json.sig";
+
+/// Signatures over the same bytes by further keys; need not be there.
+pub const SIGNATURES_FILE: &str = "kernels.json.sigs";
 
 /// Bytes of a manifest.
 pub const LARGEST_MANIFEST: u64 = 1 << 20;

@@ -10,12 +10,12 @@ use crate::fallback;
 use crate::feature::Feature;
 use crate::fields::{Field, Object, Place, check_identifier};
 use crate::json::{self, Value};
+use crate::key::decode_key;
 use crate::path::check_path;
 use crate::schema::{
     ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
     Param, Platform, ResourceLimits, SCHEMA, Tensor, Tolerance, VariantEntry, VectorEntry,
 };
-use crate::trust::decode_key;
 use crate::{LARGEST_MANIFEST, MANIFEST_FILE};
 
 const MOST_KERNELS: usize = 256;
@@ -102,9 +102,9 @@ impl Manifest {
             object.finish()?;
             Ok(entry)
         })?;
-        let fallbacks = match top.optional("fallbacks") {
+        let (fallbacks, warnings) = match top.optional("fallbacks") {
             Some(field) => fallback::parse(field, &kernels)?,
-            None => BTreeMap::new(),
+            None => Default::default(),
         };
         let manifest = Self {
             name: pack_name(&top.required("name")?)?,
@@ -122,6 +122,7 @@ impl Manifest {
             fallbacks,
             artifacts,
             vectors,
+            warnings,
         };
         top.finish()?;
         Ok(manifest)
@@ -188,7 +189,7 @@ fn kernel(field: Field<'_>, caps: &HostCaps) -> Result<KernelEntry, Rejection> {
                 b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b'-')
             })?,
         inputs: tensors(object.required("inputs")?)?,
-        outputs: tensors(object.required("outputs")?)?,
+        outputs: outputs(object.required("outputs")?)?,
         params: names(object.optional("params"), param)?,
         limits: limits(object.required("resource_limits")?, caps)?,
         platforms: {
@@ -269,6 +270,16 @@ fn tensors(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
     Ok(tensors)
 }
 
+/// A kernel without outputs computes nothing that could be judged.
+fn outputs(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
+    let place = field.place.clone();
+    let tensors = tensors(field)?;
+    if tensors.is_empty() {
+        return Err(place.invalid("is empty; a kernel has at least one output"));
+    }
+    Ok(tensors)
+}
+
 fn parse_dtype(text: &str) -> Option<Dtype> {
     Some(match text {
         "f32" => Dtype::F32,
@@ -297,38 +308,22 @@ fn dimension(field: &Field<'_>) -> Result<Dimension, Rejection> {
     Ok(Dimension::Symbolic(symbol))
 }
 
+/// `min` and `max` may be left out: then the type's own range is meant, of f32 the finite one.
 fn param(field: Field<'_>) -> Result<Param, Rejection> {
     let mut object = field.object()?;
     let kind = object.required("type")?;
-    let [default, min, max] = ["default", "min", "max"].map(|name| object.required(name));
-    let (default, min, max) = (default?, min?, max?);
-    let outside = || {
-        object
-            .place
-            .field("default")
-            .invalid("is not within min..max")
-    };
     let param = match kind.string()? {
         "f32" => {
-            let (default, min, max) = (float32(&default)?, float32(&min)?, float32(&max)?);
-            if !(min <= default && default <= max) {
-                return Err(outside());
-            }
+            let (default, min, max) = range(&mut object, float32, f32::MIN, f32::MAX)?;
             Param::F32 { default, min, max }
         }
         "u32" => {
             let read = |field: &Field<'_>| field.integer32(0, u32::MAX);
-            let (default, min, max) = (read(&default)?, read(&min)?, read(&max)?);
-            if !(min..=max).contains(&default) {
-                return Err(outside());
-            }
+            let (default, min, max) = range(&mut object, read, u32::MIN, u32::MAX)?;
             Param::U32 { default, min, max }
         }
         "i32" => {
-            let (default, min, max) = (signed32(&default)?, signed32(&min)?, signed32(&max)?);
-            if !(min..=max).contains(&default) {
-                return Err(outside());
-            }
+            let (default, min, max) = range(&mut object, signed32, i32::MIN, i32::MAX)?;
             Param::I32 { default, min, max }
         }
         other => {
@@ -340,6 +335,29 @@ fn param(field: Field<'_>) -> Result<Param, Rejection> {
     };
     object.finish()?;
     Ok(param)
+}
+
+/// `default`, `min` and `max` of a parameter, in order; what stands for a bound that is left out comes last.
+fn range<T: PartialOrd>(
+    object: &mut Object<'_>,
+    read: impl Fn(&Field<'_>) -> Result<T, Rejection>,
+    smallest: T,
+    largest: T,
+) -> Result<(T, T, T), Rejection> {
+    let default = read(&object.required("default")?)?;
+    let mut bound = |name: &str, left_out: T| match object.optional(name) {
+        Some(field) => read(&field),
+        None => Ok(left_out),
+    };
+    let (min, max) = (bound("min", smallest)?, bound("max", largest)?);
+    if min <= default && default <= max {
+        Ok((default, min, max))
+    } else {
+        Err(object
+            .place
+            .field("default")
+            .invalid("is not within min..max"))
+    }
 }
 
 /// A number that f32 can hold: 1e39 is not one, it would become an infinity.

@@ -17,14 +17,19 @@ use crate::error::{Code, Error, Rejection, quoted};
 use crate::fallback::Fallback;
 use crate::feature::Feature;
 use crate::files::{Folder, ReadError};
+use crate::key::{PublicKey, encode_key};
 use crate::module::{ModuleFacts, ModuleRules, inspect_module};
 use crate::rollback::SeenVersions;
 use crate::schema::{
     FileEntry, HostCaps, KernelEntry, Manifest, Platform, ResourceLimits, Tolerance,
 };
-use crate::signature::{self, SIGNATURE_BYTES};
-use crate::trust::{TrustList, encode_key};
-use crate::{LARGEST_FILE, LARGEST_MANIFEST, LARGEST_PACK, MANIFEST_FILE, SIGNATURE_FILE};
+use crate::signature::{
+    self, FurtherSignature, LARGEST_SIGNATURES, SIGNATURE_BYTES, Signed, malformed,
+};
+use crate::trust::TrustList;
+use crate::{
+    LARGEST_FILE, LARGEST_MANIFEST, LARGEST_PACK, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE,
+};
 
 /// What verification needs to know besides the pack and the trusted keys. Nothing in it skips a check of the pack.
 #[derive(Clone, Debug)]
@@ -36,7 +41,7 @@ pub struct Policy {
     pub host_caps: HostCaps,
     /// The release that `min_runtime_version` and `max_runtime_version` gate.
     pub runtime_version: Version,
-    /// Versions seen before; an older one is refused. The caller records what it accepts.
+    /// Versions seen before, by name and key; an older one is refused. The caller records what it accepts.
     pub seen: SeenVersions,
     /// Whether going back to an older version was asked for.
     pub allow_rollback: bool,
@@ -65,15 +70,17 @@ pub fn verify(path: &Path, trust: &TrustList, policy: &Policy) -> Result<Pack, E
     UntrustedPack::read(path)?.verify(trust, policy)
 }
 
-/// A manifest and a signature that nobody has looked at yet.
+/// A manifest and signatures that nobody has looked at yet.
 pub struct UntrustedPack {
     source: Source,
     untrusted_manifest: Vec<u8>,
     signature: [u8; SIGNATURE_BYTES],
+    /// What `kernels.json.sigs` holds, if it is there.
+    further: Vec<FurtherSignature>,
 }
 
 impl UntrustedPack {
-    /// Reads the manifest's and the signature's bytes; of an archive, all files.
+    /// Reads the manifest's and the signatures' bytes; of an archive, all files.
     ///
     /// # Errors
     /// As [`verify`].
@@ -106,41 +113,48 @@ impl UntrustedPack {
             );
             Rejection::new(Code::SignatureMalformed, message).file(SIGNATURE_FILE)
         })?;
+        let further = match source.read(SIGNATURES_FILE, LARGEST_SIGNATURES) {
+            Ok(bytes) => FurtherSignature::parse_all(&bytes)?,
+            Err(ReadError::Missing) => Vec::new(),
+            Err(error) => {
+                let code = Code::SignatureMalformed;
+                return Err(refuse(error, SIGNATURES_FILE, code, code));
+            }
+        };
         Ok(Self {
             source,
             untrusted_manifest,
             signature,
+            further,
         })
     }
 
-    /// Checks everything: signature, manifest, versions, files, modules, in this order.
+    /// Checks everything: signatures, manifest, versions, files, modules, in this order.
     ///
     /// # Errors
     /// As the function [`verify`].
     pub fn verify(mut self, trust: &TrustList, policy: &Policy) -> Result<Pack, Error> {
-        let signer = signature::signer(trust, &self.untrusted_manifest, &self.signature)?;
+        let signed = Signed {
+            message: &self.untrusted_manifest,
+            first: &self.signature,
+            further: &self.further,
+        };
+        let accepted_by = signed.signer(trust)?;
         let manifest = Manifest::parse(&self.untrusted_manifest, &policy.host_caps)?;
-        if manifest.author.signing_key != *signer.key.as_bytes() {
-            let message = format!(
-                "the manifest names the key {} but is signed with {}",
-                encode_key(&manifest.author.signing_key),
-                encode_key(signer.key.as_bytes())
-            );
-            return Err(Rejection::new(Code::KeyMismatch, message)
-                .file(MANIFEST_FILE)
-                .into());
-        }
+        let author = check_author(&manifest, &signed, trust)?;
         check_expiry(&manifest, policy)?;
         compat::check_runtime(&manifest, &policy.runtime_version)?;
         if !policy.allow_rollback {
-            policy.seen.check(&manifest.name, &manifest.version)?;
+            policy
+                .seen
+                .check(&manifest.name, &author, &manifest.version)?;
         }
-        let key = encode_key(signer.key.as_bytes());
         let manifest_sha256 = Sha256::digest(&self.untrusted_manifest).into();
-        let contents = read_contents(&mut self.source, &manifest, signer.allow_native)?;
+        let contents = read_contents(&mut self.source, &manifest, accepted_by.allow_native)?;
         Ok(Pack {
             manifest,
-            key,
+            key: author,
+            accepted_by: accepted_by.key,
             manifest_sha256,
             kernels: contents.kernels,
             vectors: contents.vectors,
@@ -153,7 +167,8 @@ impl UntrustedPack {
 #[derive(Debug)]
 pub struct Pack {
     manifest: Manifest,
-    key: String,
+    key: PublicKey,
+    accepted_by: PublicKey,
     manifest_sha256: [u8; 32],
     kernels: Vec<PackKernel>,
     vectors: Vec<PackVector>,
@@ -171,9 +186,25 @@ impl Pack {
         &self.manifest.version
     }
 
-    /// The key that verified, `ed25519:<base64>`.
+    /// The author's key, `ed25519:<base64>`: the one of `kernels.json.sig`.
     pub fn key(&self) -> String {
-        self.key.clone()
+        self.key.to_string()
+    }
+
+    /// The author's key.
+    pub fn signer(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The trusted key by which the pack was accepted: the author's, else one of `kernels.json.sigs`. Whether native code
+    /// is allowed stands in its line.
+    pub fn accepted_by(&self) -> &PublicKey {
+        &self.accepted_by
+    }
+
+    /// What has no effect and was probably meant otherwise. Text of the pack in it is escaped.
+    pub fn warnings(&self) -> &[String] {
+        &self.manifest.warnings
     }
 
     /// The kernels, in the order of the manifest.
@@ -371,6 +402,33 @@ impl PackArtifact {
     }
 }
 
+/// The author's key: not revoked, and the one of the first signature, of which there is no second.
+fn check_author(
+    manifest: &Manifest,
+    signed: &Signed<'_>,
+    trust: &TrustList,
+) -> Result<PublicKey, Rejection> {
+    let mismatch = |reason: &str| {
+        let message = format!(
+            "the manifest names the key {}, {reason}",
+            encode_key(&manifest.author.signing_key)
+        );
+        Rejection::new(Code::KeyMismatch, message).file(MANIFEST_FILE)
+    };
+    let author = PublicKey::from_bytes(&manifest.author.signing_key)
+        .map_err(|reason| mismatch(&format!("which is {reason}")))?;
+    if trust.find(&author).is_some_and(|entry| entry.revoked) {
+        return Err(signature::revoked(&author, "the pack's author has the key"));
+    }
+    if !author.holds(signed.message, signed.first) {
+        return Err(mismatch("but another key signed kernels.json.sig"));
+    }
+    if signed.further.iter().any(|entry| entry.key == author) {
+        return Err(malformed("repeats the author's signature"));
+    }
+    Ok(author)
+}
+
 fn check_expiry(manifest: &Manifest, policy: &Policy) -> Result<(), Rejection> {
     match manifest.expires_at {
         Some(expiry) if OffsetDateTime::from(policy.now) >= expiry => {
@@ -469,7 +527,7 @@ fn inspect(entry: &KernelEntry, file: &FileEntry, wasm: &[u8]) -> Result<ModuleF
 }
 
 fn check_unlisted(source: &Source, manifest: &Manifest) -> Result<(), Error> {
-    let mut listed = BTreeSet::from([MANIFEST_FILE, SIGNATURE_FILE]);
+    let mut listed = BTreeSet::from([MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE]);
     for kernel in &manifest.kernels {
         listed.insert(&kernel.file.path);
         listed.extend(

@@ -60,6 +60,8 @@ pub struct Manifest {
     pub artifacts: Vec<ArtifactEntry>,
     /// Expected outputs.
     pub vectors: Vec<VectorEntry>,
+    /// What has no effect and was probably meant otherwise; text of the manifest in it is escaped.
+    pub warnings: Vec<String>,
 }
 
 /// Who made a pack.

@@ -8,10 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 
 use crate::error::Error;
+use crate::key::{PublicKey, encode_key};
 use crate::schema::{HostCaps, Manifest};
-use crate::trust::encode_key;
-use crate::write::{write_file, write_secret};
-use crate::{LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE};
+use crate::signature::{FurtherSignature, MOST_FURTHER_SIGNATURES};
+use crate::write::{remove_file, write_file, write_secret};
+use crate::{LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE};
 
 /// How a secret key is spelled in its file, before the base64 of the 32-byte seed.
 const SECRET_PREFIX: &str = "ed25519-secret:";
@@ -88,22 +89,29 @@ impl PackSigningKey {
         encode_key(self.0.verifying_key().as_bytes())
     }
 
+    /// The public key.
+    pub fn public_key(&self) -> PublicKey {
+        // A seed gives a reduced multiple of the base point: never a weak key.
+        PublicKey::from_own(self.0.verifying_key())
+    }
+
     /// The 64 bytes of a signature.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
-
-    pub(crate) fn public_bytes(&self) -> [u8; 32] {
-        self.0.verifying_key().to_bytes()
-    }
 }
 
-/// Signs the manifest of a pack folder.
+/// Signs the manifest of a pack folder with its author's key, and with further keys for those who do not trust it yet.
+/// Without further keys, further signatures that were there are removed.
 ///
 /// # Errors
-/// [`Error::Rejected`] for a manifest that no host would take, [`Error::SigningKey`] if it names another key,
-/// [`Error::NotFound`], [`Error::Io`].
-pub fn sign_folder(folder: &Path, key: &PackSigningKey) -> Result<Manifest, Error> {
+/// [`Error::Rejected`] for a manifest that no host would take, [`Error::SigningKey`] if it names another key, or a
+/// key is given twice, or too many are; [`Error::NotFound`], [`Error::Io`].
+pub fn sign_folder(
+    folder: &Path,
+    key: &PackSigningKey,
+    also: &[PackSigningKey],
+) -> Result<Manifest, Error> {
     let path = folder.join(MANIFEST_FILE);
     let file = std::fs::File::open(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound(path.clone()),
@@ -114,13 +122,46 @@ pub fn sign_folder(folder: &Path, key: &PackSigningKey) -> Result<Manifest, Erro
         .read_to_end(&mut bytes)
         .map_err(|source| Error::io("read", &path, source))?;
     let manifest = Manifest::parse(&bytes, &HostCaps::default())?;
-    if manifest.author.signing_key != key.public_bytes() {
+    if manifest.author.signing_key != *key.public_key().as_bytes() {
         return Err(Error::SigningKey(format!(
             "the manifest's author.signing_key is {}, this key is {}; build the manifest with this key",
             encode_key(&manifest.author.signing_key),
             key.public()
         )));
     }
+    let further = further_signatures(&bytes, key, also)?;
+    let path = folder.join(SIGNATURES_FILE);
+    if further.is_empty() {
+        remove_file(&path)?;
+    } else {
+        write_file(&path, further.as_bytes())?;
+    }
     write_file(&folder.join(SIGNATURE_FILE), &key.sign(&bytes))?;
     Ok(manifest)
+}
+
+/// The text of `kernels.json.sigs`; empty without further keys.
+fn further_signatures(
+    message: &[u8],
+    key: &PackSigningKey,
+    also: &[PackSigningKey],
+) -> Result<String, Error> {
+    if also.len() > MOST_FURTHER_SIGNATURES {
+        return Err(Error::SigningKey(format!(
+            "a pack has at most {MOST_FURTHER_SIGNATURES} further signatures"
+        )));
+    }
+    let mut known = vec![key.public_key()];
+    let mut text = String::new();
+    for other in also {
+        let public = other.public_key();
+        if known.contains(&public) {
+            return Err(Error::SigningKey(format!(
+                "{public} would sign twice; name each key once"
+            )));
+        }
+        known.push(public);
+        text += &FurtherSignature::line(&public, &other.sign(message));
+    }
+    Ok(text)
 }

@@ -3,14 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::VerifyingKey;
-
 use crate::error::{Code, Error, Rejection, quoted};
-
-/// How a public key is spelled in trust lists and manifests, before the base64.
-const KEY_PREFIX: &str = "ed25519:";
+use crate::key::{PublicKey, decode_key};
+use crate::write::is_absent;
 
 /// A trust list larger than this is not a trust list.
 const LARGEST_LIST: u64 = 1 << 20;
@@ -18,7 +13,7 @@ const LARGEST_LIST: u64 = 1 << 20;
 /// One line of a trust list.
 #[derive(Clone, Debug)]
 pub(crate) struct TrustedKey {
-    pub(crate) key: VerifyingKey,
+    pub(crate) key: PublicKey,
     pub(crate) revoked: bool,
     pub(crate) allow_native: bool,
 }
@@ -47,48 +42,9 @@ impl TrustList {
     pub fn parse(text: &str, source_name: &str) -> Result<Self, Error> {
         let mut list = Self::empty();
         for (index, line) in text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default();
-            let mut words = line.split_ascii_whitespace();
-            let Some(key) = words.next() else { continue };
-            let malformed = |reason: String| Error::TrustList {
-                source_name: source_name.to_owned(),
-                line: index + 1,
-                reason,
-            };
-            let bytes = decode_key(key).ok_or_else(|| {
-                malformed(format!(
-                    "{} is not ed25519:<base64 of 32 bytes>",
-                    quoted(key)
-                ))
-            })?;
-            let key = strong_key(&bytes).map_err(|reason| {
-                Rejection::new(
-                    Code::TrustedKeyWeak,
-                    format!(
-                        "line {} of {source_name}: the key is {reason}, so signatures by it prove nothing; remove it",
-                        index + 1
-                    ),
-                )
-                .file(source_name)
-            })?;
-            let mut entry = TrustedKey {
-                key,
-                revoked: false,
-                allow_native: false,
-            };
-            for word in words {
-                match word {
-                    "revoked" => entry.revoked = true,
-                    "allow-native" => entry.allow_native = true,
-                    other => {
-                        return Err(malformed(format!(
-                            "{} is neither revoked nor allow-native",
-                            quoted(other)
-                        )));
-                    }
-                }
+            if let Some(entry) = parse_line(line, source_name, index + 1)? {
+                list.add(entry);
             }
-            list.add(entry);
         }
         Ok(list)
     }
@@ -98,31 +54,7 @@ impl TrustList {
     /// # Errors
     /// As [`parse`](Self::parse); [`Error::NotFound`] if there is no such file, [`Error::Io`] if it cannot be read.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let file = std::fs::File::open(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::NotFound(path.to_owned()),
-            _ => Error::io("read the trust list", path, source),
-        })?;
-        let mut bytes = Vec::new();
-        file.take(LARGEST_LIST + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|source| Error::io("read the trust list", path, source))?;
-        let source_name = path.display().to_string();
-        let unreadable = |line: usize, reason: &str| Error::TrustList {
-            source_name: source_name.clone(),
-            line,
-            reason: reason.to_owned(),
-        };
-        // Reading a part would forget revocations.
-        if bytes.len() as u64 > LARGEST_LIST {
-            return Err(unreadable(1, "the file is larger than 1 MiB"));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let lines = bytes[..error.valid_up_to()]
-                .iter()
-                .filter(|byte| **byte == b'\n');
-            unreadable(lines.count() + 1, "it is not UTF-8")
-        })?;
-        Self::parse(text, &source_name)
+        Self::parse(&read_text(path)?, &path.display().to_string())
     }
 
     /// Adds the keys of another list. What either list revokes is revoked.
@@ -146,6 +78,10 @@ impl TrustList {
         &self.keys
     }
 
+    pub(crate) fn find(&self, key: &PublicKey) -> Option<&TrustedKey> {
+        self.keys.iter().find(|entry| entry.key == *key)
+    }
+
     fn add(&mut self, entry: TrustedKey) {
         match self.keys.iter_mut().find(|known| known.key == entry.key) {
             Some(known) => {
@@ -157,33 +93,92 @@ impl TrustList {
     }
 }
 
-/// The 32 bytes of `ed25519:<base64>`; padded standard base64 and nothing else, so that a key has one spelling.
-pub(crate) fn decode_key(text: &str) -> Option<[u8; 32]> {
-    let bytes = STANDARD.decode(text.strip_prefix(KEY_PREFIX)?).ok()?;
-    bytes.try_into().ok()
+/// The key and the words of a line; nothing for an empty line or a comment. Errors as [`TrustList::parse`].
+pub(crate) fn parse_line(
+    line: &str,
+    source_name: &str,
+    number: usize,
+) -> Result<Option<TrustedKey>, Error> {
+    let mut words = line
+        .split('#')
+        .next()
+        .unwrap_or_default()
+        .split_ascii_whitespace();
+    let Some(key) = words.next() else {
+        return Ok(None);
+    };
+    let malformed = |reason: String| Error::TrustList {
+        source_name: source_name.to_owned(),
+        line: number,
+        reason,
+    };
+    let bytes = decode_key(key).ok_or_else(|| {
+        malformed(format!(
+            "{} is not ed25519:<base64 of 32 bytes>",
+            quoted(key)
+        ))
+    })?;
+    let key = PublicKey::from_bytes(&bytes).map_err(|reason| {
+        Rejection::new(
+            Code::TrustedKeyWeak,
+            format!(
+                "line {number} of {source_name}: the key is {reason}, so signatures by it prove nothing; remove it"
+            ),
+        )
+        .file(source_name)
+    })?;
+    let mut entry = TrustedKey {
+        key,
+        revoked: false,
+        allow_native: false,
+    };
+    for word in words {
+        match word {
+            "revoked" => entry.revoked = true,
+            "allow-native" => entry.allow_native = true,
+            other => {
+                return Err(malformed(format!(
+                    "{} is neither revoked nor allow-native",
+                    quoted(other)
+                )));
+            }
+        }
+    }
+    Ok(Some(entry))
 }
 
-/// `ed25519:<base64>` of a public key.
-pub(crate) fn encode_key(bytes: &[u8; 32]) -> String {
-    format!("{KEY_PREFIX}{}", STANDARD.encode(bytes))
-}
-
-/// The key, if it is canonical and of large order; otherwise what it is instead.
-fn strong_key(bytes: &[u8; 32]) -> Result<VerifyingKey, &'static str> {
-    let key = VerifyingKey::from_bytes(bytes).map_err(|_| "no point of the curve")?;
-    if key.is_weak() {
-        return Err("of small order");
+/// The text of a list, whole: a part of it would forget revocations.
+pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
+    let file = std::fs::File::open(path).map_err(|source| {
+        if is_absent(&source) {
+            Error::NotFound(path.to_owned())
+        } else {
+            Error::io("read the trust list", path, source)
+        }
+    })?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_LIST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::io("read the trust list", path, source))?;
+    let unreadable = |line: usize, reason: &str| Error::TrustList {
+        source_name: path.display().to_string(),
+        line,
+        reason: reason.to_owned(),
+    };
+    if bytes.len() as u64 > LARGEST_LIST {
+        return Err(unreadable(1, "the file is larger than 1 MiB"));
     }
-    // Decompression accepts coordinates that are not reduced; compressing the point again does not yield them.
-    if VerifyingKey::from(key.to_edwards()).to_bytes() != *bytes {
-        return Err("not canonically encoded");
-    }
-    Ok(key)
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let lines = valid.iter().filter(|byte| **byte == b'\n').count();
+        unreadable(lines + 1, "it is not UTF-8")
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::encode_key;
 
     /// Public key of RFC 8032, section 7.1, test 1.
     const KEY: &str = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";

@@ -1,7 +1,9 @@
 //! Files appear whole or not at all.
 
+use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
@@ -21,6 +23,62 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .map_err(|error| Error::io("create", path, error.error))
 }
 
+/// Whether there is no such file; a home such as `/dev/null` has none.
+pub(crate) fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// Removes a file that need not be there.
+pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How long another writer may take.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Keeps other writers away from a file, whose folder is made if need be, until the result is dropped. The lock is a file of
+/// its own beside it, because the file itself is replaced. Where there are no locks, as in WASI, nothing is kept away.
+pub(crate) fn lock(path: &Path) -> Result<Option<File>, Error> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let failed = |source: std::io::Error| Error::io("lock", &beside, source);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| Error::io("make the folder", folder, source))?;
+    }
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside)
+        .map_err(failed)?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if started.elapsed() < LONGEST_WAIT => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(failed(std::io::Error::other(
+                    "another process has held it for 10 seconds",
+                )));
+            }
+            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+                return Ok(None);
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+    }
+}
+
 fn temporary(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::NamedTempFile, Error> {
     let failed = |source| Error::io("write", path, source);
     let folder = match path.parent() {
@@ -36,13 +94,13 @@ fn temporary(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::NamedTemp
 }
 
 #[cfg(unix)]
-fn set_mode(file: &std::fs::File, mode: u32) -> std::io::Result<()> {
+fn set_mode(file: &File, mode: u32) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// Where files have no modes, as in WASI, whoever holds the folder decides.
 #[cfg(not(unix))]
-fn set_mode(_: &std::fs::File, _: u32) -> std::io::Result<()> {
+fn set_mode(_: &File, _: u32) -> std::io::Result<()> {
     Ok(())
 }

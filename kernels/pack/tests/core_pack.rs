@@ -114,7 +114,7 @@ fn building_and_signing_again_gives_the_committed_bytes() {
         !again.join("kernels.json.sig").exists(),
         "the old signature does not hold"
     );
-    sign_folder(&again, &key).unwrap();
+    sign_folder(&again, &key, &[]).unwrap();
     for file in ["kernels.json", "kernels.json.sig"] {
         let committed = std::fs::read(packs.join("core").join(file)).unwrap();
         let made = std::fs::read(again.join(file)).unwrap();
@@ -125,13 +125,44 @@ fn building_and_signing_again_gives_the_committed_bytes() {
     }
 }
 
+/// The manifest that the design of such packs gives as its example: fixtures/packs/README.md.
+#[test]
+fn the_example_manifest_of_the_design_is_accepted() {
+    let packs = fixtures().join("packs");
+    let trust = TrustList::read(&packs.join("trusted_keys")).unwrap();
+    let pack = verify(&packs.join("design-example"), &trust, &policy()).unwrap();
+    assert_eq!(pack.name(), "ruvllm-core-kernels");
+    let kernel = &pack.kernels()[0];
+    assert_eq!(kernel.entry_point(), "rope_forward");
+    assert!(kernel.fallback().is_some());
+    let [warning] = pack.warnings() else {
+        panic!("{:?}", pack.warnings());
+    };
+    assert!(warning.contains("rmsnorm_f32"), "{warning}");
+    // The module is the core pack's but for the name of the entry point.
+    let original = core();
+    let original = original.kernel("rope_f32").unwrap();
+    assert_eq!(kernel.wasm().len(), original.wasm().len() - 2);
+    // Key and hash alone differ from the text.
+    let read = |path: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(packs.join(path)).unwrap()).unwrap()
+    };
+    let mut made = read("design-example/kernels.json");
+    let text = read("design-example.template.json");
+    made["author"]["signing_key"] = text["author"]["signing_key"].clone();
+    made["kernels"][0]["hash"] = text["kernels"][0]["hash"].clone();
+    assert_eq!(made, text);
+}
+
 #[test]
 fn another_key_does_not_sign_the_core_pack() {
     let folder = support::scratch();
     let again = folder.path().join("core");
     copy(&fixtures().join("packs/core"), &again);
     let before = std::fs::read(again.join("kernels.json.sig")).unwrap();
-    let error = sign_folder(&again, &support::trusted_key()).err().unwrap();
+    let error = sign_folder(&again, &support::trusted_key(), &[])
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("author.signing_key"), "{error}");
     assert_eq!(
         std::fs::read(again.join("kernels.json.sig")).unwrap(),

@@ -6,7 +6,9 @@ mod support;
 use std::sync::LazyLock;
 
 use kernel_pack::{
-    HostCaps, Manifest, ModuleRules, TrustList, UntrustedPack, inspect_module, verify,
+    HostCaps, Manifest, ModuleRules, Successor, TrustList, UntrustedPack, inspect_module,
+    signature::{FurtherSignature, is_valid},
+    verify,
 };
 use proptest::prelude::*;
 use support::{Draft, altered, extended, fixtures, policy, tiny_module};
@@ -80,6 +82,38 @@ proptest! {
     #[test]
     fn a_changed_manifest_never_panics((at, how, with) in change()) {
         let _ = Manifest::parse(&mutate(&CORE, at, how, &with), &HostCaps::default());
+    }
+
+    #[test]
+    fn changed_further_signatures_hold_only_as_they_were((at, how, with) in change()) {
+        let message = Draft::new().manifest_text();
+        let lines = support::further(&support::unknown_key(), &message)
+            + &support::further(&support::revoked_key(), &message);
+        let changed = mutate(lines.as_bytes(), at, how, &with);
+        if let Ok(entries) = FurtherSignature::parse_all(&changed) {
+            for entry in entries {
+                let line = format!("{} ", entry.key);
+                // What still holds is one of the two lines, unchanged.
+                if is_valid(entry.key.as_bytes(), &message, &entry.signature) {
+                    prop_assert!(lines.contains(&line));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_successor_statement_is_refused((at, how, with) in change()) {
+        let text = Successor::sign(&support::trusted_key(), &support::unknown_key().public_key());
+        let text = text.unwrap();
+        let changed = mutate(text.as_bytes(), at, how, &with);
+        prop_assert_eq!(Successor::parse(&changed).is_ok(), changed == text.as_bytes());
+    }
+
+    #[test]
+    fn a_changed_trust_list_never_panics((at, how, with) in change()) {
+        if let Ok(text) = String::from_utf8(mutate(support::trust_text().as_bytes(), at, how, &with)) {
+            let _ = TrustList::parse(&text, "test");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 #[cfg(unix)]
 use kernel_pack::sign::PackSigningKey;
-use kernel_pack::{Code, Error, Policy, SeenVersions, TrustList, verify};
+use kernel_pack::{Code, Error, Param, Policy, SeenVersions, TrustList, verify};
 use serde_json::json;
 use support::{Draft, MODULE, hash, policy, trust};
 use tempfile::TempDir;
@@ -308,11 +308,163 @@ fn an_older_version_needs_to_be_asked_for() {
     let mut policy = policy();
     let mut seen = SeenVersions::default();
     let pack = verify(newer.path(), &trust(), &policy).unwrap();
-    seen.record(pack.name(), pack.version());
+    seen.record(pack.name(), pack.signer(), pack.version());
     policy.seen = seen;
     assert_eq!(code_under(older.path(), &policy), Code::RollbackRefused);
     policy.allow_rollback = true;
     assert!(verify(older.path(), &trust(), &policy).is_ok());
+}
+
+#[test]
+fn a_further_trusted_key_carries_a_new_author_over() {
+    let new = support::unknown_key();
+    let new_author = || {
+        Draft::new()
+            .set("/author/signing_key", json!(new.public()))
+            .signed_by(support::unknown_key())
+    };
+    let list = |text: String| TrustList::parse(&text, "test").unwrap();
+    let old = support::trusted_key();
+    let alone = written(&new_author());
+    assert_eq!(code(alone.path()), Code::NoTrustedKey);
+    let both = written(&new_author().also(&old));
+    let pack = verify(both.path(), &trust(), &policy()).unwrap();
+    assert_eq!(pack.key(), new.public());
+    assert_eq!(pack.accepted_by().to_string(), old.public());
+    // Who trusts the author needs no other key, whatever became of that.
+    for others in [String::new(), format!("{} revoked", old.public())] {
+        let trust = list(format!("{}\n{others}\n", new.public()));
+        let pack = verify(both.path(), &trust, &policy()).unwrap();
+        assert_eq!(pack.accepted_by(), pack.signer());
+    }
+    // A revoked author is refused, whoever else signed.
+    let trust = list(format!("{}\n{} revoked\n", old.public(), new.public()));
+    match verify(both.path(), &trust, &policy()) {
+        Err(Error::Rejected(rejection)) => assert_eq!(rejection.code, Code::KeyRevoked),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_right_to_bring_native_code_is_that_of_the_key_by_which_a_pack_was_accepted() {
+    let (old, new) = (support::trusted_key(), support::unknown_key());
+    let artifact = json!([{
+        "kernel": "tiny", "engine": "wamr", "engine_version": "2.4.4", "target": "x86_64-linux",
+        "path": "aot/tiny.aot", "hash": hash(b"\0aot native"),
+    }]);
+    let draft = Draft::new()
+        .set("/artifacts", artifact)
+        .file("aot/tiny.aot", b"\0aot native")
+        .set("/author/signing_key", json!(new.public()))
+        .signed_by(support::unknown_key())
+        .also(&old);
+    let folder = written(&draft);
+    let forms = |text: String| {
+        let trust = TrustList::parse(&text, "test").unwrap();
+        let pack = verify(folder.path(), &trust, &policy()).unwrap();
+        pack.artifacts().len()
+    };
+    let (old, new) = (old.public(), new.public());
+    assert_eq!(forms(format!("{old} allow-native")), 1);
+    assert_eq!(forms(format!("{old}\n")), 0);
+    assert_eq!(forms(format!("{old} allow-native\n{new}")), 0);
+    assert_eq!(forms(format!("{old}\n{new} allow-native")), 1);
+}
+
+#[test]
+fn an_unknown_signer_is_named_only_if_it_signed() {
+    let unknown = support::unknown_key();
+    let rejection = |draft: &Draft| match verify(written(draft).path(), &trust(), &policy()) {
+        Err(Error::Rejected(rejection)) if rejection.code == Code::NoTrustedKey => rejection,
+        other => panic!("{other:?}"),
+    };
+    let signed = Draft::new()
+        .set("/author/signing_key", json!(unknown.public()))
+        .set("/name", json!("trust-me"))
+        .signed_by(support::unknown_key());
+    let found = rejection(&signed);
+    assert_eq!(found.signer, Some(unknown.public_key()));
+    assert!(found.message.contains(&unknown.public()));
+    assert!(!found.message.contains("trust-me"), "{found}");
+    // Somebody else's signature, or none that fits.
+    for draft in [
+        Draft::new().signed_by(support::unknown_key()),
+        signed.text("trust-me", "trust-us").signature(vec![7; 64]),
+        Draft::new().bytes(b"{}".to_vec()).signature(vec![7; 64]),
+    ] {
+        let found = rejection(&draft);
+        assert_eq!(found.signer, None, "{found}");
+        assert!(found.message.contains("changed"), "{found}");
+    }
+}
+
+#[test]
+fn further_signatures_are_read_like_any_file() {
+    let folder = written(&Draft::new());
+    let path = folder.path().join(support::SIGNATURES);
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(code(folder.path()), Code::NotARegularFile);
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
+    assert_eq!(code(folder.path()), Code::SignatureMalformed);
+}
+
+#[test]
+fn a_fallback_of_a_kernel_that_is_not_there_is_a_warning() {
+    let draft = Draft::new().set("/fallbacks", json!({"other\u{1b}": "tiny"}));
+    let pack = verify(written(&draft).path(), &trust(), &policy()).unwrap();
+    let [warning] = pack.warnings() else {
+        panic!("{:?}", pack.warnings());
+    };
+    assert!(warning.contains("other") && !warning.contains('\u{1b}'));
+    assert!(pack.kernels()[0].fallback().is_none());
+    let many: serde_json::Map<_, _> = (0..257)
+        .map(|index| (format!("other{index}"), json!("tiny")))
+        .collect();
+    let draft = Draft::new().set("/fallbacks", many.into());
+    assert_eq!(code(written(&draft).path()), Code::ManifestInvalid);
+}
+
+#[test]
+fn bounds_of_a_parameter_may_be_left_out() {
+    let param = |value| {
+        let draft = Draft::new().set("/kernels/0/params", json!({"p": value}));
+        verify(written(&draft).path(), &trust(), &policy())
+            .map(|pack| pack.kernels()[0].entry().params["p"])
+    };
+    assert_eq!(
+        param(json!({"type": "f32", "default": 3})).unwrap(),
+        Param::F32 {
+            default: 3.0,
+            min: f32::MIN,
+            max: f32::MAX
+        }
+    );
+    assert_eq!(
+        param(json!({"type": "i32", "default": -3, "max": 5})).unwrap(),
+        Param::I32 {
+            default: -3,
+            min: i32::MIN,
+            max: 5
+        }
+    );
+    assert_eq!(
+        param(json!({"type": "u32", "default": 3, "min": 1})).unwrap(),
+        Param::U32 {
+            default: 3,
+            min: 1,
+            max: u32::MAX
+        }
+    );
+    for wrong in [
+        json!({"type": "f32", "default": 1e39}),
+        json!({"type": "u32", "default": -1}),
+        json!({"type": "i32", "default": 6, "max": 5}),
+        json!({"type": "u32", "min": 0, "max": 5}),
+        json!({"type": "f32", "default": 1, "min": null}),
+    ] {
+        assert!(param(wrong.clone()).is_err(), "{wrong}");
+    }
 }
 
 #[test]

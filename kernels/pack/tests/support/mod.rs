@@ -12,6 +12,15 @@ use kernel_pack::{Policy, SCHEMA, TrustList};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub const SIGNATURES: &str = "kernels.json.sigs";
+
+/// A line of `kernels.json.sigs`.
+pub fn further(key: &PackSigningKey, message: &[u8]) -> String {
+    use base64::Engine;
+    let signature = base64::engine::general_purpose::STANDARD.encode(key.sign(message));
+    format!("{} {signature}\n", key.public())
+}
+
 pub const MODULE: &str = "kernels/tiny.wasm";
 
 /// The key that the tests' trust lists trust. Its seed is public: it proves nothing outside tests.
@@ -211,6 +220,14 @@ impl Draft {
 
     pub fn signature(mut self, bytes: Vec<u8>) -> Self {
         self.signature = Some(bytes);
+        self
+    }
+
+    /// Adds a line of `kernels.json.sigs`; for the manifest as it is now.
+    pub fn also(mut self, key: &PackSigningKey) -> Self {
+        let line = further(key, &self.manifest_text());
+        let lines = self.files.entry(SIGNATURES.to_owned()).or_default();
+        lines.extend(line.into_bytes());
         self
     }
 

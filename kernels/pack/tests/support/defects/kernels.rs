@@ -25,6 +25,7 @@ pub fn kernels() -> Vec<Defect> {
             new().remove("/kernels/0/resource_limits/max_table_elements"),
         ),
         ("kernel-field-unknown", set("url", json!("x"))),
+        ("kernel-without-outputs", set("outputs", json!([]))),
         (
             "limits-as-array",
             set("resource_limits", json!([4, 1000, 16])),

@@ -161,10 +161,6 @@ pub fn top_level() -> Vec<Defect> {
         ),
         invalid("kernels-empty", new().set("/kernels", json!([]))),
         invalid("kernels-as-object", new().set("/kernels", json!({"0": {}}))),
-        invalid(
-            "fallback-of-unknown-kernel",
-            new().set("/fallbacks", json!({"other": "tiny"})),
-        ),
         defect(
             "fallback-to-itself",
             ManifestInvalid,

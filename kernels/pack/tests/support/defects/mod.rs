@@ -59,6 +59,7 @@ fn defect(
 /// All of them.
 pub fn all() -> Vec<Defect> {
     let mut defects = signatures::signatures();
+    defects.extend(signatures::further_signatures());
     defects.extend(manifest::malformed());
     defects.extend(manifest::top_level());
     defects.extend(kernels::kernels());

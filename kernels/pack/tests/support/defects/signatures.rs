@@ -4,7 +4,7 @@ use kernel_pack::Code;
 use serde_json::json;
 
 use super::{Defect, MANIFEST, SIGNATURE, defect};
-use crate::support::{Draft, revoked_key, unknown_key};
+use crate::support::{Draft, SIGNATURES, further, revoked_key, trusted_key, unknown_key};
 
 pub fn signatures() -> Vec<Defect> {
     use Code::*;
@@ -153,6 +153,60 @@ pub fn signatures() -> Vec<Defect> {
             None,
             SIGNATURE,
             Draft::new().bytes(b"[[[[".to_vec()).signature(good),
+        ),
+    ]
+}
+
+/// `kernels.json.sigs`.
+pub fn further_signatures() -> Vec<Defect> {
+    use Code::*;
+    let message = Draft::new().manifest_text();
+    let line = further(&unknown_key(), &message);
+    let stale = further(&unknown_key(), b"{}");
+    let author = |key: kernel_pack::sign::PackSigningKey| {
+        Draft::new()
+            .set("/author/signing_key", json!(key.public()))
+            .signed_by(key)
+    };
+    let malformed = |name, text: String| {
+        let draft = Draft::new().file(SIGNATURES, text.as_bytes());
+        defect(name, SignatureMalformed, None, Some(SIGNATURES), draft)
+    };
+    vec![
+        malformed("further-signatures-empty", String::new()),
+        malformed("further-signatures-garbage", "signed\n".to_owned()),
+        malformed("further-signatures-too-large", line.repeat(16)),
+        malformed("further-signature-twice", line.repeat(2)),
+        malformed("further-signature-cut", line.trim_end().to_owned()),
+        malformed("further-signature-of-another-manifest", stale.clone()),
+        malformed(
+            "further-signature-by-the-author",
+            further(&trusted_key(), &message),
+        ),
+        defect(
+            "author-revoked-beside-a-trusted-signature",
+            KeyRevoked,
+            None,
+            SIGNATURE,
+            author(revoked_key()).also(&trusted_key()),
+        ),
+        defect(
+            "author-unknown-beside-a-revoked-signature",
+            KeyRevoked,
+            None,
+            SIGNATURE,
+            author(unknown_key()).also(&revoked_key()),
+        ),
+        // A trusted key signed too, but the first signature is by somebody else than the author that the manifest names.
+        defect(
+            "first-signature-not-by-the-author",
+            KeyMismatch,
+            None,
+            MANIFEST,
+            Draft::new()
+                .set("/author/signing_key", json!(unknown_key().public()))
+                .signed_by(kernel_pack::sign::PackSigningKey::from_seed(&[0xD4; 32]))
+                .also(&trusted_key()),
         ),
     ]
 }
