@@ -106,5 +106,6 @@ tables: build ## writes the generated tables of README.md and docs/; needs pytho
 	scripts/tables $(assay)
 
 check-readme: build ## that these tables are current, and that links in the documents lead somewhere
+	scripts/check-docs --test
 	scripts/check-docs
 	scripts/tables --check $(assay)
