@@ -42,7 +42,7 @@ to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGIN
 # The wasm32 packages and the fuzz targets have workspaces of their own.
 manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml harness/wasi-runner/Cargo.toml
 
-.PHONY: help qualify bench test wasm32 cross matrix device build build-rust setup lint format doc fuzz-smoke web web-test pack check-pack numbers check-numbers readme-table check-readme
+.PHONY: help qualify bench test wasm32 cross matrix device build build-rust setup lint format doc fuzz-smoke web web-test pack check-pack numbers check-numbers tables check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -125,8 +125,10 @@ numbers: build ## records fuel and sizes of code of the core pack on the engines
 check-numbers: build ## that fuel and sizes of code are as recorded
 	$(assay) compare fixtures/numbers.json $(core) $(test_keys)
 
-readme-table: build ## writes the table of engines into README.md; needs jq
-	scripts/readme-table $(assay)
+tables: build ## writes the generated tables of README.md and docs/; needs python3
+	scripts/tables $(assay)
 
-check-readme: build ## that the table of engines in README.md is current
-	scripts/readme-table --check $(assay)
+check-readme: build ## that these tables are current, and that links in the documents lead somewhere
+	scripts/check-docs --test
+	scripts/check-docs
+	scripts/tables --check $(assay)
