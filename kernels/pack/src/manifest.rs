@@ -18,12 +18,12 @@ use crate::schema::{
 use crate::trust::decode_key;
 use crate::{LARGEST_MANIFEST, MANIFEST_FILE};
 
-const MOST_KERNELS: usize = 256;
-const MOST_FILES: usize = 4096;
-const MOST_TENSORS: usize = 16;
-const MOST_DIMENSIONS: usize = 8;
-const MOST_VARIANTS: usize = 8;
-const MOST_NAMES: usize = 256;
+pub(crate) const MOST_KERNELS: usize = 256;
+pub(crate) const MOST_FILES: usize = 4096;
+pub(crate) const MOST_TENSORS: usize = 16;
+pub(crate) const MOST_DIMENSIONS: usize = 8;
+pub(crate) const MOST_VARIANTS: usize = 8;
+pub(crate) const MOST_NAMES: usize = 256;
 
 impl Manifest {
     /// Reads and checks a manifest. Says nothing about who wrote it.
@@ -297,38 +297,22 @@ fn dimension(field: &Field<'_>) -> Result<Dimension, Rejection> {
     Ok(Dimension::Symbolic(symbol))
 }
 
+/// `min` and `max` may be left out: then the type's own range is meant, of f32 the finite one.
 fn param(field: Field<'_>) -> Result<Param, Rejection> {
     let mut object = field.object()?;
     let kind = object.required("type")?;
-    let [default, min, max] = ["default", "min", "max"].map(|name| object.required(name));
-    let (default, min, max) = (default?, min?, max?);
-    let outside = || {
-        object
-            .place
-            .field("default")
-            .invalid("is not within min..max")
-    };
     let param = match kind.string()? {
         "f32" => {
-            let (default, min, max) = (float32(&default)?, float32(&min)?, float32(&max)?);
-            if !(min <= default && default <= max) {
-                return Err(outside());
-            }
+            let (default, min, max) = range(&mut object, float32, f32::MIN, f32::MAX)?;
             Param::F32 { default, min, max }
         }
         "u32" => {
             let read = |field: &Field<'_>| field.integer32(0, u32::MAX);
-            let (default, min, max) = (read(&default)?, read(&min)?, read(&max)?);
-            if !(min..=max).contains(&default) {
-                return Err(outside());
-            }
+            let (default, min, max) = range(&mut object, read, u32::MIN, u32::MAX)?;
             Param::U32 { default, min, max }
         }
         "i32" => {
-            let (default, min, max) = (signed32(&default)?, signed32(&min)?, signed32(&max)?);
-            if !(min..=max).contains(&default) {
-                return Err(outside());
-            }
+            let (default, min, max) = range(&mut object, signed32, i32::MIN, i32::MAX)?;
             Param::I32 { default, min, max }
         }
         other => {
@@ -340,6 +324,29 @@ fn param(field: Field<'_>) -> Result<Param, Rejection> {
     };
     object.finish()?;
     Ok(param)
+}
+
+/// `default`, `min` and `max` of a parameter, in order; what stands for a bound that is left out comes last.
+fn range<T: PartialOrd>(
+    object: &mut Object<'_>,
+    read: impl Fn(&Field<'_>) -> Result<T, Rejection>,
+    smallest: T,
+    largest: T,
+) -> Result<(T, T, T), Rejection> {
+    let default = read(&object.required("default")?)?;
+    let mut bound = |name: &str, left_out: T| match object.optional(name) {
+        Some(field) => read(&field),
+        None => Ok(left_out),
+    };
+    let (min, max) = (bound("min", smallest)?, bound("max", largest)?);
+    if min <= default && default <= max {
+        Ok((default, min, max))
+    } else {
+        Err(object
+            .place
+            .field("default")
+            .invalid("is not within min..max"))
+    }
 }
 
 /// A number that f32 can hold: 1e39 is not one, it would become an infinity.
