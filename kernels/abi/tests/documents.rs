@@ -7,7 +7,7 @@ mod markdown;
 use kernel_abi::layout::{Field, LAYOUTS, Layout};
 use kernel_abi::{
     ABI_VERSION, Descriptor, KernelInfo, MAX_REGION_BYTES, PAGE_BYTES, REGION_ALIGNMENT, Status,
-    block, export,
+    block, export, params,
 };
 use markdown::{code, rows, section};
 
@@ -107,6 +107,20 @@ fn every_parameter_struct_is_listed_with_its_fields() {
         })
         .collect();
     assert_eq!(listed, known);
+}
+
+#[test]
+fn the_sizes_of_rope_are_listed() {
+    let sizes: Vec<String> = (0..=64)
+        .filter(|size| params::Rope::from_le_bytes(&vec![0; *size]).is_some())
+        .map(|size| size.to_string())
+        .collect();
+    assert!(ABI.contains(&format!(
+        "`Rope` may have {} or {} bytes",
+        sizes[..2].join(", "),
+        sizes[2]
+    )));
+    assert_eq!(sizes.len(), 3);
 }
 
 #[test]

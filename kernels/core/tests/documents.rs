@@ -1,4 +1,4 @@
-//! docs/abi.md lists every kernel, its parameters' sizes apart, which kernel-abi's own tests hold to the code.
+//! docs/abi.md, docs/kernels.md and docs/vectors.md against the kernels that there are.
 
 #[path = "../../abi/tests/markdown/mod.rs"]
 mod markdown;
