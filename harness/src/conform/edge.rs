@@ -1,4 +1,4 @@
-//! Edge cases: a table per kernel, written by hand, each row with the status that docs/kernels.md asks for.
+//! Edge cases: a table per kernel, written by hand, each row with the status that docs/abi.md asks for.
 //!
 //! A table has three parts: what the host did wrong with the regions, which is the same for all kernels
 //! (`edge/regions.rs`); parameters and sizes that the kernel must refuse; and calls that it must take, on values where

@@ -1,10 +1,14 @@
-/// A span of linear memory: `offset` is an address, `size` a number of bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Region {
-    /// First byte.
-    pub offset: u32,
-    /// Number of bytes; 0 means the region is absent and its offset means nothing.
-    pub size: u32,
+use crate::layout::layout;
+
+layout! {
+    [Clone, Copy, Debug, Default, PartialEq, Eq, Hash]
+    /// A span of linear memory: `offset` is an address, `size` a number of bytes.
+    Region {
+        /// First byte.
+        offset: u32,
+        /// Number of bytes; 0 means the region is absent and its offset means nothing.
+        size: u32,
+    }
 }
 
 impl Region {
@@ -27,19 +31,21 @@ impl Region {
     }
 }
 
-/// What a kernel is called with: five regions, 10 x u32, 40 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Descriptor {
-    /// First input.
-    pub input_a: Region,
-    /// Second input.
-    pub input_b: Region,
-    /// Output; read as well by kernels that update in place.
-    pub output: Region,
-    /// Working memory; its content after the call means nothing, except where a kernel says so.
-    pub scratch: Region,
-    /// The parameter struct.
-    pub params: Region,
+layout! {
+    [Clone, Copy, Debug, Default, PartialEq, Eq, Hash]
+    /// What a kernel is called with: five regions, 10 x u32, 40 bytes.
+    Descriptor {
+        /// First input.
+        input_a: Region,
+        /// Second input.
+        input_b: Region,
+        /// Output; read as well by kernels that update in place.
+        output: Region,
+        /// Working memory; its content after the call means nothing, except where a kernel says so.
+        scratch: Region,
+        /// The parameter struct.
+        params: Region,
+    }
 }
 
 impl Descriptor {

@@ -1,23 +1,27 @@
+use crate::layout::layout;
+
 /// [`KernelInfo::flags`] bit 0: `kernel_backward` computes a gradient.
 pub const FLAG_HAS_BACKWARD: u32 = 1;
 
-/// What `kernel_info` writes: identity of the kernel, 20 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KernelInfo {
-    /// Address of the kernel's name (UTF-8, no terminator).
-    pub name_ptr: u32,
-    /// Bytes of the name.
-    pub name_len: u32,
-    /// ABI version the module was built for.
-    pub abi_version: u16,
-    /// Kernel version: major.
-    pub major: u16,
-    /// Kernel version: minor.
-    pub minor: u16,
-    /// Kernel version: patch.
-    pub patch: u16,
-    /// See [`FLAG_HAS_BACKWARD`].
-    pub flags: u32,
+layout! {
+    [Clone, Copy, Debug, Default, PartialEq, Eq]
+    /// What `kernel_info` writes: identity of the kernel, 20 bytes.
+    KernelInfo {
+        /// Address of the kernel's name (UTF-8, no terminator).
+        name_ptr: u32,
+        /// Bytes of the name.
+        name_len: u32,
+        /// ABI version the module was built for.
+        abi_version: u16,
+        /// Kernel version: major.
+        major: u16,
+        /// Kernel version: minor.
+        minor: u16,
+        /// Kernel version: patch.
+        patch: u16,
+        /// Bit 0: `kernel_backward` computes a gradient.
+        flags: u32,
+    }
 }
 
 impl KernelInfo {

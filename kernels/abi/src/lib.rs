@@ -8,6 +8,7 @@
 
 mod descriptor;
 mod info;
+pub mod layout;
 pub mod params;
 mod status;
 
@@ -20,6 +21,9 @@ pub const ABI_VERSION: u16 = 1;
 
 /// Every region starts at a multiple of this many bytes.
 pub const REGION_ALIGNMENT: u32 = 16;
+
+/// The largest region, 2^31 - 1 bytes: a 32-bit module can address no larger object.
+pub const MAX_REGION_BYTES: u32 = i32::MAX as u32;
 
 /// Bytes in a page of linear memory.
 pub const PAGE_BYTES: u64 = 65_536;
@@ -40,6 +44,9 @@ pub mod export {
     pub const BACKWARD: &str = "kernel_backward";
     /// `() -> i32 status`: once before the instance is dropped.
     pub const CLEANUP: &str = "kernel_cleanup";
+
+    /// All of them.
+    pub const ALL: [&str; 7] = [MEMORY, HEAP_BASE, FORWARD, INIT, INFO, BACKWARD, CLEANUP];
 }
 
 /// GGUF block formats along the last axis of a tensor.

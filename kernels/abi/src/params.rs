@@ -1,12 +1,15 @@
 //! Parameter structs: consecutive 4-byte little-endian fields. Only the layout is decoded here; which
 //! values a kernel accepts is the kernel's decision.
 
+use crate::layout::layout;
+
 /// Declares a parameter struct of 4-byte fields together with its encoding.
 macro_rules! params {
-    ($(#[$meta:meta])* $name:ident, $size:literal { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub struct $name { $($(#[$field_meta])* pub $field: $type),* }
+    ($(#[doc = $doc:literal])* $name:ident, $size:literal { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty),* $(,)? }) => {
+        layout! {
+            [Clone, Copy, Debug, PartialEq]
+            $(#[doc = $doc])* $name { $($(#[doc = $field_doc])* $field: $type),* }
+        }
 
         impl $name {
             /// Bytes of the struct in linear memory.
@@ -87,23 +90,26 @@ params! {
     }
 }
 
-/// rope_f32, rope_f16, rope_q8: rotates pairs of x\[batch, seq, heads, head_dim\].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rope {
-    /// Base of the angles that the kernel computes itself when it is given none.
-    pub theta: f32,
-    /// Positions.
-    pub seq: u32,
-    /// Elements of a head; even.
-    pub head_dim: u32,
-    /// Heads.
-    pub heads: u32,
-    /// Batch.
-    pub batch: u32,
-    /// 0: pairs (2i, 2i + 1); 1: pairs (i, i + head_dim / 2).
-    pub layout: u32,
-    /// What input b holds. 0: angles, or nothing; 1: cos then sin, f32; 2: cos then sin, f16 (rope_f16 only).
-    pub table: u32,
+layout! {
+    [Clone, Copy, Debug, PartialEq]
+    /// rope_f32, rope_f16, rope_q8: rotates pairs of x\[batch, seq, heads, head_dim\].
+    Rope {
+        /// Base of the angles that the kernel computes itself when it is given none.
+        theta: f32,
+        /// Positions.
+        seq: u32,
+        /// Elements of a head; even.
+        head_dim: u32,
+        /// Heads.
+        heads: u32,
+        /// Batch.
+        batch: u32,
+        /// 0: pairs (2i, 2i + 1); 1: pairs (i, i + head_dim / 2). A struct of 20 bytes ends before it: 0.
+        layout: u32,
+        /// What input b holds. 0: angles, or nothing; 1: cos then sin, f32; 2: cos then sin, f16 (rope_f16 only). A struct
+        /// of 24 bytes ends before it: 0.
+        table: u32,
+    }
 }
 
 impl Rope {

@@ -4,35 +4,45 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(pub i32);
 
-impl Status {
-    /// Done; the output is written.
-    pub const OK: Status = Status(0);
-    /// A region is outside memory, misaligned or overlaps another, or an input's size does not fit the parameters.
-    pub const INVALID_INPUT: Status = Status(1);
-    /// The output's size does not fit the parameters.
-    pub const INVALID_OUTPUT: Status = Status(2);
-    /// The parameter struct has the wrong size or a value out of range.
-    pub const INVALID_PARAMS: Status = Status(3);
-    /// Scratch is too small.
-    pub const OUT_OF_MEMORY: Status = Status(4);
-    /// The kernel has no such entry.
-    pub const NOT_IMPLEMENTED: Status = Status(5);
-    /// The kernel failed in a way of its own; unknown values count as this one.
-    pub const INTERNAL_ERROR: Status = Status(6);
+/// Declares the statuses that have a meaning.
+macro_rules! statuses {
+    ($($(#[doc = $doc:literal])* $name:ident = $value:literal),* $(,)?) => {
+        impl Status {
+            $($(#[doc = $doc])* pub const $name: Status = Status($value);)*
 
-    /// The status code's name; for a value without a meaning the name of the one it is mapped to.
-    pub const fn name(self) -> &'static str {
-        match self.0 {
-            0 => "OK",
-            1 => "INVALID_INPUT",
-            2 => "INVALID_OUTPUT",
-            3 => "INVALID_PARAMS",
-            4 => "OUT_OF_MEMORY",
-            5 => "NOT_IMPLEMENTED",
-            _ => "INTERNAL_ERROR",
+            /// The statuses that have a meaning, each with what its documentation says.
+            pub const ALL: &'static [(Status, &'static str)] =
+                &[$((Status::$name, concat!($($doc, "\n"),*))),*];
+
+            /// The status code's name; for a value without a meaning the name of the one it is mapped to.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    $($value => stringify!($name),)*
+                    _ => "INTERNAL_ERROR",
+                }
+            }
         }
-    }
+    };
+}
 
+statuses! {
+    /// Done; the output is written.
+    OK = 0,
+    /// A region is outside memory, misaligned or overlaps another, or an input's size does not fit the parameters.
+    INVALID_INPUT = 1,
+    /// The output's size does not fit the parameters.
+    INVALID_OUTPUT = 2,
+    /// The parameter struct has the wrong size or a value out of range.
+    INVALID_PARAMS = 3,
+    /// Scratch is too small.
+    OUT_OF_MEMORY = 4,
+    /// The kernel has no such entry.
+    NOT_IMPLEMENTED = 5,
+    /// The kernel failed in a way of its own; unknown values count as this one.
+    INTERNAL_ERROR = 6,
+}
+
+impl Status {
     /// Whether the kernel did its work.
     pub const fn is_ok(self) -> bool {
         self.0 == 0

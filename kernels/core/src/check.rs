@@ -64,7 +64,7 @@ struct Call<'a, P> {
 }
 
 impl<'a, P> Call<'a, P> {
-    /// Makes the checks of docs/kernels.md in their order. `sizes` are the sizes the call must have.
+    /// Makes the checks of docs/abi.md in their order. `sizes` are the sizes the call must have.
     ///
     /// # Errors
     /// The status of the first check that does not hold. Nothing was written.

@@ -44,10 +44,11 @@ mod unroll;
 
 pub use check::{Definition, Sizes, backward, forward, info, init};
 pub use element::{Element, F16, F32};
+pub use kernel_abi::MAX_REGION_BYTES;
 pub use kv::{KvPackQ4, KvPackQ8, KvUnpackQ4, KvUnpackQ8};
 pub use lanes::{F32x4, Lanes, Words};
 pub use lora::{LoraApplyF16, LoraApplyF32};
-pub use memory::{LinearMemory, MAX_REGION_BYTES, Regions};
+pub use memory::{LinearMemory, Regions};
 pub use rmsnorm::{RmsNormF16, RmsNormF32, row_factor, sum_of_squares};
 pub use rope::{RopeF16, RopeF32, RopeQ8, rotate};
 pub use swiglu::{SwigluF16, SwigluF32, swiglu};

@@ -1,11 +1,8 @@
 use core::marker::PhantomData;
 
-use kernel_abi::{Descriptor, REGION_ALIGNMENT, Region};
+use kernel_abi::{Descriptor, MAX_REGION_BYTES, REGION_ALIGNMENT, Region};
 
 use crate::unroll::unroll;
-
-/// The largest region a kernel takes, 2^31 - 1 bytes: no Rust slice on a 32-bit target may be larger.
-pub const MAX_REGION_BYTES: u32 = i32::MAX as u32;
 
 /// Linear memory as a kernel sees it: addresses from 0 to `len`, of which the host may use those from `heap_base` on.
 ///

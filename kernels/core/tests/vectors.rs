@@ -1,5 +1,5 @@
 //! The vectors of other people's libraries: bit for bit or within the contract's tolerance, as
-//! fixtures/vectors/README.md says.
+//! docs/vectors.md says.
 
 #![allow(clippy::unwrap_used)] // tests say what they expect by unwrapping
 

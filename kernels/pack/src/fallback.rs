@@ -7,7 +7,7 @@ use crate::fields::Field;
 use crate::schema::{KernelEntry, Tensor};
 
 /// Native references that a host has, and the prefix of the ids of the kernels whose inputs they take.
-const NATIVE_REFERENCES: [(&str, &str); 6] = [
+pub(crate) const NATIVE_REFERENCES: [(&str, &str); 6] = [
     ("rope_reference", "rope_"),
     ("rmsnorm_reference", "rmsnorm_"),
     ("swiglu_reference", "swiglu_"),

@@ -87,6 +87,8 @@ impl<'json> Object<'json> {
 
     /// A member that may be absent. `null` is a value like any other, not an absence.
     pub(crate) fn optional(&mut self, name: &str) -> Option<Field<'json>> {
+        #[cfg(test)]
+        asked::note(&self.place, name);
         let index = self.members.iter().position(|(key, _)| key == name)?;
         self.read[index] = true;
         Some(Field {
@@ -284,4 +286,26 @@ pub(crate) fn check_identifier(
 
 fn is_extension(key: &str) -> bool {
     key.starts_with("x-")
+}
+
+/// Which fields were asked for, by their places: a test holds docs/pack.md to it.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use super::Place;
+
+    thread_local! {
+        static ASKED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(place: &Place, name: &str) {
+        ASKED.with_borrow_mut(|asked| asked.insert(place.field(name).path));
+    }
+
+    /// Those of this thread since the last time.
+    pub(crate) fn take() -> BTreeSet<String> {
+        ASKED.take()
+    }
 }

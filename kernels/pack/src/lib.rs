@@ -11,6 +11,8 @@
 mod archive;
 pub mod build;
 pub mod compat;
+#[cfg(test)]
+mod documents;
 mod error;
 mod fallback;
 mod feature;

@@ -18,12 +18,12 @@ use crate::schema::{
 };
 use crate::{LARGEST_MANIFEST, MANIFEST_FILE};
 
-const MOST_KERNELS: usize = 256;
-const MOST_FILES: usize = 4096;
-const MOST_TENSORS: usize = 16;
-const MOST_DIMENSIONS: usize = 8;
-const MOST_VARIANTS: usize = 8;
-const MOST_NAMES: usize = 256;
+pub(crate) const MOST_KERNELS: usize = 256;
+pub(crate) const MOST_FILES: usize = 4096;
+pub(crate) const MOST_TENSORS: usize = 16;
+pub(crate) const MOST_DIMENSIONS: usize = 8;
+pub(crate) const MOST_VARIANTS: usize = 8;
+pub(crate) const MOST_NAMES: usize = 256;
 
 impl Manifest {
     /// Reads and checks a manifest. Says nothing about who wrote it.

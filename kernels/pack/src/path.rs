@@ -3,7 +3,7 @@
 use crate::error::{Code, Rejection, quoted};
 
 /// Bytes of a path.
-const LONGEST_PATH: usize = 255;
+pub(crate) const LONGEST_PATH: usize = 255;
 
 /// Refuses a path that is not relative, `/`-separated and made of plain parts.
 ///

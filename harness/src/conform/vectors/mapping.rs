@@ -1,4 +1,4 @@
-//! Which input of a vector case goes where in a call, and which of its oracles bind: the table of the vectors' README.
+//! Which input of a vector case goes where in a call, and which of its oracles bind: the tables of docs/vectors.md.
 
 use super::{
     super::case::{Binding, Case, Entry, External, Source},

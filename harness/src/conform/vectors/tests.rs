@@ -8,6 +8,10 @@ use super::{
 };
 use half::f16;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+#[path = "../../../../kernels/abi/tests/markdown/mod.rs"]
+mod markdown;
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/packs/core/vectors")
@@ -608,4 +612,65 @@ fn a_folder_is_read_file_by_file_and_what_it_cannot_use_is_said() {
         load_folder(folder.path()).unwrap_err(),
         VectorError::Json { .. }
     ));
+}
+
+const DOCUMENT: &str = include_str!("../../../../docs/vectors.md");
+
+#[test]
+fn the_document_lists_what_binds() {
+    let mut bound = BTreeSet::new();
+    for case in load_folder(&fixtures()).unwrap().cases {
+        for external in case.external {
+            if external.binding != Binding::Informs && external.oracle != "onnx_node_test" {
+                bound.insert((
+                    case.kernel.clone(),
+                    external.oracle,
+                    external.binding == Binding::Bits,
+                ));
+            }
+        }
+    }
+    let mut listed = BTreeSet::new();
+    for row in markdown::rows(markdown::section(DOCUMENT, "## Oracles")) {
+        if row.len() == 3 {
+            for (column, bits) in [(1, true), (2, false)] {
+                for oracle in markdown::code(row[column]) {
+                    listed.insert((row[0].to_owned(), oracle.to_owned(), bits));
+                }
+            }
+        }
+    }
+    assert_eq!(listed, bound);
+}
+
+#[test]
+fn the_documents_example_and_its_words_are_read() {
+    let example: Value = serde_json::from_str(markdown::fenced(DOCUMENT, "json")).unwrap();
+    assert_eq!(load(&example).unwrap().len(), 1);
+    assert!(DOCUMENT.contains(&format!("at most {MAX_FILE_BYTES} bytes")));
+    let classes = markdown::rows(markdown::section(DOCUMENT, "## Classes"));
+    assert_eq!(classes.len(), 5);
+    for row in classes {
+        let mut case = example.clone();
+        case["cases"][0]["class"] = row[0].trim_matches('`').into();
+        match load(&case) {
+            Ok(_) => {}
+            // Its only oracle does not bind there.
+            Err(error) => assert!(error.to_string().contains("binds"), "{error}"),
+        }
+    }
+    let needed = markdown::rows(markdown::section(DOCUMENT, "## Format"));
+    for row in needed.iter().filter(|row| row[1] == "yes") {
+        let key = row[0].trim_matches('`');
+        let mut changed = example.clone();
+        let (holder, name) = match key.split_once("[].") {
+            Some((list, name)) => (&mut changed[list][0], name),
+            None => (&mut changed, key),
+        };
+        assert!(
+            holder.as_object_mut().unwrap().remove(name).is_some(),
+            "{key}"
+        );
+        assert!(load(&changed).is_err(), "{key}");
+    }
 }

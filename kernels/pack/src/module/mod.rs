@@ -18,6 +18,10 @@ mod survey;
 
 use interface::Interface;
 pub use plain::{PlainFacts, entry_parameters, inspect_plain_module};
+#[cfg(test)]
+pub(crate) use survey::{
+    MOST_BRANCH_TARGETS, MOST_LOCALS, MOST_OPERAND_CHECKS, MOST_PARAMETERS, RUN_BY_ENGINES,
+};
 use survey::{Refused, Survey};
 
 /// What a module has to satisfy besides the ABI.

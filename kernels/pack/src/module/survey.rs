@@ -11,18 +11,18 @@ use crate::error::{Code, Rejection, quoted};
 use crate::feature::Feature;
 
 /// Local variables of one function, parameters not counted.
-const MOST_LOCALS: u64 = 50_000;
+pub(crate) const MOST_LOCALS: u64 = 50_000;
 /// Parameters of one function type.
-const MOST_PARAMETERS: usize = 1_000;
+pub(crate) const MOST_PARAMETERS: usize = 1_000;
 /// Targets of one `br_table`, the default not counted.
-const MOST_BRANCH_TARGETS: u32 = 65_520;
+pub(crate) const MOST_BRANCH_TARGETS: u32 = 65_520;
 /// Validation looks at all parameters and results of a type at each call and block, and at all values of a label at
 /// each branch target. The product is bounded, because a module of 8 MiB could otherwise keep a validator busy for
 /// minutes; kernels stay below a thousandth of it.
-const MOST_OPERAND_CHECKS: u64 = 20_000_000;
+pub(crate) const MOST_OPERAND_CHECKS: u64 = 20_000_000;
 
 /// Exports that WAMR calls by itself, outside any budget.
-const RUN_BY_ENGINES: [&str; 2] = ["__post_instantiate", "__wasm_call_ctors"];
+pub(crate) const RUN_BY_ENGINES: [&str; 2] = ["__post_instantiate", "__wasm_call_ctors"];
 
 /// Why a survey stopped.
 pub(super) enum Refused {
