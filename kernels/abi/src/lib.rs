@@ -30,23 +30,32 @@ pub const PAGE_BYTES: u64 = 65_536;
 
 /// Names of the exports of a kernel module.
 pub mod export {
-    /// The only memory.
-    pub const MEMORY: &str = "memory";
-    /// Immutable i32 global: the first byte at which the host may place tensors.
-    pub const HEAP_BASE: &str = "__heap_base";
-    /// `(i32 descriptor) -> i32 status`: the core pack's entry point.
-    pub const FORWARD: &str = "kernel_forward";
-    /// `(i32 params, i32 params_len) -> i32 status`: once after instantiation.
-    pub const INIT: &str = "kernel_init";
-    /// `(i32 out) -> i32 status`: writes a [`KernelInfo`](crate::KernelInfo).
-    pub const INFO: &str = "kernel_info";
-    /// `(i32 descriptor) -> i32 status`: optional gradient.
-    pub const BACKWARD: &str = "kernel_backward";
-    /// `() -> i32 status`: once before the instance is dropped.
-    pub const CLEANUP: &str = "kernel_cleanup";
+    /// Declares the names, and a list of them that misses none.
+    macro_rules! exports {
+        ($($(#[doc = $doc:literal])* $name:ident = $text:literal),* $(,)?) => {
+            $($(#[doc = $doc])* pub const $name: &str = $text;)*
 
-    /// All of them.
-    pub const ALL: [&str; 7] = [MEMORY, HEAP_BASE, FORWARD, INIT, INFO, BACKWARD, CLEANUP];
+            /// All of them.
+            pub const ALL: &[&str] = &[$($name),*];
+        };
+    }
+
+    exports! {
+        /// The only memory.
+        MEMORY = "memory",
+        /// Immutable i32 global: the first byte at which the host may place tensors.
+        HEAP_BASE = "__heap_base",
+        /// `(i32 descriptor) -> i32 status`: the core pack's entry point.
+        FORWARD = "kernel_forward",
+        /// `(i32 params, i32 params_len) -> i32 status`: once after instantiation.
+        INIT = "kernel_init",
+        /// `(i32 out) -> i32 status`: writes a [`KernelInfo`](crate::KernelInfo).
+        INFO = "kernel_info",
+        /// `(i32 descriptor) -> i32 status`: optional gradient.
+        BACKWARD = "kernel_backward",
+        /// `() -> i32 status`: once before the instance is dropped.
+        CLEANUP = "kernel_cleanup",
+    }
 }
 
 /// GGUF block formats along the last axis of a tensor.

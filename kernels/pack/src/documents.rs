@@ -157,11 +157,8 @@ fn every_feature_and_no_other_is_listed() {
 #[test]
 fn every_export_that_is_required_is_named() {
     let rules = section(PACK, "## Rules for modules");
-    for name in export::ALL
-        .into_iter()
-        .filter(|name| *name != export::FORWARD)
-    {
-        assert!(code(rules).contains(&name), "{name}");
+    for name in export::ALL.iter().filter(|name| **name != export::FORWARD) {
+        assert!(code(rules).contains(name), "{name}");
     }
     for name in crate::module::RUN_BY_ENGINES {
         assert!(code(rules).contains(&name), "{name}");

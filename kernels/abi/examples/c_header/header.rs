@@ -95,7 +95,9 @@ fn constants() -> [(&'static str, String, &'static str); 8] {
 }
 
 fn exports() -> String {
-    let [memory, heap_base, forward, init, info, backward, cleanup] = export::ALL;
+    let (memory, heap_base, forward) = (export::MEMORY, export::HEAP_BASE, export::FORWARD);
+    let (init, info, backward) = (export::INIT, export::INFO, export::BACKWARD);
+    let cleanup = export::CLEANUP;
     format!(
         "
 /*
