@@ -3,6 +3,7 @@
 //! WebAssembly has no processes: there both ends are in one.
 
 mod client;
+mod confinement;
 mod limits;
 #[cfg(all(target_family = "wasm", feature = "browser"))]
 pub(crate) mod page;
@@ -19,6 +20,7 @@ mod system;
 mod timing;
 
 pub use client::{GRACE, Launch, RUNNER_VARIABLE, RunError, Worker, WorkerError};
+pub use confinement::Confinement;
 pub use limits::{MEMORY_VARIABLE, WorkerLimits};
 pub use protocol::InstanceChoice;
 pub use remote::Remote;

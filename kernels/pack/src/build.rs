@@ -52,7 +52,7 @@ pub fn build_folder(
         serde_json::to_vec_pretty(&value).map_err(|error| Error::Template(error.to_string()))?;
     bytes.push(b'\n');
     let manifest = Manifest::parse(&bytes, &HostCaps::default())?;
-    read_contents(&mut source, &manifest, false)?;
+    read_contents(&mut source, &manifest)?;
     let signature = folder.join(SIGNATURE_FILE);
     match std::fs::remove_file(&signature) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -316,7 +316,7 @@ fn an_older_version_needs_to_be_asked_for() {
 }
 
 #[test]
-fn native_code_is_checked_always_and_handed_out_only_to_those_who_allowed_it() {
+fn native_code_is_checked_always_and_handed_out_with_whether_its_key_may_bring_it() {
     let with = |content: &[u8]| {
         let artifact = json!([{
             "kernel": "tiny", "engine": "wamr", "engine_version": "2.4.4", "target": "x86_64-linux",
@@ -327,15 +327,13 @@ fn native_code_is_checked_always_and_handed_out_only_to_those_who_allowed_it() {
             .file("aot/tiny.aot", content)
     };
     let folder = written(&with(b"\0aot native"));
-    assert!(
-        verify(folder.path(), &trust(), &policy())
-            .unwrap()
-            .artifacts()
-            .is_empty()
-    );
+    let pack = verify(folder.path(), &trust(), &policy()).unwrap();
+    assert!(!pack.allows_native());
+    assert_eq!(pack.artifacts()[0].bytes(), b"\0aot native");
     let allowing = format!("{} allow-native", support::trusted_key().public());
     let allowing = TrustList::parse(&allowing, "test").unwrap();
     let pack = verify(folder.path(), &allowing, &policy()).unwrap();
+    assert!(pack.allows_native());
     assert_eq!(pack.artifacts()[0].bytes(), b"\0aot native");
     assert_eq!(
         code(written(&with(b"\0aot Native")).path()),
