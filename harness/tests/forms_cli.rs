@@ -196,16 +196,11 @@ fn escaping(folder: &Path, module: &[u8]) -> Vec<u8> {
     [first.as_bytes(), &compiled(module)].concat()
 }
 
+/// A pack whose form is for the adapters, in the version that they state.
 fn stand_in(code: &[u8]) -> Bringing {
-    let runtime = runtime_wasmi_version();
-    Bringing::code(KERNEL, ("liar", &runtime, "anything"), code)
-}
-
-/// The version that the adapters state: that of wasmi.
-fn runtime_wasmi_version() -> String {
-    let launch = adapter_launch("native");
-    let worker = assay::worker::Worker::start(&launch).unwrap();
-    worker.info().version.clone()
+    let worker = assay::worker::Worker::start(&adapter_launch("native")).unwrap();
+    let version = &worker.info().version;
+    Bringing::code(KERNEL, ("liar", version, "anything"), code)
 }
 
 fn made_in(folder: &Path) -> Vec<String> {
@@ -379,5 +374,131 @@ fn a_confined_worker_can_do_nothing_but_run_code() {
                 _ => !holds.is_empty(),
             };
         assert_eq!(*done, due, "{what}: {}", confinement.words());
+    }
+}
+
+/// Machine code that makes the folder `escaped` where it runs, in the place of `kernel_cleanup` in a form of WAMR for x86_64: it begins behind the
+/// relocation of the first instruction that reads memory, with the same stack, and returns 0 as the function does.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn with_native_escape(mut form: Vec<u8>) -> Vec<u8> {
+    // lea rax, [rsp+4]; sub rax, rcx; jb; cmp rax, [rdi+32]; jb; xor eax, eax; pop rcx; ret
+    const RETURNS_0: &[u8] =
+        b"\x48\x8d\x44\x24\x04\x48\x29\xc8\x72\x0a\x48\x3b\x47\x20\x72\x04\x31\xc0\x59\xc3";
+    // mov rdi, "escaped\0"; push rdi; push rsp; pop rdi; xor esi, esi; push 83 (mkdir); pop rax; syscall; pop rax; pop rcx; xor eax, eax; ret
+    const ESCAPES: &[u8] =
+        b"\x48\xbfescaped\0\x57\x54\x5f\x31\xf6\x6a\x53\x58\x0f\x05\x58\x59\x31\xc0\xc3";
+    let found: Vec<usize> = form
+        .windows(RETURNS_0.len())
+        .enumerate()
+        .filter_map(|(at, code)| (code == RETURNS_0).then_some(at))
+        .collect();
+    let [at] = found.as_slice() else {
+        panic!("the compiler makes something else of `kernel_cleanup`: {found:?}");
+    };
+    form[*at..at + ESCAPES.len()].copy_from_slice(ESCAPES);
+    form
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn machine_code_that_calls_the_system_runs_nowhere_by_default_and_reaches_nothing_where_it_is_believed()
+ {
+    use assay::worker::{InstanceChoice, Launch, Worker};
+    use runtime_api::{Budget, BudgetKind, Limits, Options};
+    use runtime_host::{Call, Invocation};
+    if !ready("wamr.aot") {
+        return;
+    }
+    let honest = Bringing::compiled("wamr", "x86_64", KERNEL, &module(KERNEL));
+    let form = with_native_escape(honest.form());
+    let version = honest.engine_version();
+    let bringing = Bringing::code(KERNEL, ("wamr", &version, "x86_64"), &form);
+    for allow_native in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().join("here");
+        fs::create_dir(&here).unwrap();
+        bringing.sign(None, allow_native);
+        let out = folder.path().join("out");
+        let output = support::assay()
+            .current_dir(&here)
+            .args(bringing.arguments("conform", "wamr.aot", &out))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert_eq!(said.contains("native code that differs"), allow_native);
+        if !said.contains("not confined") {
+            assert_eq!(made_in(&here), [""; 0], "{said}");
+        }
+    }
+
+    // The code does what it is said to where nothing holds it.
+    for confined in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "cd {} && exec {} worker wamr.aot",
+            text(folder.path()),
+            env!("CARGO_BIN_EXE_assay")
+        );
+        let mut worker = Worker::start(&Launch {
+            id: "wamr.aot".to_owned(),
+            program: "sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            states_id: true,
+        })
+        .unwrap();
+        if confined && worker.confine().unwrap().holds.is_empty() {
+            println!("this system confines no worker");
+            continue;
+        }
+        let options = Options {
+            limits: Limits::default(),
+            metering: BudgetKind::None,
+        };
+        let loaded = worker.load_code(&module(KERNEL), &form, &options).unwrap();
+        let call = Call {
+            export: "kernel_cleanup".to_owned(),
+            arguments: Vec::new(),
+            budget: Budget::None,
+        };
+        let invocation = Invocation {
+            pages: 0,
+            writes: Vec::new(),
+            calls: vec![call],
+            reads: Vec::new(),
+        };
+        let time = std::time::Duration::from_secs(10);
+        worker
+            .run(
+                loaded,
+                InstanceChoice::Fresh,
+                Budget::None,
+                invocation,
+                time,
+            )
+            .unwrap();
+        assert_eq!(folder.path().join("escaped").exists(), !confined);
+    }
+}
+
+/// The form is of the kernel's variant with SIMD: right, and not what the engine makes of the base module. All that an engine does with
+/// loaded code it can do in a worker that gave up its rights.
+#[test]
+fn a_right_form_that_differs_passes_all_layers_in_a_confined_worker() {
+    const SIMD: &str = "swiglu_f32";
+    let mut forms = vec![(PULLEY, "wasmtime.pulley")];
+    if ready("wasmtime.cranelift") {
+        forms.push((std::env::consts::ARCH, "wasmtime.cranelift"));
+    }
+    for (target, runtime) in forms {
+        let variant = module(&format!("{SIMD}.simd"));
+        let bringing = Bringing::compiled("wasmtime", target, SIMD, &variant);
+        bringing.sign(None, true);
+        let (exit, document) = bringing.conform(runtime);
+        assert_eq!(exit, 0, "{runtime}: {document}");
+        assert!(outcomes(&document, "form:").contains(&"pass"), "{document}");
+        let code = &native_code(&document["engines"][0])[0];
+        assert_eq!(code["differs"], json!(true));
+        println!("{runtime}: {}", code["confinement"]);
     }
 }

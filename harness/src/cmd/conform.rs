@@ -429,6 +429,12 @@ pub fn conform(
     }
 
     let mut notes = plan.notes;
+    let claimed: Vec<_> = runs.iter().flat_map(|run| run.forms.clone()).collect();
+    let brought = plan.work.iter().flat_map(|work| {
+        let forms = work.forms.iter();
+        forms.map(|form| (work.subject.kernel.as_str(), form))
+    });
+    notes.extend(forms::unclaimed(brought, &claimed));
     for (id, run) in runtimes.iter().zip(&runs) {
         notes.extend(forms::notes(id, &run.forms));
         let Ok(info) = &run.info else { continue };

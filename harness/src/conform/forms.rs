@@ -223,7 +223,7 @@ pub fn decide<'a>(
             None => {
                 chosen = Some(form);
                 let comparison = compare(worker, subject, form, &mut lost);
-                fate(form, subject, &comparison, &info)
+                fate(form, &subject.kernel, &comparison, &info)
             }
         };
         uses.push(FormUse {
@@ -242,11 +242,11 @@ pub fn decide<'a>(
     }
 }
 
-fn fate(form: &CompiledForm, subject: &Subject, comparison: &Comparison, info: &Info) -> Fate {
+fn fate(form: &CompiledForm, kernel: &str, comparison: &Comparison, info: &Info) -> Fate {
     if *comparison == Comparison::Same {
         return Fate::Same;
     }
-    let code = form.native_code(&subject.kernel, comparison, info);
+    let code = form.native_code(kernel, comparison, info);
     if form.allowed {
         Fate::Believed(code)
     } else {
@@ -325,6 +325,30 @@ pub fn notes(engine: &str, forms: &[FormUse]) -> Vec<String> {
         .collect()
 }
 
+/// What a report notes of forms that are for none of the engines that ran: `ours` are those that a pack brings, by kernel.
+pub fn unclaimed<'a>(
+    ours: impl Iterator<Item = (&'a str, &'a CompiledForm)>,
+    claimed: &[FormUse],
+) -> Vec<String> {
+    let mut grouped: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (kernel, form) in ours {
+        let name = form.name();
+        if !claimed
+            .iter()
+            .any(|other| other.kernel == kernel && other.name == name)
+        {
+            grouped.entry(name).or_default().push(kernel);
+        }
+    }
+    grouped
+        .into_iter()
+        .map(|(name, kernels)| {
+            let kernels = kernels.join(", ");
+            format!("{name} was not loaded: it is for none of the engines that ran the module: {kernels}")
+        })
+        .collect()
+}
+
 /// How a verdict ends that rests on native code which is not known to be what engines make of the modules; nothing where there is none.
 /// `codes` is by engine id.
 pub fn words<'a>(codes: impl Iterator<Item = (&'a str, &'a [NativeCode])>) -> Option<String> {
@@ -356,4 +380,130 @@ pub fn words<'a>(codes: impl Iterator<Item = (&'a str, &'a [NativeCode])>) -> Op
         })
         .collect();
     (!said.is_empty()).then(|| format!("it rests on {}", said.join(", and on ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime_api::{Capabilities, Kind};
+
+    fn info(target: Option<&str>) -> Info {
+        let target = target.map(|target| (CODE_TARGET.to_owned(), target.to_owned()));
+        Info {
+            id: "one.fast".to_owned(),
+            engine: "one".to_owned(),
+            version: "1.0.0".to_owned(),
+            kind: Kind::Aot,
+            build: target.into_iter().collect(),
+            capabilities: Capabilities {
+                features: Vec::new(),
+                budgets: Vec::new(),
+                interruption: String::new(),
+                memory_limit: true,
+                table_limit: true,
+                stack_limit: true,
+            },
+        }
+    }
+
+    fn form(allowed: bool) -> CompiledForm {
+        CompiledForm {
+            engine: "one".to_owned(),
+            engine_version: "1.0.0".to_owned(),
+            target: "here".to_owned(),
+            bytes: Arc::from(*b"code"),
+            allowed,
+        }
+    }
+
+    #[test]
+    fn a_form_is_for_one_engine_of_one_version_on_one_kind_of_machine() {
+        let here = info(Some("here"));
+        assert!(form(true).is_of(&here) && form(true).misfit(&here).is_none());
+        assert!(!form(true).is_of(&info(None)), "it loads no code");
+        assert!(form(true).misfit(&info(Some("there"))).is_some());
+        let mut other = form(true);
+        other.engine_version = "1.0.1".to_owned();
+        assert!(other.is_of(&here) && other.misfit(&here).is_some());
+        other.engine = "one.slow".to_owned();
+        assert!(!other.is_of(&here));
+    }
+
+    #[test]
+    fn only_the_same_bytes_or_the_users_word_load_a_form() {
+        let not_compared = || Comparison::NotCompared("why".to_owned());
+        let mut elsewhere = info(Some("here"));
+        let how = "how".to_owned();
+        elsewhere.build.insert(COMPILED_ELSEWHERE.to_owned(), how);
+        for (allowed, comparison, info, due) in [
+            (false, Comparison::Same, info(Some("here")), "same"),
+            (true, Comparison::Same, info(Some("here")), "same"),
+            (false, Comparison::Differs, info(Some("here")), "not loaded"),
+            (false, not_compared(), info(Some("here")), "not loaded"),
+            (false, not_compared(), elsewhere.clone(), "not loaded"),
+            (
+                true,
+                Comparison::Differs,
+                info(Some("here")),
+                "beside, differs",
+            ),
+            (true, not_compared(), info(Some("here")), "beside"),
+            (true, not_compared(), elsewhere, "instead"),
+        ] {
+            let found = match fate(&form(allowed), "kernel", &comparison, &info) {
+                Fate::Same => "same".to_owned(),
+                Fate::NotLoaded(reason) => {
+                    assert!(reason.contains("does not carry allow-native"), "{reason}");
+                    "not loaded".to_owned()
+                }
+                Fate::Believed(code) if code.differs => format!("{}, differs", code.judged),
+                Fate::Believed(code) => code.judged,
+            };
+            assert_eq!(found, due, "{allowed} {comparison:?}");
+        }
+    }
+
+    #[test]
+    fn the_words_name_engines_kernels_and_reasons_once() {
+        let code = |kernel: &str, differs: bool| NativeCode {
+            kernel: kernel.to_owned(),
+            engine: "one".to_owned(),
+            target: "here".to_owned(),
+            differs,
+            reason: "why".to_owned(),
+            confinement: "not confined: how".to_owned(),
+            judged: BESIDE.to_owned(),
+        };
+        let of = |codes: &[NativeCode]| words([("one.fast", codes)].into_iter());
+        assert_eq!(of(&[]), None);
+        assert_eq!(
+            of(&[code("a", false), code("b", false)]).as_deref(),
+            Some(
+                "it rests on native code that was not compared, on one.fast of a, b (why; not confined: how)"
+            )
+        );
+        assert_eq!(
+            of(&[code("a", true), code(EVERY_MODULE, false)]).as_deref(),
+            Some(
+                "it rests on native code that was not compared, on one.fast of every module (why; not confined: how), \
+                 and on native code that differs, on one.fast of a (why; not confined: how)"
+            )
+        );
+    }
+
+    #[test]
+    fn forms_of_no_engine_are_noted() {
+        let form = form(false);
+        let ours = [("a", &form), ("b", &form)];
+        let claimed = FormUse {
+            kernel: "a".to_owned(),
+            name: form.name(),
+            fate: Fate::Same,
+        };
+        let noted = unclaimed(ours.into_iter(), &[claimed]);
+        assert_eq!(noted.len(), 1);
+        assert!(
+            noted[0].starts_with("form:one-1.0.0-here was not loaded") && noted[0].ends_with(": b")
+        );
+    }
 }

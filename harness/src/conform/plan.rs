@@ -130,6 +130,13 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             work.push(placed);
         }
     }
+    let brought = pack.artifacts().len();
+    if choice.device.is_some() && brought > 0 {
+        notes.push(format!(
+            "{brought} forms that the pack brings compiled were not loaded: they have the limits of the manifest in their code, not \
+             those of the device"
+        ));
+    }
     if let Some(name) = choice.module
         && work.is_empty()
     {

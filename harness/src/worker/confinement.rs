@@ -159,7 +159,6 @@ mod calls {
         libc::SYS_statx,
         libc::SYS_getdents64,
         libc::SYS_readlinkat,
-        libc::SYS_fcntl,
         libc::SYS_ppoll,
         libc::SYS_clock_gettime,
         libc::SYS_clock_getres,
@@ -225,6 +224,9 @@ mod calls {
             FREE.iter().map(|call| (*call, Vec::new())).collect();
         let threads = libc::CLONE_THREAD as u64;
         let own = u64::from(std::process::id());
+        let equals = |argument, value: i32| {
+            vec![(argument, SeccompCmpOp::Eq, u64::from(value.unsigned_abs()))]
+        };
         let conditional = [
             // Reading is what Landlock decides about.
             (
@@ -236,15 +238,18 @@ mod calls {
                 vec![(0, SeccompCmpOp::MaskedEq(threads), threads)],
             ),
             (libc::SYS_tgkill, vec![(0, SeccompCmpOp::Eq, own)]),
-            (
-                libc::SYS_prctl,
-                vec![(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)],
-            ),
+            (libc::SYS_prctl, equals(0, libc::PR_SET_NAME)),
             // Asked, not set, and of itself.
             (
                 libc::SYS_prlimit64,
                 vec![(0, SeccompCmpOp::Eq, 0), (2, SeccompCmpOp::Eq, 0)],
             ),
+            // Not the owner of a file, who gets signals of it.
+            (libc::SYS_fcntl, equals(1, libc::F_GETFD)),
+            (libc::SYS_fcntl, equals(1, libc::F_GETFL)),
+            (libc::SYS_fcntl, equals(1, libc::F_DUPFD_CLOEXEC)),
+            (libc::SYS_fcntl, equals(1, libc::F_ADD_SEALS)),
+            (libc::SYS_fcntl, equals(1, libc::F_GET_SEALS)),
         ];
         for (call, conditions) in conditional {
             let conditions: Result<Vec<_>, _> = conditions
@@ -261,7 +266,7 @@ mod calls {
                 .collect();
             // A rule that cannot be made is not made: the call is refused then.
             if let Ok(rule) = conditions.and_then(SeccompRule::new) {
-                rules.insert(call, vec![rule]);
+                rules.entry(call).or_default().push(rule);
             }
         }
         rules

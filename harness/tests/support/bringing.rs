@@ -133,12 +133,21 @@ impl Bringing {
         fs::write(trusted_keys(&self.pack), line).unwrap();
     }
 
+    /// The form.
+    pub(crate) fn form(&self) -> Vec<u8> {
+        fs::read(self.pack.join("aot/code")).unwrap()
+    }
+
+    /// The version of the engine that the form says it is for.
+    pub(crate) fn engine_version(&self) -> String {
+        self.artifact["engine_version"].as_str().unwrap().to_owned()
+    }
+
     /// Changes a byte of the form, after it was signed.
     pub(crate) fn spoil(&self) {
-        let file = self.pack.join("aot/code");
-        let mut code = fs::read(&file).unwrap();
+        let mut code = self.form();
         *code.last_mut().unwrap() ^= 1;
-        fs::write(&file, code).unwrap();
+        fs::write(self.pack.join("aot/code"), code).unwrap();
     }
 
     /// The arguments of `conform` or `qualify` for two cases of each kind on an engine; results go to `out`.
