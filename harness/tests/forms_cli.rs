@@ -115,6 +115,7 @@ fn a_form_of_another_module_that_is_believed_forbids_the_verdict() {
     let results = conform["results"].as_array().unwrap();
     let repeat = results
         .iter()
+        .filter(|entry| entry["case"] != "edge:module")
         .find_map(|entry| entry["repeat"].as_str())
         .unwrap();
     assert!(repeat.contains("--module form:wasmtime-"), "{repeat}");
@@ -324,7 +325,7 @@ fn a_confined_worker_can_do_nothing_but_run_code() {
         metering: BudgetKind::None,
     };
     let folder = tempfile::tempdir().unwrap();
-    let mut attempts = |worker: &mut Worker| -> Vec<(String, bool)> {
+    let attempts = |worker: &mut Worker| -> Vec<(String, bool)> {
         for left in ["made", "written"] {
             let left = folder.path().join(left);
             if left.is_dir() {
