@@ -4,11 +4,14 @@
 //! `lying_adapter BEHAVIOUR`, as in `assay conform PACK --adapter 'liar=lying_adapter stale-memory'`
 
 use runtime_api::{
-    Budget, BudgetKind, Entry, Error, Info, Instance, Module, Options, Result, Runtime,
+    Budget, BudgetKind, CODE_TARGET, COMPILED_ELSEWHERE, Entry, Error, Info, Instance, Module,
+    Options, Result, Runtime, Stage, TrustedCode,
 };
 use std::{
+    fs,
     io::{self, Write},
-    mem,
+    mem, net,
+    path::Path,
     process::{self, Command, ExitCode},
     sync::atomic::{AtomicU64, Ordering},
     thread,
@@ -62,13 +65,17 @@ enum Behaviour {
     Leak,
     /// Every second budget of fuel is a little more than it was asked for.
     LooseFuel,
+    /// Nothing, but it loads code: what compiled code would do, its loading does here ([`load`]).
+    Native,
+    /// The same, and it says that it has no compiler.
+    NativeElsewhere,
 }
 
 /// Calls on fuel, over all instances.
 static FUEL_CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// By the name on the command line.
-const BEHAVIOURS: [(&str, Behaviour); 22] = [
+const BEHAVIOURS: [(&str, Behaviour); 24] = [
     ("honest", Behaviour::Honest),
     ("no-budgets", Behaviour::NoBudgets),
     ("stale-memory", Behaviour::StaleMemory),
@@ -91,6 +98,8 @@ const BEHAVIOURS: [(&str, Behaviour); 22] = [
     ("grandchild", Behaviour::Grandchild),
     ("leak", Behaviour::Leak),
     ("loose-fuel", Behaviour::LooseFuel),
+    ("native", Behaviour::Native),
+    ("native-elsewhere", Behaviour::NativeElsewhere),
 ];
 
 fn main() -> ExitCode {
@@ -169,12 +178,65 @@ impl LyingRuntime {
         if behaviour == Behaviour::NoBudgets {
             info.capabilities.budgets = vec![BudgetKind::None];
         }
+        if matches!(behaviour, Behaviour::Native | Behaviour::NativeElsewhere) {
+            info.build
+                .insert(CODE_TARGET.to_owned(), "anything".to_owned());
+        }
+        if behaviour == Behaviour::NativeElsewhere {
+            let how = "a stand-in".to_owned();
+            info.build.insert(COMPILED_ELSEWHERE.to_owned(), how);
+        }
         Self {
             engine,
             info,
             behaviour,
         }
     }
+}
+
+/// What compiled code begins with; the module follows.
+const COMPILED: &[u8] = b"compiled ";
+/// What code begins with that tries what it must not in the folder that follows, up to a line end; then comes compiled code.
+const ESCAPING: &[u8] = b"escape to ";
+
+/// What stands for running machine code, which can call the system as this program can: gives the module, and each thing that was
+/// tried with what came of it.
+fn load(code: &[u8]) -> Option<(&[u8], String)> {
+    let (tried, code) = match code.strip_prefix(ESCAPING) {
+        None => (String::new(), code),
+        Some(rest) => {
+            let end = rest.iter().position(|byte| *byte == b'\n')?;
+            let folder = std::str::from_utf8(&rest[..end]).ok()?;
+            (escape(Path::new(folder)), &rest[end + 1..])
+        }
+    };
+    Some((code.strip_prefix(COMPILED)?, tried))
+}
+
+fn escape(folder: &Path) -> String {
+    let there = folder.join("there");
+    let attempts: [(&str, io::Result<()>); 10] = [
+        ("make a folder", fs::create_dir(folder.join("made"))),
+        ("write a file", fs::write(folder.join("written"), "x")),
+        ("read a file", fs::read(&there).map(drop)),
+        ("remove a file", fs::remove_file(&there)),
+        ("listen", net::TcpListener::bind("127.0.0.1:0").map(drop)),
+        ("send", net::UdpSocket::bind("127.0.0.1:0").map(drop)),
+        ("start a program", Command::new("true").status().map(drop)),
+        ("look at others", fs::read("/proc/1/environ").map(drop)),
+        ("look at itself", fs::read("/proc/self/status").map(drop)),
+        (
+            "start a thread",
+            thread::Builder::new()
+                .spawn(|| {})
+                .map(|thread| drop(thread.join())),
+        ),
+    ];
+    let said = attempts.map(|(what, came)| match came {
+        Ok(()) => format!("{what}: done"),
+        Err(error) => format!("{what}: {error}"),
+    });
+    said.join("\n")
 }
 
 impl Runtime for LyingRuntime {
@@ -191,6 +253,31 @@ impl Runtime for LyingRuntime {
             module: self.engine.compile(wasm, &options)?,
             behaviour: self.behaviour,
         }))
+    }
+
+    fn precompile_for(&self, target: &str, wasm: &[u8], _: &Options) -> Result<Vec<u8>> {
+        match (self.behaviour, target) {
+            (Behaviour::Native, "anything") => Ok([COMPILED, wasm].concat()),
+            _ => Err(Error::unsupported("it compiles for nothing")),
+        }
+    }
+
+    fn load_code(
+        &self,
+        _: &[u8],
+        code: TrustedCode<'_>,
+        options: &Options,
+    ) -> Result<Box<dyn Module>> {
+        let refused = |message: String| Error::Rejected {
+            stage: Stage::Compile,
+            message,
+        };
+        match load(code.bytes()) {
+            // Without a module the attempts are all that was asked for.
+            Some((&[], tried)) => Err(refused(tried)),
+            Some((wasm, _)) => self.compile(wasm, options),
+            None => Err(refused("it is not compiled code".to_owned())),
+        }
     }
 }
 

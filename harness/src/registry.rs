@@ -36,11 +36,26 @@ impl Engine {
         if let Availability::Ready(launch) = &mut self.availability
             && launch.states_id
         {
-            launch
-                .arguments
-                .extend(["--code-cache".into(), folder.into()]);
+            launch.arguments.extend([CODE_CACHE.into(), folder.into()]);
         }
     }
+}
+
+/// The word before the folder of [`Engine::with_code_cache`].
+const CODE_CACHE: &str = "--code-cache";
+
+/// The same worker without its cache of compiled code, for one that shall not hold the secret of a cache.
+pub fn without_code_cache(launch: &Launch) -> Launch {
+    let mut launch = launch.clone();
+    let mut words = launch.arguments.iter();
+    if launch.states_id
+        && let Some(position) = words.position(|word| word == CODE_CACHE)
+    {
+        launch
+            .arguments
+            .drain(position..(position + 2).min(launch.arguments.len()));
+    }
+    launch
 }
 
 /// Whether an engine can be started.

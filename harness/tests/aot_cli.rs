@@ -1,4 +1,4 @@
-//! `assay aot`, packs that bring what it made, and the code cache, as a user meets them.
+//! `assay aot` and the code cache, as a user meets them. Packs that bring what `aot` made: forms_cli.rs.
 
 #![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
 #![cfg(feature = "wasmtime")]
@@ -9,45 +9,16 @@
 
 mod support;
 
-use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
-use support::{core_pack, pack_of, root};
-use tempfile::TempDir;
-
-const KERNEL: &str = "rmsnorm_f32";
-const PULLEY: &str = if cfg!(target_pointer_width = "32") {
-    "pulley32"
-} else {
-    "pulley64"
+use support::{
+    bringing::{KERNEL, PULLEY, aot, ready, text},
+    core_pack, root,
 };
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn aot(pack: &Path, engine: &str, target: &str, out: &Path, more: &[&str]) -> (i32, Value) {
-    let mut arguments = vec!["aot", text(pack), "--engine", engine];
-    arguments.extend(["--target", target, "--out", text(out)]);
-    arguments.extend(more);
-    support::json(&arguments)
-}
-
-fn ready(engine: &str) -> bool {
-    let (_, document) = support::json(&["list"]);
-    let engines = document["engines"].as_array().unwrap();
-    let ready = engines
-        .iter()
-        .any(|known| known["id"] == engine && known["status"] == "ready");
-    if !ready {
-        println!("{engine} is absent: left out");
-    }
-    ready
-}
 
 #[test]
 fn every_target_of_wasmtime_gives_files_or_the_reason_why_not() {
@@ -159,149 +130,8 @@ fn what_cannot_be_made_has_a_reason_and_its_exit_code() {
     assert_eq!(exit, 5, "{document}");
 }
 
-/// A pack of one kernel that brings a compiled form of it: its own, or that of another kernel, which gives itself away
-/// wherever it is loaded.
-struct Bringing {
-    folder: TempDir,
-    pack: PathBuf,
-    artifact: Value,
-}
-
-impl Bringing {
-    fn new(engine: &str, target: &str, of: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let module = fs::read(core_pack().join(format!("kernels/{KERNEL}.wasm"))).unwrap();
-        let pack = pack_of(folder.path(), KERNEL, &module, None);
-        let out = folder.path().join("out");
-        let (exit, document) = aot(&core_pack(), engine, target, &out, &["--kernel", of]);
-        assert_eq!(exit, 0, "{document}");
-        let mut artifact = document["artifacts"][0].clone();
-        let file = out.join(artifact["path"].as_str().unwrap());
-        artifact["kernel"] = json!(KERNEL);
-        fs::create_dir(pack.join("aot")).unwrap();
-        fs::copy(file, pack.join("aot/code")).unwrap();
-        artifact["path"] = json!("aot/code");
-        Self {
-            folder,
-            pack,
-            artifact,
-        }
-    }
-
-    /// Builds and signs the pack with the artifact, this key of it changed, under a key that may or may not bring code.
-    fn sign(&self, change: Option<(&str, Value)>, allow_native: bool) {
-        let template_file = self.folder.path().join("template.json");
-        let mut template: Value =
-            serde_json::from_slice(&fs::read(&template_file).unwrap()).unwrap();
-        let mut artifact = self.artifact.clone();
-        if let Some((key, value)) = change {
-            artifact[key] = value;
-        }
-        template["artifacts"] = json!([artifact]);
-        fs::write(&template_file, template.to_string()).unwrap();
-        let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
-        build_folder(&self.pack, &template_file, Some(&key.public())).unwrap();
-        sign_folder(&self.pack, &key, &[]).unwrap();
-        let word = if allow_native { " allow-native" } else { "" };
-        let line = format!("{}{word}\n", key.public());
-        fs::write(self.folder.path().join("trusted_keys"), line).unwrap();
-    }
-
-    fn conform(&self, runtime: &str) -> (i32, Value) {
-        let out = tempfile::tempdir().unwrap();
-        let trust = self.folder.path().join("trusted_keys");
-        let mut arguments = vec!["conform", text(&self.pack), "--runtime", runtime];
-        arguments.extend(["--trust", text(&trust), "--cases", "2"]);
-        arguments.extend(["--out", text(out.path())]);
-        support::json(&arguments)
-    }
-}
-
 fn notes(document: &Value) -> String {
     document["notes"].to_string()
-}
-
-#[test]
-fn a_compiled_form_runs_where_all_of_it_fits() {
-    let mut forms = vec![("wasmtime", PULLEY, "wasmtime.pulley")];
-    if ready("wasmtime.cranelift") {
-        forms.push(("wasmtime", std::env::consts::ARCH, "wasmtime.cranelift"));
-    }
-    if ready("wamr.aot") {
-        forms.push(("wamr", std::env::consts::ARCH, "wamr.aot"));
-    }
-    for (engine, target, runtime) in forms {
-        let bringing = Bringing::new(engine, target, KERNEL);
-        bringing.sign(None, true);
-        let (exit, document) = bringing.conform(runtime);
-        assert_eq!(exit, 0, "{runtime}: {document}");
-        let said = format!("{runtime} ran forms that the pack brings compiled: {KERNEL}");
-        assert!(notes(&document).contains(&said), "{document}");
-
-        bringing.sign(None, false);
-        let (exit, document) = bringing.conform(runtime);
-        assert_eq!(exit, 0, "{runtime}: {document}");
-        let notes = notes(&document);
-        assert!(notes.contains("does not carry allow-native"), "{notes}");
-        assert!(!notes.contains("ran forms"), "{notes}");
-    }
-}
-
-/// The planted form is of another kernel: conformance fails if it is loaded, and only then.
-#[test]
-fn a_compiled_form_of_anything_else_is_not_loaded() {
-    let bringing = Bringing::new("wasmtime", PULLEY, "swiglu_f32");
-    bringing.sign(None, true);
-    let (exit, document) = bringing.conform("wasmtime.pulley");
-    assert_eq!(exit, 1, "the planted form was not run: {document}");
-
-    for change in [
-        ("engine_version", json!("48.0.7")),
-        ("target", json!("x86_65")),
-        ("target", json!("pulley128")),
-        ("engine", json!("wamr")),
-        ("engine", json!("wasmtime.cranelift")),
-    ] {
-        bringing.sign(Some(change.clone()), true);
-        let (exit, document) = bringing.conform("wasmtime.pulley");
-        assert_eq!(exit, 0, "{change:?}: {document}");
-        assert!(!notes(&document).contains("ran forms"), "{document}");
-    }
-
-    bringing.sign(None, false);
-    let (exit, document) = bringing.conform("wasmtime.pulley");
-    assert_eq!(exit, 0, "without allow-native: {document}");
-    // Winch would take code of the same wasmtime, but it is not what it compiles.
-    bringing.sign(None, true);
-    let (exit, document) = bringing.conform("wasmi");
-    assert_eq!(exit, 0, "{document}");
-}
-
-#[test]
-fn a_compiled_form_with_another_hash_rejects_the_pack() {
-    let bringing = Bringing::new("wasmtime", PULLEY, KERNEL);
-    bringing.sign(None, true);
-    let file = bringing.pack.join("aot/code");
-    let mut code = fs::read(&file).unwrap();
-    *code.last_mut().unwrap() ^= 1;
-    fs::write(&file, code).unwrap();
-    let (exit, document) = bringing.conform("wasmtime.pulley");
-    assert_eq!(exit, 3, "{document}");
-    assert_eq!(document["code"], "hash-mismatch", "{document}");
-}
-
-/// Code for another engine that says it is for this one fails the kernel; it does not end anything else.
-#[test]
-fn a_compiled_form_that_an_engine_refuses_fails_the_kernel() {
-    let other = if PULLEY == "pulley64" {
-        "pulley32"
-    } else {
-        "pulley64"
-    };
-    let bringing = Bringing::new("wasmtime", other, KERNEL);
-    bringing.sign(Some(("target", json!(PULLEY))), true);
-    let (exit, document) = bringing.conform("wasmtime.pulley");
-    assert_eq!(exit, 1, "{document}");
 }
 
 /// Names and inode numbers of a cache's files: a file that is written again is another one.

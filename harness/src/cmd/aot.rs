@@ -2,14 +2,14 @@
 
 use crate::{
     acceptance::Acceptance,
-    conform::{observe, plan, subject::Subject},
+    conform::{forms, plan, subject::Subject},
     exit::{self, Exit},
     output::Output,
     registry,
 };
 use anyhow::{Context, Result, anyhow};
 use assay_worker::{RunError, Worker};
-use runtime_api::{BudgetKind, Error};
+use runtime_api::Error;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::{
@@ -128,15 +128,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     // All are compiled before one is written: a target that cannot be served leaves nothing behind.
     let mut codes = Vec::new();
     for subject in &subjects {
-        // As untrusted code is compiled, and as `conform` runs it.
-        let options = observe::options(subject, BudgetKind::Epoch);
         let code =
-            worker
-                .precompile(&subject.wasm, &options, target)
-                .map_err(|error| match error {
-                    RunError::Engine(Error::Unsupported { reason }) => exit::engine_absent(reason),
-                    error => anyhow!("failed to {error}, compiling {}", subject.kernel),
-                })?;
+            forms::precompile(&mut worker, subject, target).map_err(|error| match error {
+                RunError::Engine(Error::Unsupported { reason }) => exit::engine_absent(reason),
+                error => anyhow!("failed to {error}, compiling {}", subject.kernel),
+            })?;
         codes.push(code);
     }
     let folder = format!("{}-{target}", engine.name());

@@ -5,10 +5,11 @@ use crate::{
     conform::{
         answers::{self, Answers},
         device::Device,
+        forms::{self, Fate, NativeCode},
         judge::Layer,
         plan::{self, Choice, Plan},
         record::{Entry, Recorder},
-        run::{self, Session},
+        run::{self, EngineRun, Session, Work},
         shrink,
     },
     exit::{self, Exit},
@@ -49,6 +50,9 @@ pub struct Arguments {
     /// Run only the case of this name, as a failure names it.
     #[arg(long, value_name = "NAME")]
     case: Option<String>,
+    /// Run that case only on this module of its kernel: `base`, a variant's features, or a compiled form (beside its base module).
+    #[arg(long, value_name = "NAME", requires = "case")]
+    module: Option<String>,
 }
 
 /// What `conform` and `qualify` run, and on what.
@@ -127,6 +131,42 @@ pub struct EngineReport {
     /// What there is to run, where the engine has no compiler on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compiled_elsewhere: Option<String>,
+    /// Native code that it ran and that is not known to be what it makes of the modules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub native_code_not_compared: Vec<NativeCode>,
+}
+
+impl EngineReport {
+    /// An engine that did not run.
+    pub fn without(id: &str, status: &'static str, reason: String) -> Self {
+        Self {
+            id: id.to_owned(),
+            status,
+            version: None,
+            reason: Some(reason),
+            compiled_elsewhere: None,
+            native_code_not_compared: Vec::new(),
+        }
+    }
+
+    fn of(id: &str, run: EngineRun) -> Self {
+        let info = match run.info {
+            Ok(info) => info,
+            Err(reason) => return Self::without(id, "failed", reason),
+        };
+        let believed = run.forms.into_iter().filter_map(|form| match form.fate {
+            Fate::Believed(code) => Some(code),
+            Fate::NotLoaded(_) | Fate::Same => None,
+        });
+        Self {
+            id: id.to_owned(),
+            status: "ready",
+            compiled_elsewhere: info.build.get(COMPILED_ELSEWHERE).cloned(),
+            native_code_not_compared: believed.chain(forms::of_engine(&info)).collect(),
+            version: Some(info.version),
+            reason: None,
+        }
+    }
 }
 
 /// Runs the command.
@@ -137,7 +177,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
     let engines = selection.engines()?;
     let pack = selection.acceptance.load(&selection.pack)?;
-    let plan = selection.plan(&pack, arguments.case.as_deref(), None)?;
+    let only = (arguments.case.as_deref(), arguments.module.as_deref());
+    let plan = selection.plan(&pack, only, None)?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
     let mut report = conform(&pack, plan, selection, &engines, &folder, output)?;
     // A command that repeats one case of a kernel asks for nothing else.
@@ -172,14 +213,14 @@ impl Selection {
         registry::select(all, &self.runtime)
     }
 
-    /// The work that is asked for.
+    /// The work that is asked for; of all, only a case and a module, if their names are given.
     ///
     /// # Errors
     /// Usage, for names that fit nothing.
     pub fn plan(
         &self,
         pack: &Pack,
-        case: Option<&str>,
+        (case, module): (Option<&str>, Option<&str>),
         device: Option<&'static Device>,
     ) -> Result<Plan> {
         plan::plan(
@@ -190,12 +231,20 @@ impl Selection {
                 cases: self.cases,
                 seed: self.seed,
                 case,
+                module,
                 device,
             },
         )
     }
 
-    fn repeat(&self, runtime: &str, kernel: &str, case: &str, layer: Layer) -> String {
+    fn repeat(
+        &self,
+        runtime: &str,
+        kernel: &str,
+        variant: &str,
+        case: &str,
+        layer: Layer,
+    ) -> String {
         let quoted =
             |text: &str| shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into);
         let path = |path: &Path| quoted(&path.display().to_string());
@@ -218,7 +267,11 @@ impl Selection {
         if self.cases != CASES {
             command += &format!(" --cases {}", self.cases);
         }
-        format!("{command} --seed {} --case {}", self.seed, quoted(case))
+        command += &format!(" --seed {} --case {}", self.seed, quoted(case));
+        if forms::is_form(variant) {
+            command += &format!(" --module {}", quoted(variant));
+        }
+        command
     }
 }
 
@@ -237,8 +290,8 @@ pub fn conform(
     let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
     let runtimes: Vec<String> = launches.iter().map(|launch| launch.id.clone()).collect();
     let device = plan.device;
-    let repeat = |runtime: &str, kernel: &str, case: &str, layer: Layer| {
-        selection.repeat(runtime, kernel, case, layer)
+    let repeat = |runtime: &str, kernel: &str, variant: &str, case: &str, layer: Layer| {
+        selection.repeat(runtime, kernel, variant, case, layer)
     };
     let mut recorder = Recorder::new(folder, runtimes.clone(), &repeat)?;
     let per_engine: usize = plan.work.iter().map(|work| work.cases.len()).sum();
@@ -251,7 +304,7 @@ pub fn conform(
     let mut all_answers = Answers::default();
     // (engine, kernel, variant) -> cases judged, to notice what was silently not run.
     let mut judged_cases: BTreeMap<(usize, String, String), (usize, bool)> = BTreeMap::new();
-    let infos = run::run(
+    let runs = run::run(
         &launches,
         &plan.work,
         &|info, subject| {
@@ -276,13 +329,16 @@ pub fn conform(
             {
                 cell.1 = true;
             }
-            all_answers.push(&runtimes[judged.engine], &judged);
+            // What a pack brings for one kind of machine has nothing to be compared with on others.
+            if !forms::is_form(&judged.subject.variant) {
+                all_answers.push(&runtimes[judged.engine], &judged);
+            }
             recorder.push(&judged)
         },
     )?;
     progress.finish_and_clear();
-    let versions = runtimes.iter().zip(&infos).filter_map(|(id, info)| {
-        let info = info.as_ref().ok()?;
+    let versions = runtimes.iter().zip(&runs).filter_map(|(id, run)| {
+        let info = run.info.as_ref().ok()?;
         Some((id.clone(), info.version.clone()))
     });
     let of_run = answers::Run::new(
@@ -293,9 +349,9 @@ pub fn conform(
     );
     all_answers.write(folder, &of_run)?;
 
-    let held_back: BTreeMap<String, String> = infos
+    let held_back: BTreeMap<String, String> = runs
         .iter()
-        .flatten()
+        .flat_map(|run| &run.info)
         .filter_map(|info| {
             let reason = device?.gate(info).err()?;
             Some((info.id.clone(), reason))
@@ -318,25 +374,49 @@ pub fn conform(
                 ));
             }
         }
+        for form in &runs[engine].forms {
+            let beside = match &form.fate {
+                Fate::NotLoaded(_) => false,
+                Fate::Same => true,
+                Fate::Believed(code) => code.judged == forms::BESIDE,
+            };
+            let key = (engine, form.kernel.clone(), form.name.clone());
+            let cases = judged_cases.get(&key).map_or(0, |(cases, _)| *cases);
+            let due = plan
+                .work
+                .iter()
+                .find(|work| work.subject.kernel == form.kernel && !work.forms.is_empty());
+            if beside && due.is_none_or(|work| work.cases.len() != cases) {
+                reasons.push(format!(
+                    "{id} ran {cases} cases of {} ({})",
+                    form.kernel, form.name
+                ));
+            }
+        }
         if ran == 0 && !held_back.contains_key(id) {
             reasons.push(format!("{id} ran no case at all"));
         }
     }
 
     for failed in std::mem::take(&mut recorder.to_shrink) {
-        let work = plan.work.iter().find(|work| {
-            work.subject.kernel == failed.kernel && work.subject.variant == failed.variant
-        });
+        let of_kernel = |work: &&Work| work.subject.kernel == failed.kernel;
+        let subject = plan
+            .work
+            .iter()
+            .filter(of_kernel)
+            .find_map(|work| Some((work.subject(&failed.variant)?, work.kernel?)));
         let index = failed
             .case
             .strip_prefix("generated:")
             .and_then(|index| index.parse().ok());
-        if let (Some(work), Some(index)) = (work, index)
-            && let Some(kernel) = work.kernel
-        {
-            let mut session = Session::new(&launches[failed.engine]);
+        if let (Some((subject, kernel)), Some(index)) = (subject, index) {
+            let bare = registry::without_code_cache(&launches[failed.engine]);
+            let mut session = match subject.code {
+                Some(_) => Session::confined(&bare),
+                None => Session::new(&launches[failed.engine]),
+            };
             let seed = (selection.seed, index);
-            let smallest = shrink::shrink(&mut session, &work.subject, kernel, failed.layer, seed);
+            let smallest = shrink::shrink(&mut session, &subject, kernel, failed.layer, seed);
             let what = match &smallest {
                 Some(smallest) => shrink::describe(smallest),
                 None => {
@@ -351,62 +431,35 @@ pub fn conform(
     }
 
     let mut notes = plan.notes;
-    for info in infos.iter().flatten() {
-        let kernels: Vec<&str> = plan
-            .work
-            .iter()
-            .filter(|work| work.subject.compiled_for(info).is_some())
-            .map(|work| work.subject.kernel.as_str())
-            .collect();
-        if !kernels.is_empty() {
-            notes.push(format!(
-                "{} ran forms that the pack brings compiled: {}",
-                info.id,
-                kernels.join(", ")
-            ));
-        }
+    let claimed: Vec<_> = runs.iter().flat_map(|run| run.forms.clone()).collect();
+    let brought = plan.work.iter().flat_map(|work| {
+        let forms = work.forms.iter();
+        forms.map(|form| (work.subject.kernel.as_str(), form))
+    });
+    notes.extend(forms::unclaimed(brought, &claimed));
+    for (id, run) in runtimes.iter().zip(&runs) {
+        notes.extend(forms::notes(id, &run.forms));
+        let Ok(info) = &run.info else { continue };
         if let Some(cache) = info.build.get(runtime_cache::Caching::OPTION) {
             notes.push(format!("{} code cache: {cache}", info.id));
         }
     }
     let mut counts = recorder.counts;
     let kernels = plan.work.len() as u64;
-    let mut ready = infos.into_iter();
+    let mut ready = runs.into_iter();
     let engines = engines
         .iter()
         .map(|engine| match &engine.availability {
             Availability::Absent { reason, command } => {
                 counts.absent += kernels;
-                EngineReport {
-                    id: engine.id.clone(),
-                    status: "absent",
-                    version: None,
-                    reason: Some(registry::absence(reason, *command)),
-                    compiled_elsewhere: None,
-                }
+                let reason = registry::absence(reason, *command);
+                EngineReport::without(&engine.id, "absent", reason)
             }
             Availability::Ready(_) => match ready.next() {
-                Some(Ok(info)) => EngineReport {
-                    id: engine.id.clone(),
-                    status: "ready",
-                    compiled_elsewhere: info.build.get(COMPILED_ELSEWHERE).cloned(),
-                    version: Some(info.version),
-                    reason: None,
-                },
-                Some(Err(reason)) => EngineReport {
-                    id: engine.id.clone(),
-                    status: "failed",
-                    version: None,
-                    reason: Some(reason),
-                    compiled_elsewhere: None,
-                },
-                None => EngineReport {
-                    id: engine.id.clone(),
-                    status: "failed",
-                    version: None,
-                    reason: Some("it was not started".to_owned()),
-                    compiled_elsewhere: None,
-                },
+                Some(run) => EngineReport::of(&engine.id, run),
+                None => {
+                    EngineReport::without(&engine.id, "failed", "it was not started".to_owned())
+                }
             },
         })
         .collect();
@@ -551,6 +604,18 @@ impl Report {
             self.seed,
             self.evidence
         );
+        if let Some(words) = self.native_code() {
+            text += &format!("; {words}");
+        }
         text
+    }
+
+    /// What the verdict says of native code that it rests on, if there is any.
+    pub fn native_code(&self) -> Option<String> {
+        let engines = self.engines.iter();
+        forms::words(engines.map(|engine| {
+            let codes = engine.native_code_not_compared.as_slice();
+            (engine.id.as_str(), codes)
+        }))
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     bench,
     conform::{
         device::{self, Device, Fit, Shape},
+        forms::{self, NativeCode},
         judge::Layer,
     },
     exit::Exit,
@@ -106,6 +107,9 @@ struct EngineVerdict {
     reasons: Vec<String>,
     /// What is known to fail and does not forbid the verdict: for whom the engine is not.
     limitations: Vec<String>,
+    /// Native code that the verdict rests on and that is not known to be what the engine makes of the modules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    native_code_not_compared: Vec<NativeCode>,
 }
 
 const QUALIFIED: &str = "qualified";
@@ -122,7 +126,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = selection.engines()?;
     let pack = selection.acceptance.load(&selection.pack)?;
     selection.acceptance.remember(&pack)?;
-    let plan = selection.plan(&pack, None, arguments.profile.device())?;
+    let plan = selection.plan(&pack, (None, None), arguments.profile.device())?;
     let fits = plan.fits.clone();
     let mut kernels: Vec<String> = plan
         .work
@@ -227,6 +231,7 @@ fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Ve
                     verdict: ABSENT,
                     reasons: engine.reason.iter().cloned().collect(),
                     limitations: Vec::new(),
+                    native_code_not_compared: Vec::new(),
                 };
             }
             let mut reasons = Vec::new();
@@ -236,11 +241,16 @@ fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Ve
                 .filter(|entry| entry.runtime == engine.id && entry.case.is_none())
             {
                 // A kernel that could not be run at all shows in the status layer; elsewhere a layer may have nothing to say.
-                let nothing_ran =
-                    entry.variant == "base" && entry.layer == Layer::L1 && entry.passed == 0;
+                let is_form = forms::is_form(&entry.variant);
+                let due = is_form || entry.variant == "base";
+                let nothing_ran = due && entry.layer == Layer::L1 && entry.passed == 0;
                 if entry.outcome.is_bad() || nothing_ran {
+                    let form = match is_form {
+                        true => format!(" ({})", entry.variant),
+                        false => String::new(),
+                    };
                     reasons.push(format!(
-                        "{} {:?} {} ({} of {} {} cases pass): {}",
+                        "{}{form} {:?} {} ({} of {} {} cases pass): {}",
                         entry.kernel,
                         entry.layer,
                         entry.outcome,
@@ -305,6 +315,7 @@ fn verdicts(report: &Report, basics: &[Finding], traps: &[traps::Summary]) -> Ve
                 },
                 reasons,
                 limitations,
+                native_code_not_compared: engine.native_code_not_compared.clone(),
             }
         })
         .collect()
@@ -442,6 +453,9 @@ fn text(verdict: &Verdict, pack: &Pack, colour: bool) -> String {
             pack.kernels().len(),
             verdict.kernels.join(", ")
         );
+    }
+    if let Some(words) = verdict.conform.native_code() {
+        text += &format!("; {words}");
     }
     text
 }

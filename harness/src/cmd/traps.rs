@@ -227,6 +227,7 @@ fn report(id: &str, status: &'static str, hello: Result<String, String>) -> Engi
         version,
         reason,
         compiled_elsewhere: None,
+        native_code_not_compared: Vec::new(),
     }
 }
 

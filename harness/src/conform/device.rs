@@ -89,8 +89,6 @@ impl Device {
         subject.max_pages = subject.max_pages.min(self.pages());
         subject.max_stack_bytes = subject.max_stack_bytes.min(self.stack_bytes);
         subject.ticks = subject.ticks.min(self.ticks);
-        // Compiled for the manifest's limits, which some engines have in their code.
-        subject.compiled.clear();
     }
 
     /// The largest number of rows that fits, and the case of it; `None` for a kernel without a contract here. `subject` has the
@@ -165,7 +163,7 @@ mod tests {
             ticks: 1000,
             fuel: None,
             has_backward: false,
-            compiled: Vec::new(),
+            code: None,
         };
         EMBEDDED.limit(&mut subject);
         subject

@@ -8,6 +8,7 @@ pub mod answers;
 pub mod case;
 pub mod device;
 pub mod edge;
+pub mod forms;
 pub mod generate;
 pub mod judge;
 pub mod observe;

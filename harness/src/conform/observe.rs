@@ -63,11 +63,9 @@ pub fn load(worker: &mut Worker, subject: &Subject) -> Result<Loaded, RunError> 
     let budget = budget(worker.info(), subject);
     let options = options(subject, budget.kind());
     let in_time = TICK.saturating_mul(u32::try_from(subject.ticks).unwrap_or(u32::MAX));
-    let module = match subject.compiled_for(worker.info()) {
-        Some(form) if worker.has_operation("code") => {
-            worker.load_code(&subject.wasm, &form.bytes, &options)?
-        }
-        _ => worker.load(&subject.wasm, &options)?,
+    let module = match &subject.code {
+        Some(code) => worker.load_code(&subject.wasm, code, &options)?,
+        None => worker.load(&subject.wasm, &options)?,
     };
     Ok(Loaded {
         module,

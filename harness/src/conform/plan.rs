@@ -3,9 +3,9 @@
 use super::{
     case::{Case, Entry},
     device::{Device, Fit},
-    edge, generate,
+    edge, forms, generate,
     run::Work,
-    subject::{CompiledForm, Subject},
+    subject::Subject,
     vectors,
 };
 use crate::{exit, registry};
@@ -30,6 +30,8 @@ pub struct Choice<'a> {
     pub seed: u64,
     /// Run only the case of this name.
     pub case: Option<&'a str>,
+    /// Judge only the module of this name: `base`, a variant's, or a form's beside its base module.
+    pub module: Option<&'a str>,
     /// A device whose limits hold: its base modules only, and what fits.
     pub device: Option<&'static Device>,
 }
@@ -88,8 +90,16 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             cases.retain(|case| case.name == name);
         }
         for mut subject in subjects(kernel) {
-            if subject.variant == "base" {
-                subject.compiled = compiled(pack, kernel);
+            // Forms have the manifest's limits in their code, which are not those of a device.
+            let mut forms = match (subject.variant.as_str(), choice.device) {
+                ("base", None) => forms::of(pack, kernel),
+                _ => Vec::new(),
+            };
+            if let Some(name) = choice.module {
+                forms.retain(|form| form.name() == name);
+                if subject.variant != name && forms.is_empty() {
+                    continue;
+                }
             }
             let mut cases = cases.clone();
             if let Some(device) = choice.device {
@@ -107,6 +117,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                 cases.retain(|case| case.entry == Entry::Forward);
             }
             let mut placed = Work::new(subject, cases);
+            placed.forms = forms;
             if choice.device.is_some() {
                 // Not a failure of anything: the device is too small for them.
                 let left_out = std::mem::take(&mut placed.unplaceable).len();
@@ -119,12 +130,20 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             work.push(placed);
         }
     }
-    let listed = pack.manifest().artifacts.len();
-    if listed > 0 && pack.artifacts().is_empty() {
+    let brought = pack.artifacts().len();
+    if choice.device.is_some() && brought > 0 {
         notes.push(format!(
-            "compiled forms: the pack brings {listed}, and none is used: its key does not carry allow-native in the list of \
-             trusted keys; all modules were compiled here"
+            "{brought} forms that the pack brings compiled were not loaded: they have the limits of the manifest in their code, not \
+             those of the device"
         ));
+    }
+    if let Some(name) = choice.module
+        && work.is_empty()
+    {
+        return Err(exit::usage(format!(
+            "no selected kernel has a module `{name}`; modules are `base`, the features of a variant joined with `+`, and forms as results \
+             name them"
+        )));
     }
     if let Some(name) = choice.case
         && work
@@ -210,20 +229,6 @@ fn distinguish(cases: &mut [Case]) {
     }
 }
 
-/// What the pack brings of a kernel's base module; nothing, if its key may not bring native code.
-fn compiled(pack: &Pack, kernel: &PackKernel) -> Vec<CompiledForm> {
-    pack.artifacts()
-        .iter()
-        .filter(|artifact| artifact.entry().kernel == kernel.id())
-        .map(|artifact| CompiledForm {
-            engine: artifact.entry().engine.clone(),
-            engine_version: artifact.entry().engine_version.to_string(),
-            target: artifact.entry().target.clone(),
-            bytes: artifact.bytes().to_vec(),
-        })
-        .collect()
-}
-
 /// The modules of a kernel: its base module, then its variants.
 pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
     let limits = kernel.limits();
@@ -245,7 +250,7 @@ pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
             ticks: limits.max_epoch_ticks,
             fuel: limits.max_fuel,
             has_backward: facts.has_backward,
-            compiled: Vec::new(),
+            code: None,
         };
     let mut subjects = vec![subject(
         "base".to_owned(),

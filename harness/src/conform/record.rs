@@ -25,7 +25,7 @@ pub struct Entry {
     pub runtime: String,
     /// Kernel id.
     pub kernel: String,
-    /// `base` or the variant's features.
+    /// `base`, the variant's features, or the name of a form that the pack brings compiled.
     pub variant: String,
     /// Where the cases come from.
     pub source: Source,
@@ -54,8 +54,8 @@ pub struct Entry {
     pub repeat: Option<String>,
 }
 
-/// Makes the command that repeats a case, from runtime, kernel, case name and layer.
-pub type Repeat<'a> = dyn Fn(&str, &str, &str, Layer) -> String + 'a;
+/// Makes the command that repeats a case, from runtime, kernel, variant, case name and layer.
+pub type Repeat<'a> = dyn Fn(&str, &str, &str, &str, Layer) -> String + 'a;
 
 /// Gathers judged cases into a results folder and into sums.
 pub struct Recorder<'a> {
@@ -244,6 +244,7 @@ impl<'a> Recorder<'a> {
             repeat: Some((self.repeat)(
                 &runtime,
                 &subject.kernel,
+                &subject.variant,
                 &judged.name,
                 layer,
             )),

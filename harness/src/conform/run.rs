@@ -3,6 +3,7 @@
 
 use super::{
     case::Case,
+    forms::{self, CompiledForm, Fate, FormUse},
     judge::{self, Judgement, Layer, Layers},
     observe::{self, Ended, Observed},
     subject::{self, Prepared, Subject},
@@ -10,9 +11,10 @@ use super::{
 use crate::{
     outcome::Outcome,
     parallel::{self, Say},
+    registry,
 };
 use anyhow::Result;
-use assay_worker::{Launch, RunError, Worker};
+use assay_worker::{Confinement, Launch, RunError, Worker};
 use kernel_core::Kernel;
 use runtime_api::{Error, Info};
 use std::collections::BTreeMap;
@@ -26,6 +28,8 @@ pub struct Work {
     pub subject: Subject,
     /// The same source natively, with as many lanes as the module is built for; `None` for a kernel that this project has no contract for.
     pub kernel: Option<&'static Kernel>,
+    /// What a pack brings of the module compiled.
+    pub forms: Vec<CompiledForm>,
     /// Its cases, placed.
     pub cases: Vec<Prepared>,
     /// Cases that do not fit the memory that the manifest allows, with the reason.
@@ -39,6 +43,7 @@ impl Work {
         let mut work = Work {
             subject,
             kernel,
+            forms: Vec::new(),
             cases: Vec::new(),
             unplaceable: Vec::new(),
         };
@@ -50,6 +55,15 @@ impl Work {
             }
         }
         work
+    }
+
+    /// The module of this name: the one that all engines run, or a form of it.
+    pub fn subject(&self, variant: &str) -> Option<Subject> {
+        if self.subject.variant == variant {
+            return Some(self.subject.clone());
+        }
+        let form = self.forms.iter().find(|form| form.name() == variant)?;
+        Some(form.subject(&self.subject))
     }
 }
 
@@ -72,6 +86,21 @@ pub struct Judged<'a> {
     pub layers: Layers,
 }
 
+/// What became of an engine.
+pub struct EngineRun {
+    /// The engine's own words on itself, or why it did not start.
+    pub info: Result<Info, String>,
+    /// What became of the forms that a pack brings for it.
+    pub forms: Vec<FormUse>,
+}
+
+/// What an engine reported of a subject, and of the form of it that was judged beside.
+struct Reports {
+    module: Report,
+    forms: Vec<FormUse>,
+    beside: Option<(Subject, Report)>,
+}
+
 /// What an engine reported of a subject.
 enum Report {
     /// One observation per case, and what is wrong with the module as a whole.
@@ -84,7 +113,8 @@ enum Report {
 }
 
 /// Runs all subjects on all engines. `judged` is called for every (engine, subject, case), engines of a case one after the
-/// other; `step` after every case that ran. Answers the engines' own words on themselves, in the order of `launches`.
+/// other; `step` after every case that ran. A form that is judged beside its module is a subject of its own. Answers what became of the
+/// engines, in the order of `launches`.
 ///
 /// # Errors
 /// Whatever `judged` answers; the run ends then.
@@ -94,7 +124,7 @@ pub fn run(
     gate: &Gate<'_>,
     step: &(dyn Fn() + Sync),
     mut judged: impl FnMut(Judged<'_>) -> Result<()>,
-) -> Result<Vec<Result<Info, String>>> {
+) -> Result<Vec<EngineRun>> {
     // Engines that compile slowly start first, so that the last one does not run alone for long.
     let mut order: Vec<usize> = (0..launches.len()).collect();
     order.sort_by_key(|&index| match launches[index].id.as_str() {
@@ -102,28 +132,36 @@ pub fn run(
         "wamr.aot" => 1,
         _ => 2,
     });
-    let mut infos: Vec<Result<Info, String>> = launches
+    let mut runs: Vec<EngineRun> = launches
         .iter()
-        .map(|_| Err("it was not started".to_owned()))
+        .map(|_| EngineRun {
+            info: Err("it was not started".to_owned()),
+            forms: Vec::new(),
+        })
         .collect();
 
     let report = |engine: usize, say: &Say<'_, Message>| {
-        let mut session = Session::new(&launches[engine]);
+        let launch = &launches[engine];
+        let bare = registry::without_code_cache(launch);
+        let mut session = Session::new(launch);
+        // Starts when it is needed.
+        let mut confined = None;
         if !say(Message::Info(engine, session.info())) {
             return;
         }
         for (index, work) in work.iter().enumerate() {
-            let report = session.report(work, gate, step);
-            if !say(Message::Report(engine, index, report)) {
+            let reports = session.reports(work, gate, step, (&mut confined, &bare));
+            if !say(Message::Reports(engine, index, reports)) {
                 return;
             }
         }
     };
-    let mut pending: BTreeMap<usize, Vec<Option<Report>>> = BTreeMap::new();
+    let mut pending: BTreeMap<usize, Vec<Option<Reports>>> = BTreeMap::new();
     let mut hear = |message| {
         match message {
-            Message::Info(engine, info) => infos[engine] = info,
-            Message::Report(engine, index, report) => {
+            Message::Info(engine, info) => runs[engine].info = info,
+            Message::Reports(engine, index, report) => {
+                runs[engine].forms.extend(report.forms.iter().cloned());
                 let reports = pending
                     .entry(index)
                     .or_insert_with(|| launches.iter().map(|_| None).collect());
@@ -138,40 +176,26 @@ pub fn run(
         Ok(())
     };
     parallel::messages(&order, parallel::processors(), &report, &mut hear)?;
-    Ok(infos)
+    Ok(runs)
 }
 
 enum Message {
     Info(usize, Result<Info, String>),
-    Report(usize, usize, Report),
+    Reports(usize, usize, Reports),
 }
 
 fn judge_work(
     work: &Work,
-    reports: &[Report],
+    reports: &[Reports],
     judged: &mut impl FnMut(Judged<'_>) -> Result<()>,
 ) -> Result<()> {
-    for (engine, report) in reports.iter().enumerate() {
-        let module = match report {
-            Report::Ran { module, .. } => module.clone(),
-            Report::Skipped(outcome, reason) => Judgement::of(*outcome, reason.clone()),
-        };
-        judged(Judged {
-            engine,
-            subject: &work.subject,
-            case: None,
-            name: "edge:module".to_owned(),
-            observed: None,
-            layers: Layers::from([(Layer::L1, module)]),
-        })?;
+    let modules = reports.iter().map(|reports| &reports.module);
+    for (engine, report) in modules.clone().enumerate() {
+        judge_module(engine, &work.subject, report, judged)?;
     }
-    let ran: Vec<(usize, &Vec<Observed>)> = reports
-        .iter()
+    let ran: Vec<(usize, &Vec<Observed>)> = modules
         .enumerate()
-        .filter_map(|(engine, report)| match report {
-            Report::Ran { cases, .. } => Some((engine, cases)),
-            Report::Skipped(..) => None,
-        })
+        .filter_map(|(engine, report)| Some((engine, report.cases()?)))
         .collect();
     for (index, prepared) in work.cases.iter().enumerate() {
         let observed: Vec<&Observed> = ran.iter().map(|(_, cases)| &cases[index]).collect();
@@ -187,25 +211,89 @@ fn judge_work(
             })?;
         }
     }
-    for (case, reason) in &work.unplaceable {
-        for (engine, _) in &ran {
+    for (engine, _) in &ran {
+        judge_unplaceable(*engine, work, &work.subject, judged)?;
+    }
+    for (engine, reports) in reports.iter().enumerate() {
+        let Some((form, report)) = &reports.beside else {
+            continue;
+        };
+        judge_module(engine, form, report, judged)?;
+        let Some(cases) = report.cases() else {
+            continue;
+        };
+        for (index, (prepared, own)) in work.cases.iter().zip(cases).enumerate() {
+            // Agreement is with the module on all engines; what it says of them is said above.
+            let others = ran.iter().map(|(_, cases)| &cases[index]);
+            let observed: Vec<&Observed> = others.chain([own]).collect();
             judged(Judged {
-                engine: *engine,
-                subject: &work.subject,
-                case: None,
-                name: case.name.clone(),
-                observed: None,
-                layers: Layers::from([(Layer::L1, Judgement::of(Outcome::Error, reason.clone()))]),
+                engine,
+                subject: form,
+                case: Some(prepared),
+                name: prepared.case.name.clone(),
+                observed: Some(own),
+                layers: judge::judge(prepared, &observed).pop().unwrap_or_default(),
             })?;
         }
+        judge_unplaceable(engine, work, form, judged)?;
     }
     Ok(())
+}
+
+fn judge_module(
+    engine: usize,
+    subject: &Subject,
+    report: &Report,
+    judged: &mut impl FnMut(Judged<'_>) -> Result<()>,
+) -> Result<()> {
+    let module = match report {
+        Report::Ran { module, .. } => module.clone(),
+        Report::Skipped(outcome, reason) => Judgement::of(*outcome, reason.clone()),
+    };
+    judged(Judged {
+        engine,
+        subject,
+        case: None,
+        name: "edge:module".to_owned(),
+        observed: None,
+        layers: Layers::from([(Layer::L1, module)]),
+    })
+}
+
+fn judge_unplaceable(
+    engine: usize,
+    work: &Work,
+    subject: &Subject,
+    judged: &mut impl FnMut(Judged<'_>) -> Result<()>,
+) -> Result<()> {
+    for (case, reason) in &work.unplaceable {
+        judged(Judged {
+            engine,
+            subject,
+            case: None,
+            name: case.name.clone(),
+            observed: None,
+            layers: Layers::from([(Layer::L1, Judgement::of(Outcome::Error, reason.clone()))]),
+        })?;
+    }
+    Ok(())
+}
+
+impl Report {
+    fn cases(&self) -> Option<&Vec<Observed>> {
+        match self {
+            Report::Ran { cases, .. } => Some(cases),
+            Report::Skipped(..) => None,
+        }
+    }
 }
 
 /// An engine's worker, started again when it is lost.
 pub struct Session<'a> {
     launch: &'a Launch,
     worker: Result<Worker, String>,
+    /// What the worker cannot do, where it gave up its rights.
+    confinement: Option<Confinement>,
 }
 
 impl<'a> Session<'a> {
@@ -214,7 +302,19 @@ impl<'a> Session<'a> {
         Self {
             launch,
             worker: start(launch),
+            confinement: None,
         }
+    }
+
+    /// Starts a worker that gives up what running loaded code does not need, and can compile nothing any more.
+    pub fn confined(launch: &'a Launch) -> Self {
+        let mut session = Self {
+            launch,
+            worker: Err(String::new()),
+            confinement: Some(Confinement::default()),
+        };
+        session.restart();
+        session
     }
 
     fn info(&self) -> Result<Info, String> {
@@ -226,6 +326,22 @@ impl<'a> Session<'a> {
 
     fn restart(&mut self) {
         self.worker = start(self.launch);
+        if self.confinement.is_some() {
+            let confined = match &mut self.worker {
+                Ok(worker) => worker
+                    .confine()
+                    .map_err(|error| format!("failed to {error}")),
+                Err(reason) => Err(reason.clone()),
+            };
+            match confined {
+                Ok(confinement) => self.confinement = Some(confinement),
+                // Whoever does not confine itself when it is asked gets no code.
+                Err(reason) => {
+                    self.confinement = Some(Confinement::none(&reason));
+                    self.worker = Err(reason);
+                }
+            }
+        }
     }
 
     /// Loads a subject, for [`one`](Self::one).
@@ -260,24 +376,92 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn report(&mut self, work: &Work, gate: &Gate<'_>, step: &(dyn Fn() + Sync)) -> Report {
+    /// Judges a module, and the form of it that fits the engine: beside the module, or where the engine cannot compile, instead of it. What was
+    /// not found to be the module's own runs in the confined session, which is started for the first of them.
+    fn reports<'c>(
+        &mut self,
+        work: &Work,
+        gate: &Gate<'_>,
+        step: &(dyn Fn() + Sync),
+        (confined, bare): (&mut Option<Session<'c>>, &'c Launch),
+    ) -> Reports {
+        let alone = |module| Reports {
+            module,
+            forms: Vec::new(),
+            beside: None,
+        };
         let info = match self.info() {
             Ok(info) => info,
-            Err(reason) => return Report::Skipped(Outcome::Error, reason),
+            Err(reason) => return alone(Report::Skipped(Outcome::Error, reason)),
         };
         if let Err(reason) = gate(&info, &work.subject) {
-            return Report::Skipped(Outcome::Unsupported, reason);
+            return alone(Report::Skipped(Outcome::Unsupported, reason));
         }
         let Some(kernel) = work.kernel else {
-            return Report::Skipped(
+            return alone(Report::Skipped(
                 Outcome::Error,
                 format!(
                     "this harness has no contract for a kernel `{}`: nothing to judge it by",
                     work.subject.kernel
                 ),
-            );
+            ));
         };
-        let mut loaded = match self.load(&work.subject) {
+        let (mut forms, form) = match &mut self.worker {
+            Ok(worker) => {
+                let decided = forms::decide(worker, &work.subject, &work.forms);
+                if decided.lost {
+                    self.restart();
+                }
+                (decided.uses, decided.loaded)
+            }
+            Err(_) => (Vec::new(), None),
+        };
+        let Some(form) = form else {
+            return Reports {
+                module: self.report(work, &work.subject, kernel, step),
+                forms,
+                beside: None,
+            };
+        };
+        let subject = form.subject(&work.subject);
+        let believed = forms.iter_mut().find_map(|form| match &mut form.fate {
+            Fate::Believed(code) => Some(code),
+            _ => None,
+        });
+        let Some(code) = believed else {
+            return Reports {
+                module: self.report(work, &work.subject, kernel, step),
+                beside: Some((subject.clone(), self.report(work, &subject, kernel, step))),
+                forms,
+            };
+        };
+        let session = confined.get_or_insert_with(|| Session::confined(bare));
+        let (module, beside) = if forms::compiles(&info) {
+            let module = self.report(work, &work.subject, kernel, step);
+            let beside = session.report(work, &subject, kernel, step);
+            (module, Some((subject, beside)))
+        } else {
+            (session.report(work, &subject, kernel, step), None)
+        };
+        if let Some(confinement) = &session.confinement {
+            code.confinement = confinement.words();
+        }
+        Reports {
+            module,
+            forms,
+            beside,
+        }
+    }
+
+    /// Runs the cases of `work` on one of its subjects.
+    fn report(
+        &mut self,
+        work: &Work,
+        subject: &Subject,
+        kernel: &Kernel,
+        step: &(dyn Fn() + Sync),
+    ) -> Report {
+        let mut loaded = match self.load(subject) {
             Ok(loaded) => loaded,
             Err((outcome, reason)) => {
                 if outcome == Outcome::Error {
@@ -295,12 +479,12 @@ impl<'a> Session<'a> {
                 )));
                 continue;
             }
-            let observed = self.one(&work.subject, loaded, prepared);
+            let observed = self.one(subject, loaded, prepared);
             step();
             if matches!(observed.ended, Ended::Lost(_)) {
                 lost_workers += 1;
                 self.restart();
-                match self.load(&work.subject) {
+                match self.load(subject) {
                     Ok(again) => loaded = again,
                     Err((_, reason)) => {
                         lost_workers = MAX_LOST_WORKERS;
@@ -315,8 +499,8 @@ impl<'a> Session<'a> {
         }
         let module = match &mut self.worker {
             Ok(worker) => {
-                let gradient = kernel.has_backward && work.subject.has_backward;
-                match observe::observe_module(worker, &work.subject, loaded, gradient) {
+                let gradient = kernel.has_backward && subject.has_backward;
+                match observe::observe_module(worker, subject, loaded, gradient) {
                     Ok(None) => Judgement::of(Outcome::Pass, String::new()),
                     Ok(Some(what)) => Judgement::of(Outcome::Fail, what),
                     Err(ended @ Ended::Lost(_)) => {

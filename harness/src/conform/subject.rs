@@ -6,9 +6,9 @@ use super::{
 };
 use kernel_abi::{Descriptor, PAGE_BYTES, export};
 use kernel_core::Kernel;
-use runtime_api::{CODE_TARGET, Info};
 use runtime_host::{Fill, Frame, Output, PlaceError, Tensors};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// One module of one kernel: the base module or a variant.
 #[derive(Clone, Debug)]
@@ -39,38 +39,11 @@ pub struct Subject {
     pub fuel: Option<u64>,
     /// Whether the module exports `kernel_backward`.
     pub has_backward: bool,
-    /// What the pack brings of it compiled ahead of time, if its key may bring native code; of base modules only.
-    pub compiled: Vec<CompiledForm>,
-}
-
-/// A module that somebody compiled for an engine of one version on one kind of machine.
-#[derive(Clone, Debug)]
-pub struct CompiledForm {
-    /// The engine: its family, or its id.
-    pub engine: String,
-    /// Its exact version.
-    pub engine_version: String,
-    /// What it was compiled for.
-    pub target: String,
-    /// The file.
-    pub bytes: Vec<u8>,
-}
-
-impl CompiledForm {
-    /// Whether an engine may load it: engine, version and target are all its own.
-    pub fn is_for(&self, info: &Info) -> bool {
-        (self.engine == info.engine || self.engine == info.id)
-            && self.engine_version == info.version
-            && info.build.get(CODE_TARGET) == Some(&self.target)
-    }
+    /// Native code to be loaded in the place of compiling the module.
+    pub code: Option<Arc<[u8]>>,
 }
 
 impl Subject {
-    /// What an engine loads in the place of compiling the module.
-    pub fn compiled_for(&self, info: &Info) -> Option<&CompiledForm> {
-        self.compiled.iter().find(|form| form.is_for(info))
-    }
-
     /// The export that a case calls.
     pub fn export(&self, entry: Entry) -> &str {
         match entry {

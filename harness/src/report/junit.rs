@@ -38,6 +38,19 @@ pub fn render(records: &Records) -> Result<String> {
             let reason = engine.reason.as_deref().unwrap_or_default();
             add(&engine.id, "engine", "start".to_owned(), outcome, reason);
         }
+        for engine in &conform.engines {
+            for code in &engine.native_code_not_compared {
+                let name = match code.differs {
+                    true => "native code that differs",
+                    false => "native code that was not compared",
+                };
+                let class = format!("{}.{}-{}", code.kernel, code.engine, code.target);
+                let detail = format!("{name}: {}; {}", code.reason, code.confinement);
+                // Not a failure, and nothing that passed.
+                let outcome = Outcome::Unsupported;
+                add(&engine.id, &class, name.to_owned(), outcome, &detail);
+            }
+        }
         for engine in &conform.numerics {
             let outcome = match (engine.holds, engine.held == engine.operations) {
                 (true, true) => Outcome::Pass,
@@ -151,6 +164,7 @@ mod tests {
                 status: "ready".to_owned(),
                 version: Some("2".to_owned()),
                 reason: None,
+                native_code_not_compared: Vec::new(),
             }],
             results: vec![
                 case("a", Outcome::Pass),

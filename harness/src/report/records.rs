@@ -3,7 +3,10 @@
 
 use crate::{
     bench::{record, tables::Tables},
-    conform::record::Entry,
+    conform::{
+        forms::{self, NativeCode},
+        record::Entry,
+    },
     exit,
     outcome::Outcome,
     results::PackIdentity,
@@ -112,6 +115,9 @@ pub struct Engine {
     pub version: Option<String>,
     /// Why it is absent or failed.
     pub reason: Option<String>,
+    /// Native code that it ran and that is not known to be what it makes of the modules.
+    #[serde(default)]
+    pub native_code_not_compared: Vec<NativeCode>,
 }
 
 /// The numeric instructions of an engine.
@@ -187,6 +193,17 @@ pub struct Latency {
     pub max_ms: Option<f64>,
     /// What the 99th percentile may be.
     pub bound_ms: f64,
+}
+
+impl Conform {
+    /// What the verdict says of native code that it rests on, if there is any.
+    pub fn native_code(&self) -> Option<String> {
+        let engines = self.engines.iter();
+        forms::words(engines.map(|engine| {
+            let codes = engine.native_code_not_compared.as_slice();
+            (engine.id.as_str(), codes)
+        }))
+    }
 }
 
 impl Records {

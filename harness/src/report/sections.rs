@@ -56,6 +56,9 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             (title, verdict, tone, Vec::new())
         }
     };
+    if let Some(words) = records.conformance().and_then(Conform::native_code) {
+        verdict += &format!("; {words}");
+    }
     let mut tone = tone;
     if let Some(bench) = &records.bench {
         let measured = measurements(bench);

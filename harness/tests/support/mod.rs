@@ -5,6 +5,7 @@
     reason = "tests say what they expect by unwrapping"
 )]
 
+pub(crate) mod bringing;
 pub(crate) mod hostile;
 
 use assay_worker::Launch;

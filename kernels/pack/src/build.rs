@@ -52,7 +52,7 @@ pub fn build_folder(
         serde_json::to_vec_pretty(&value).map_err(|error| Error::Template(error.to_string()))?;
     bytes.push(b'\n');
     let manifest = Manifest::parse(&bytes, &HostCaps::default())?;
-    read_contents(&mut source, &manifest, false)?;
+    read_contents(&mut source, &manifest)?;
     remove_file(&folder.join(SIGNATURE_FILE))?;
     remove_file(&folder.join(SIGNATURES_FILE))?;
     write_file(&folder.join(MANIFEST_FILE), &bytes)?;

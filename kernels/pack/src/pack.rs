@@ -150,11 +150,12 @@ impl UntrustedPack {
                 .check(&manifest.name, &author, &manifest.version)?;
         }
         let manifest_sha256 = Sha256::digest(&self.untrusted_manifest).into();
-        let contents = read_contents(&mut self.source, &manifest, accepted_by.allow_native)?;
+        let contents = read_contents(&mut self.source, &manifest)?;
         Ok(Pack {
             manifest,
             key: author,
             accepted_by: accepted_by.key,
+            allows_native: accepted_by.allow_native,
             manifest_sha256,
             kernels: contents.kernels,
             vectors: contents.vectors,
@@ -169,6 +170,7 @@ pub struct Pack {
     manifest: Manifest,
     key: PublicKey,
     accepted_by: PublicKey,
+    allows_native: bool,
     manifest_sha256: [u8; 32],
     kernels: Vec<PackKernel>,
     vectors: Vec<PackVector>,
@@ -222,9 +224,17 @@ impl Pack {
         &self.vectors
     }
 
-    /// Ahead-of-time compiled forms: native code. Empty unless the key that verified carries `allow-native`.
+    /// Ahead-of-time compiled forms, in the order of the manifest: native code, whose hashes were checked and nothing else. Whoever
+    /// loads one either compares it with what the engine makes of [`PackKernel::wasm`] itself, or asks
+    /// [`allows_native`](Self::allows_native).
     pub fn artifacts(&self) -> &[PackArtifact] {
         &self.artifacts
+    }
+
+    /// Whether the key that verified carries `allow-native` in the trusted keys: native code of its packs may be loaded though
+    /// nobody compared it with the modules.
+    pub fn allows_native(&self) -> bool {
+        self.allows_native
     }
 
     /// The manifest.
@@ -383,7 +393,7 @@ impl PackVector {
     }
 }
 
-/// An ahead-of-time compiled form of a kernel: native code by an author who may bring it.
+/// An ahead-of-time compiled form of a kernel: native code, which may be of any module.
 #[derive(Debug)]
 pub struct PackArtifact {
     entry: crate::schema::ArtifactEntry,
@@ -448,11 +458,7 @@ pub(crate) struct Contents {
 }
 
 /// Reads and checks all files of a manifest: nothing is handed out before everything has passed.
-pub(crate) fn read_contents(
-    source: &mut Source,
-    manifest: &Manifest,
-    allow_native: bool,
-) -> Result<Contents, Error> {
+pub(crate) fn read_contents(source: &mut Source, manifest: &Manifest) -> Result<Contents, Error> {
     let mut reader = HashedReader { source, total: 0 };
     let mut modules = Vec::new();
     for entry in &manifest.kernels {
@@ -473,14 +479,10 @@ pub(crate) fn read_contents(
     }
     let mut artifacts = Vec::new();
     for entry in &manifest.artifacts {
-        let bytes = reader.read(&entry.file, &entry.kernel)?;
-        // Checked in any case; handed out only to those who allowed native code.
-        if allow_native {
-            artifacts.push(PackArtifact {
-                entry: entry.clone(),
-                bytes,
-            });
-        }
+        artifacts.push(PackArtifact {
+            entry: entry.clone(),
+            bytes: reader.read(&entry.file, &entry.kernel)?,
+        });
     }
     check_unlisted(source, manifest)?;
     let mut kernels = Vec::new();

@@ -74,7 +74,7 @@ impl Folder {
             (
                 COMPILED_ELSEWHERE.to_owned(),
                 format!(
-                    "{} modules; besides them only forms that a pack brings can run",
+                    "{} modules, none compared with what a compiler here would make; besides them only forms that a pack brings can run",
                     self.made.len()
                 ),
             ),

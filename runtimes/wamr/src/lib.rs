@@ -33,7 +33,7 @@ use runtime_api::{
     Budget, BudgetKind, CODE_TARGET, Capabilities, Entry, Error, Info, Kind, Limits, Options,
     Result, Stage, Trap, TrustedCode,
 };
-use std::{collections::BTreeMap, path::Path, rc::Rc, time::Duration};
+use std::{cell::OnceCell, collections::BTreeMap, path::Path, rc::Rc, time::Duration};
 use wasmparser::ExternalKind;
 
 /// The fast interpreter.
@@ -133,7 +133,8 @@ struct Wamr {
     runtime: ffi::Runtime,
     /// Where its machine code comes from; `None` for the interpreter.
     origin: Option<Origin>,
-    watchdog: Rc<Watchdog>,
+    /// Starts with the first module that has budgets in time: until then this process has one thread, and can give up its rights.
+    watchdog: OnceCell<Rc<Watchdog>>,
     info: Info,
 }
 
@@ -167,7 +168,7 @@ impl Wamr {
         let mut engine = Self {
             runtime,
             origin,
-            watchdog: Rc::new(Watchdog::start().map_err(adapter)?),
+            watchdog: OnceCell::new(),
             info: Info {
                 id: id.to_owned(),
                 engine: "wamr".to_owned(),
@@ -288,15 +289,27 @@ impl Wamr {
         if loaded.import_count() != 0 || loaded.is_aot() != self.origin.is_some() {
             return Err(rejected("WAMR took the module for another".to_owned()));
         }
+        let watchdog = match options.metering {
+            BudgetKind::Epoch => Some(self.watchdog()?),
+            BudgetKind::None | BudgetKind::Fuel => None,
+        };
         Ok(Box::new(Module {
             loaded,
             code_bytes,
             prepared: Rc::new(prepared),
             limits: options.limits,
             metering: options.metering,
-            watchdog: Rc::clone(&self.watchdog),
+            watchdog,
             engine: self.info.id.clone(),
         }))
+    }
+
+    fn watchdog(&self) -> Result<Rc<Watchdog>> {
+        if let Some(watchdog) = self.watchdog.get() {
+            return Ok(Rc::clone(watchdog));
+        }
+        let started = Rc::new(Watchdog::start().map_err(adapter)?);
+        Ok(Rc::clone(self.watchdog.get_or_init(|| started)))
     }
 }
 
@@ -307,7 +320,8 @@ struct Module {
     prepared: Rc<Prepared>,
     limits: Limits,
     metering: BudgetKind,
-    watchdog: Rc<Watchdog>,
+    /// Where calls have budgets in time.
+    watchdog: Option<Rc<Watchdog>>,
     engine: String,
 }
 
@@ -339,7 +353,7 @@ impl runtime_api::Module for Module {
             prepared: Rc::clone(&self.prepared),
             limits: self.limits,
             metering: self.metering,
-            watchdog: Rc::clone(&self.watchdog),
+            watchdog: self.watchdog.clone(),
             engine: self.engine.clone(),
         };
         if let Some(start) = &self.prepared.start {
@@ -360,7 +374,8 @@ struct Instance {
     prepared: Rc<Prepared>,
     limits: Limits,
     metering: BudgetKind,
-    watchdog: Rc<Watchdog>,
+    /// Where calls have budgets in time.
+    watchdog: Option<Rc<Watchdog>>,
     engine: String,
 }
 
@@ -374,11 +389,16 @@ impl Instance {
     ) -> Result<u32> {
         let native_stack_bytes = self.limits.max_stack_bytes as usize;
         let instance = &mut self.instance;
-        let outcome = match budget.time() {
-            None => instance.call(function, arguments, native_stack_bytes),
-            Some(time) => {
+        let outcome = match (budget.time(), &self.watchdog) {
+            (None, _) => instance.call(function, arguments, native_stack_bytes),
+            (Some(_), None) => {
+                return Err(adapter(
+                    "a budget in time on a module that was loaded without",
+                ));
+            }
+            (Some(time), Some(watchdog)) => {
                 let terminator = instance.terminator();
-                let (outcome, terminated) = self.watchdog.run(time, terminator, || {
+                let (outcome, terminated) = watchdog.run(time, terminator, || {
                     instance.call(function, arguments, native_stack_bytes)
                 });
                 if terminated && outcome.is_ok() {

@@ -1,4 +1,5 @@
 use super::{
+    confinement::Confinement,
     limits::{Silence, VariableError, WorkerLimits},
     process::Process,
     protocol::{
@@ -488,6 +489,24 @@ impl Worker {
             Answer::Footprint(footprint) => Ok(footprint),
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("footprint").into()),
+        }
+    }
+
+    /// Has the worker give up what running loaded code does not need, and says what holds then. One that does not
+    /// [know](Self::has_operation) `confine` is not asked, and gives up nothing.
+    ///
+    /// # Errors
+    /// The worker's end.
+    pub fn confine(&mut self) -> Result<Confinement, WorkerError> {
+        if !self.has_operation("confine") {
+            return Ok(Confinement::none(
+                "the worker does not know the optional operation `confine`",
+            ));
+        }
+        match self.request(Operation::Confine, WORK_TIME)? {
+            Answer::Confined(confinement) => Ok(confinement),
+            Answer::Error(error) => Ok(Confinement::none(format!("failed to {error}"))),
+            _ => Err(self.unexpected("confined")),
         }
     }
 

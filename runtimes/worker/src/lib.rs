@@ -5,6 +5,7 @@
 //! An adapter is an executable that calls [`serve`] over its [`Runtime`](runtime_api::Runtime), or [`main`] over several.
 
 mod client;
+mod confinement;
 mod executable;
 mod limits;
 #[cfg(all(target_family = "wasm", feature = "browser"))]
@@ -22,6 +23,7 @@ mod system;
 mod timing;
 
 pub use client::{GRACE, Launch, RUNNER_VARIABLE, RunError, Worker, WorkerError};
+pub use confinement::Confinement;
 pub use executable::{main, serve_process};
 pub use limits::{MEMORY_VARIABLE, VariableError, WorkerLimits};
 #[cfg(target_family = "wasm")]

@@ -1,6 +1,7 @@
 //! Messages of the worker protocol: one JSON object per line, requests on the worker's stdin, one reply per request on its
 //! stdout, in order. Bytes are base64.
 
+use super::confinement::Confinement;
 use runtime_api::{Budget, Error, Form, Info, Options};
 use runtime_host::{Call, Fetched, Invocation, Observation, base64_bytes};
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,9 @@ pub enum Operation {
         #[serde(flatten)]
         invocation: Invocation,
     },
+    /// Give up for good what running loaded code does not need: files, the network, other processes. Answered by
+    /// [`Answer::Confined`]; modules can be loaded from `code` then, and perhaps no longer be compiled. Optional, as `global`.
+    Confine,
     /// Forget a module and its instance, answered by [`Answer::Dropped`].
     Drop {
         /// The module, as numbered by `loaded`.
@@ -346,6 +350,8 @@ pub enum Answer {
     Facts(Facts),
     /// Answer to `footprint`.
     Footprint(Footprint),
+    /// Answer to `confine`.
+    Confined(Confinement),
     /// Answer to `drop`.
     Dropped {},
     /// The operation failed; the worker is ready for the next request.
@@ -576,6 +582,7 @@ mod tests {
                 Operation::Facts { module: 1 },
                 r#"{"id":7,"op":"facts","module":1}"#,
             ),
+            (Operation::Confine, r#"{"id":7,"op":"confine"}"#),
             (
                 Operation::Drop { module: 1 },
                 r#"{"id":7,"op":"drop","module":1}"#,
@@ -644,6 +651,13 @@ mod tests {
                     rss_per_used_instance_bytes: 36_864,
                 }),
                 r#"{"id":7,"footprint":{"rss_per_instance_bytes":20480,"rss_per_used_instance_bytes":36864}}"#,
+            ),
+            (
+                Answer::Confined(Confinement {
+                    holds: vec!["no file can be opened".to_owned()],
+                    lacks: vec!["system calls: no list".to_owned()],
+                }),
+                r#"{"id":7,"confined":{"holds":["no file can be opened"],"lacks":["system calls: no list"]}}"#,
             ),
             (Answer::Dropped {}, r#"{"id":7,"dropped":{}}"#),
             (

@@ -1,4 +1,5 @@
 use super::{
+    confinement,
     protocol::{Answer, Facts, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION},
     timing,
 };
@@ -9,7 +10,7 @@ use std::{
 };
 
 /// The optional operations and kinds of `time` that a worker knows.
-const OPERATIONS: [&str; 11] = [
+const OPERATIONS: [&str; 12] = [
     "global",
     "inspect",
     "time",
@@ -21,6 +22,7 @@ const OPERATIONS: [&str; 11] = [
     "reset",
     "traps",
     "footprint",
+    "confine",
 ];
 
 /// A loaded module and its instance. Fields drop in this order: an instance before its module.
@@ -223,6 +225,7 @@ fn handle(
             let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
             timing::footprint(loaded, instances, budget, &invocation).map(Answer::Footprint)
         }
+        Operation::Confine => Ok(Answer::Confined(confinement::confine())),
         Operation::Drop { module } => {
             modules.remove(&module).ok_or_else(|| unknown(module))?;
             Ok(Answer::Dropped {})
@@ -237,8 +240,8 @@ fn load_code(
     code: &[u8],
     options: &Options,
 ) -> Result<Box<dyn Module>> {
-    // SAFETY: requests come from the harness that started this worker, which sends only what a pack lists whose key may bring
-    // native code: its owner vouches for what the code was compiled from.
+    // SAFETY: requests come from the harness that started this worker. It sends what this engine made of this very module when it
+    // was asked, or else what the owner of a trusted key vouches for, who may bring native code.
     let code = unsafe { TrustedCode::new(code) };
     runtime.load_code(wasm, code, options)
 }
