@@ -7,6 +7,7 @@
 #   make cross TARGET=aarch64-unknown-linux-gnu   another target, in cross's container; docs/targets.md
 
 CARGO ?= cargo
+CARGO_DENY ?= cargo-deny
 PACK ?= fixtures/packs/core
 ENGINES = $(shell scripts/setup --found)
 
@@ -22,13 +23,13 @@ members = --workspace \
 	$(if $(filter wasmer-llvm,$(ENGINES)),,--exclude runtime-wasmer)
 
 # The wasm32 packages and the fuzz targets have workspaces of their own.
-manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml harness/wasi-runner/Cargo.toml
+manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml
 
 # CI tests first, and then qualifies with the very executable that was tested: another choice of packages would mean other
 # features, and build the engines twice.
 build_assay = $(if $(CI),$(CARGO) test --locked --release --no-run $(members) $(features),$(release) -p assay $(features))
 
-.PHONY: help qualify bench test wasm32 cross matrix device build helpers setup lint format doc fuzz-smoke web web-test pack check-pack numbers check-numbers readme-table check-readme
+.PHONY: help qualify bench test wasm32 cross matrix device build helpers setup lint format deny doc fuzz-smoke web web-test pack check-pack numbers check-numbers readme-table check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +44,7 @@ bench: setup build ## measures the core pack on every engine that is ready, besi
 
 test: setup helpers ## runs all tests
 	$(CARGO) test --locked --release $(members) $(features) $(ARGUMENTS)
+	$(if $(ARGUMENTS),,scripts/test-ignored $(CARGO) test --locked --release $(members) $(features))
 	# Beside assay wasmi has its portable dispatch; alone it is wasmi.fast.
 	$(CARGO) test --locked --release -p runtime-wasmi
 
@@ -77,6 +79,10 @@ lint: ## clippy and the formatting, as CI runs them
 
 format: ## formats the code
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all &&) true
+
+deny: ## licences, sources and bans of all dependencies; needs cargo-deny, and no network once the crates are here
+	$(foreach manifest,$(manifests),$(CARGO_DENY) --manifest-path $(manifest) --config deny.toml --locked --all-features check \
+		--allow license-not-encountered --allow license-exception-not-encountered licenses bans sources &&) true
 
 doc: ## the documentation, without warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $(members) $(features)
