@@ -45,19 +45,6 @@ pub(crate) fn aot(
     json(&arguments)
 }
 
-/// Whether an engine can be tested; says so if not.
-pub(crate) fn ready(engine: &str) -> bool {
-    let (_, document) = json(&["list"]);
-    let engines = document["engines"].as_array().unwrap();
-    let ready = engines
-        .iter()
-        .any(|known| known["id"] == engine && known["status"] == "ready");
-    if !ready {
-        println!("{engine} is absent: left out");
-    }
-    ready
-}
-
 /// The list of trusted keys that lies beside a pack.
 fn trusted_keys(pack: &Path) -> PathBuf {
     pack.parent().unwrap().join("trusted_keys")

@@ -7,6 +7,8 @@
 
 pub(crate) mod bringing;
 pub(crate) mod hostile;
+#[path = "../../../kernels/pack/tests/support/mod.rs"]
+mod packs;
 
 use assay_worker::Launch;
 use assert_cmd::Command;
@@ -30,6 +32,11 @@ pub(crate) fn root() -> PathBuf {
 /// The signed core pack.
 pub(crate) fn core_pack() -> PathBuf {
     root().join("fixtures/packs/core")
+}
+
+/// Makes the broken packs in `folder`, one folder for each defect, with their trust lists; gives the index.
+pub(crate) fn broken_packs(folder: &Path) -> Value {
+    packs::defects::write_all(folder)
 }
 
 /// A command that starts an executable of this build: where it is built for another machine, by what `ASSAY_RUNNER` says. It runs

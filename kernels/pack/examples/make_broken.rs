@@ -1,42 +1,24 @@
-//! Writes the broken packs of `fixtures/packs/broken`: `cargo run -p kernel-pack --example make_broken`.
+//! Writes the broken packs into a new folder: `cargo run -p kernel-pack --example make_broken DIR`. Its `index.json` is what
+//! `fixtures/packs/broken.json` has to hold.
 #![allow(missing_docs, clippy::unwrap_used)] // a generator of fixtures
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use serde_json::json;
+use std::{path::Path, process::ExitCode};
 
-fn main() {
-    let folder = support::fixtures().join("packs/broken");
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let [folder] = arguments.as_slice() else {
+        eprintln!("usage: make_broken DIR");
+        return ExitCode::from(2);
+    };
+    let folder = Path::new(folder);
     if folder.exists() {
-        std::fs::remove_dir_all(&folder).unwrap();
+        eprintln!("make_broken: {} exists", folder.display());
+        return ExitCode::from(2);
     }
-    std::fs::create_dir_all(&folder).unwrap();
-    for (name, text) in [
-        ("trusted_keys", support::trust_text()),
-        ("trusted_keys.weak", support::defects::weak_trust_text()),
-        (
-            "trusted_keys.not_canonical",
-            support::defects::not_canonical_trust_text(),
-        ),
-    ] {
-        std::fs::write(folder.join(name), text).unwrap();
-    }
-    let mut index = Vec::new();
-    for defect in support::defects::all() {
-        defect.draft.write(&folder.join(defect.name));
-        let mut entry = json!({
-            "defect": defect.name,
-            "code": defect.code.as_str(),
-            "kernel": defect.kernel,
-            "file": defect.file,
-        });
-        if let Some(trust) = defect.trust {
-            entry["trust"] = json!(trust);
-        }
-        index.push(entry);
-    }
-    println!("{} broken packs", index.len());
-    let text = serde_json::to_string_pretty(&index).unwrap() + "\n";
-    std::fs::write(folder.join("index.json"), text).unwrap();
+    let index = support::defects::write_all(folder);
+    println!("{} broken packs", index.as_array().unwrap().len());
+    ExitCode::SUCCESS
 }

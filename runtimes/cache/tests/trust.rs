@@ -262,21 +262,23 @@ fn files_open_to_others_are_refused() {
     }
 }
 
-/// Only root can give files away; elsewhere there is nothing to see.
-#[test]
-fn what_belongs_to_another_user_is_refused() {
-    let filled = filled();
-    if std::os::unix::fs::chown(&filled.file, Some(12_345), None).is_err() {
-        println!("not root: left out");
-        return;
+mod needs_root {
+    use super::{Cache, filled};
+    use std::os::unix::fs::chown;
+
+    #[test]
+    #[ignore = "needs root, who alone can give files away"]
+    fn what_belongs_to_another_user_is_refused() {
+        let filled = filled();
+        chown(&filled.file, Some(12_345), None).unwrap();
+        filled.refuses("belongs to user 12345");
+        chown(&filled.path, Some(12_345), None).unwrap();
+        let reason = Cache::open(&filled.path).unwrap_err();
+        assert!(
+            reason.contains("the folder belongs to user 12345"),
+            "{reason}"
+        );
     }
-    filled.refuses("belongs to user 12345");
-    std::os::unix::fs::chown(&filled.path, Some(12_345), None).unwrap();
-    let reason = Cache::open(&filled.path).unwrap_err();
-    assert!(
-        reason.contains("the folder belongs to user 12345"),
-        "{reason}"
-    );
 }
 
 #[test]

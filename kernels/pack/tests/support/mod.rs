@@ -96,11 +96,11 @@ pub fn extended(with: &str) -> Vec<u8> {
 }
 
 pub fn hash(bytes: &[u8]) -> String {
-    let digits: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", digits(&Sha256::digest(bytes)))
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A pack being put together.

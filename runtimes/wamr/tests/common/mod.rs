@@ -1,32 +1,22 @@
-//! What the tests of this crate share.
+//! What the tests of this crate share. Tests that need the ahead-of-time compiler are ignored: `scripts/test-ignored` runs them
+//! where it is there.
 
 use std::path::{Path, PathBuf};
 
-/// `ASSAY_WAMRC`, or an `assay-wamrc` of the profile that this test was built in.
-pub(crate) fn compiler() -> Option<PathBuf> {
+/// `ASSAY_WAMRC`, or the `assay-wamrc` of the profile that this test was built in.
+pub(crate) fn compiler() -> PathBuf {
     if let Some(path) = std::env::var_os("ASSAY_WAMRC") {
-        return Some(path.into());
+        return path.into();
     }
     // <target>/<profile>/deps/<test>
-    let test = std::env::current_exe().ok()?;
-    let beside = test.parent().and_then(Path::parent)?.join("assay-wamrc");
-    beside.exists().then_some(beside)
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    profile.join("assay-wamrc")
 }
 
-/// `wamr.aot`, or nothing and the reason on stdout where it has not been built.
-pub(crate) fn aot() -> Option<Box<dyn runtime_api::Runtime>> {
-    let Some(compiler) = compiler() else {
-        println!(
-            "wamr.aot is absent: no assay-wamrc; `cargo build -p wamr-compiler`, or ASSAY_WAMRC=<its path>"
-        );
-        return None;
-    };
-    match runtime_wamr::aot(&compiler) {
-        Ok(runtime) => Some(runtime),
-        Err(runtime_api::Error::Unsupported { reason }) => {
-            println!("wamr.aot is absent: {reason}");
-            None
-        }
-        Err(error) => panic!("failed to {error}"),
-    }
+/// `wamr.aot`.
+pub(crate) fn aot() -> Box<dyn runtime_api::Runtime> {
+    runtime_wamr::aot(&compiler()).unwrap_or_else(|error| {
+        panic!("failed to {error}; `cargo build -p wamr-compiler` makes assay-wamrc, or ASSAY_WAMRC=<its path>")
+    })
 }

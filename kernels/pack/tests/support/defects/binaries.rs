@@ -2,8 +2,8 @@
 
 use kernel_pack::Code;
 
+use super::super::{Draft, MODULE, TINY, altered, extended, tiny_module};
 use super::{Defect, TINY_ID, defect};
-use crate::support::{Draft, MODULE, TINY, altered, extended, tiny_module};
 
 pub fn binaries() -> Vec<Defect> {
     let tiny = tiny_module();

@@ -3,8 +3,8 @@
 use kernel_pack::Code;
 use serde_json::json;
 
+use super::super::{Draft, MODULE, hash, tiny_module};
 use super::{Defect, MANIFEST, TINY_ID, defect};
-use crate::support::{Draft, MODULE, hash, tiny_module};
 
 pub fn kernels() -> Vec<Defect> {
     let new = Draft::new;

@@ -3,8 +3,8 @@
 use kernel_pack::{Code, SCHEMA};
 use serde_json::json;
 
+use super::super::{Draft, hash, trusted_key};
 use super::{Defect, MANIFEST, TINY_ID, defect};
-use crate::support::{Draft, hash, trusted_key};
 
 pub fn malformed() -> Vec<Defect> {
     let text = String::from_utf8(Draft::new().manifest_text()).unwrap();

@@ -3,8 +3,8 @@
 use kernel_pack::Code;
 use serde_json::json;
 
+use super::super::{Draft, revoked_key, unknown_key};
 use super::{Defect, MANIFEST, SIGNATURE, defect};
-use crate::support::{Draft, SIGNATURES, further, revoked_key, trusted_key, unknown_key};
 
 pub fn signatures() -> Vec<Defect> {
     use Code::*;

@@ -1,0 +1,34 @@
+//! All tests of the harness that do not depend on how fast the machine is: one executable, because each one that links the engines
+//! costs half a minute and 165 MB. Those that do are in `timing`.
+
+#![cfg(not(target_family = "wasm"))] // starts processes, which WebAssembly has not
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod adapters;
+mod aot_cli;
+mod bench_cli;
+mod compare_cli;
+mod compare_packs;
+mod conform_cli;
+mod faulty_kernels;
+mod foreign_adapters;
+mod forms_cli;
+mod fuzz_cli;
+mod hostile_cli;
+mod inspect_cli;
+mod numerics;
+mod pack_cli;
+mod profile_cli;
+mod report_cli;
+mod results_cli;
+mod spec_cli;
+mod targets;
+mod traps_cli;
+mod trust_cli;
+mod verify_cli;

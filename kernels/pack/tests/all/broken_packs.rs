@@ -1,0 +1,110 @@
+//! Every broken pack is refused for its defect and for nothing else.
+
+use std::collections::BTreeSet;
+
+use crate::support::{self, Draft, defects, fixtures, policy, trust};
+use kernel_pack::{Code, Error, Rejection, TrustList, verify};
+
+fn rejection(result: Result<kernel_pack::Pack, Error>) -> Rejection {
+    match result {
+        Err(Error::Rejected(rejection)) => rejection,
+        Err(other) => panic!("expected a rejection, got {other}"),
+        Ok(pack) => panic!("expected a rejection, {} was accepted", pack.name()),
+    }
+}
+
+#[test]
+fn the_pack_they_are_made_from_is_accepted() {
+    let folder = support::scratch();
+    Draft::new().write(folder.path());
+    let pack = verify(folder.path(), &trust(), &policy()).unwrap();
+    assert_eq!(pack.name(), "tiny");
+    assert_eq!(pack.kernels()[0].wasm(), support::tiny_module());
+}
+
+#[test]
+fn every_broken_pack_is_refused_with_its_code() {
+    let scratch = support::scratch();
+    let folder = scratch.path().join("broken");
+    let index = defects::write_all(&folder);
+    let index = index.as_array().unwrap();
+    assert!(index.len() >= 40, "{}", index.len());
+    let mut wrong = Vec::new();
+    let mut codes = BTreeSet::new();
+    for entry in index {
+        let name = entry["defect"].as_str().unwrap();
+        let trust_file = entry["trust"].as_str().unwrap_or("trusted_keys");
+        let started = std::time::Instant::now();
+        let result = TrustList::read(&folder.join(trust_file))
+            .and_then(|trust| verify(&folder.join(name), &trust, &policy()));
+        let elapsed = started.elapsed();
+        let found = match &result {
+            Err(Error::Rejected(rejection)) => {
+                codes.insert(rejection.code);
+                serde_json::json!({
+                    "code": rejection.code.as_str(),
+                    "kernel": rejection.kernel,
+                    // A trust list is named by the path it was read from.
+                    "file": rejection.file.as_deref().filter(|_| entry["trust"].is_null()),
+                })
+            }
+            Err(other) => serde_json::json!(other.to_string()),
+            Ok(_) => serde_json::json!("accepted"),
+        };
+        let expected = serde_json::json!({
+            "code": entry["code"], "kernel": entry["kernel"], "file": entry["file"],
+        });
+        if found != expected {
+            let message = result.err().map(|error| error.to_string());
+            wrong.push(format!(
+                "{name}: expected {expected}, found {found}: {message:?}"
+            ));
+        }
+        assert!(elapsed.as_secs() < 1, "{name} took {elapsed:?}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // What these folders do not show: a file over 8 MiB, an engine's features, the memory of the host.
+    let shown_elsewhere = [
+        Code::FileTooLarge,
+        Code::FeatureMissing,
+        Code::RollbackRefused,
+    ];
+    for code in Code::ALL {
+        assert_eq!(
+            codes.contains(code),
+            !shown_elsewhere.contains(code),
+            "{code}"
+        );
+    }
+}
+
+/// A defect that is made otherwise than before shows in a diff.
+#[test]
+fn the_committed_index_is_what_the_generator_makes() {
+    let committed = std::fs::read(fixtures().join("packs/broken.json")).unwrap();
+    let committed: serde_json::Value = serde_json::from_slice(&committed).unwrap();
+    let made = defects::index();
+    let committed_entries = committed.as_array().unwrap();
+    let made_entries = made.as_array().unwrap();
+    for (committed, made) in committed_entries.iter().zip(made_entries) {
+        assert_eq!(committed, made);
+    }
+    assert_eq!(committed_entries.len(), made_entries.len());
+    let names: BTreeSet<_> = made_entries
+        .iter()
+        .map(|entry| entry["defect"].as_str())
+        .collect();
+    assert_eq!(names.len(), made_entries.len(), "two defects of one name");
+}
+
+#[test]
+fn rejections_of_modules_name_kernel_and_file() {
+    let folder = support::scratch();
+    Draft::new()
+        .module(support::extended("(memory 1)"))
+        .write(folder.path());
+    let rejection = rejection(verify(folder.path(), &trust(), &policy()));
+    assert_eq!(rejection.kernel.as_deref(), Some("tiny"));
+    assert_eq!(rejection.file.as_deref(), Some(support::MODULE));
+    assert!(rejection.message.contains(support::MODULE), "{rejection}");
+}

@@ -1,0 +1,144 @@
+//! What the pre-pass accepts, up to its limits, and what it finds out.
+
+use std::collections::BTreeSet;
+
+use crate::support::{self, altered, extended, tiny_module};
+use kernel_pack::{Code, Feature, ModuleFacts, ModuleRules, Rejection, inspect_module};
+
+fn inspect(bytes: &[u8]) -> Result<ModuleFacts, Rejection> {
+    let rules = ModuleRules {
+        entry_point: "kernel_forward",
+        max_memory_pages: 4,
+        max_table_elements: 16,
+    };
+    inspect_module(bytes, &rules)
+}
+
+fn code(bytes: &[u8]) -> Code {
+    inspect(bytes).unwrap_err().code
+}
+
+#[test]
+fn facts_are_those_of_the_module() {
+    let facts = inspect(&tiny_module()).unwrap();
+    assert_eq!(facts.heap_base, 1024);
+    assert_eq!(
+        (facts.memory_minimum_pages, facts.memory_maximum_pages),
+        (1, Some(4))
+    );
+    assert_eq!(facts.table_elements, 2);
+    assert!(!facts.has_backward && facts.features_used.is_empty());
+    let backward = r#"(func (export "kernel_backward") (param i32) (result i32) i32.const 5)"#;
+    assert!(inspect(&extended(backward)).unwrap().has_backward);
+    let high = altered("(i32.const 1024)", "(i32.const 0xffff0000)");
+    assert_eq!(inspect(&high).unwrap().heap_base, 0xffff_0000);
+}
+
+#[test]
+fn each_feature_is_noticed_where_it_is_used() {
+    use Feature::*;
+    for (feature, text) in [
+        (
+            MutableGlobals,
+            r#"(global (export "g") (mut i32) (i32.const 0))"#,
+        ),
+        (SignExtension, "(func (drop (i32.extend8_s (i32.const 0))))"),
+        (
+            SaturatingFloatToInt,
+            "(func (drop (i32.trunc_sat_f32_s (f32.const 0))))",
+        ),
+        (
+            MultiValue,
+            "(func (result i32 i32) i32.const 0 i32.const 0)",
+        ),
+        (MultiValue, "(func i32.const 0 (block (param i32) drop))"),
+        (
+            BulkMemory,
+            "(func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))",
+        ),
+        (BulkMemory, r#"(data "passive")"#),
+        (BulkMemory, "(elem func 0)"),
+        (ReferenceTypes, "(table 1 externref)"),
+        (ReferenceTypes, "(func (param externref))"),
+        (ReferenceTypes, "(func (drop (table.size 0)))"),
+        (ReferenceTypes, "(elem declare func 0)"),
+        (Simd, "(func (param v128))"),
+        (Simd, "(func (local v128))"),
+        (Simd, "(global v128 (v128.const i64x2 0 0))"),
+        (Simd, "(func (drop (v128.const i64x2 0 0)))"),
+        (Simd, "(func (block (result v128) unreachable) drop)"),
+    ] {
+        let used = inspect(&extended(text)).unwrap().features_used;
+        assert_eq!(used, BTreeSet::from([feature]), "{text}");
+    }
+    // A mutable global that is not exported, the stack pointer, say, is in the first version of WebAssembly.
+    let global = extended("(global (mut i32) (i32.const 0))");
+    assert!(inspect(&global).unwrap().features_used.is_empty());
+}
+
+#[test]
+fn limits_are_inclusive() {
+    for (text, within) in [
+        (format!("(func (local {}))", "i32 ".repeat(50_000)), true),
+        (format!("(func (local {}))", "i32 ".repeat(50_001)), false),
+        (format!("(func (param {}))", "i32 ".repeat(1000)), true),
+        (format!("(func (param {}))", "i32 ".repeat(1001)), false),
+        // The last target is the default, which does not count.
+        (
+            format!("(func (br_table {} (i32.const 0)))", "0 ".repeat(65_521)),
+            true,
+        ),
+        (
+            format!("(func (br_table {} (i32.const 0)))", "0 ".repeat(65_522)),
+            false,
+        ),
+    ] {
+        let result = inspect(&extended(&text));
+        match within {
+            true => drop(result.unwrap()),
+            false => assert_eq!(result.unwrap_err().code, Code::ModuleInvalid),
+        }
+    }
+    for (pages, within) in [(4, true), (5, false)] {
+        let module = altered("1 4)", &format!("{pages})"));
+        assert_eq!(inspect(&module).is_ok(), within, "{pages}");
+    }
+    for (elements, within) in [(16, true), (17, false)] {
+        let module = altered("(table 2 funcref)", &format!("(table {elements} funcref)"));
+        assert_eq!(inspect(&module).is_ok(), within, "{elements}");
+    }
+    // Locals of many functions do not add up: the limit is of one function.
+    let functions = format!("(func (local {}))", "i64 ".repeat(30_000)).repeat(2);
+    assert!(inspect(&extended(&functions)).is_ok());
+}
+
+#[test]
+fn a_huge_memory_or_table_is_a_limit_not_an_overflow() {
+    assert_eq!(code(&altered("1 4)", "65536)")), Code::LimitExceeded);
+    let tables = "(table 4294967295 funcref)".repeat(2);
+    assert_eq!(
+        code(&altered("(table 2 funcref)", &tables)),
+        Code::LimitExceeded
+    );
+}
+
+#[test]
+fn custom_sections_do_not_matter() {
+    let module = wat::parse_str(
+        support::TINY.trim_end_matches(')').to_owned() + "(@custom \"name\" \"\\ff\\ff\\ff\"))",
+    )
+    .unwrap();
+    assert!(inspect(&module).is_ok());
+}
+
+#[test]
+fn only_the_entry_point_of_the_manifest_counts() {
+    let module = altered("kernel_forward", "rope_forward");
+    assert_eq!(code(&module), Code::ExportMissing);
+    let rules = ModuleRules {
+        entry_point: "rope_forward",
+        max_memory_pages: 4,
+        max_table_elements: 16,
+    };
+    assert!(inspect_module(&module, &rules).is_ok());
+}

@@ -1,0 +1,4 @@
+//! All tests of this adapter, in one executable.
+
+mod liars;
+mod suite;
