@@ -201,7 +201,7 @@ impl<'a> Signed<'a> {
                         number => format!("is none of the {number} trusted keys"),
                     }
                 ),
-                Some(key),
+                Some(Box::new(key)),
             ),
             Some(_) => (
                 "neither a trusted key nor the one that the manifest names verifies the signature: the manifest was \
@@ -227,7 +227,7 @@ fn revoked(key: &PublicKey, what: &str) -> Rejection {
     let message =
         format!("{what} {key}, which a trust list revokes; get a pack signed with another key");
     Rejection {
-        signer: Some(*key),
+        signer: Some(Box::new(*key)),
         ..Rejection::new(Code::KeyRevoked, message).file(SIGNATURE_FILE)
     }
 }
