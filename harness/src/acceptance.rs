@@ -267,7 +267,7 @@ fn stop_with(error: Error, notes: &[String]) -> anyhow::Error {
 pub(crate) fn advice(rejection: &Rejection) -> Option<String> {
     let key = rejection
         .signer
-        .as_ref()
+        .as_deref()
         .filter(|_| rejection.code == Code::NoTrustedKey)?;
     let how = if cfg!(target_family = "wasm") {
         format!("in a list that --trust names:\n    {key}")
@@ -293,7 +293,7 @@ pub(crate) fn rejected_document(rejection: &Rejection, notes: &[String]) -> Valu
         "message": rejection.message,
         "kernel": rejection.kernel,
         "file": rejection.file,
-        "signer": rejection.signer.as_ref().map(key_document),
+        "signer": rejection.signer.as_deref().map(key_document),
         // Nothing that a rejected pack says of itself is repeated as a fact.
         "pack": null,
         "warnings": [],

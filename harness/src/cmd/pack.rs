@@ -66,7 +66,7 @@ Example: assay pack sign fixtures/packs/core --key fixtures/keys/test.ed25519")]
     },
     /// States which key follows a key, for those who trust the old one: they take it with `assay trust add FILE`.
     #[command(after_help = "\
-Example: assay pack successor --key old.key --new ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg= --out author.successor")]
+Example: assay pack successor --key old.key --new ed25519:6dWsD41P6FxJ0PlIyEyA9IVSYaD8OOwZQOc7+/UbzrI= --out author.successor")]
     Successor {
         /// The old signing key.
         #[arg(long, value_name = "FILE")]

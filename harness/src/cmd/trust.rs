@@ -19,7 +19,7 @@ const LARGEST_FILE: u64 = 1 << 16;
 The store is the file assay/trusted_keys in $XDG_CONFIG_HOME or ~/.config: one line
 `ed25519:<base64> [revoked] [allow-native] # name` for each key; docs/trust.md.
 
-Examples: assay trust add ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg= --name Ann
+Examples: assay trust add ed25519:6dWsD41P6FxJ0PlIyEyA9IVSYaD8OOwZQOc7+/UbzrI= --name Ann
           assay trust list")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -35,7 +35,7 @@ Compare the key's fingerprint with its author first, another way than the pack c
 FILE holds one such line, whose words do not count, or a successor statement: it is taken only if the old key, which made it,
 is in the store and not revoked.
 
-Examples: assay trust add ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg= --name Ann
+Examples: assay trust add ed25519:6dWsD41P6FxJ0PlIyEyA9IVSYaD8OOwZQOc7+/UbzrI= --name Ann
           assay trust add ann-2027.successor")]
     Add {
         /// `ed25519:<base64>`, or a file.
@@ -53,14 +53,14 @@ Examples: assay trust add ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg= -
     List,
     /// Refuses all packs of a key from now on, whatever other lists say.
     #[command(after_help = "\
-Example: assay trust revoke ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg=")]
+Example: assay trust revoke ed25519:6dWsD41P6FxJ0PlIyEyA9IVSYaD8OOwZQOc7+/UbzrI=")]
     Revoke {
         /// `ed25519:<base64>`, or the whole fingerprint of a key of the store.
         key: String,
     },
     /// Forgets a key, and that it was revoked.
     #[command(after_help = "\
-Example: assay trust remove ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg=")]
+Example: assay trust remove ed25519:6dWsD41P6FxJ0PlIyEyA9IVSYaD8OOwZQOc7+/UbzrI=")]
     Remove {
         /// `ed25519:<base64>`, or the whole fingerprint of a key of the store.
         key: String,
@@ -216,6 +216,11 @@ impl Named {
     fn of(text: &str) -> Result<Self> {
         if text.starts_with("ed25519:") {
             return PublicKey::parse(text).map(Self::Key).map_err(stop);
+        }
+        if text.starts_with("ed25519-secret:") {
+            return Err(exit::usage(
+                "that is a secret key, which nobody else should see; give the public one, ed25519:<base64>",
+            ));
         }
         let path = Path::new(text);
         let failed = || format!("failed to read {text}");

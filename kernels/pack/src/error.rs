@@ -109,7 +109,7 @@ pub struct Rejection {
     /// The file it is about: a path inside the pack, or the trust list.
     pub file: Option<String>,
     /// The key that signed, of a pack that was refused because of it; that the key signed was checked.
-    pub signer: Option<PublicKey>,
+    pub signer: Option<Box<PublicKey>>,
 }
 
 impl Rejection {

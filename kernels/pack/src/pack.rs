@@ -17,15 +17,13 @@ use crate::error::{Code, Error, Rejection, quoted};
 use crate::fallback::Fallback;
 use crate::feature::Feature;
 use crate::files::{Folder, ReadError};
-use crate::key::{PublicKey, encode_key};
+use crate::key::PublicKey;
 use crate::module::{ModuleFacts, ModuleRules, inspect_module};
 use crate::rollback::SeenVersions;
 use crate::schema::{
     FileEntry, HostCaps, KernelEntry, Manifest, Platform, ResourceLimits, Tolerance,
 };
-use crate::signature::{
-    self, FurtherSignature, LARGEST_SIGNATURES, SIGNATURE_BYTES, Signed, malformed,
-};
+use crate::signature::{FurtherSignature, LARGEST_SIGNATURES, SIGNATURE_BYTES, Signed};
 use crate::trust::TrustList;
 use crate::{
     LARGEST_FILE, LARGEST_MANIFEST, LARGEST_PACK, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE,
@@ -141,7 +139,7 @@ impl UntrustedPack {
         };
         let accepted_by = signed.signer(trust)?;
         let manifest = Manifest::parse(&self.untrusted_manifest, &policy.host_caps)?;
-        let author = check_author(&manifest, &signed, trust)?;
+        let author = signed.author(&manifest, trust)?;
         check_expiry(&manifest, policy)?;
         compat::check_runtime(&manifest, &policy.runtime_version)?;
         if !policy.allow_rollback {
@@ -410,33 +408,6 @@ impl PackArtifact {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
-}
-
-/// The author's key: not revoked, and the one of the first signature, of which there is no second.
-fn check_author(
-    manifest: &Manifest,
-    signed: &Signed<'_>,
-    trust: &TrustList,
-) -> Result<PublicKey, Rejection> {
-    let mismatch = |reason: &str| {
-        let message = format!(
-            "the manifest names the key {}, {reason}",
-            encode_key(&manifest.author.signing_key)
-        );
-        Rejection::new(Code::KeyMismatch, message).file(MANIFEST_FILE)
-    };
-    let author = PublicKey::from_bytes(&manifest.author.signing_key)
-        .map_err(|reason| mismatch(&format!("which is {reason}")))?;
-    if trust.find(&author).is_some_and(|entry| entry.revoked) {
-        return Err(signature::revoked(&author, "the pack's author has the key"));
-    }
-    if !author.holds(signed.message, signed.first) {
-        return Err(mismatch("but another key signed kernels.json.sig"));
-    }
-    if signed.further.iter().any(|entry| entry.key == author) {
-        return Err(malformed("repeats the author's signature"));
-    }
-    Ok(author)
 }
 
 fn check_expiry(manifest: &Manifest, policy: &Policy) -> Result<(), Rejection> {

@@ -4,10 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
 
-use crate::SIGNATURES_FILE;
 use crate::error::{Code, Rejection};
-use crate::key::PublicKey;
+use crate::key::{PublicKey, encode_key};
+use crate::schema::Manifest;
 use crate::trust::{TrustList, TrustedKey};
+use crate::{MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE};
 
 /// Bytes of a signature file.
 pub const SIGNATURE_BYTES: usize = 64;
@@ -100,7 +101,7 @@ impl FurtherSignature {
     }
 }
 
-pub(crate) fn malformed(reason: impl std::fmt::Display) -> Rejection {
+fn malformed(reason: impl std::fmt::Display) -> Rejection {
     Rejection::new(
         Code::SignatureMalformed,
         format!("{SIGNATURES_FILE} {reason}; get the pack again, or let its author sign it again"),
@@ -158,6 +159,35 @@ impl<'a> Signed<'a> {
         })
     }
 
+    /// The author's key: not revoked, and the one of the first signature, of which there is no second.
+    pub(crate) fn author(
+        &self,
+        manifest: &Manifest,
+        trust: &TrustList,
+    ) -> Result<PublicKey, Rejection> {
+        let mismatch = |reason: &str| {
+            let message = format!(
+                "the manifest names the key {}, {reason}",
+                encode_key(&manifest.author.signing_key)
+            );
+            Rejection::new(Code::KeyMismatch, message).file(MANIFEST_FILE)
+        };
+        let author = PublicKey::from_bytes(&manifest.author.signing_key)
+            .map_err(|reason| mismatch(&format!("which is {reason}")))?;
+        if trust.find(&author).is_some_and(|entry| entry.revoked) {
+            return Err(revoked(&author, "the pack's author has the key"));
+        }
+        if !author.holds(self.message, self.first) {
+            return Err(mismatch(&format!(
+                "but another one signed {SIGNATURE_FILE}"
+            )));
+        }
+        if self.further.iter().any(|entry| entry.key == author) {
+            return Err(malformed("repeats the author's signature"));
+        }
+        Ok(author)
+    }
+
     /// Why nobody is trusted, with the key that signed where the manifest names it rightly.
     fn unknown(&self, trust: &TrustList) -> Rejection {
         let claimed = claimed_key(self.message);
@@ -171,7 +201,7 @@ impl<'a> Signed<'a> {
                         number => format!("is none of the {number} trusted keys"),
                     }
                 ),
-                Some(key),
+                Some(Box::new(key)),
             ),
             Some(_) => (
                 "neither a trusted key nor the one that the manifest names verifies the signature: the manifest was \
@@ -188,17 +218,17 @@ impl<'a> Signed<'a> {
         };
         Rejection {
             signer,
-            ..Rejection::new(Code::NoTrustedKey, message).file(crate::SIGNATURE_FILE)
+            ..Rejection::new(Code::NoTrustedKey, message).file(SIGNATURE_FILE)
         }
     }
 }
 
-pub(crate) fn revoked(key: &PublicKey, what: &str) -> Rejection {
+fn revoked(key: &PublicKey, what: &str) -> Rejection {
     let message =
         format!("{what} {key}, which a trust list revokes; get a pack signed with another key");
     Rejection {
-        signer: Some(*key),
-        ..Rejection::new(Code::KeyRevoked, message).file(crate::SIGNATURE_FILE)
+        signer: Some(Box::new(*key)),
+        ..Rejection::new(Code::KeyRevoked, message).file(SIGNATURE_FILE)
     }
 }
 

@@ -345,7 +345,7 @@ mod tests {
     }
 
     struct Scratch {
-        folder: tempfile::TempDir,
+        _folder: tempfile::TempDir,
         store: TrustStore,
     }
 
@@ -356,7 +356,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             Self {
                 store: TrustStore::at(&path),
-                folder,
+                _folder: folder,
             }
         }
 
@@ -482,7 +482,7 @@ mod tests {
     #[test]
     fn a_link_to_the_list_stays_a_link() {
         let scratch = Scratch::with("# real\n");
-        let link = scratch.folder.path().join("link");
+        let link = scratch.store.path().with_file_name("link");
         rustix::fs::symlink(scratch.store.path(), &link).unwrap();
         TrustStore::at(&link).add(&key(1), None, false).unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());

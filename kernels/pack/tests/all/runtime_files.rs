@@ -351,6 +351,14 @@ fn a_further_trusted_key_carries_a_new_author_over() {
     }
 }
 
+/// Also where somebody else signed in its name, which would be a mismatch otherwise.
+#[test]
+fn a_revoked_author_is_refused_whoever_signed() {
+    let revoked = support::revoked_key().public();
+    let draft = Draft::new().set("/author/signing_key", json!(revoked));
+    assert_eq!(code(written(&draft).path()), Code::KeyRevoked);
+}
+
 #[test]
 fn the_right_to_bring_native_code_is_that_of_the_key_by_which_a_pack_was_accepted() {
     let (old, new) = (support::trusted_key(), support::unknown_key());
@@ -389,7 +397,7 @@ fn an_unknown_signer_is_named_only_if_it_signed() {
         .set("/name", json!("trust-me"))
         .signed_by(support::unknown_key());
     let found = rejection(&signed);
-    assert_eq!(found.signer, Some(unknown.public_key()));
+    assert_eq!(found.signer.as_deref(), Some(&unknown.public_key()));
     assert!(found.message.contains(&unknown.public()));
     assert!(!found.message.contains("trust-me"), "{found}");
     // Somebody else's signature, or none that fits.
