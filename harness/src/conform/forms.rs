@@ -72,7 +72,7 @@ pub enum Fate {
 /// Native code that a verdict rests on though it is not known to be what the engine makes of the module: part of `conform.json` and `qualify.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NativeCode {
-    /// Kernel id; `*` for whatever module the engine is given.
+    /// Kernel id; `*` for whatever module the engine is given besides.
     pub kernel: String,
     /// The engine that it was made for, as its author calls it.
     pub engine: String,
@@ -373,7 +373,7 @@ pub fn words<'a>(codes: impl Iterator<Item = (&'a str, &'a [NativeCode])>) -> Op
                 "that was not compared"
             };
             let kernels = match kernels.as_slice() {
-                [EVERY_MODULE] => "every module".to_owned(),
+                [EVERY_MODULE] => "whatever else it ran".to_owned(),
                 kernels => kernels.join(", "),
             };
             format!("native code {what}, on {engine} of {kernels} ({reason}; {confinement})")
@@ -485,7 +485,7 @@ mod tests {
         assert_eq!(
             of(&[code("a", true), code(EVERY_MODULE, false)]).as_deref(),
             Some(
-                "it rests on native code that was not compared, on one.fast of every module (why; not confined: how), \
+                "it rests on native code that was not compared, on one.fast of whatever else it ran (why; not confined: how), \
                  and on native code that differs, on one.fast of a (why; not confined: how)"
             )
         );
