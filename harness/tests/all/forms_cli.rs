@@ -1,11 +1,11 @@
 //! Packs that bring compiled forms, as a user meets them: what is loaded, what is judged, and what the verdict says.
 
-use serde_json::{Value, json};
-use std::{fs, path::Path};
 use crate::support::{
     adapter, adapter_launch,
     bringing::{Bringing, KERNEL, PULLEY, module, text},
 };
+use serde_json::{Value, json};
+use std::{fs, path::Path};
 
 fn notes(document: &Value) -> String {
     document["notes"].to_string()

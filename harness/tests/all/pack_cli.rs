@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::assay_without_trust as assay;
 use predicates::prelude::*;
 use serde_json::{Value, json};
-use crate::support::assay_without_trust as assay;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")

@@ -1,5 +1,6 @@
 //! `assay trust`, and passing from one key to the next, on the real binary.
 
+use crate::support::{Home, pack_of, root};
 use kernel_pack::sign::PackSigningKey;
 use predicates::prelude::*;
 use serde_json::Value;
@@ -7,7 +8,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use crate::support::{Home, pack_of, root};
 
 fn key(seed: u8) -> PackSigningKey {
     PackSigningKey::from_seed(&[seed; 32])

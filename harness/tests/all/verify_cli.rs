@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::{Home, assay_without_trust as assay, broken_packs, test_keys};
 use assert_cmd::Command;
 use predicates::prelude::*;
 use serde_json::{Value, json};
-use crate::support::{Home, assay_without_trust as assay, broken_packs, test_keys};
 
 fn packs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/packs")
