@@ -1,7 +1,7 @@
 //! Packs that bring compiled forms, as a user meets them: what is loaded, what is judged, and what the verdict says.
 
 use crate::support::{
-    adapter, adapter_launch,
+    self, adapter, adapter_launch,
     bringing::{Bringing, KERNEL, PULLEY, module, text},
 };
 use serde_json::{Value, json};

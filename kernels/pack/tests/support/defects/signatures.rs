@@ -3,7 +3,7 @@
 use kernel_pack::Code;
 use serde_json::json;
 
-use super::super::{Draft, revoked_key, unknown_key};
+use super::super::{Draft, SIGNATURES, further, revoked_key, trusted_key, unknown_key};
 use super::{Defect, MANIFEST, SIGNATURE, defect};
 
 pub fn signatures() -> Vec<Defect> {
