@@ -2,8 +2,10 @@
 //! compilers make otherwise. An engine that gets one of them wrong must not run anybody's kernels.
 
 use crate::{
-    bench::emulated,
+    machine::emulated,
     outcome::Outcome,
+    output::Output,
+    parallel,
     probe::lacking,
     worker::{InstanceChoice, Launch, RunError, Worker, WorkerError},
 };
@@ -14,6 +16,9 @@ use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
+
+/// Name of the file of all findings in a results folder.
+pub const FILE: &str = "basics.json";
 
 /// What a check of the basics found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,6 +208,25 @@ pub fn optional(check: &str) -> bool {
 /// Number of checks; a run that made fewer has failed.
 pub fn count() -> usize {
     checks().len()
+}
+
+/// Runs all checks on all engines; the first finding is about native code.
+pub fn on_all(launches: &[Launch], output: &Output) -> Vec<Finding> {
+    let progress = output.progress_bar(
+        "basics",
+        launches.len() as u64,
+        "{wide_bar} {pos}/{len} engines",
+    );
+    // All at once: most of this time is spent waiting for endless loops to be stopped.
+    let found = parallel::each(launches, launches.len(), |launch| {
+        let found = run(launch);
+        progress.inc(1);
+        found
+    });
+    progress.finish_and_clear();
+    std::iter::once(native())
+        .chain(found.into_iter().flatten())
+        .collect()
 }
 
 /// Runs all checks on an engine, one after the other in one worker, so that each check also shows that the engine is well

@@ -32,9 +32,27 @@ impl Engine {
         }
     }
 
+    /// Why it cannot be started, and how to add it where that is possible; `None` where it is ready.
+    pub fn absence(&self) -> Option<String> {
+        match &self.availability {
+            Availability::Ready(_) => None,
+            Availability::Absent {
+                reason,
+                command: Some(command),
+            } => Some(format!("{reason}; to add it: {command}")),
+            Availability::Absent {
+                reason,
+                command: None,
+            } => Some(format!(
+                "{reason} (docs/targets.md: which engine runs where)"
+            )),
+        }
+    }
+
     /// Lets the worker keep compiled code in a folder, if this executable is the worker.
     pub fn with_code_cache(&mut self, folder: &Path) {
         if let Availability::Ready(launch) = &mut self.availability
+            && launch.states_id
             && launch
                 .arguments
                 .first()
@@ -58,14 +76,6 @@ pub enum Availability {
         /// The command that adds it; `None` where this target cannot have it.
         command: Option<&'static str>,
     },
-}
-
-/// Why an engine is absent, and how to add it where that is possible: the end of a sentence.
-pub fn absence(reason: &str, command: Option<&str>) -> String {
-    match command {
-        Some(command) => format!("{reason}; to add it: {command}"),
-        None => format!("{reason} (docs/targets.md: which engine runs where)"),
-    }
 }
 
 /// Where an engine's code is.
@@ -93,6 +103,19 @@ struct Known {
     place: Place,
     command: &'static str,
 }
+
+/// The fastest engine of the default build: most goals are about it.
+pub const CRANELIFT: &str = "wasmtime.cranelift";
+/// The code of [`CRANELIFT`] in instances of a pool.
+pub const POOLING: &str = "wasmtime.pooling";
+/// wasmtime's interpreter.
+pub const PULLEY: &str = "wasmtime.pulley";
+/// WAMR's code compiled ahead of time.
+pub const AHEAD: &str = "wamr.aot";
+/// Wasmer's code by LLVM.
+const WASMER_LLVM: &str = "wasmer.llvm";
+/// Engines that take LLVM a third of a second to two seconds for a module, the slowest first.
+pub const SLOW_COMPILERS: [&str; 2] = [WASMER_LLVM, AHEAD];
 
 const ADD_DEFAULT: &str = "cargo build --release -p assay";
 const ADD_WASMI_FAST: &str = "cargo build --release -p assay --no-default-features --features wasmi-fast --bin assay-wasmi-fast";
@@ -224,20 +247,8 @@ fn known() -> Vec<Known> {
         command,
     };
     let mut known = vec![
-        engine(
-            "wasmtime.cranelift",
-            Kind::Jit,
-            true,
-            cranelift,
-            ADD_DEFAULT,
-        ),
-        engine(
-            "wasmtime.pulley",
-            Kind::Interpreter,
-            true,
-            pulley,
-            ADD_DEFAULT,
-        ),
+        engine(CRANELIFT, Kind::Jit, true, cranelift, ADD_DEFAULT),
+        engine(PULLEY, Kind::Interpreter, true, pulley, ADD_DEFAULT),
         engine("wasmtime.winch", Kind::Jit, true, winch, ADD_DEFAULT),
         engine("wasmi", Kind::Interpreter, true, WASMI, ADD_DEFAULT),
         engine(
@@ -248,8 +259,8 @@ fn known() -> Vec<Known> {
             ADD_WASMI_FAST,
         ),
         engine("wamr.fast", Kind::Interpreter, false, wamr_fast, ADD_WAMR),
-        engine("wamr.aot", Kind::Aot, false, wamr_aot, ADD_WAMR_AOT),
-        engine("wasmer.llvm", Kind::Jit, false, WASMER, ADD_WASMER),
+        engine(AHEAD, Kind::Aot, false, wamr_aot, ADD_WAMR_AOT),
+        engine(WASMER_LLVM, Kind::Jit, false, WASMER, ADD_WASMER),
     ];
     known.extend(browser());
     known
@@ -269,7 +280,7 @@ pub(crate) fn page(id: &str) -> Option<Exchange> {
 fn pooled() -> Known {
     let [.., pooling] = WASMTIME;
     Known {
-        id: "wasmtime.pooling",
+        id: POOLING,
         kind: Kind::Jit,
         default: false,
         place: pooling,
@@ -277,10 +288,11 @@ fn pooled() -> Known {
     }
 }
 
-/// The worker of `wasmtime.pooling`, which serves the code of `wasmtime.cranelift` from a pool of instances; `None` where this
-/// build lacks it.
-pub fn pooled_worker() -> Option<Launch> {
+/// The worker of [`POOLING`], if `of` is the engine whose code it serves from a pool of instances; `None` for
+/// all others, and where this build lacks it.
+pub fn pooled_worker(of: &str) -> Option<Launch> {
     let engine = pooled();
+    (of == CRANELIFT).then_some(())?;
     matches!(engine.place, Place::Here(_)).then_some(())?;
     Launch::own(engine.id, here().ok()?, &["worker", engine.id]).ok()
 }
@@ -409,13 +421,12 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
         }
     }
     for engine in &engines {
-        if let Availability::Absent { reason, command } = &engine.availability
+        if let Some(reason) = engine.absence()
             && wanted.contains(&engine.id)
         {
             return Err(exit::engine_absent(format!(
-                "engine `{}` is absent: {}",
-                engine.id,
-                absence(reason, *command)
+                "engine `{}` is absent: {reason}",
+                engine.id
             )));
         }
     }
@@ -450,7 +461,7 @@ pub fn matchers(patterns: &[String]) -> Result<Vec<GlobMatcher>> {
 
 /// What an engine that is in this executable still lacks on this machine.
 fn missing_helper(id: &str) -> Option<String> {
-    if id == "wamr.aot" {
+    if id == AHEAD {
         return wamr_compiler().err();
     }
     None

@@ -1,6 +1,8 @@
 //! `assay list`: the engines, or the kernels of a pack.
 
+use super::engines::Adapters;
 use crate::{
+    engine::Status,
     exit::Exit,
     output::Output,
     registry::{self, Availability},
@@ -19,13 +21,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 #[command(after_help = "Examples: assay list\n          assay list fixtures/packs/core --json")]
 pub struct Arguments {
     /// Pack folder or .tar: list its kernels instead.
+    #[arg(conflicts_with = "adapter")]
     pack: Option<PathBuf>,
     /// File of trusted keys (repeatable) [default: `trusted_keys` beside the pack, else the user's].
     #[arg(long, value_name = "FILE", requires = "pack")]
     trust: Vec<PathBuf>,
-    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
-    #[arg(long, value_name = "NAME=COMMAND", conflicts_with = "pack")]
-    adapter: Vec<String>,
+    #[command(flatten)]
+    adapters: Adapters,
 }
 
 #[derive(Serialize)]
@@ -36,7 +38,7 @@ struct Engines {
 #[derive(Serialize)]
 struct Row {
     id: String,
-    status: &'static str,
+    status: Status,
     reason: Option<String>,
     command: Option<&'static str>,
     version: Option<String>,
@@ -54,9 +56,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     if let Some(pack) = &arguments.pack {
         return list_pack(pack, &arguments.trust, output);
     }
-    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
+    let engines = arguments.adapters.engines()?;
     let engines: Vec<Row> = engines.into_iter().map(row).collect();
-    let ready = engines.iter().filter(|row| row.status == "ready").count();
+    let ready = engines.iter().filter(|row| row.status == Status::Ready);
+    let ready = ready.count();
     output.text(&format!(
         "{}\n{ready} of {} engines are ready",
         table(&engines),
@@ -78,7 +81,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     })
 }
 
-/// Starts the engine's worker and asks it; what does not answer is absent, whatever the build says.
+/// Starts the engine's worker and asks it; what does not answer has failed, whatever the build says.
 fn row(engine: registry::Engine) -> Row {
     let row = |status, reason, command, info: Option<Info>| {
         let kind = info.as_ref().map(|info| info.kind).or(engine.kind);
@@ -100,11 +103,16 @@ fn row(engine: registry::Engine) -> Row {
     };
     match &engine.availability {
         Availability::Absent { reason, command } => {
-            row("absent", Some(reason.clone()), *command, None)
+            row(Status::Absent, Some(reason.clone()), *command, None)
         }
         Availability::Ready(launch) => match Worker::start(launch) {
-            Ok(worker) => row("ready", None, None, Some(worker.info().clone())),
-            Err(error) => row("absent", Some(format!("failed to {error}")), None, None),
+            Ok(worker) => row(Status::Ready, None, None, Some(worker.info().clone())),
+            Err(error) => row(
+                Status::Failed,
+                Some(format!("failed to {error}")),
+                None,
+                None,
+            ),
         },
     }
 }
@@ -140,7 +148,7 @@ fn table(engines: &[Row]) -> Table {
         };
         table.add_row([
             row.id.as_str(),
-            row.status,
+            row.status.name(),
             row.version.as_deref().unwrap_or("-"),
             row.kind.map_or("-", kind_name),
             &budgets,

@@ -6,9 +6,9 @@
 
 use super::cost::Measured;
 use crate::{
-    bench,
     conform::plan,
-    exit,
+    exit, machine,
+    outcome::Whole,
     results::PackIdentity,
     worker::{Launch, Worker},
 };
@@ -64,7 +64,7 @@ pub struct Engine {
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// `fail` if something drifted by more than is allowed.
-    pub verdict: &'static str,
+    pub verdict: Whole,
     /// What a number may grow by; without it every difference fails.
     pub fail_on: Option<f64>,
     /// The pack.
@@ -107,7 +107,7 @@ impl Recorded {
         let mut recorded = Recorded {
             format: FORMAT,
             machine: Machine {
-                cpu: bench::processor(),
+                cpu: machine::processor(),
                 architecture: std::env::consts::ARCH.to_owned(),
             },
             engines: BTreeMap::new(),
@@ -225,7 +225,7 @@ pub fn compare(
     fail_on: Option<f64>,
 ) -> Comparison {
     let mut comparison = Comparison {
-        verdict: "pass",
+        verdict: Whole::Pass,
         fail_on,
         pack: PackIdentity::of(pack),
         compared: 0,
@@ -303,7 +303,7 @@ pub fn compare(
         || !comparison.unrecorded.is_empty()
         || comparison.drifted.iter().any(|drift| drift.regression);
     if bad {
-        comparison.verdict = "fail";
+        comparison.verdict = Whole::Fail;
     }
     comparison
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     outcome::Outcome,
     parallel::{self, Say},
+    registry::SLOW_COMPILERS,
     worker::{Launch, RunError, Worker},
 };
 use anyhow::Result;
@@ -97,10 +98,10 @@ pub fn run(
 ) -> Result<Vec<Result<Info, String>>> {
     // Engines that compile slowly start first, so that the last one does not run alone for long.
     let mut order: Vec<usize> = (0..launches.len()).collect();
-    order.sort_by_key(|&index| match launches[index].id.as_str() {
-        "wasmer.llvm" => 0,
-        "wamr.aot" => 1,
-        _ => 2,
+    order.sort_by_key(|&index| {
+        let mut slow = SLOW_COMPILERS.iter();
+        slow.position(|slow| *slow == launches[index].id)
+            .unwrap_or(SLOW_COMPILERS.len())
     });
     let mut infos: Vec<Result<Info, String>> = launches
         .iter()

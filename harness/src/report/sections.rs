@@ -3,11 +3,17 @@
 use super::{
     charts::{self, Axis, Interval},
     document::{Cell, Document, Figure, Part, Section, Table, Tone},
-    goals,
-    records::{Conform, Qualify, Records, Traps},
-    resources, timing,
+    goals, resources, timing,
 };
-use crate::{basics, bench::tables::Tables, outcome::Outcome};
+use crate::{
+    basics,
+    bench::tables::Tables,
+    conform::report::Conformance,
+    judge::{EngineWord, Word},
+    outcome::{Outcome, Whole},
+    records::{Qualification, Records},
+    traps::{Survey, TrapReport},
+};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,16 +26,20 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
     let (title, mut verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
         (Some(qualify), _) => {
             sections.push(self::verdict(qualify));
-            let good = qualify.verdict == "qualified";
             let title = format!(
                 "{} {}: which engines may run it",
                 qualify.pack.name, qualify.pack.version
             );
-            let tone = if good { Tone::Good } else { Tone::Bad };
-            (title, qualify.verdict.clone(), tone, facts(qualify))
+            let tone = match qualify.verdict {
+                // What nobody asked may still turn out badly.
+                Word::Qualified if !qualify.not_asked().is_empty() => Tone::Limited,
+                Word::Qualified => Tone::Good,
+                Word::NotQualified => Tone::Bad,
+            };
+            (title, qualify.words(), tone, facts(qualify))
         }
         (None, Some(conform)) => {
-            let good = conform.verdict == "pass";
+            let good = conform.verdict.passed();
             let verdict = format!("conformance: {}", conform.verdict);
             let tone = if good { Tone::Good } else { Tone::Bad };
             let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
@@ -42,7 +52,7 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             Vec::new(),
         ),
         (None, None) => {
-            let outcomes: Vec<Outcome> = records.trap_matrix().map(outcomes).unwrap_or_default();
+            let outcomes: Vec<Outcome> = records.traps.iter().flat_map(outcomes).collect();
             let count =
                 |fits: fn(Outcome) -> bool| outcomes.iter().filter(|one| fits(**one)).count();
             let bad = count(Outcome::is_bad);
@@ -62,8 +72,8 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         if verdict.is_empty() {
             verdict = measured;
             tone = match bench.verdict {
-                "pass" => Tone::Plain,
-                _ => Tone::Bad,
+                Whole::Pass => Tone::Plain,
+                Whole::Fail => Tone::Bad,
             };
         } else {
             facts.push(("Measurements".to_owned(), measured));
@@ -80,9 +90,9 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
     if let Some(bench) = &records.bench {
         sections.extend(timing::sections(bench)?);
     }
-    if let Some(traps) = records.trap_matrix() {
-        if !traps.latency.is_empty() {
-            sections.push(interruption(traps)?);
+    if let Some(traps) = &records.traps {
+        if !traps.survey.latency.is_empty() {
+            sections.push(interruption(&traps.survey)?);
         }
         sections.push(trap_matrix(traps));
     }
@@ -105,10 +115,10 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
 }
 
 /// Of the cases of the matrix, then of the interruptions.
-fn outcomes(traps: &Traps) -> Vec<Outcome> {
-    let latencies = traps.latency.iter().map(|one| one.outcome);
-    let cases = traps.results.iter().map(|case| case.outcome);
-    cases.chain(latencies).collect()
+fn outcomes(traps: &TrapReport) -> impl Iterator<Item = Outcome> {
+    let latencies = traps.survey.latency.iter().map(|one| one.outcome);
+    let cases = traps.survey.results.iter().map(|case| case.outcome);
+    cases.chain(latencies)
 }
 
 /// What a run of measurements came to, in a few words.
@@ -121,7 +131,7 @@ fn measurements(bench: &Tables) -> String {
     }
 }
 
-fn facts(qualify: &Qualify) -> Vec<(String, String)> {
+fn facts(qualify: &Qualification) -> Vec<(String, String)> {
     let pack = &qualify.pack;
     let versions: Vec<_> = qualify
         .conform
@@ -140,7 +150,7 @@ fn facts(qualify: &Qualify) -> Vec<(String, String)> {
             "Kernels",
             format!("{} of {} judged", qualify.kernels.len(), pack.kernels),
         ),
-        ("Profile", qualify.profile.clone()),
+        ("Profile", qualify.profile.to_string()),
         ("Engines", versions.join(", ")),
         ("Seed of generated cases", qualify.conform.seed.to_string()),
     ]
@@ -160,25 +170,25 @@ pub(super) fn tone(outcome: Outcome) -> Tone {
     }
 }
 
-fn verdict(qualify: &Qualify) -> Section {
+fn verdict(qualify: &Qualification) -> Section {
     let rows = qualify
         .engines
         .iter()
         .map(|engine| {
-            let tone = match engine.verdict.as_str() {
-                "qualified" => Tone::Good,
-                "absent" | "unsupported" => Tone::Limited,
-                _ => Tone::Bad,
+            let tone = match engine.verdict {
+                EngineWord::Qualified => Tone::Good,
+                EngineWord::Absent | EngineWord::Unsupported => Tone::Limited,
+                EngineWord::NotQualified => Tone::Bad,
             };
             vec![
                 Cell::new(&engine.id),
-                Cell::toned(&engine.verdict, tone),
+                Cell::toned(engine.verdict.to_string(), tone),
                 Cell::new(engine.reasons.join("; ")),
                 Cell::new(engine.limitations.join("; ")),
             ]
         })
         .collect();
-    let passed = |check: &&super::records::Check| check.outcome == Outcome::Pass;
+    let passed = |check: &&basics::Finding| check.outcome == Outcome::Pass;
     let mut parts = vec![
         Part::Table(Table {
             caption: "Verdict on each engine".to_owned(),
@@ -227,7 +237,7 @@ fn verdict(qualify: &Qualify) -> Section {
     }
 }
 
-fn support(conform: &Conform) -> Section {
+fn support(conform: &Conformance) -> Section {
     #[derive(Default)]
     struct Sum {
         passed: u64,
@@ -350,7 +360,7 @@ fn support(conform: &Conform) -> Section {
 }
 
 /// Why checks neither pass nor fail: each reason once, with the kernels and layers that it is about.
-fn not_applicable(conform: &Conform) -> Vec<String> {
+fn not_applicable(conform: &Conformance) -> Vec<String> {
     let mut reasons: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for entry in &conform.results {
         if entry.case.is_none() && entry.passed < entry.cases && !entry.outcome.is_bad() {
@@ -384,12 +394,12 @@ pub(super) fn module_name(kernel: &str, variant: &str) -> String {
     }
 }
 
-fn numerics(conform: &Conform) -> Section {
+fn numerics(conform: &Conformance) -> Section {
     let rows = conform
         .numerics
         .iter()
         .map(|engine| {
-            let count = |number: u64| Cell::number(number.to_string(), number as f64);
+            let count = |number: usize| Cell::number(number.to_string(), number as f64);
             let tone = if engine.holds { Tone::Good } else { Tone::Bad };
             let word = if engine.holds {
                 "holds"
@@ -427,7 +437,7 @@ fn numerics(conform: &Conform) -> Section {
     }
 }
 
-fn trap_matrix(traps: &Traps) -> Section {
+fn trap_matrix(traps: &TrapReport) -> Section {
     let engines: Vec<_> = traps
         .engines
         .iter()
@@ -435,7 +445,7 @@ fn trap_matrix(traps: &Traps) -> Section {
         .collect();
     let mut classes: Vec<&str> = Vec::new();
     let mut cells: BTreeMap<(&str, &str), BTreeMap<Outcome, usize>> = BTreeMap::new();
-    for case in &traps.results {
+    for case in &traps.survey.results {
         if !classes.contains(&case.class.as_str()) {
             classes.push(&case.class);
         }
@@ -468,6 +478,7 @@ fn trap_matrix(traps: &Traps) -> Section {
     let mut columns = headers(&["class"]);
     columns.extend(engines.iter().map(|engine| (*engine).to_owned()));
     let others = traps
+        .survey
         .results
         .iter()
         .filter(|case| case.outcome != Outcome::Pass)
@@ -504,7 +515,7 @@ fn trap_matrix(traps: &Traps) -> Section {
     }
 }
 
-fn interruption(traps: &Traps) -> Result<Section> {
+fn interruption(traps: &Survey) -> Result<Section> {
     let milliseconds = |value: Option<f64>| {
         value.map_or_else(
             || Cell::new("not measured"),
