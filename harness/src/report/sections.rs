@@ -3,11 +3,17 @@
 use super::{
     charts::{self, Axis, Interval},
     document::{Cell, Document, Figure, Part, Section, Table, Tone},
-    goals,
-    records::{Conform, Qualify, Records, Traps},
-    resources, timing,
+    goals, resources, timing,
 };
-use crate::{basics, bench::tables::Tables, outcome::Outcome};
+use crate::{
+    basics,
+    bench::tables::Tables,
+    conform::report::Conformance,
+    judge::{self, EngineWord, Word},
+    outcome::{Outcome, Whole},
+    records::{Qualification, Records},
+    traps::{Survey, TrapReport},
+};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,17 +26,22 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
     let (title, mut verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
         (Some(qualify), _) => {
             sections.push(self::verdict(qualify));
-            let good = qualify.verdict == "qualified";
             let title = format!(
                 "{} {}: which engines may run it",
                 qualify.pack.name, qualify.pack.version
             );
-            let tone = if good { Tone::Good } else { Tone::Bad };
-            (title, qualify.verdict.clone(), tone, facts(qualify))
+            let tone = match qualify.verdict {
+                // What nobody asked may still turn out badly.
+                Word::Qualified if !qualify.is_unreserved() => Tone::Limited,
+                Word::Qualified => Tone::Good,
+                Word::NotQualified => Tone::Bad,
+            };
+            (title, qualify.words(), tone, facts(qualify))
         }
         (None, Some(conform)) => {
-            let good = conform.verdict == "pass";
+            let good = conform.verdict.passed();
             let verdict = format!("conformance: {}", conform.verdict);
+            let verdict = judge::with_native_code(verdict, &conform.engines);
             let tone = if good { Tone::Good } else { Tone::Bad };
             let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
             ("Conformance of engines".to_owned(), verdict, tone, facts)
@@ -42,7 +53,7 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             Vec::new(),
         ),
         (None, None) => {
-            let outcomes: Vec<Outcome> = records.trap_matrix().map(outcomes).unwrap_or_default();
+            let outcomes: Vec<Outcome> = records.traps.iter().flat_map(outcomes).collect();
             let count =
                 |fits: fn(Outcome) -> bool| outcomes.iter().filter(|one| fits(**one)).count();
             let bad = count(Outcome::is_bad);
@@ -56,17 +67,14 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             (title, verdict, tone, Vec::new())
         }
     };
-    if let Some(words) = records.conformance().and_then(Conform::native_code) {
-        verdict += &format!("; {words}");
-    }
     let mut tone = tone;
     if let Some(bench) = &records.bench {
         let measured = measurements(bench);
         if verdict.is_empty() {
             verdict = measured;
             tone = match bench.verdict {
-                "pass" => Tone::Plain,
-                _ => Tone::Bad,
+                Whole::Pass => Tone::Plain,
+                Whole::Fail => Tone::Bad,
             };
         } else {
             facts.push(("Measurements".to_owned(), measured));
@@ -83,9 +91,9 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
     if let Some(bench) = &records.bench {
         sections.extend(timing::sections(bench)?);
     }
-    if let Some(traps) = records.trap_matrix() {
-        if !traps.latency.is_empty() {
-            sections.push(interruption(traps)?);
+    if let Some(traps) = &records.traps {
+        if !traps.survey.latency.is_empty() {
+            sections.push(interruption(&traps.survey)?);
         }
         sections.push(trap_matrix(traps));
     }
@@ -108,10 +116,10 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
 }
 
 /// Of the cases of the matrix, then of the interruptions.
-fn outcomes(traps: &Traps) -> Vec<Outcome> {
-    let latencies = traps.latency.iter().map(|one| one.outcome);
-    let cases = traps.results.iter().map(|case| case.outcome);
-    cases.chain(latencies).collect()
+fn outcomes(traps: &TrapReport) -> impl Iterator<Item = Outcome> {
+    let latencies = traps.survey.latency.iter().map(|one| one.outcome);
+    let cases = traps.survey.results.iter().map(|case| case.outcome);
+    cases.chain(latencies)
 }
 
 /// What a run of measurements came to, in a few words.
@@ -124,7 +132,7 @@ fn measurements(bench: &Tables) -> String {
     }
 }
 
-fn facts(qualify: &Qualify) -> Vec<(String, String)> {
+fn facts(qualify: &Qualification) -> Vec<(String, String)> {
     let pack = &qualify.pack;
     let versions: Vec<_> = qualify
         .conform
@@ -143,7 +151,7 @@ fn facts(qualify: &Qualify) -> Vec<(String, String)> {
             "Kernels",
             format!("{} of {} judged", qualify.kernels.len(), pack.kernels),
         ),
-        ("Profile", qualify.profile.clone()),
+        ("Profile", qualify.profile.to_string()),
         ("Engines", versions.join(", ")),
         ("Seed of generated cases", qualify.conform.seed.to_string()),
     ]
@@ -163,25 +171,25 @@ pub(super) fn tone(outcome: Outcome) -> Tone {
     }
 }
 
-fn verdict(qualify: &Qualify) -> Section {
+fn verdict(qualify: &Qualification) -> Section {
     let rows = qualify
         .engines
         .iter()
         .map(|engine| {
-            let tone = match engine.verdict.as_str() {
-                "qualified" => Tone::Good,
-                "absent" | "unsupported" => Tone::Limited,
-                _ => Tone::Bad,
+            let tone = match engine.verdict {
+                EngineWord::Qualified => Tone::Good,
+                EngineWord::Absent | EngineWord::Unsupported => Tone::Limited,
+                EngineWord::NotQualified => Tone::Bad,
             };
             vec![
                 Cell::new(&engine.id),
-                Cell::toned(&engine.verdict, tone),
+                Cell::toned(engine.verdict.to_string(), tone),
                 Cell::new(engine.reasons.join("; ")),
                 Cell::new(engine.limitations.join("; ")),
             ]
         })
         .collect();
-    let passed = |check: &&super::records::Check| check.outcome == Outcome::Pass;
+    let passed = |check: &&basics::Finding| check.outcome == Outcome::Pass;
     let mut parts = vec![
         Part::Table(Table {
             caption: "Verdict on each engine".to_owned(),
@@ -230,7 +238,7 @@ fn verdict(qualify: &Qualify) -> Section {
     }
 }
 
-fn support(conform: &Conform) -> Section {
+fn support(conform: &Conformance) -> Section {
     #[derive(Default)]
     struct Sum {
         passed: u64,
@@ -353,7 +361,7 @@ fn support(conform: &Conform) -> Section {
 }
 
 /// Why checks neither pass nor fail: each reason once, with the kernels and layers that it is about.
-fn not_applicable(conform: &Conform) -> Vec<String> {
+fn not_applicable(conform: &Conformance) -> Vec<String> {
     let mut reasons: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for entry in &conform.results {
         if entry.case.is_none() && entry.passed < entry.cases && !entry.outcome.is_bad() {
@@ -387,12 +395,12 @@ pub(super) fn module_name(kernel: &str, variant: &str) -> String {
     }
 }
 
-fn numerics(conform: &Conform) -> Section {
+fn numerics(conform: &Conformance) -> Section {
     let rows = conform
         .numerics
         .iter()
         .map(|engine| {
-            let count = |number: u64| Cell::number(number.to_string(), number as f64);
+            let count = |number: usize| Cell::number(number.to_string(), number as f64);
             let tone = if engine.holds { Tone::Good } else { Tone::Bad };
             let word = if engine.holds {
                 "holds"
@@ -430,7 +438,7 @@ fn numerics(conform: &Conform) -> Section {
     }
 }
 
-fn trap_matrix(traps: &Traps) -> Section {
+fn trap_matrix(traps: &TrapReport) -> Section {
     let engines: Vec<_> = traps
         .engines
         .iter()
@@ -438,7 +446,7 @@ fn trap_matrix(traps: &Traps) -> Section {
         .collect();
     let mut classes: Vec<&str> = Vec::new();
     let mut cells: BTreeMap<(&str, &str), BTreeMap<Outcome, usize>> = BTreeMap::new();
-    for case in &traps.results {
+    for case in &traps.survey.results {
         if !classes.contains(&case.class.as_str()) {
             classes.push(&case.class);
         }
@@ -471,6 +479,7 @@ fn trap_matrix(traps: &Traps) -> Section {
     let mut columns = headers(&["class"]);
     columns.extend(engines.iter().map(|engine| (*engine).to_owned()));
     let others = traps
+        .survey
         .results
         .iter()
         .filter(|case| case.outcome != Outcome::Pass)
@@ -507,7 +516,7 @@ fn trap_matrix(traps: &Traps) -> Section {
     }
 }
 
-fn interruption(traps: &Traps) -> Result<Section> {
+fn interruption(traps: &Survey) -> Result<Section> {
     let milliseconds = |value: Option<f64>| {
         value.map_or_else(
             || Cell::new("not measured"),
