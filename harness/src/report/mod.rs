@@ -12,6 +12,7 @@ pub mod resources;
 pub mod sections;
 pub mod terminal;
 pub mod timing;
+mod traps;
 
 use crate::{records::Records, repeat::Repeat, results::Folder};
 use anyhow::Result;
