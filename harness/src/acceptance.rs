@@ -1,7 +1,10 @@
 //! Which packs are accepted: by the user's own trust store, the lists that `--trust` names, and the versions seen before. Every
 //! command that loads a pack decides here. Nothing that comes with a pack has a say (docs/trust.md).
 
-use crate::exit::{self, Exit, Stop};
+use crate::{
+    exit::{self, Exit, Stop},
+    repeat::Repeat,
+};
 use anyhow::Result;
 use kernel_pack::{
     Code, Error, Pack, Policy, PublicKey, Rejection, SeenVersions, TrustList, TrustStore,
@@ -19,7 +22,7 @@ const LIST: &str = "trusted_keys";
 const NO_RECORD: &str = "none";
 
 /// The options of every command that loads a pack.
-#[derive(clap::Args, Clone, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acceptance {
     /// A trust list besides the user's own (repeatable); what any list revokes is revoked.
     #[arg(long, value_name = "FILE")]
@@ -104,23 +107,16 @@ impl Acceptance {
         !self.trust.is_empty() || self.seen.is_some() || self.allow_rollback
     }
 
-    /// The options as they were given, each with a space before it: for commands that are printed to be repeated.
-    pub fn words(&self) -> String {
-        let quoted = |path: &Path| {
-            let text = path.display().to_string();
-            shlex::try_quote(&text).map_or_else(|_| text.clone(), Into::into)
-        };
-        let mut words = String::new();
-        for trust in &self.trust {
-            words += &format!(" --trust {}", quoted(trust));
+    /// Adds the options as they were given to a command that is printed to be repeated.
+    #[must_use]
+    pub fn repeated(&self, command: Repeat) -> Repeat {
+        let command = command
+            .paths("--trust", self.trust.iter().map(PathBuf::as_path))
+            .paths("--seen", self.seen.as_deref());
+        match self.allow_rollback {
+            true => command.word("--allow-rollback"),
+            false => command,
         }
-        if let Some(seen) = &self.seen {
-            words += &format!(" --seen {}", quoted(seen));
-        }
-        if self.allow_rollback {
-            words += " --allow-rollback";
-        }
-        words
     }
 
     fn verified(&self, path: &Path, notes: &mut Vec<String>) -> Result<Pack, Error> {

@@ -1,7 +1,7 @@
 //! The basics of `qualify`: small modules that end badly on purpose, numbers that some processors flush to zero, and choices that some
 //! compilers make otherwise. An engine that gets one of them wrong must not run anybody's kernels.
 
-use crate::{bench::emulated, outcome::Outcome, probe::lacking};
+use crate::{machine::emulated, outcome::Outcome, output::Output, parallel, probe::lacking};
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Trap};
 use runtime_host::{Call, Invocation, Outcome as Ended};
@@ -10,6 +10,9 @@ use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
+
+/// Name of the file of all findings in a results folder.
+pub const FILE: &str = "basics.json";
 
 /// What a check of the basics found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,6 +202,25 @@ pub fn optional(check: &str) -> bool {
 /// Number of checks; a run that made fewer has failed.
 pub fn count() -> usize {
     checks().len()
+}
+
+/// Runs all checks on all engines; the first finding is about native code.
+pub fn on_all(launches: &[Launch], output: &Output) -> Vec<Finding> {
+    let progress = output.progress_bar(
+        "basics",
+        launches.len() as u64,
+        "{wide_bar} {pos}/{len} engines",
+    );
+    // All at once: most of this time is spent waiting for endless loops to be stopped.
+    let found = parallel::each(launches, launches.len(), |launch| {
+        let found = run(launch);
+        progress.inc(1);
+        found
+    });
+    progress.finish_and_clear();
+    std::iter::once(native())
+        .chain(found.into_iter().flatten())
+        .collect()
 }
 
 /// Runs all checks on an engine, one after the other in one worker, so that each check also shows that the engine is well

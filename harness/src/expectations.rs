@@ -30,6 +30,7 @@ pub enum LedgerError {
 pub struct Ledger {
     spec: Vec<Expectation<Lines>>,
     numerics: Vec<Expectation<Operations>>,
+    traps: Vec<Expectation<Cases>>,
 }
 
 /// What is known to fail on an engine.
@@ -88,6 +89,12 @@ pub struct Operations {
     pub operations: Vec<String>,
 }
 
+/// Cases of the trap matrix.
+#[derive(Debug)]
+pub struct Cases {
+    cases: Vec<GlobMatcher>,
+}
+
 /// The file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +111,14 @@ enum Entry {
         version: Option<String>,
         file: String,
         lines: Vec<LineOrRange>,
+        reason: String,
+        #[serde(default)]
+        unexpected_pass: UnexpectedPass,
+    },
+    Traps {
+        engine: String,
+        version: Option<String>,
+        cases: Vec<String>,
         reason: String,
         #[serde(default)]
         unexpected_pass: UnexpectedPass,
@@ -158,6 +173,7 @@ impl Ledger {
         let mut ledger = Ledger {
             spec: Vec::new(),
             numerics: Vec::new(),
+            traps: Vec::new(),
         };
         for (index, entry) in file.expectation.into_iter().enumerate() {
             let wrong = |message: String| LedgerError::Entry {
@@ -181,6 +197,32 @@ impl Ledger {
                     let empty = lines.is_empty() || file.is_empty();
                     let what = Lines { file, lines };
                     ledger.spec.push(
+                        expectation(
+                            engine,
+                            (version, None),
+                            reason,
+                            unexpected_pass,
+                            empty,
+                            what,
+                        )
+                        .map_err(wrong)?,
+                    );
+                }
+                Entry::Traps {
+                    engine,
+                    version,
+                    cases,
+                    reason,
+                    unexpected_pass,
+                } => {
+                    let cases = cases
+                        .iter()
+                        .map(|case| matcher(case))
+                        .collect::<Result<Vec<_>, _>>()
+                        .map_err(wrong)?;
+                    let empty = cases.is_empty();
+                    let what = Cases { cases };
+                    ledger.traps.push(
                         expectation(
                             engine,
                             (version, None),
@@ -224,12 +266,23 @@ impl Ledger {
         Ledger {
             spec: Vec::new(),
             numerics: Vec::new(),
+            traps: Vec::new(),
         }
     }
 
     /// What is known of scripts.
     pub fn spec(&self) -> &[Expectation<Lines>] {
         &self.spec
+    }
+
+    /// What is known of a case of the trap matrix on an engine.
+    pub fn traps(&self, id: &str, version: &str, case: &str) -> Option<&Expectation<Cases>> {
+        self.traps.iter().find(|expectation| {
+            let mut cases = expectation.what.cases.iter();
+            expectation.is_about(id)
+                && expectation.is_for(version)
+                && cases.any(|glob| glob.is_match(case))
+        })
     }
 
     /// What is known of a numeric instruction on an engine.
@@ -265,9 +318,7 @@ fn expectation<T>(
     if empty {
         return Err("it lists nothing".to_owned());
     }
-    let engine = Glob::new(&engine)
-        .map_err(|error| format!("`{engine}` is not an engine id or a glob: {error}"))?
-        .compile_matcher();
+    let engine = matcher(&engine)?;
     Ok(Expectation {
         engine,
         version,
@@ -276,6 +327,13 @@ fn expectation<T>(
         may_pass: unexpected_pass == UnexpectedPass::Allowed,
         what,
     })
+}
+
+/// A name or a glob.
+fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
+    Glob::new(pattern)
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| format!("`{pattern}` is not a name or a glob: {error}"))
 }
 
 /// A line, or `FIRST-LAST`.
@@ -344,6 +402,16 @@ mod tests {
     }
 
     #[test]
+    fn a_case_of_the_trap_matrix_is_known_by_engine_version_and_name() {
+        let ledger = Ledger::built_in().unwrap();
+        let known = |id, version, case| ledger.traps(id, version, case).is_some();
+        let case = "limit-memory-refusals-fuel";
+        assert!(known("wasmi.fast", "2.0.0", case));
+        assert!(!known("wasmi.fast", "2.0.1", case) && !known("wasmi", "2.0.0", case));
+        assert!(!known("wasmi.fast", "2.0.0", "limit-memory-grow"));
+    }
+
+    #[test]
     fn what_is_not_as_documented_is_refused() {
         for (from, to) in [
             ("reason = \"because\"", ""),
@@ -356,6 +424,7 @@ mod tests {
             ("i32.wast", ""),
             ("wamr.*", "wamr.[a"),
             ("\"spec\"", "\"trap\""),
+            ("\"spec\"", "\"traps\""),
             ("file = \"i32.wast\"", "operations = [\"i32.add\"]"),
             ("reason", "unexpected_pass = \"maybe\"\nreason"),
             ("[[expectation]]", "[[expectations]]"),

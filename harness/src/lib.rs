@@ -7,16 +7,23 @@ pub mod bench;
 pub mod cmd;
 pub mod compare;
 pub mod conform;
+// Reads the sources, which a module built for WebAssembly does not have beside it.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod cycles;
+pub mod engine;
 pub mod exit;
 pub mod expectations;
 pub mod fuzz;
-pub mod matrix;
+pub mod judge;
+pub mod machine;
 pub mod numerics;
 pub mod outcome;
 pub mod output;
 mod parallel;
 pub mod probe;
+pub mod records;
 pub mod registry;
+pub mod repeat;
 pub mod report;
 pub mod results;
 pub mod spec;

@@ -39,6 +39,7 @@ enum Command {
     Inspect(cmd::inspect::Arguments),
     Aot(cmd::aot::Arguments),
     Report(cmd::report::Arguments),
+    VerifyReport(cmd::verify_report::Arguments),
     Pack(cmd::pack::Arguments),
     Trust(cmd::trust::Arguments),
     #[command(hide = true)]
@@ -81,6 +82,7 @@ fn run(command: &Command, output: &Output) -> anyhow::Result<exit::Exit> {
         Command::Inspect(arguments) => cmd::inspect::run(arguments, output),
         Command::Aot(arguments) => cmd::aot::run(arguments, output),
         Command::Report(arguments) => cmd::report::run(arguments, output),
+        Command::VerifyReport(arguments) => cmd::verify_report::run(arguments, output),
         Command::Pack(arguments) => cmd::pack::run(arguments, output),
         Command::Trust(arguments) => cmd::trust::run(arguments, output),
         Command::Worker(arguments) => cmd::worker::run(arguments),

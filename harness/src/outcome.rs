@@ -41,6 +41,34 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Whether a run holds as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Whole {
+    /// Everything that was asked for passed.
+    Pass,
+    /// Something did not.
+    Fail,
+}
+
+impl Whole {
+    /// Fails if anything is wrong.
+    pub const fn of(wrong: bool) -> Self {
+        if wrong { Whole::Fail } else { Whole::Pass }
+    }
+
+    /// Whether it holds.
+    pub const fn passed(self) -> bool {
+        matches!(self, Whole::Pass)
+    }
+}
+
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.passed() { "pass" } else { "fail" })
+    }
+}
+
 /// Outcomes counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

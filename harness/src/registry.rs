@@ -31,6 +31,23 @@ impl Engine {
         }
     }
 
+    /// Why it cannot be started, and how to add it where that is possible; `None` where it is ready.
+    pub fn absence(&self) -> Option<String> {
+        match &self.availability {
+            Availability::Ready(_) => None,
+            Availability::Absent {
+                reason,
+                command: Some(command),
+            } => Some(format!("{reason}; to add it: {command}")),
+            Availability::Absent {
+                reason,
+                command: None,
+            } => Some(format!(
+                "{reason} (docs/targets.md: which engine runs where)"
+            )),
+        }
+    }
+
     /// Lets the worker keep compiled code in a folder, if it is one of this project.
     pub fn with_code_cache(&mut self, folder: &Path) {
         if let Availability::Ready(launch) = &mut self.availability
@@ -71,14 +88,6 @@ pub enum Availability {
     },
 }
 
-/// Why an engine is absent, and how to add it where that is possible: the end of a sentence.
-pub fn absence(reason: &str, command: Option<&str>) -> String {
-    match command {
-        Some(command) => format!("{reason}; to add it: {command}"),
-        None => format!("{reason} (docs/targets.md: which engine runs where)"),
-    }
-}
-
 /// Where an engine's code is.
 #[allow(
     dead_code,
@@ -110,6 +119,19 @@ struct Known {
     place: Place,
     command: &'static str,
 }
+
+/// The fastest engine of the default build: most goals are about it.
+pub const CRANELIFT: &str = "wasmtime.cranelift";
+/// The code of [`CRANELIFT`] in instances of a pool.
+pub const POOLING: &str = "wasmtime.pooling";
+/// wasmtime's interpreter.
+pub const PULLEY: &str = "wasmtime.pulley";
+/// WAMR's code compiled ahead of time.
+pub const AHEAD: &str = "wamr.aot";
+/// Wasmer's code by LLVM.
+const WASMER_LLVM: &str = "wasmer.llvm";
+/// Engines that take LLVM a third of a second to two seconds for a module, the slowest first.
+pub const SLOW_COMPILERS: [&str; 2] = [WASMER_LLVM, AHEAD];
 
 const ADD_DEFAULT: &str = "cargo build --release -p assay";
 const ADD_WASMI_FAST: &str =
@@ -217,20 +239,8 @@ fn known() -> Vec<Known> {
         command,
     };
     let mut known = vec![
-        engine(
-            "wasmtime.cranelift",
-            Kind::Jit,
-            true,
-            cranelift,
-            ADD_DEFAULT,
-        ),
-        engine(
-            "wasmtime.pulley",
-            Kind::Interpreter,
-            true,
-            pulley,
-            ADD_DEFAULT,
-        ),
+        engine(CRANELIFT, Kind::Jit, true, cranelift, ADD_DEFAULT),
+        engine(PULLEY, Kind::Interpreter, true, pulley, ADD_DEFAULT),
         engine("wasmtime.winch", Kind::Jit, true, winch, ADD_DEFAULT),
         engine("wasmi", Kind::Interpreter, true, WASMI, ADD_DEFAULT),
         engine(
@@ -241,8 +251,8 @@ fn known() -> Vec<Known> {
             ADD_WASMI_FAST,
         ),
         engine("wamr.fast", Kind::Interpreter, false, WAMR, ADD_WAMR),
-        engine("wamr.aot", Kind::Aot, false, WAMR, ADD_WAMR_AOT),
-        engine("wasmer.llvm", Kind::Jit, false, WASMER, ADD_WASMER),
+        engine(AHEAD, Kind::Aot, false, WAMR, ADD_WAMR_AOT),
+        engine(WASMER_LLVM, Kind::Jit, false, WASMER, ADD_WASMER),
     ];
     known.extend(browser());
     known
@@ -253,7 +263,7 @@ fn known() -> Vec<Known> {
 fn pooled() -> Known {
     let [.., pooling] = WASMTIME;
     Known {
-        id: "wasmtime.pooling",
+        id: POOLING,
         kind: Kind::Jit,
         default: false,
         place: pooling,
@@ -261,10 +271,11 @@ fn pooled() -> Known {
     }
 }
 
-/// The worker of `wasmtime.pooling`, which serves the code of `wasmtime.cranelift` from a pool of instances; `None` where this
-/// build lacks it.
-pub fn pooled_worker() -> Option<Launch> {
+/// The worker of [`POOLING`], if `of` is the engine whose code it serves from a pool of instances; `None` for
+/// all others, and where this build lacks it.
+pub fn pooled_worker(of: &str) -> Option<Launch> {
     let engine = pooled();
+    (of == CRANELIFT).then_some(())?;
     match engine.place {
         Place::Here(open) => launch_here(engine.id, open).ok(),
         _ => None,
@@ -350,7 +361,7 @@ fn launch_beside(id: &str, program: &str, needs: &str) -> Result<Launch, String>
     let path = beside(program)
         .ok_or_else(|| format!("the worker `{program}` is not beside this executable: {needs}"))?;
     let mut launch = Launch::own(id, path, &[id]).map_err(|error| error.to_string())?;
-    if id == "wamr.aot" {
+    if id == AHEAD {
         launch.arguments.push(wamr_compiler()?.into());
     }
     Ok(launch)
@@ -412,13 +423,12 @@ pub fn select(engines: Vec<Engine>, wanted: &[String]) -> Result<Vec<Engine>> {
         }
     }
     for engine in &engines {
-        if let Availability::Absent { reason, command } = &engine.availability
+        if let Some(reason) = engine.absence()
             && wanted.contains(&engine.id)
         {
             return Err(exit::engine_absent(format!(
-                "engine `{}` is absent: {}",
-                engine.id,
-                absence(reason, *command)
+                "engine `{}` is absent: {reason}",
+                engine.id
             )));
         }
     }

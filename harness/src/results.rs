@@ -5,10 +5,11 @@ use anyhow::{Context, Error, Result, anyhow};
 use kernel_pack::Pack;
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// Which pack a result is about.
@@ -43,6 +44,8 @@ impl PackIdentity {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// Names of the files that were written, those of lines included.
+    written: Mutex<BTreeSet<String>>,
 }
 
 impl Folder {
@@ -76,12 +79,25 @@ impl Folder {
         };
         fs::create_dir_all(&path).with_context(context)?;
         tempfile::tempfile_in(&path).with_context(context)?;
-        Ok(Folder { path })
+        Ok(Folder {
+            path,
+            written: Mutex::default(),
+        })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Names of the files that were written here, in order.
+    pub fn written(&self) -> Vec<String> {
+        self.names().iter().cloned().collect()
+    }
+
+    /// A thread that panicked while it held the names has left them whole.
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts a file of JSON lines.
@@ -92,6 +108,7 @@ impl Folder {
         let path = self.path.join(name);
         let file =
             File::create(&path).with_context(|| format!("failed to write `{}`", path.display()))?;
+        self.names().insert(name.to_owned());
         Ok(Lines {
             path,
             file: BufWriter::new(file),
@@ -131,6 +148,7 @@ impl Folder {
         let mut file = builder.tempfile_in(folder).with_context(context)?;
         file.write_all(bytes).with_context(context)?;
         file.persist(&path).with_context(context)?;
+        self.names().insert(name.to_owned());
         Ok(())
     }
 }

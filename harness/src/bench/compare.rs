@@ -5,7 +5,7 @@ use super::{
     tables::{Known, Tables},
 };
 use crate::{
-    outcome::Outcome,
+    outcome::{Outcome, Whole},
     statistics::{Ratio, Word, unpaired},
     tint,
 };
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
     /// `fail` if there is a regression.
-    pub verdict: &'static str,
+    pub verdict: Whole,
     /// What a ratio may exceed 1 by.
     pub fail_on: Option<f64>,
     /// What keeps the runs from being compared in all.
@@ -128,7 +128,7 @@ pub fn compare(old: &[Record], new: &[Record], fail_on: Option<f64>) -> Option<C
         || changed.iter().any(|changed| changed.regression)
         || facts.iter().any(|fact| fact.regression);
     Some(Comparison {
-        verdict: if regression { "fail" } else { "pass" },
+        verdict: Whole::of(regression),
         fail_on,
         notes,
         times: changed,

@@ -5,7 +5,6 @@
 //! everything that is shown, from records alone; `native` is the yardstick.
 
 pub mod compare;
-mod fingerprint;
 pub mod job;
 pub mod native;
 pub mod record;
@@ -16,6 +15,5 @@ mod text;
 
 pub(crate) use job::reference_case;
 
-pub use fingerprint::{Fingerprint, emulated, processor};
 pub use run::{Outcome, Request, Step, run};
 pub use tables::Tables;

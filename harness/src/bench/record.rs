@@ -1,7 +1,6 @@
 //! What a run leaves: one JSON object per line, flushed as it happens. Every table follows from these records alone.
 
-use super::fingerprint::Fingerprint;
-use crate::{exit, outcome::Outcome};
+use crate::{exit, machine::Fingerprint, outcome::Outcome};
 use anyhow::Result;
 use runtime_api::{BudgetKind, Info};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,6 @@
 //! The order of a run: processes after processes, in each all engines in an order drawn from the seed.
 
 use super::{
-    fingerprint::Fingerprint,
     job::{self, Scope},
     native,
     record::{self, Cell, End, Key, Record, Run},
@@ -9,6 +8,7 @@ use super::{
 };
 use crate::{
     conform::plan,
+    machine::Fingerprint,
     results::{Lines, PackIdentity},
 };
 use anyhow::Result;

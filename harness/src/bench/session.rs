@@ -10,9 +10,11 @@ use super::{
     job::{Expect, Group, Job, budget_size},
     native,
     record::{Cell, Engine, Key, Record, Sample, Twin},
-    tables::FASTEST,
 };
-use crate::outcome::Outcome;
+use crate::{
+    outcome::Outcome,
+    registry::{CRANELIFT, SLOW_COMPILERS},
+};
 use anyhow::Result;
 use assay_worker::{
     InstanceChoice, Launch, RunError, Worker,
@@ -43,8 +45,6 @@ const LONGER: u32 = 2;
 /// that of the others.
 const INSTANCES: u32 = 3;
 
-/// Engines that take LLVM a third of a second to two seconds for a module: each of theirs is compiled for no more than is needed.
-const SLOW_COMPILERS: [&str; 2] = ["wamr.aot", "wasmer.llvm"];
 /// Elements of the largest tensors that interpreters get.
 const INTERPRETED_ELEMENTS: u64 = 65_536;
 
@@ -101,7 +101,7 @@ impl Part {
 
 /// Whether a goal holds these cells to a narrow interval: calls beside calls by hand, and what budgets cost on the fastest engine.
 fn has_goal(engine: &str, group: &Group, job: &Job) -> bool {
-    let budgets = group.variant == "base" && job.size == budget_size(false) && engine == FASTEST;
+    let budgets = group.variant == "base" && job.size == budget_size(false) && engine == CRANELIFT;
     budgets || job.phases
 }
 
@@ -281,6 +281,7 @@ impl<'a> Session<'a> {
         if self.is_native() || self.part == Part::Twin {
             return vec![(BudgetKind::None, None)];
         }
+        // Each module of theirs is compiled for no more than is needed.
         let slow = SLOW_COMPILERS.contains(&self.launch.id.as_str());
         if !job.budgets || (slow && group.variant != "base") {
             let first = self.effort.budgets.first().copied();

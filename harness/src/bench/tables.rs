@@ -1,5 +1,6 @@
 //! Everything that is shown of a run, derived from its records alone.
 
+mod aims;
 mod claims;
 mod goals;
 mod index;
@@ -9,7 +10,7 @@ mod tax;
 mod words;
 
 pub use claims::Claim;
-pub use goals::{AgainstNative, FASTEST, Goal};
+pub use goals::{AgainstNative, Goal};
 pub use metering::{Metering, Sentence};
 pub use noise::{Noise, SelfComparison};
 pub use tax::Tax;
@@ -21,7 +22,7 @@ use super::{
     record::{Key, Record, Run},
 };
 use crate::{
-    outcome::Outcome,
+    outcome::{Outcome, Whole},
     statistics::{self, Estimate, Ratio},
 };
 use index::Index;
@@ -33,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Serialize)]
 pub struct Tables {
     /// `pass` if every output that was checked was right.
-    pub verdict: &'static str,
+    pub verdict: Whole,
     /// How the run was asked for, and where it ran.
     pub run: Run,
     /// How long it took, in seconds; `None` if it did not come to its end.
@@ -259,7 +260,7 @@ impl Tables {
         let shown = engines_shown || run.fingerprint.emulated.is_some();
         let passed = !bad && end.is_some() && shown;
         Some(Tables {
-            verdict: if passed { "pass" } else { "fail" },
+            verdict: Whole::of(!passed),
             run: (**run).clone(),
             seconds: end.map(|end| end.seconds),
             left_out: end.map_or((0, 0), |end| (end.left_out, end.groups)),

@@ -1,10 +1,11 @@
 //! `assay adapter-check`: the suite that every in-tree engine passes in its own tests, over the worker protocol, for any adapter.
 
+use super::engines::EngineArguments;
 use crate::{
     exit::Exit,
-    outcome::{Counts, Outcome},
+    outcome::{Counts, Outcome, Whole},
     output::Output,
-    registry::{self, Availability, Engine},
+    registry::Engine,
 };
 use anyhow::Result;
 use assay_worker::{Launch, Remote};
@@ -18,18 +19,14 @@ use serde::Serialize;
     after_help = "Example: assay adapter-check --adapter 'node.v8=node adapters/node-v8/adapter.mjs' --runtime node.v8"
 )]
 pub struct Arguments {
-    /// Engine id or glob (repeatable) [default: all that are ready].
-    #[arg(long, value_name = "ID")]
-    runtime: Vec<String>,
-    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
-    #[arg(long, value_name = "NAME=COMMAND")]
-    adapter: Vec<String>,
+    #[command(flatten)]
+    engines: EngineArguments,
 }
 
 /// What the suite found: the JSON document.
 #[derive(Serialize)]
 struct Report {
-    verdict: &'static str,
+    verdict: Whole,
     /// Of all engines; an engine that is absent or does not start counts once.
     counts: Counts,
     engines: Vec<EngineReport>,
@@ -62,8 +59,7 @@ struct CheckReport {
 /// # Errors
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
-    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
-    let engines = registry::select(engines, &arguments.runtime)?;
+    let engines = arguments.engines.engines()?;
     // One after the other: the suite's budgets are in time, and engines side by side would be late for no fault of their own.
     let engines: Vec<EngineReport> = engines
         .into_iter()
@@ -85,7 +81,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     }
     let failed = engines.iter().any(|engine| engine.verdict.is_bad());
     let report = Report {
-        verdict: if failed { "fail" } else { "pass" },
+        verdict: Whole::of(failed),
         counts,
         engines,
     };
@@ -104,11 +100,14 @@ fn check(engine: Engine) -> EngineReport {
         counts: Counts::default(),
         checks: Vec::new(),
     };
-    match &engine.availability {
-        Availability::Absent { reason, .. } => without_checks(Outcome::Absent, reason.clone()),
-        Availability::Ready(launch) => check_ready(launch)
-            .unwrap_or_else(|error| without_checks(Outcome::Error, format!("failed to {error}"))),
+    if let Some(reason) = engine.absence() {
+        return without_checks(Outcome::Absent, reason);
     }
+    let Some(launch) = engine.launch() else {
+        return without_checks(Outcome::Error, "it was not started".to_owned());
+    };
+    check_ready(launch)
+        .unwrap_or_else(|error| without_checks(Outcome::Error, format!("failed to {error}")))
 }
 
 fn check_ready(launch: &Launch) -> Result<EngineReport, assay_worker::WorkerError> {

@@ -70,9 +70,9 @@ impl Family {
     /// The engine that compiles for a target.
     fn engine(self, target: &str) -> &'static str {
         match self {
-            Family::Wamr => "wamr.aot",
-            Family::Wasmtime if target.starts_with("pulley") => "wasmtime.pulley",
-            Family::Wasmtime => "wasmtime.cranelift",
+            Family::Wamr => registry::AHEAD,
+            Family::Wasmtime if target.starts_with("pulley") => registry::PULLEY,
+            Family::Wasmtime => registry::CRANELIFT,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! `assay bench`: measures engines, and shows what was measured.
 
+use super::engines::EngineArguments;
 use crate::{
     acceptance::Acceptance,
     bench::{self, Request, Step, Tables, native, record},
     exit::{self, Exit},
     output::Output,
-    registry::{self, Availability},
+    registry::{self, Engine},
+    repeat::Repeat,
     results::Folder,
 };
 use anyhow::{Context, Result};
@@ -26,12 +28,8 @@ pub struct Arguments {
     pack: Option<PathBuf>,
     #[command(flatten)]
     acceptance: Acceptance,
-    /// Engine id or glob (repeatable) [default: all that are ready].
-    #[arg(long, value_name = "ID")]
-    runtime: Vec<String>,
-    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
-    #[arg(long, value_name = "NAME=COMMAND")]
-    adapter: Vec<String>,
+    #[command(flatten)]
+    engines: EngineArguments,
     /// Kernel id or glob (repeatable) [default: all].
     #[arg(long, value_name = "ID")]
     kernel: Vec<String>,
@@ -99,7 +97,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     };
     output.document(&report)?;
     output.text(&report.to_text())?;
-    Ok(if report.tables.verdict == "pass" {
+    Ok(if report.tables.verdict.passed() {
         Exit::Passed
     } else {
         Exit::Failed
@@ -113,24 +111,17 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
              run `assay bench` of a build for the machine itself",
         ));
     }
-    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
-    let engines = registry::select(engines, &arguments.runtime)?;
+    let engines = arguments.engines.engines()?;
     let pack = arguments.acceptance.load(pack)?;
     let folder = Folder::create(arguments.out.as_deref(), "bench")?;
-    let mut absent = Vec::new();
+    let mut absent: Vec<(String, String)> = engines
+        .iter()
+        .filter_map(|engine| Some((engine.id.clone(), engine.absence()?)))
+        .collect();
     let mut launches = Vec::new();
-    for engine in engines {
-        match engine.availability {
-            Availability::Ready(launch) => {
-                if launch.id == "wasmtime.cranelift" {
-                    launches.extend(registry::pooled_worker());
-                }
-                launches.push(launch);
-            }
-            Availability::Absent { reason, command } => {
-                absent.push((engine.id, registry::absence(&reason, command)));
-            }
-        }
+    for launch in engines.iter().filter_map(Engine::launch) {
+        launches.extend(registry::pooled_worker(&launch.id));
+        launches.push(launch.clone());
     }
     launches.push(native_worker()?);
     match tuned_worker() {
@@ -199,9 +190,8 @@ impl Report {
         for note in &self.notes {
             text += &format!("\n{note}");
         }
-        let folder = shlex::try_quote(&self.evidence)
-            .map_or_else(|_| self.evidence.clone(), std::borrow::Cow::into_owned);
-        text + &format!("\nthese tables again: assay bench --from {folder}")
+        let again = Repeat::of("bench").options("--from", [&self.evidence]);
+        text + &format!("\nthese tables again: {again}")
     }
 }
 

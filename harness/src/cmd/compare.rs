@@ -1,6 +1,6 @@
 //! `assay compare OLD NEW`: two packs, or two results folders of the same command; and what several targets answered.
 
-use super::conform::{CASES, SEED};
+use super::engines::EngineArguments;
 use crate::{
     acceptance::Acceptance,
     bench,
@@ -10,9 +10,11 @@ use crate::{
         numbers::{self, Recorded},
         outcomes, outputs, packs,
     },
+    conform::request::{CASES, SEED},
     exit::{self, Exit},
+    outcome::Whole,
     output::Output,
-    registry::{self, Engine},
+    registry::Engine,
 };
 use anyhow::{Context, Result};
 use assay_worker::Launch;
@@ -64,12 +66,8 @@ pub struct Arguments {
 struct Packs {
     #[command(flatten)]
     acceptance: Acceptance,
-    /// Engine id or glob (repeatable) [default: all that are ready].
-    #[arg(long, value_name = "ID")]
-    runtime: Vec<String>,
-    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
-    #[arg(long, value_name = "NAME=COMMAND")]
-    adapter: Vec<String>,
+    #[command(flatten)]
+    engines: EngineArguments,
     /// Kernel id or glob (repeatable) [default: all].
     #[arg(long, value_name = "ID")]
     kernel: Vec<String>,
@@ -187,8 +185,7 @@ impl Arguments {
 
 impl Packs {
     fn launches(&self) -> Result<Vec<Launch>> {
-        let engines = registry::with_adapters(registry::engines(), &self.adapter)?;
-        let engines = registry::select(engines, &self.runtime)?;
+        let engines = self.engines.engines()?;
         Ok(engines.iter().filter_map(Engine::launch).cloned().collect())
     }
 
@@ -216,9 +213,8 @@ impl Packs {
             || self.identical
             || self.cases.is_some()
             || self.seed.is_some()
-            || [&self.kernel, &self.runtime, &self.adapter]
-                .iter()
-                .any(|list| !list.is_empty())
+            || !self.kernel.is_empty()
+            || !self.engines.is_empty()
             || self.acceptance.is_asked_for();
         if any {
             return Err(exit::usage(
@@ -230,10 +226,10 @@ impl Packs {
     }
 }
 
-fn finish(document: &impl Serialize, verdict: &str, text: &str, output: &Output) -> Result<Exit> {
+fn finish(document: &impl Serialize, verdict: Whole, text: &str, output: &Output) -> Result<Exit> {
     output.document(document)?;
     output.text(text)?;
-    Ok(if verdict == "pass" {
+    Ok(if verdict.passed() {
         Exit::Passed
     } else {
         Exit::Failed

@@ -1,14 +1,17 @@
 //! `assay fuzz`: random modules, all engines, compared.
 
-use super::probe::read_module;
+use super::{engines::EngineArguments, probe::read_module};
 use crate::{
     exit::{self, Exit},
     fuzz::{Campaign, Finding, Reason, Tally},
+    outcome::Whole,
     output::{Output, Progress},
-    registry::{self, Availability},
+    registry::Engine,
+    repeat::Repeat,
     results::Folder,
 };
 use anyhow::Result;
+use assay_worker::Launch;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::{
@@ -41,12 +44,8 @@ pub struct Arguments {
     /// A module from a file in place of random ones, binary or text (*.wat) (repeatable).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seconds", "seed"])]
     module: Vec<PathBuf>,
-    /// Engine id or glob (repeatable) [default: all that are ready].
-    #[arg(long, value_name = "ID")]
-    runtime: Vec<String>,
-    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
-    #[arg(long, value_name = "NAME=COMMAND")]
-    adapter: Vec<String>,
+    #[command(flatten)]
+    engines: EngineArguments,
     /// Results folder [default: a dated one under assay-results/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -55,7 +54,7 @@ pub struct Arguments {
 /// What was found: the JSON document.
 #[derive(Serialize)]
 struct Report {
-    verdict: &'static str,
+    verdict: Whole,
     /// Why it failed as a whole, besides `findings`.
     reasons: Vec<String>,
     /// Of random modules.
@@ -64,7 +63,7 @@ struct Report {
     seconds: f64,
     /// Engine id to counts.
     engines: BTreeMap<String, Tally>,
-    /// Engines that are not in this build, with the reason.
+    /// Engines that are not in this build, with the reason and the command that adds them.
     absent: BTreeMap<String, String>,
     /// Why modules were neither agreement nor disagreement.
     passed_over: Vec<Reason>,
@@ -77,21 +76,17 @@ struct Report {
 /// # Errors
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
-    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
-    let engines = registry::select(engines, &arguments.runtime)?;
+    let engines = arguments.engines.engines()?;
     let modules = arguments
         .module
         .iter()
         .map(|path| Ok((path, read_module(path)?)))
         .collect::<Result<Vec<_>>>()?;
-    let mut launches = Vec::new();
-    let mut absent = BTreeMap::new();
-    for engine in engines {
-        match engine.availability {
-            Availability::Ready(launch) => launches.push(launch),
-            Availability::Absent { reason, .. } => drop(absent.insert(engine.id, reason)),
-        }
-    }
+    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
+    let absent = engines
+        .iter()
+        .filter_map(|engine| Some((engine.id.clone(), engine.absence()?)))
+        .collect();
     if launches.len() < 2 {
         return Err(exit::usage(format!(
             "only `{}` is ready, and engines are compared with each other: name another with --runtime or --adapter",
@@ -151,7 +146,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     }
     let bad = !campaign.findings.is_empty() || !reasons.is_empty();
     let report = Report {
-        verdict: if bad { "fail" } else { "pass" },
+        verdict: Whole::of(bad),
         reasons,
         seed: arguments.module.is_empty().then_some(arguments.seed),
         modules: shown,
@@ -171,15 +166,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
 impl Arguments {
     /// The command that shows a saved module to the same engines.
     fn repeat(&self, module: &Path) -> String {
-        let mut words = vec!["assay".to_owned(), "fuzz".to_owned(), "--module".to_owned()];
-        words.push(module.display().to_string());
-        for (option, values) in [("--runtime", &self.runtime), ("--adapter", &self.adapter)] {
-            for value in values {
-                words.extend([option.to_owned(), value.clone()]);
-            }
-        }
-        // A word that no shell can hold has a NUL, and no argument has one.
-        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+        Repeat::of("fuzz")
+            .paths("--module", [module])
+            .options("--runtime", &self.engines.runtime)
+            .options("--adapter", &self.engines.adapters.adapter)
+            .to_string()
     }
 }
 

@@ -1,7 +1,9 @@
 //! `assay list`: the engines, or the kernels of a pack.
 
+use super::engines::Adapters;
 use crate::{
     acceptance::Acceptance,
+    engine::Status,
     exit::{self, Exit},
     output::Output,
     registry::{self, Availability},
@@ -25,12 +27,12 @@ use std::{
 )]
 pub struct Arguments {
     /// Pack folder or .tar: list its kernels instead.
+    #[arg(conflicts_with = "adapter")]
     pack: Option<PathBuf>,
     #[command(flatten)]
     acceptance: Acceptance,
-    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
-    #[arg(long, value_name = "NAME=COMMAND", conflicts_with = "pack")]
-    adapter: Vec<String>,
+    #[command(flatten)]
+    adapters: Adapters,
 }
 
 #[derive(Serialize)]
@@ -41,7 +43,7 @@ struct Engines {
 #[derive(Serialize)]
 struct Row {
     id: String,
-    status: &'static str,
+    status: Status,
     reason: Option<String>,
     command: Option<&'static str>,
     version: Option<String>,
@@ -64,9 +66,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             "--trust, --seen and --allow-rollback are for the kernels of a PACK; name one",
         ));
     }
-    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
+    let engines = arguments.adapters.engines()?;
     let engines: Vec<Row> = engines.into_iter().map(row).collect();
-    let ready = engines.iter().filter(|row| row.status == "ready").count();
+    let ready = engines.iter().filter(|row| row.status == Status::Ready);
+    let ready = ready.count();
     output.text(&format!(
         "{}\n{ready} of {} engines are ready",
         table(&engines),
@@ -88,7 +91,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     })
 }
 
-/// Starts the engine's worker and asks it; what does not answer is absent, whatever the build says.
+/// Starts the engine's worker and asks it; what does not answer has failed, whatever the build says.
 fn row(engine: registry::Engine) -> Row {
     let row = |status, reason, command, info: Option<Info>| {
         let kind = info.as_ref().map(|info| info.kind).or(engine.kind);
@@ -110,11 +113,16 @@ fn row(engine: registry::Engine) -> Row {
     };
     match &engine.availability {
         Availability::Absent { reason, command } => {
-            row("absent", Some(reason.clone()), *command, None)
+            row(Status::Absent, Some(reason.clone()), *command, None)
         }
         Availability::Ready(launch) => match Worker::start(launch) {
-            Ok(worker) => row("ready", None, None, Some(worker.info().clone())),
-            Err(error) => row("absent", Some(format!("failed to {error}")), None, None),
+            Ok(worker) => row(Status::Ready, None, None, Some(worker.info().clone())),
+            Err(error) => row(
+                Status::Failed,
+                Some(format!("failed to {error}")),
+                None,
+                None,
+            ),
         },
     }
 }
@@ -150,7 +158,7 @@ fn table(engines: &[Row]) -> Table {
         };
         table.add_row([
             row.id.as_str(),
-            row.status,
+            row.status.name(),
             row.version.as_deref().unwrap_or("-"),
             row.kind.map_or("-", kind_name),
             &budgets,

@@ -1,13 +1,15 @@
 //! `assay probe`: any module, every engine, side by side.
 
+use super::engines::EngineArguments;
 use crate::{
     exit::{self, Exit},
     output::Output,
     parallel,
     probe::{self, End, Finding, Settings},
-    registry::{self, Availability},
+    registry::Engine,
 };
 use anyhow::Result;
+use assay_worker::Launch;
 use comfy_table::{Table, presets};
 use runtime_api::{Budget, Limits, Stage};
 use serde::Serialize;
@@ -35,12 +37,8 @@ pub struct Arguments {
     /// Argument of an entry that takes one.
     #[arg(long, value_name = "N", default_value = "0", value_parser = argument, allow_hyphen_values = true)]
     arg: u32,
-    /// Engine id or glob (repeatable) [default: all that are ready].
-    #[arg(long, value_name = "ID")]
-    runtime: Vec<String>,
-    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
-    #[arg(long, value_name = "NAME=COMMAND")]
-    adapter: Vec<String>,
+    #[command(flatten)]
+    engines: EngineArguments,
     /// What instantiation and the call may cost, each: none, epoch:TICKS (of 10 ms) or fuel:N.
     #[arg(long, default_value = "epoch:200", value_parser = budget)]
     budget: Budget,
@@ -59,7 +57,7 @@ pub struct Arguments {
 struct Document {
     results: Vec<Finding>,
     agree: bool,
-    /// Engines that are not in this build.
+    /// Engines that are not in this build, with the command that adds them.
     absent: Vec<Absent>,
 }
 
@@ -74,8 +72,7 @@ struct Absent {
 /// # Errors
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
-    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
-    let engines = registry::select(engines, &arguments.runtime)?;
+    let engines = arguments.engines.engines()?;
     let wasm = read_module(&arguments.module)?;
     let settings = Settings {
         entry: arguments.entry.clone(),
@@ -88,22 +85,21 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         timeout: Duration::from_millis(arguments.timeout_ms),
         raw: arguments.raw,
     };
-    let mut launches = Vec::new();
-    let mut absent = Vec::new();
-    for engine in engines {
-        match engine.availability {
-            Availability::Ready(launch) => launches.push(launch),
-            Availability::Absent { reason, .. } => absent.push(Absent {
-                runtime: engine.id,
-                reason,
-            }),
-        }
-    }
+    let launches: Vec<&Launch> = engines.iter().filter_map(Engine::launch).collect();
+    let absent: Vec<Absent> = engines
+        .iter()
+        .filter_map(|engine| {
+            Some(Absent {
+                runtime: engine.id.clone(),
+                reason: engine.absence()?,
+            })
+        })
+        .collect();
     let results = parallel::each(&launches, parallel::processors(), |launch| {
         probe::probe(launch, &wasm, &settings)
     });
     let agree = probe::agree(&results);
-    output.text(&text(&results, agree))?;
+    output.text(&text(&results, &absent, agree))?;
     output.document(&Document {
         results,
         agree,
@@ -162,7 +158,7 @@ fn budget(text: &str) -> Result<Budget, String> {
     }
 }
 
-fn text(results: &[Finding], agree: bool) -> String {
+fn text(results: &[Finding], absent: &[Absent], agree: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(["engine", "outcome", "stage", "ms", "message"]);
@@ -195,10 +191,15 @@ fn text(results: &[Finding], agree: bool) -> String {
             message.escape_debug().to_string(),
         ]);
     }
-    format!(
-        "{table}\nthe engines {}",
-        if agree { "agree" } else { "do not agree" }
-    )
+    let mut text = format!("{table}\n");
+    for Absent { runtime, reason } in absent {
+        text += &format!("{runtime} absent: {reason}\n");
+    }
+    text + if agree {
+        "the engines agree"
+    } else {
+        "the engines do not agree"
+    }
 }
 
 #[cfg(test)]

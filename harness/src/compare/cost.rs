@@ -2,11 +2,12 @@
 //! modules beside each other. Everything that is counted or timed has its output checked.
 
 use crate::{
-    bench::{emulated, reference_case},
+    bench::reference_case,
     conform::{
         subject::{self, Prepared, Subject},
         truth::{self, Verdict},
     },
+    machine::emulated,
     statistics::{Processes, Ratio, paired},
 };
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, protocol::Timed};

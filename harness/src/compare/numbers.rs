@@ -5,7 +5,7 @@
 //! so it is held against the record on the same processor only; elsewhere it is counted as not judged.
 
 use super::cost::Measured;
-use crate::{bench, conform::plan, exit, results::PackIdentity};
+use crate::{conform::plan, exit, machine, outcome::Whole, results::PackIdentity};
 use anyhow::{Context, Result};
 use assay_worker::{Launch, Worker};
 use kernel_pack::Pack;
@@ -59,7 +59,7 @@ pub struct Engine {
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// `fail` if something drifted by more than is allowed.
-    pub verdict: &'static str,
+    pub verdict: Whole,
     /// What a number may grow by; without it every difference fails.
     pub fail_on: Option<f64>,
     /// The pack.
@@ -102,7 +102,7 @@ impl Recorded {
         let mut recorded = Recorded {
             format: FORMAT,
             machine: Machine {
-                cpu: bench::processor(),
+                cpu: machine::processor(),
                 architecture: std::env::consts::ARCH.to_owned(),
             },
             engines: BTreeMap::new(),
@@ -220,7 +220,7 @@ pub fn compare(
     fail_on: Option<f64>,
 ) -> Comparison {
     let mut comparison = Comparison {
-        verdict: "pass",
+        verdict: Whole::Pass,
         fail_on,
         pack: PackIdentity::of(pack),
         compared: 0,
@@ -298,7 +298,7 @@ pub fn compare(
         || !comparison.unrecorded.is_empty()
         || comparison.drifted.iter().any(|drift| drift.regression);
     if bad {
-        comparison.verdict = "fail";
+        comparison.verdict = Whole::Fail;
     }
     comparison
 }

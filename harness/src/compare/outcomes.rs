@@ -1,8 +1,15 @@
 //! Two results of `conform` or `qualify`: checks that ended otherwise, verdicts that changed, and checks that only one has.
 
-use crate::{conform::judge::Layer, exit, outcome::Outcome, report::records::Records};
+use crate::{
+    conform::record::{LINES, Line},
+    engine::Status,
+    exit,
+    judge::EngineWord,
+    outcome::{Outcome, Whole},
+    records::Records,
+};
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -14,7 +21,7 @@ use std::{
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// `fail` if a check that passed does so no more.
-    pub verdict: &'static str,
+    pub verdict: Whole,
     /// What keeps the two from being compared in all.
     pub notes: Vec<String>,
     /// Checks that both have.
@@ -66,28 +73,46 @@ pub struct OnlyInOne {
 }
 
 /// How a check ended: in a word, and why.
-type Ended = (String, String);
+struct Ended {
+    word: String,
+    good: bool,
+    bad: bool,
+    detail: String,
+}
+
+impl Ended {
+    fn outcome(outcome: Outcome, detail: &str) -> Self {
+        Self {
+            word: outcome.to_string(),
+            good: outcome == Outcome::Pass,
+            bad: outcome.is_bad(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn verdict(verdict: EngineWord, detail: &str) -> Self {
+        Self {
+            word: verdict.to_string(),
+            good: verdict == EngineWord::Qualified,
+            bad: verdict == EngineWord::NotQualified,
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn status(status: Status, detail: &str) -> Self {
+        Self {
+            word: status.to_string(),
+            good: status == Status::Ready,
+            bad: status == Status::Failed,
+            detail: detail.to_owned(),
+        }
+    }
+}
 
 struct Side {
     checks: BTreeMap<Check, Ended>,
     seed: u64,
     versions: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    runtime: String,
-    kernel: String,
-    variant: String,
-    case: String,
-    layers: BTreeMap<Layer, Judged>,
-}
-
-#[derive(Deserialize)]
-struct Judged {
-    outcome: Outcome,
-    #[serde(default)]
-    detail: String,
 }
 
 /// Compares two results folders.
@@ -115,24 +140,22 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison> {
     let mut changed = Vec::new();
     let mut compared = 0;
     let mut only: BTreeMap<(&'static str, &str, &str), usize> = BTreeMap::new();
-    for (check, (outcome, detail)) in &new.checks {
+    for (check, now) in &new.checks {
         if other_seed && generated(check) {
             continue;
         }
-        let Some((before, _)) = old.checks.get(check) else {
+        let Some(before) = old.checks.get(check) else {
             *only.entry(("new", &check.runtime, &check.of)).or_default() += 1;
             continue;
         };
         compared += 1;
-        if before != outcome {
-            let good = |word: &str| matches!(word, "pass" | "qualified" | "ready");
-            let bad = |word: &str| matches!(word, "fail" | "error" | "failed" | "not-qualified");
+        if before.word != now.word {
             changed.push(Changed {
                 check: check.clone(),
-                old: before.clone(),
-                new: outcome.clone(),
-                detail: detail.clone(),
-                worse: good(before) || (bad(outcome) && !bad(before)),
+                old: before.word.clone(),
+                new: now.word.clone(),
+                detail: now.detail.clone(),
+                worse: before.good || (now.bad && !before.bad),
             });
         }
     }
@@ -148,11 +171,7 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison> {
         ));
     }
     Ok(Comparison {
-        verdict: if changed.iter().any(|changed| changed.worse) {
-            "fail"
-        } else {
-            "pass"
-        },
+        verdict: Whole::of(changed.iter().any(|changed| changed.worse)),
         notes,
         compared,
         changed,
@@ -172,13 +191,13 @@ impl Side {
     fn read(folder: &Path) -> Result<Self> {
         let records = Records::read(folder)?;
         let mut checks = BTreeMap::new();
-        let mut check = |runtime: &str, of: &str, check: &str, outcome: String, detail: &str| {
+        let mut check = |runtime: &str, of: &str, check: &str, ended: Ended| {
             let check = Check {
                 runtime: runtime.to_owned(),
                 of: of.to_owned(),
                 check: check.to_owned(),
             };
-            checks.insert(check, (outcome, detail.to_owned()));
+            checks.insert(check, ended);
         };
         if let Some(qualify) = &records.qualify {
             for engine in &qualify.engines {
@@ -187,32 +206,20 @@ impl Side {
                     &engine.id,
                     "qualification",
                     "verdict",
-                    engine.verdict.clone(),
-                    &reasons,
+                    Ended::verdict(engine.verdict, &reasons),
                 );
             }
             for basic in &qualify.basics {
-                let outcome = basic.outcome.to_string();
-                check(
-                    &basic.runtime,
-                    "trap basics",
-                    &basic.check,
-                    outcome,
-                    &basic.detail,
-                );
+                let ended = Ended::outcome(basic.outcome, &basic.detail);
+                check(&basic.runtime, "trap basics", &basic.check, ended);
             }
         }
-        if let Some(traps) = records.trap_matrix() {
-            for case in &traps.results {
+        if let Some(traps) = &records.traps {
+            for case in &traps.survey.results {
                 let name = format!("{} {}", case.class, case.case);
                 let detail = format!("{} {}", case.seen, case.detail);
-                check(
-                    &case.runtime,
-                    "traps",
-                    &name,
-                    case.outcome.to_string(),
-                    detail.trim(),
-                );
+                let ended = Ended::outcome(case.outcome, detail.trim());
+                check(&case.runtime, "traps", &name, ended);
             }
         }
         let conform = records
@@ -221,29 +228,21 @@ impl Side {
         let mut versions = BTreeMap::new();
         for engine in &conform.engines {
             let reason = engine.reason.as_deref().unwrap_or_default();
-            check(
-                &engine.id,
-                "engine",
-                "status",
-                engine.status.clone(),
-                reason,
-            );
+            let ended = Ended::status(engine.status, reason);
+            check(&engine.id, "engine", "status", ended);
             if let Some(version) = &engine.version {
                 versions.insert(engine.id.clone(), version.clone());
             }
         }
         for numerics in &conform.numerics {
-            let outcome = if numerics.holds { "pass" } else { "fail" };
-            let detail = numerics.because.join("; ");
-            check(
-                &numerics.runtime,
-                "numerics",
-                "all instructions",
-                outcome.to_owned(),
-                &detail,
-            );
+            let outcome = match numerics.holds {
+                true => Outcome::Pass,
+                false => Outcome::Fail,
+            };
+            let ended = Ended::outcome(outcome, &numerics.because.join("; "));
+            check(&numerics.runtime, "numerics", "all instructions", ended);
         }
-        let path = folder.join("results.jsonl");
+        let path = folder.join(LINES);
         let wrong = |number: usize, error: &dyn std::fmt::Display| {
             exit::usage(format!(
                 "failed to read `{}`: line {number}: {error}; run it again",
@@ -253,16 +252,15 @@ impl Side {
         let file = File::open(&path).map_err(|error| wrong(1, &error))?;
         for (index, line) in BufReader::new(file).lines().enumerate() {
             let line = line.map_err(|error| wrong(index + 1, &error))?;
-            let line: Line =
+            let line: Line<'_> =
                 serde_json::from_str(&line).map_err(|error| wrong(index + 1, &error))?;
             let of = format!("{} {}", line.kernel, line.variant);
-            for (layer, judged) in &line.layers {
+            for (layer, judged) in line.layers.iter() {
                 check(
                     &line.runtime,
                     &of,
                     &format!("{} {layer:?}", line.case),
-                    judged.outcome.to_string(),
-                    &judged.detail,
+                    Ended::outcome(judged.outcome, &judged.detail),
                 );
             }
         }

@@ -3,6 +3,7 @@
 use crate::{
     conform::answers::{Answer, Answers, CaseId, Run},
     exit,
+    outcome::Whole,
 };
 use anyhow::Result;
 use serde::Serialize;
@@ -25,7 +26,7 @@ pub struct Side {
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// `fail` if an answer differs or a worker was lost.
-    pub verdict: &'static str,
+    pub verdict: Whole,
     /// Cases of all modules.
     pub cases: usize,
     /// One per run.
@@ -205,7 +206,7 @@ pub fn compare(sides: &[Side]) -> Result<Comparison> {
     }
     let bad = cells.iter().any(|cell| cell.differ + cell.lost > 0);
     Ok(Comparison {
-        verdict: if bad { "fail" } else { "pass" },
+        verdict: Whole::of(bad),
         cases: ids.len(),
         targets: sides
             .iter()

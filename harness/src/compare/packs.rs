@@ -14,7 +14,7 @@ use crate::{
         truth::{self, Differences},
     },
     exit,
-    outcome::Outcome,
+    outcome::{Outcome, Whole},
     registry,
     results::PackIdentity,
     statistics::Word,
@@ -57,7 +57,7 @@ pub struct Request<'a> {
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// `fail` if there is a regression.
-    pub verdict: &'static str,
+    pub verdict: Whole,
     /// Why it failed.
     pub regressions: Vec<String>,
     /// What a ratio may exceed 1 by.
@@ -235,7 +235,7 @@ pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Com
     };
     let found = cost::measure(request.launches, &pairs, effort, &allowed, &step);
     if request.time.is_some()
-        && let Some(how) = crate::bench::emulated()
+        && let Some(how) = crate::machine::emulated()
     {
         notes.push(format!("times are not measured (emulated): {how}"));
     }
@@ -244,7 +244,7 @@ pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Com
         .into_iter()
         .partition(|number| number.old != number.new);
     let mut comparison = Comparison {
-        verdict: "pass",
+        verdict: Whole::Pass,
         regressions: Vec::new(),
         fail_on: request.fail_on,
         old: PackIdentity::of(request.old),
@@ -261,7 +261,7 @@ pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Com
     };
     comparison.regressions = comparison.judge();
     if !comparison.regressions.is_empty() {
-        comparison.verdict = "fail";
+        comparison.verdict = Whole::Fail;
     }
     Ok(comparison)
 }

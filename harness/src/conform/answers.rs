@@ -5,7 +5,7 @@
 
 use super::{observe::Ended, run::Judged, run::Work, truth};
 use crate::{
-    bench, exit,
+    exit, machine,
     results::{Folder, PackIdentity},
 };
 use anyhow::{Context, Result};
@@ -272,7 +272,7 @@ impl Run {
         Self {
             format: FORMAT,
             target: env!("ASSAY_TARGET").to_owned(),
-            emulated: bench::emulated(),
+            emulated: machine::emulated(),
             harness: env!("CARGO_PKG_VERSION").to_owned(),
             pack,
             seed,

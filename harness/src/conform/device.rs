@@ -7,7 +7,8 @@ use super::{
 };
 use kernel_abi::PAGE_BYTES;
 use runtime_api::Info;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Limits of a device, which go below those of manifests.
 #[derive(Debug)]
@@ -30,8 +31,38 @@ pub static EMBEDDED: Device = Device {
     ticks: 10,
 };
 
+/// What engines are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Default stacks and heaps, one call at a time per instance.
+    #[default]
+    Server,
+    /// A device with 32 KiB of stack, 128 KiB of memory for tensors and 256 KiB in all, without SIMD; 100 ms for each call.
+    Embedded,
+}
+
+impl Profile {
+    /// The device whose limits hold, if it is one.
+    pub fn device(self) -> Option<&'static Device> {
+        match self {
+            Profile::Server => None,
+            Profile::Embedded => Some(&EMBEDDED),
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Profile::Server => "server",
+            Profile::Embedded => "embedded",
+        })
+    }
+}
+
 /// How large a call of a kernel may be on a device.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// Kernel id.
     pub kernel: String,
@@ -44,7 +75,7 @@ pub struct Fit {
 }
 
 /// A shape and the memory that its tensors end at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
     /// Rows of 64 elements.
     pub rows: u32,

@@ -4,23 +4,15 @@
 //! A form never stands for the module: it is judged beside it, under a name of its own. Only where the engine has no compiler on this machine is it
 //! judged in the module's place.
 
-use super::{observe, subject::Subject};
+use super::{observe, run::EngineRun, subject::Subject};
+use crate::engine::{Judged, NativeCode};
 use assay_worker::{RunError, Worker};
 use kernel_pack::{Pack, PackKernel};
 use runtime_api::{BudgetKind, CODE_TARGET, COMPILED_ELSEWHERE, Info};
-use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What names of forms begin with, where others are `base` or a variant's features.
 const NAME: &str = "form:";
-/// What stands for the kernels of [`NativeCode`] that is of whatever module an engine is given.
-const EVERY_MODULE: &str = "*";
-
-/// [`NativeCode::judged`] of a form that was run as well as the module.
-pub const BESIDE: &str = "beside";
-/// The same where only the native code was run.
-pub const INSTEAD: &str = "instead";
-
 /// A module that somebody compiled for an engine of one version on one kind of machine.
 #[derive(Clone, Debug)]
 pub struct CompiledForm {
@@ -67,25 +59,6 @@ pub enum Fate {
     Same,
     /// It is loaded because the key may bring native code.
     Believed(NativeCode),
-}
-
-/// Native code that a verdict rests on though it is not known to be what the engine makes of the module: part of `conform.json` and `qualify.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NativeCode {
-    /// Kernel id; `*` for whatever module the engine is given besides.
-    pub kernel: String,
-    /// The engine that it was made for, as its author calls it.
-    pub engine: String,
-    /// The kind of machine that it was made for.
-    pub target: String,
-    /// Whether it was compared and differs.
-    pub differs: bool,
-    /// What is not known of it, and why.
-    pub reason: String,
-    /// What the worker that ran it could not do, or that it could do all.
-    pub confinement: String,
-    /// `beside` the module as the engine compiles it, or `instead` of it.
-    pub judged: String,
 }
 
 /// Whether a variant's name is that of a form.
@@ -158,7 +131,11 @@ impl CompiledForm {
             Comparison::NotCompared(reason) => (false, reason.clone()),
             _ => (true, DIFFERS.to_owned()),
         };
-        let judged = if compiles(info) { BESIDE } else { INSTEAD };
+        let judged = if compiles(info) {
+            Judged::Beside
+        } else {
+            Judged::Instead
+        };
         NativeCode {
             kernel: kernel.to_owned(),
             engine: self.engine.clone(),
@@ -166,7 +143,7 @@ impl CompiledForm {
             differs,
             reason,
             confinement: String::new(),
-            judged: judged.to_owned(),
+            judged,
         }
     }
 }
@@ -179,16 +156,39 @@ pub fn compiles(info: &Info) -> bool {
 }
 
 /// What is native code of an engine without pack: all, where nothing is compiled on this machine.
-pub fn of_engine(info: &Info) -> Option<NativeCode> {
+fn of_engine(info: &Info) -> Option<NativeCode> {
     info.build.get(COMPILED_ELSEWHERE).map(|what| NativeCode {
-        kernel: EVERY_MODULE.to_owned(),
+        kernel: NativeCode::EVERY_MODULE.to_owned(),
         engine: info.engine.clone(),
         target: info.build.get(CODE_TARGET).cloned().unwrap_or_default(),
         differs: false,
         reason: format!("{COMPILED_ELSEWHERE}: {what}"),
         confinement: "not confined: the engine looks for it file by file".to_owned(),
-        judged: INSTEAD.to_owned(),
+        judged: Judged::Instead,
     })
+}
+
+/// Native code that an engine ran and that is not known to be what it makes of the modules.
+pub fn not_compared(run: &EngineRun) -> Vec<NativeCode> {
+    let Ok(info) = &run.info else {
+        return Vec::new();
+    };
+    let believed = run.forms.iter().filter_map(|form| match &form.fate {
+        Fate::Believed(code) => Some(code.clone()),
+        Fate::NotLoaded(_) | Fate::Same => None,
+    });
+    believed.chain(of_engine(info)).collect()
+}
+
+impl FormUse {
+    /// Whether it was run beside its module, so that it has cases of its own.
+    pub fn is_beside(&self) -> bool {
+        match &self.fate {
+            Fate::NotLoaded(_) => false,
+            Fate::Same => true,
+            Fate::Believed(code) => code.judged == Judged::Beside,
+        }
+    }
 }
 
 /// What becomes of the forms of a module on an engine.
@@ -349,39 +349,6 @@ pub fn unclaimed<'a>(
         .collect()
 }
 
-/// How a verdict ends that rests on native code which is not known to be what engines make of the modules; nothing where there is none.
-/// `codes` is by engine id.
-pub fn words<'a>(codes: impl Iterator<Item = (&'a str, &'a [NativeCode])>) -> Option<String> {
-    let mut grouped: BTreeMap<(bool, &str, &str, &str), Vec<&str>> = BTreeMap::new();
-    for (engine, codes) in codes {
-        for code in codes {
-            let key = (
-                code.differs,
-                engine,
-                code.reason.as_str(),
-                code.confinement.as_str(),
-            );
-            grouped.entry(key).or_default().push(&code.kernel);
-        }
-    }
-    let said: Vec<String> = grouped
-        .into_iter()
-        .map(|((differs, engine, reason, confinement), kernels)| {
-            let what = if differs {
-                "that differs"
-            } else {
-                "that was not compared"
-            };
-            let kernels = match kernels.as_slice() {
-                [EVERY_MODULE] => "whatever else it ran".to_owned(),
-                kernels => kernels.join(", "),
-            };
-            format!("native code {what}, on {engine} of {kernels} ({reason}; {confinement})")
-        })
-        .collect();
-    (!said.is_empty()).then(|| format!("it rests on {}", said.join(", and on ")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -456,39 +423,17 @@ mod tests {
                     assert!(reason.contains("does not carry allow-native"), "{reason}");
                     "not loaded".to_owned()
                 }
-                Fate::Believed(code) if code.differs => format!("{}, differs", code.judged),
-                Fate::Believed(code) => code.judged,
+                Fate::Believed(code) => {
+                    let judged = match code.judged {
+                        Judged::Beside => "beside",
+                        Judged::Instead => "instead",
+                    };
+                    let differs = if code.differs { ", differs" } else { "" };
+                    format!("{judged}{differs}")
+                }
             };
             assert_eq!(found, due, "{allowed} {comparison:?}");
         }
-    }
-
-    #[test]
-    fn the_words_name_engines_kernels_and_reasons_once() {
-        let code = |kernel: &str, differs: bool| NativeCode {
-            kernel: kernel.to_owned(),
-            engine: "one".to_owned(),
-            target: "here".to_owned(),
-            differs,
-            reason: "why".to_owned(),
-            confinement: "not confined: how".to_owned(),
-            judged: BESIDE.to_owned(),
-        };
-        let of = |codes: &[NativeCode]| words([("one.fast", codes)].into_iter());
-        assert_eq!(of(&[]), None);
-        assert_eq!(
-            of(&[code("a", false), code("b", false)]).as_deref(),
-            Some(
-                "it rests on native code that was not compared, on one.fast of a, b (why; not confined: how)"
-            )
-        );
-        assert_eq!(
-            of(&[code("a", true), code(EVERY_MODULE, false)]).as_deref(),
-            Some(
-                "it rests on native code that was not compared, on one.fast of whatever else it ran (why; not confined: how), \
-                 and on native code that differs, on one.fast of a (why; not confined: how)"
-            )
-        );
     }
 
     #[test]

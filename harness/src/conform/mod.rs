@@ -2,7 +2,7 @@
 //!
 //! `case` says what is run; `vectors`, `edge` and `generate` make cases; `subject` places them in memory, `device` limits that; `observe` runs one on
 //! one engine; `truth` and `tolerance` know what is right; `judge` derives the layers; `run` drives it all; `record` keeps it, `answers`
-//! what every engine said, for targets to be compared.
+//! what every engine said, for targets to be compared. `request` is what is asked for, `suite` the whole of a run, `report` its document.
 
 pub mod answers;
 pub mod case;
@@ -14,9 +14,12 @@ pub mod judge;
 pub mod observe;
 pub mod plan;
 pub mod record;
+pub mod report;
+pub mod request;
 pub mod run;
 pub mod shrink;
 pub mod subject;
+pub mod suite;
 pub mod tolerance;
 pub mod truth;
 pub mod vectors;

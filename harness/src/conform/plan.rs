@@ -48,6 +48,16 @@ pub struct Plan {
     pub fits: Vec<Fit>,
 }
 
+impl Plan {
+    /// Ids of the kernels, in the order of the pack.
+    pub fn kernels(&self) -> Vec<String> {
+        let kernels = self.work.iter().map(|work| work.subject.kernel.clone());
+        let mut kernels: Vec<String> = kernels.collect();
+        kernels.dedup();
+        kernels
+    }
+}
+
 /// Chooses kernels, gathers their cases and places them.
 ///
 /// # Errors
@@ -85,10 +95,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                 kernel.id()
             ));
         }
-        let mut cases = with_others(cases, kernel.id(), choice.seed, choice.cases);
-        if let Some(name) = choice.case {
-            cases.retain(|case| case.name == name);
-        }
+        let cases = with_others(cases, kernel.id(), choice.seed, choice.cases);
         for mut subject in subjects(kernel) {
             // Forms have the manifest's limits in their code, which are not those of a device.
             let mut forms = match (subject.variant.as_str(), choice.device) {
@@ -111,6 +118,9 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                     cases.extend(fit.case(choice.seed));
                     fits.push(fit);
                 }
+            }
+            if let Some(name) = choice.case {
+                cases.retain(|case| case.name == name);
             }
             if !subject.has_backward {
                 // The export is optional, and its absence was settled by the pre-pass.

@@ -3,7 +3,7 @@
 
 use super::{
     case::{Case, Source},
-    judge::{Judgement, Layer},
+    judge::{Judgement, Layer, Layers},
     observe::{Ended, Observed},
     run::Judged,
 };
@@ -13,7 +13,13 @@ use crate::{
 };
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+/// Name of the file of judged cases in a results folder.
+pub const LINES: &str = "results.jsonl";
 
 /// Failing cases per (runtime, kernel, layer) that are listed one by one with their bytes; the JSON lines have all.
 const MAX_LISTED: u64 = 10;
@@ -63,12 +69,10 @@ pub struct Recorder<'a> {
     lines: Lines,
     runtimes: Vec<String>,
     repeat: &'a Repeat<'a>,
-    sums: BTreeMap<(usize, String, String, Layer, Source), Entry>,
+    sums: Sums,
     failures: Vec<Entry>,
     listed: BTreeMap<(usize, String, Layer), u64>,
     written: BTreeSet<String>,
-    /// Outcomes of all (case, layer) pairs.
-    pub counts: Counts,
     /// Generated cases that failed, for shrinking: the first per engine, module and layer.
     pub to_shrink: Vec<ToShrink>,
 }
@@ -88,32 +92,134 @@ pub struct ToShrink {
     pub layer: Layer,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    runtime: &'a str,
-    kernel: &'a str,
-    variant: &'a str,
-    source: Source,
-    case: &'a str,
-    layers: &'a BTreeMap<Layer, Judgement>,
+/// A judged case on an engine: a line of [`LINES`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line<'a> {
+    /// Engine id.
+    pub runtime: Cow<'a, str>,
+    /// Kernel id.
+    pub kernel: Cow<'a, str>,
+    /// `base` or the variant's features.
+    pub variant: Cow<'a, str>,
+    /// Where the case comes from.
+    pub source: Source,
+    /// Name of the case; `edge:module` for the module as a whole.
+    pub case: Cow<'a, str>,
+    /// The layers.
+    pub layers: Cow<'a, Layers>,
+}
+
+impl Line<'_> {
+    /// A bad outcome names its case, for a sum shows its worst.
+    fn detail(&self, judgement: &Judgement) -> String {
+        if judgement.outcome.is_bad() {
+            format!("{}: {}", self.case, judgement.detail)
+        } else {
+            judgement.detail.clone()
+        }
+    }
+
+    fn entry(&self, layer: Layer, judgement: &Judgement) -> Entry {
+        Entry {
+            runtime: self.runtime.clone().into_owned(),
+            kernel: self.kernel.clone().into_owned(),
+            variant: self.variant.clone().into_owned(),
+            source: self.source,
+            case: None,
+            layer,
+            outcome: judgement.outcome,
+            detail: self.detail(judgement),
+            max_ulp: judgement.max_ulp,
+            cases: 0,
+            passed: 0,
+            bytes: None,
+            shrunk: None,
+            repeat: None,
+        }
+    }
+}
+
+/// Lines summed up per engine, module, layer and source.
+#[derive(Debug)]
+pub struct Sums {
+    runtimes: Vec<String>,
+    sums: BTreeMap<(usize, String, String, Layer, Source), Entry>,
+    /// Outcomes of all (case, layer) pairs.
+    pub counts: Counts,
+}
+
+impl Sums {
+    /// Of a run on these engines, in the order of reports.
+    pub fn new(runtimes: Vec<String>) -> Self {
+        Self {
+            runtimes,
+            sums: BTreeMap::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Adds a line; false if its engine was no part of the run.
+    pub fn add(&mut self, line: &Line<'_>) -> bool {
+        let Some(engine) = self.runtimes.iter().position(|id| *id == line.runtime) else {
+            return false;
+        };
+        for (layer, judgement) in line.layers.iter() {
+            self.counts.add(judgement.outcome);
+            let key = (
+                engine,
+                line.kernel.clone().into_owned(),
+                line.variant.clone().into_owned(),
+                *layer,
+                line.source,
+            );
+            let sum = self
+                .sums
+                .entry(key)
+                .or_insert_with(|| line.entry(*layer, judgement));
+            sum.cases += 1;
+            sum.passed += u64::from(judgement.outcome == Outcome::Pass);
+            sum.max_ulp = match (sum.max_ulp, judgement.max_ulp) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            };
+            // Worst first; but a layer that holds for some cases and does not apply to others has passed.
+            let rank = |outcome: Outcome| match outcome {
+                Outcome::Fail => 5,
+                Outcome::Error => 4,
+                Outcome::KnownFailure => 3,
+                Outcome::Pass => 2,
+                Outcome::Unsupported => 1,
+                Outcome::Absent => 0,
+            };
+            if rank(judgement.outcome) > rank(sum.outcome) {
+                sum.outcome = judgement.outcome;
+                sum.detail = line.detail(judgement);
+            }
+        }
+        true
+    }
+
+    /// The sums, by engine, module, layer and source.
+    pub fn into_entries(self) -> impl Iterator<Item = Entry> {
+        self.sums.into_values()
+    }
 }
 
 impl<'a> Recorder<'a> {
-    /// Starts the folder's `results.jsonl`. `repeat` makes the command that repeats a case.
+    /// Starts the folder's [`LINES`]. `repeat` makes the command that repeats a case.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn new(folder: &'a Folder, runtimes: Vec<String>, repeat: &'a Repeat<'a>) -> Result<Self> {
         Ok(Self {
-            lines: folder.lines("results.jsonl")?,
+            lines: folder.lines(LINES)?,
             folder,
+            sums: Sums::new(runtimes.clone()),
             runtimes,
             repeat,
-            sums: BTreeMap::new(),
             failures: Vec::new(),
             listed: BTreeMap::new(),
             written: BTreeSet::new(),
-            counts: Counts::default(),
             to_shrink: Vec::new(),
         })
     }
@@ -127,71 +233,29 @@ impl<'a> Recorder<'a> {
             .case
             .map_or(Source::Edge, |prepared| prepared.case.source);
         let subject = judged.subject;
-        self.lines.push(&Line {
-            runtime: &self.runtimes[judged.engine],
-            kernel: &subject.kernel,
-            variant: &subject.variant,
+        let line = Line {
+            runtime: Cow::Borrowed(&self.runtimes[judged.engine]),
+            kernel: Cow::Borrowed(&subject.kernel),
+            variant: Cow::Borrowed(&subject.variant),
             source,
-            case: &judged.name,
-            layers: &judged.layers,
-        })?;
-        for (layer, judgement) in &judged.layers {
-            self.counts.add(judgement.outcome);
-            self.sum(judged, source, *layer, judgement);
-            if judgement.outcome.is_bad() {
-                self.list(judged, source, *layer, judgement)?;
-            }
-        }
-        Ok(())
+            case: Cow::Borrowed(&judged.name),
+            layers: Cow::Borrowed(&judged.layers),
+        };
+        self.lines.push(&line)?;
+        self.sums.add(&line);
+        let bad = judged.layers.iter();
+        let bad = bad.filter(|(_, judgement)| judgement.outcome.is_bad());
+        let bad: Vec<Entry> = bad
+            .map(|(layer, judgement)| line.entry(*layer, judgement))
+            .collect();
+        bad.into_iter()
+            .try_for_each(|entry| self.list(judged, entry))
     }
 
-    fn sum(&mut self, judged: &Judged<'_>, source: Source, layer: Layer, judgement: &Judgement) {
+    /// Lists a failing case with its bytes, if there are not too many of its kind.
+    fn list(&mut self, judged: &Judged<'_>, entry: Entry) -> Result<()> {
         let subject = judged.subject;
-        let key = (
-            judged.engine,
-            subject.kernel.clone(),
-            subject.variant.clone(),
-            layer,
-            source,
-        );
-        let sum = self.sums.entry(key).or_insert_with(|| {
-            entry(
-                &self.runtimes[judged.engine],
-                judged,
-                source,
-                layer,
-                judgement,
-            )
-        });
-        sum.cases += 1;
-        sum.passed += u64::from(judgement.outcome == Outcome::Pass);
-        sum.max_ulp = match (sum.max_ulp, judgement.max_ulp) {
-            (Some(a), Some(b)) => Some(a.max(b)),
-            (a, b) => a.or(b),
-        };
-        // Worst first; but a layer that holds for some cases and does not apply to others has passed.
-        let rank = |outcome: Outcome| match outcome {
-            Outcome::Fail => 5,
-            Outcome::Error => 4,
-            Outcome::KnownFailure => 3,
-            Outcome::Pass => 2,
-            Outcome::Unsupported => 1,
-            Outcome::Absent => 0,
-        };
-        if rank(judgement.outcome) > rank(sum.outcome) {
-            sum.outcome = judgement.outcome;
-            sum.detail = detail(judged, judgement);
-        }
-    }
-
-    fn list(
-        &mut self,
-        judged: &Judged<'_>,
-        source: Source,
-        layer: Layer,
-        judgement: &Judgement,
-    ) -> Result<()> {
-        let subject = judged.subject;
+        let layer = entry.layer;
         let listed = self
             .listed
             .entry((judged.engine, subject.kernel.clone(), layer))
@@ -200,7 +264,7 @@ impl<'a> Recorder<'a> {
         if *listed > MAX_LISTED {
             return Ok(());
         }
-        let runtime = self.runtimes[judged.engine].clone();
+        let runtime = entry.runtime.clone();
         let bytes = match judged.case {
             Some(prepared) => {
                 let name = folder_name(&runtime, &subject.kernel, &subject.variant, &judged.name);
@@ -227,7 +291,7 @@ impl<'a> Recorder<'a> {
                 && other.variant == subject.variant
                 && other.layer == layer
         });
-        if source == Source::Generated && judgement.outcome == Outcome::Fail && first_of_layer {
+        if entry.source == Source::Generated && entry.outcome == Outcome::Fail && first_of_layer {
             self.to_shrink.push(ToShrink {
                 engine: judged.engine,
                 kernel: subject.kernel.clone(),
@@ -248,7 +312,7 @@ impl<'a> Recorder<'a> {
                 &judged.name,
                 layer,
             )),
-            ..entry(&runtime, judged, source, layer, judgement)
+            ..entry
         });
         Ok(())
     }
@@ -280,43 +344,11 @@ impl<'a> Recorder<'a> {
         )
     }
 
-    /// The sums, then the failing cases.
-    pub fn finish(self) -> Vec<Entry> {
-        self.sums.into_values().chain(self.failures).collect()
-    }
-}
-
-fn entry(
-    runtime: &str,
-    judged: &Judged<'_>,
-    source: Source,
-    layer: Layer,
-    judgement: &Judgement,
-) -> Entry {
-    Entry {
-        runtime: runtime.to_owned(),
-        kernel: judged.subject.kernel.clone(),
-        variant: judged.subject.variant.clone(),
-        source,
-        case: None,
-        layer,
-        outcome: judgement.outcome,
-        detail: detail(judged, judgement),
-        max_ulp: judgement.max_ulp,
-        cases: 0,
-        passed: 0,
-        bytes: None,
-        shrunk: None,
-        repeat: None,
-    }
-}
-
-/// A sum shows its worst case, so a bad outcome names its case.
-fn detail(judged: &Judged<'_>, judgement: &Judgement) -> String {
-    if judgement.outcome.is_bad() {
-        format!("{}: {}", judged.name, judgement.detail)
-    } else {
-        judgement.detail.clone()
+    /// The sums, then the failing cases; and how many pairs of case and layer ended in which way.
+    pub fn finish(self) -> (Vec<Entry>, Counts) {
+        let counts = self.sums.counts;
+        let sums = self.sums.into_entries();
+        (sums.chain(self.failures).collect(), counts)
     }
 }
 

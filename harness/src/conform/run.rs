@@ -11,7 +11,7 @@ use super::{
 use crate::{
     outcome::Outcome,
     parallel::{self, Say},
-    registry,
+    registry::{self, SLOW_COMPILERS},
 };
 use anyhow::Result;
 use assay_worker::{Confinement, Launch, RunError, Worker};
@@ -127,10 +127,10 @@ pub fn run(
 ) -> Result<Vec<EngineRun>> {
     // Engines that compile slowly start first, so that the last one does not run alone for long.
     let mut order: Vec<usize> = (0..launches.len()).collect();
-    order.sort_by_key(|&index| match launches[index].id.as_str() {
-        "wasmer.llvm" => 0,
-        "wamr.aot" => 1,
-        _ => 2,
+    order.sort_by_key(|&index| {
+        let mut slow = SLOW_COMPILERS.iter();
+        slow.position(|slow| *slow == launches[index].id)
+            .unwrap_or(SLOW_COMPILERS.len())
     });
     let mut runs: Vec<EngineRun> = launches
         .iter()

@@ -12,11 +12,13 @@ mod oracle;
 mod plan;
 mod run;
 mod simd;
+mod suite;
 #[cfg(test)]
 mod tests;
 
 pub use plan::Plan;
 pub use run::run;
+pub use suite::{FILE, on_all};
 
 use crate::outcome::Outcome;
 use serde::{Deserialize, Serialize};
@@ -75,8 +77,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums up all findings of an engine.
-    pub fn of(plan: &Plan, runtime: &str, findings: &[Finding]) -> Summary {
+    /// Sums up all findings of an engine; `operations` is how many instructions there are.
+    pub fn of(operations: usize, runtime: &str, findings: &[Finding]) -> Summary {
         let count = |outcome| {
             findings
                 .iter()
@@ -97,7 +99,7 @@ impl Summary {
         because.dedup();
         Summary {
             runtime: runtime.to_owned(),
-            operations: plan.operations(),
+            operations,
             held: count(Outcome::Pass),
             unsupported: count(Outcome::Unsupported),
             known_failures: count(Outcome::KnownFailure),
@@ -107,7 +109,7 @@ impl Summary {
                 .map(|finding| finding.cases)
                 .sum(),
             because,
-            holds: findings.len() == plan.operations() && !findings.iter().any(Finding::is_bad),
+            holds: findings.len() == operations && !findings.iter().any(Finding::is_bad),
             findings: findings
                 .iter()
                 .filter(|finding| finding.is_bad())

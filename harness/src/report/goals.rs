@@ -2,7 +2,6 @@
 
 use super::{
     document::{Cell, Part, Section, Table, Tone},
-    records::{Latency, Records, Traps},
     sections::headers,
     timing,
 };
@@ -12,6 +11,8 @@ use crate::{
         tables::{Claim, Goal, Tables, Verdict, denominator},
     },
     outcome::Outcome,
+    records::Records,
+    traps::{Survey, latency::Latency},
 };
 use std::collections::BTreeMap;
 
@@ -116,8 +117,8 @@ pub fn claims(records: &Records) -> Option<Section> {
             parts.push(Part::List(sentences));
         }
     }
-    if let Some(traps) = records.trap_matrix() {
-        rows.extend(interruptions(traps));
+    if let Some(traps) = &records.traps {
+        rows.extend(interruptions(&traps.survey));
     }
     if rows.is_empty() {
         return None;
@@ -162,7 +163,7 @@ fn row(claim: &Claim) -> Vec<Cell> {
 }
 
 /// How late control comes back after a deadline: the kind of code that does worst on each engine.
-fn interruptions(traps: &Traps) -> Vec<(&'static str, Verdict, Vec<Cell>)> {
+fn interruptions(traps: &Survey) -> Vec<(&'static str, Verdict, Vec<Cell>)> {
     const CLAIM: &str = "interruption";
     let mut engines: BTreeMap<&str, Vec<&Latency>> = BTreeMap::new();
     for one in &traps.latency {

@@ -1,10 +1,12 @@
 //! JUnit XML: one suite per engine, one test case per kernel, layer and source, per numeric instruction set, per case of the trap
 //! matrix, per module whose outputs were checked when it was timed. What is unsupported or known to fail is skipped with its reason, never a success.
 
-use super::records::Records;
 use crate::{
     bench::{record::Key, tables::Tables},
+    engine::Status,
+    judge::{self, EngineWord},
     outcome::Outcome,
+    records::{Qualification, Records},
 };
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -30,20 +32,18 @@ pub fn render(records: &Records) -> Result<String> {
             let class = format!("{}.{}", entry.kernel, entry.variant);
             add(&entry.runtime, &class, name, entry.outcome, &entry.detail);
         }
-        for engine in conform.engines.iter().filter(|e| e.status != "ready") {
-            let outcome = match engine.status.as_str() {
-                "absent" => Outcome::Absent,
-                _ => Outcome::Error,
+        for engine in &conform.engines {
+            let outcome = match engine.status {
+                Status::Ready => continue,
+                Status::Absent => Outcome::Absent,
+                Status::Failed => Outcome::Error,
             };
             let reason = engine.reason.as_deref().unwrap_or_default();
             add(&engine.id, "engine", "start".to_owned(), outcome, reason);
         }
         for engine in &conform.engines {
             for code in &engine.native_code_not_compared {
-                let name = match code.differs {
-                    true => "native code that differs",
-                    false => "native code that was not compared",
-                };
+                let name = judge::doubt(code);
                 let class = format!("{}.{}-{}", code.kernel, code.engine, code.target);
                 let detail = format!("{name}: {}; {}", code.reason, code.confinement);
                 // Not a failure, and nothing that passed.
@@ -62,11 +62,14 @@ pub fn render(records: &Records) -> Result<String> {
             add(&engine.runtime, "numerics", name, outcome, &because);
         }
     }
+    for (engine, name, outcome, detail) in records.qualify.iter().flat_map(verdicts) {
+        add(engine, "qualification", name, outcome, &detail);
+    }
     for check in records.qualify.iter().flat_map(|qualify| &qualify.basics) {
         let name = check.check.clone();
         add(&check.runtime, "basics", name, check.outcome, &check.detail);
     }
-    if let Some(traps) = records.trap_matrix() {
+    if let Some(traps) = records.traps.as_ref().map(|traps| &traps.survey) {
         for case in &traps.results {
             let detail = match case.outcome {
                 Outcome::Fail => format!(
@@ -102,6 +105,34 @@ pub fn render(records: &Records) -> Result<String> {
     let mut report = Report::new("assay");
     report.add_test_suites(suites.into_values());
     report.to_string().context("failed to write JUnit XML")
+}
+
+/// The verdict on each engine; where it is a good one, what nobody asked is skipped, never a success.
+fn verdicts(qualify: &Qualification) -> Vec<(&str, String, Outcome, String)> {
+    let mut verdicts = Vec::new();
+    for engine in &qualify.engines {
+        let outcome = match engine.verdict {
+            EngineWord::Qualified => Outcome::Pass,
+            EngineWord::NotQualified => Outcome::Fail,
+            EngineWord::Absent => Outcome::Absent,
+            EngineWord::Unsupported => Outcome::Unsupported,
+        };
+        let reasons = engine.reasons.join("; ");
+        verdicts.push((engine.id.as_str(), "verdict".to_owned(), outcome, reasons));
+        if engine.verdict == EngineWord::Qualified {
+            let not_asked = qualify.not_asked().into_iter().map(|one| {
+                let name = format!("not asked: {}", one.name());
+                (
+                    engine.id.as_str(),
+                    name,
+                    Outcome::Unsupported,
+                    one.to_string(),
+                )
+            });
+            verdicts.extend(not_asked);
+        }
+    }
+    verdicts
 }
 
 /// Whether the outputs of what was timed were right: engine, kernel and variant, then the worst outcome and its reason.
@@ -146,10 +177,13 @@ fn status(outcome: Outcome, detail: &str) -> TestCaseStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::records::{Engine, Latency, TrapCase, Traps};
+    use crate::{
+        engine::EngineReport,
+        traps::{CaseResult, State, Survey, TrapReport, latency::Latency},
+    };
 
     fn records() -> Records {
-        let case = |case: &str, outcome| TrapCase {
+        let case = |case: &str, outcome| CaseResult {
             runtime: "wasmi".to_owned(),
             class: "Unreachable".to_owned(),
             case: case.to_owned(),
@@ -157,15 +191,19 @@ mod tests {
             outcome,
             seen: "<none> & \"more\"".to_owned(),
             detail: "control \u{1} character".to_owned(),
+            fresh: State::Unknown,
+            bystander: State::Unknown,
+            elapsed_ms: 0.0,
         };
-        let traps = Traps {
-            engines: vec![Engine {
-                id: "wasmi".to_owned(),
-                status: "ready".to_owned(),
-                version: Some("2".to_owned()),
-                reason: None,
-                native_code_not_compared: Vec::new(),
-            }],
+        let engine = EngineReport {
+            id: "wasmi".to_owned(),
+            status: Status::Ready,
+            version: Some("2".to_owned()),
+            reason: None,
+            compiled_elsewhere: None,
+            native_code_not_compared: Vec::new(),
+        };
+        let survey = Survey {
             results: vec![
                 case("a", Outcome::Pass),
                 case("b", Outcome::Fail),
@@ -173,6 +211,7 @@ mod tests {
                 case("d", Outcome::Error),
                 case("e", Outcome::KnownFailure),
             ],
+            checks: Vec::new(),
             latency: vec![Latency {
                 runtime: "wamr.fast".to_owned(),
                 code: "tight loop".to_owned(),
@@ -183,9 +222,12 @@ mod tests {
                 p50_ms: None,
                 p99_ms: None,
                 max_ms: None,
+                engine_p99_ms: None,
                 bound_ms: 50.0,
+                rounds: 1,
             }],
         };
+        let traps = TrapReport::of(vec![engine], survey, String::new());
         Records {
             traps: Some(traps),
             ..Records::default()

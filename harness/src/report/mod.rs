@@ -8,15 +8,15 @@ pub mod html;
 pub mod junit;
 pub mod kernels;
 pub mod markdown;
-pub mod records;
 pub mod resources;
 pub mod sections;
+pub mod terminal;
 pub mod timing;
+mod traps;
 
-use crate::results::Folder;
+use crate::{records::Records, repeat::Repeat, results::Folder};
 use anyhow::Result;
 use document::Document;
-use records::Records;
 use std::path::Path;
 
 /// Makes the report of the records in `folder`, and writes its files into `target`; gives the report and their names.
@@ -25,9 +25,8 @@ use std::path::Path;
 /// Usage if there are no records or they are damaged; if the files cannot be written.
 pub fn write(folder: &Path, target: &Path) -> Result<(Document, Vec<String>)> {
     let records = Records::read(folder)?;
-    let argument = folder.to_string_lossy().into_owned();
-    let quoted = shlex::try_quote(&argument).map_or_else(|_| argument.clone(), Into::into);
-    let document = sections::document(&records, format!("assay report {quoted}"))?;
+    let command = Repeat::of("report").path(folder).to_string();
+    let document = sections::document(&records, command)?;
     let target = Folder::create(Some(target), "report")?;
     let mut files = Vec::new();
     let mut file = |name: &str, text: &str| -> Result<()> {

@@ -1,13 +1,17 @@
 //! The sections of a report, from the records.
 
 use super::{
-    charts::{self, Axis, Interval},
-    document::{Cell, Document, Figure, Part, Section, Table, Tone},
-    goals,
-    records::{Conform, Qualify, Records, Traps},
-    resources, timing,
+    document::{Cell, Document, Part, Section, Table, Tone},
+    goals, resources, timing, traps,
 };
-use crate::{basics, bench::tables::Tables, outcome::Outcome};
+use crate::{
+    basics,
+    bench::tables::Tables,
+    conform::report::Conformance,
+    judge::{self, EngineWord, Word},
+    outcome::{Outcome, Whole},
+    records::{Qualification, Records},
+};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,17 +24,22 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
     let (title, mut verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
         (Some(qualify), _) => {
             sections.push(self::verdict(qualify));
-            let good = qualify.verdict == "qualified";
             let title = format!(
                 "{} {}: which engines may run it",
                 qualify.pack.name, qualify.pack.version
             );
-            let tone = if good { Tone::Good } else { Tone::Bad };
-            (title, qualify.verdict.clone(), tone, facts(qualify))
+            let tone = match qualify.verdict {
+                // What nobody asked may still turn out badly.
+                Word::Qualified if !qualify.is_unreserved() => Tone::Limited,
+                Word::Qualified => Tone::Good,
+                Word::NotQualified => Tone::Bad,
+            };
+            (title, qualify.words(), tone, facts(qualify))
         }
         (None, Some(conform)) => {
-            let good = conform.verdict == "pass";
+            let good = conform.verdict.passed();
             let verdict = format!("conformance: {}", conform.verdict);
+            let verdict = judge::with_native_code(verdict, &conform.engines);
             let tone = if good { Tone::Good } else { Tone::Bad };
             let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
             ("Conformance of engines".to_owned(), verdict, tone, facts)
@@ -42,7 +51,7 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             Vec::new(),
         ),
         (None, None) => {
-            let outcomes: Vec<Outcome> = records.trap_matrix().map(outcomes).unwrap_or_default();
+            let outcomes: Vec<Outcome> = records.traps.iter().flat_map(traps::outcomes).collect();
             let count =
                 |fits: fn(Outcome) -> bool| outcomes.iter().filter(|one| fits(**one)).count();
             let bad = count(Outcome::is_bad);
@@ -56,17 +65,14 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             (title, verdict, tone, Vec::new())
         }
     };
-    if let Some(words) = records.conformance().and_then(Conform::native_code) {
-        verdict += &format!("; {words}");
-    }
     let mut tone = tone;
     if let Some(bench) = &records.bench {
         let measured = measurements(bench);
         if verdict.is_empty() {
             verdict = measured;
             tone = match bench.verdict {
-                "pass" => Tone::Plain,
-                _ => Tone::Bad,
+                Whole::Pass => Tone::Plain,
+                Whole::Fail => Tone::Bad,
             };
         } else {
             facts.push(("Measurements".to_owned(), measured));
@@ -83,11 +89,11 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
     if let Some(bench) = &records.bench {
         sections.extend(timing::sections(bench)?);
     }
-    if let Some(traps) = records.trap_matrix() {
-        if !traps.latency.is_empty() {
-            sections.push(interruption(traps)?);
+    if let Some(report) = &records.traps {
+        if !report.survey.latency.is_empty() {
+            sections.push(traps::interruption(&report.survey)?);
         }
-        sections.push(trap_matrix(traps));
+        sections.push(traps::trap_matrix(report));
     }
     if let Some(conform) = records.conformance()
         && !conform.numerics.is_empty()
@@ -107,13 +113,6 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
     })
 }
 
-/// Of the cases of the matrix, then of the interruptions.
-fn outcomes(traps: &Traps) -> Vec<Outcome> {
-    let latencies = traps.latency.iter().map(|one| one.outcome);
-    let cases = traps.results.iter().map(|case| case.outcome);
-    cases.chain(latencies).collect()
-}
-
 /// What a run of measurements came to, in a few words.
 fn measurements(bench: &Tables) -> String {
     let outputs = format!("outputs checked: {}", bench.verdict);
@@ -124,7 +123,7 @@ fn measurements(bench: &Tables) -> String {
     }
 }
 
-fn facts(qualify: &Qualify) -> Vec<(String, String)> {
+fn facts(qualify: &Qualification) -> Vec<(String, String)> {
     let pack = &qualify.pack;
     let versions: Vec<_> = qualify
         .conform
@@ -143,7 +142,7 @@ fn facts(qualify: &Qualify) -> Vec<(String, String)> {
             "Kernels",
             format!("{} of {} judged", qualify.kernels.len(), pack.kernels),
         ),
-        ("Profile", qualify.profile.clone()),
+        ("Profile", qualify.profile.to_string()),
         ("Engines", versions.join(", ")),
         ("Seed of generated cases", qualify.conform.seed.to_string()),
     ]
@@ -163,25 +162,25 @@ pub(super) fn tone(outcome: Outcome) -> Tone {
     }
 }
 
-fn verdict(qualify: &Qualify) -> Section {
+fn verdict(qualify: &Qualification) -> Section {
     let rows = qualify
         .engines
         .iter()
         .map(|engine| {
-            let tone = match engine.verdict.as_str() {
-                "qualified" => Tone::Good,
-                "absent" | "unsupported" => Tone::Limited,
-                _ => Tone::Bad,
+            let tone = match engine.verdict {
+                EngineWord::Qualified => Tone::Good,
+                EngineWord::Absent | EngineWord::Unsupported => Tone::Limited,
+                EngineWord::NotQualified => Tone::Bad,
             };
             vec![
                 Cell::new(&engine.id),
-                Cell::toned(&engine.verdict, tone),
+                Cell::toned(engine.verdict.to_string(), tone),
                 Cell::new(engine.reasons.join("; ")),
                 Cell::new(engine.limitations.join("; ")),
             ]
         })
         .collect();
-    let passed = |check: &&super::records::Check| check.outcome == Outcome::Pass;
+    let passed = |check: &&basics::Finding| check.outcome == Outcome::Pass;
     let mut parts = vec![
         Part::Table(Table {
             caption: "Verdict on each engine".to_owned(),
@@ -230,7 +229,7 @@ fn verdict(qualify: &Qualify) -> Section {
     }
 }
 
-fn support(conform: &Conform) -> Section {
+fn support(conform: &Conformance) -> Section {
     #[derive(Default)]
     struct Sum {
         passed: u64,
@@ -353,7 +352,7 @@ fn support(conform: &Conform) -> Section {
 }
 
 /// Why checks neither pass nor fail: each reason once, with the kernels and layers that it is about.
-fn not_applicable(conform: &Conform) -> Vec<String> {
+fn not_applicable(conform: &Conformance) -> Vec<String> {
     let mut reasons: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for entry in &conform.results {
         if entry.case.is_none() && entry.passed < entry.cases && !entry.outcome.is_bad() {
@@ -387,12 +386,12 @@ pub(super) fn module_name(kernel: &str, variant: &str) -> String {
     }
 }
 
-fn numerics(conform: &Conform) -> Section {
+fn numerics(conform: &Conformance) -> Section {
     let rows = conform
         .numerics
         .iter()
         .map(|engine| {
-            let count = |number: u64| Cell::number(number.to_string(), number as f64);
+            let count = |number: usize| Cell::number(number.to_string(), number as f64);
             let tone = if engine.holds { Tone::Good } else { Tone::Bad };
             let word = if engine.holds {
                 "holds"
@@ -428,171 +427,4 @@ fn numerics(conform: &Conform) -> Section {
             rows,
         })],
     }
-}
-
-fn trap_matrix(traps: &Traps) -> Section {
-    let engines: Vec<_> = traps
-        .engines
-        .iter()
-        .map(|engine| engine.id.as_str())
-        .collect();
-    let mut classes: Vec<&str> = Vec::new();
-    let mut cells: BTreeMap<(&str, &str), BTreeMap<Outcome, usize>> = BTreeMap::new();
-    for case in &traps.results {
-        if !classes.contains(&case.class.as_str()) {
-            classes.push(&case.class);
-        }
-        *cells
-            .entry((&case.class, &case.runtime))
-            .or_default()
-            .entry(case.outcome)
-            .or_default() += 1;
-    }
-    let rows = classes
-        .iter()
-        .map(|class| {
-            let mut row = vec![Cell::new(*class)];
-            row.extend(engines.iter().map(|engine| {
-                let Some(outcomes) = cells.get(&(*class, *engine)) else {
-                    return Cell::toned("not run", Tone::Limited);
-                };
-                let all: usize = outcomes.values().sum();
-                let passed = outcomes.get(&Outcome::Pass).copied().unwrap_or(0);
-                let worst = outcomes.keys().copied().max().unwrap_or(Outcome::Error);
-                let text = format!("{passed} of {all}");
-                match worst {
-                    Outcome::Pass => Cell::new(text),
-                    worst => Cell::toned(format!("{text}: {worst}"), tone(worst)),
-                }
-            }));
-            row
-        })
-        .collect();
-    let mut columns = headers(&["class"]);
-    columns.extend(engines.iter().map(|engine| (*engine).to_owned()));
-    let others = traps
-        .results
-        .iter()
-        .filter(|case| case.outcome != Outcome::Pass)
-        .map(|case| {
-            vec![
-                Cell::new(&case.runtime),
-                Cell::new(&case.class),
-                Cell::new(&case.case),
-                Cell::toned(case.outcome.to_string(), tone(case.outcome)),
-                Cell::new(&case.expected),
-                Cell::new(&case.seen),
-                Cell::new(&case.detail),
-            ]
-        })
-        .collect::<Vec<_>>();
-    let mut parts = vec![Part::Table(Table {
-        caption: "Ways to reach the class of trap that end as they must and leave other instances alone; the class none holds controls, which must not trap".to_owned(),
-        headers: columns,
-        rows,
-    })];
-    if !others.is_empty() {
-        parts.push(Part::Table(Table {
-            caption: "What does not pass, and why".to_owned(),
-            headers: headers(&[
-                "engine", "class", "case", "outcome", "expected", "seen", "reason",
-            ]),
-            rows: others,
-        }));
-    }
-    Section {
-        id: "traps",
-        title: "Traps, budgets and limits",
-        parts,
-    }
-}
-
-fn interruption(traps: &Traps) -> Result<Section> {
-    let milliseconds = |value: Option<f64>| {
-        value.map_or_else(
-            || Cell::new("not measured"),
-            |value| Cell::number(format!("{value:.2}"), value),
-        )
-    };
-    let rows = traps
-        .latency
-        .iter()
-        .map(|one| {
-            vec![
-                Cell::new(&one.runtime),
-                Cell::new(&one.code),
-                Cell::toned(one.outcome.to_string(), tone(one.outcome)),
-                Cell::number(one.interruptions.to_string(), f64::from(one.interruptions)),
-                Cell::number(one.killed.to_string(), f64::from(one.killed)),
-                milliseconds(one.p50_ms),
-                milliseconds(one.p99_ms),
-                milliseconds(one.max_ms),
-                Cell::number(format!("{:.0}", one.bound_ms), one.bound_ms),
-                Cell::new(&one.detail),
-            ]
-        })
-        .collect();
-    let mut kinds: Vec<&str> = Vec::new();
-    let mut engines: Vec<(String, Vec<Option<Interval>>)> = Vec::new();
-    for one in &traps.latency {
-        if !kinds.contains(&one.code.as_str()) {
-            kinds.push(&one.code);
-        }
-    }
-    for one in &traps.latency {
-        if !engines.iter().any(|(id, _)| *id == one.runtime) {
-            engines.push((one.runtime.clone(), vec![None; kinds.len()]));
-        }
-        let row = engines.iter_mut().find(|(id, _)| *id == one.runtime);
-        let kind = kinds.iter().position(|kind| *kind == one.code);
-        if let (Some((_, marks)), Some(kind), Some(p50), Some(p99), Some(max)) =
-            (row, kind, one.p50_ms, one.p99_ms, one.max_ms)
-        {
-            marks[kind] = Some(Interval {
-                low: p50,
-                middle: p99,
-                high: max,
-            });
-        }
-    }
-    let mut parts = Vec::new();
-    if engines
-        .iter()
-        .any(|(_, marks)| marks.iter().any(Option::is_some))
-    {
-        parts.push(Part::Figure(Figure {
-            name: "interruption".to_owned(),
-            caption: "From the deadline to control back in the harness, in milliseconds: a line from the median to the maximum, a mark at the 99th percentile"
-                .to_owned(),
-            description: "The table below holds the same figures.".to_owned(),
-            svg: charts::intervals(
-                "milliseconds after the deadline",
-                Axis::Linear,
-                &kinds,
-                &engines,
-                &[],
-            )?,
-        }));
-    }
-    parts.push(Part::Table(Table {
-        caption: "Interruption latency in milliseconds; interruptions by the end of the worker are counted apart".to_owned(),
-        headers: headers(&[
-            "engine",
-            "code",
-            "outcome",
-            "interruptions",
-            "killed",
-            "p50 (ms)",
-            "p99 (ms)",
-            "maximum (ms)",
-            "bound (ms)",
-            "detail",
-        ]),
-        rows,
-    }));
-    Ok(Section {
-        id: "interruption",
-        title: "Interruption",
-        parts,
-    })
 }

@@ -2,13 +2,13 @@
 //! recovers from one in the order that is documented.
 
 use super::{FUEL, TICKS, TIMEOUT, calls, generous};
-use crate::{bench::emulated, outcome::Outcome, probe};
+use crate::{machine::emulated, outcome::Outcome, probe};
 use assay_worker::{InstanceChoice, Launch, Remote, RunError, Worker};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Runtime, Trap};
 use runtime_host::{
     Call, Contract, KernelHost, Metrics, Native, Outcome as Ended, Output, Path, Tensors,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
 /// Number of checks; an engine of which fewer are known has not been looked at.
@@ -34,12 +34,12 @@ const MUCH_FUEL: u64 = 1 << 32;
 const FUEL_RUNS: usize = 5;
 
 /// What a check found on an engine.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
     /// Engine id.
     pub runtime: String,
     /// Name of the check.
-    pub check: &'static str,
+    pub check: String,
     /// How it ended.
     pub outcome: Outcome,
     /// The figures, or what failed, or why it is unsupported.
@@ -74,7 +74,7 @@ pub fn run(launch: &Launch, done: &(dyn Fn(&CheckResult) + Sync)) -> Vec<CheckRe
             };
             let result = CheckResult {
                 runtime: launch.id.clone(),
-                check,
+                check: check.to_owned(),
                 outcome,
                 detail,
             };

@@ -1,19 +1,25 @@
 //! How late an engine gives control back when its deadline is over.
 
 use super::{TIMEOUT, calls};
-use crate::{bench::emulated, outcome::Outcome, probe::milliseconds};
+use crate::{machine::emulated, outcome::Outcome, probe::milliseconds};
 use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
-use runtime_api::{Budget, BudgetKind, Error, Limits, Options, TICK, Trap};
+use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, TICK, Trap};
 use runtime_host::{Call, Outcome as Ended};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt::Write as _, time::Duration, time::Instant};
 
 /// Ticks that each interrupted call gets.
 const TICKS: u64 = 3;
-/// How late wasmtime may be at the 99th percentile: two ticks.
-const WASMTIME_BOUND: Duration = TICK.saturating_mul(2);
-/// How late any other engine may be at the 99th percentile, where its worker is not killed.
-const BOUND: Duration = Duration::from_millis(50);
+/// What is asked of an engine that stops its code by itself.
+const OF_WASMTIME: Asked = Asked {
+    bound: TICK.saturating_mul(2),
+    stops: true,
+};
+/// What is asked of any other engine.
+const OF_OTHERS: Asked = Asked {
+    bound: Duration::from_millis(50),
+    stops: false,
+};
 /// Of fewer interruptions than this the 99th percentile is the maximum, which one delay by a busy machine decides.
 const FEW: u32 = 100;
 /// Interruptions of each further round, where few were too late.
@@ -27,12 +33,12 @@ const STRAIGHT: usize = 5000;
 
 /// How late interruptions of one kind of code were, from the deadline to control back in the harness: the way through the
 /// pipes included.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Engine id.
     pub runtime: String,
     /// Kind of code.
-    pub code: &'static str,
+    pub code: String,
     /// Whether the bound holds.
     pub outcome: Outcome,
     /// What failed, or why it is unsupported.
@@ -53,7 +59,26 @@ pub struct Latency {
     /// What the 99th percentile may be: `p99_ms`, or where that is more, `engine_p99_ms`.
     pub bound_ms: f64,
     /// Rounds that were measured; the one with the least 99th percentile stands here.
+    #[serde(default)]
     pub rounds: u32,
+}
+
+/// What an engine must hold.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// How late it may be at the 99th percentile.
+    bound: Duration,
+    /// Whether it must stop every kind of code itself: others may be ended with their worker.
+    stops: bool,
+}
+
+impl Asked {
+    fn of(info: &Info) -> Self {
+        match info.engine.as_str() {
+            "wasmtime" => OF_WASMTIME,
+            _ => OF_OTHERS,
+        }
+    }
 }
 
 /// Number of kinds of code.
@@ -175,17 +200,11 @@ impl Latency {
     }
 }
 
-fn one(
-    launch: &Launch,
-    code: &'static str,
-    text: &str,
-    interruptions: u32,
-    emulated: bool,
-) -> Latency {
+fn one(launch: &Launch, code: &str, text: &str, interruptions: u32, emulated: bool) -> Latency {
     let grace = if emulated { EMULATED_GRACE } else { GRACE };
     let mut latency = Latency {
         runtime: launch.id.clone(),
-        code,
+        code: code.to_owned(),
         outcome: Outcome::Pass,
         detail: String::new(),
         interruptions: 0,
@@ -194,10 +213,11 @@ fn one(
         p99_ms: None,
         max_ms: None,
         engine_p99_ms: None,
-        bound_ms: milliseconds(BOUND),
+        bound_ms: milliseconds(OF_OTHERS.bound),
         rounds: 1,
     };
     let mut measured: Vec<Interruption> = Vec::new();
+    let mut asked = OF_OTHERS;
     let ended = interrupt(
         launch,
         text,
@@ -205,6 +225,7 @@ fn one(
         grace,
         &mut measured,
         &mut latency,
+        &mut asked,
     );
     let sorted = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
@@ -227,7 +248,7 @@ fn one(
     if let Err((outcome, detail)) = ended {
         latency.outcome = outcome;
         latency.detail = detail;
-    } else if latency.killed > 0 && latency.bound_ms == milliseconds(WASMTIME_BOUND) {
+    } else if latency.killed > 0 && asked.stops {
         latency.outcome = Outcome::Fail;
         latency.detail = format!(
             "{} times the engine did not stop within {} ms: its worker was killed",
@@ -258,6 +279,7 @@ fn interrupt(
     grace: Duration,
     measured: &mut Vec<Interruption>,
     latency: &mut Latency,
+    asked: &mut Asked,
 ) -> Result<(), (Outcome, String)> {
     let failed = |error: RunError| (Outcome::Fail, format!("failed to {error}"));
     let wasm = wat::parse_str(text).map_err(|error| (Outcome::Error, error.to_string()))?;
@@ -273,9 +295,8 @@ fn interrupt(
             none => {
                 let mut worker = Worker::start(launch)
                     .map_err(|error| (Outcome::Error, format!("failed to {error}")))?;
-                if worker.info().engine == "wasmtime" {
-                    latency.bound_ms = milliseconds(WASMTIME_BOUND);
-                }
+                *asked = Asked::of(worker.info());
+                latency.bound_ms = milliseconds(asked.bound);
                 if !worker
                     .info()
                     .capabilities
@@ -369,7 +390,7 @@ mod tests {
     fn a_busy_machine_is_given_time_and_a_late_engine_is_not() {
         let latency = |p99: f64, outcome| Latency {
             runtime: "engine".to_owned(),
-            code: "code",
+            code: "code".to_owned(),
             outcome,
             detail: String::new(),
             interruptions: 20,

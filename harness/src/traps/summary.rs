@@ -1,9 +1,13 @@
-use super::{CaseResult, checks::CheckResult, latency::Latency};
+use super::{
+    CaseResult, Survey,
+    checks::{self, CheckResult},
+    latency::Latency,
+};
 use crate::outcome::{Counts, Outcome};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Traps, budgets, limits and the time after on one engine, summed up.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Engine id.
     pub runtime: String,
@@ -22,24 +26,19 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums up what was found of an engine; `cases` is how many there are.
-    pub fn of(
-        runtime: &str,
-        cases: usize,
-        results: &[CaseResult],
-        checks: &[CheckResult],
-        latency: &[Latency],
-    ) -> Summary {
+    /// Sums up what was found of an engine.
+    pub fn of(runtime: &str, survey: &Survey) -> Summary {
+        let cases = super::count();
         let mut summary = Summary {
             runtime: runtime.to_owned(),
             counts: Counts::default(),
             failures: Vec::new(),
             limitations: Vec::new(),
             unsupported: Vec::new(),
-            checks: of_engine(checks, runtime, |check| &check.runtime),
-            latency: of_engine(latency, runtime, |latency| &latency.runtime),
+            checks: of_engine(&survey.checks, runtime, |check| &check.runtime),
+            latency: of_engine(&survey.latency, runtime, |latency| &latency.runtime),
         };
-        let own = of_engine(results, runtime, |result| &result.runtime);
+        let own = of_engine(&survey.results, runtime, |result| &result.runtime);
         for result in &own {
             summary.add(&result.case, result.outcome, &result.detail);
         }
@@ -51,9 +50,13 @@ impl Summary {
         let pass = |result: &CaseResult| result.outcome == Outcome::Pass;
         if !own.iter().any(pass) {
             summary.failures.push("no case passed".to_owned());
+        } else if summary.checks.len() != checks::COUNT {
+            let of = (summary.checks.len(), checks::COUNT);
+            let what = format!("{} of {} checks were run", of.0, of.1);
+            summary.failures.push(what);
         }
         for check in summary.checks.clone() {
-            summary.add(check.check, check.outcome, &check.detail);
+            summary.add(&check.check, check.outcome, &check.detail);
         }
         for latency in summary.latency.clone() {
             let name = format!("interrupting {}", latency.code);

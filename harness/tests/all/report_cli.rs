@@ -50,6 +50,38 @@ fn a_failing_layer_shows_in_every_form_and_markup_in_details_does_nothing() {
 }
 
 #[test]
+fn what_nobody_asked_stands_beside_a_good_verdict_in_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    records(folder.path(), "pass");
+    let path = folder.path().join("qualify.json");
+    let mut qualify: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let mut words = |interruptions: u32, kernels: u32| {
+        qualify["interruptions"] = interruptions.into();
+        qualify["pack"]["kernels"] = kernels.into();
+        fs::write(&path, qualify.to_string()).unwrap();
+        let (exit, document) = report(folder.path());
+        assert_eq!(exit, 0, "{document}");
+        let read =
+            |name: &str| fs::read_to_string(folder.path().join("report").join(name)).unwrap();
+        let verdict = document["verdict"].as_str().unwrap().to_owned();
+        let markdown = format!("**{}**", verdict.replace('_', "\\_"));
+        assert!(read("summary.md").contains(&markdown), "{verdict}");
+        let html = verdict.replace('\'', "&#39;");
+        assert!(read("index.html").contains(&html), "{verdict}");
+        (verdict, read("junit.xml"))
+    };
+    let (asked, junit) = words(20, 1);
+    assert_eq!(asked, "qualified");
+    assert!(!junit.contains("not asked"));
+    let (verdict, junit) = words(0, 13);
+    assert_eq!(
+        verdict,
+        "qualified, though nobody knows how late engines stop, and only 1 of the pack's 13 kernels were judged: rope_f32"
+    );
+    assert!(junit.contains("not asked: interruptions") && junit.contains("not asked: kernels"));
+}
+
+#[test]
 fn the_same_records_make_the_same_report() {
     let folder = tempfile::tempdir().unwrap();
     records(folder.path(), "pass");

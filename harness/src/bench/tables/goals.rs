@@ -2,28 +2,23 @@
 
 use super::{
     Kernel,
-    metering::{HALF_WIDTH, Metering},
+    aims::{Aim, aims},
+    metering::Metering,
     noise::SelfComparison,
     tax::{self, Tax},
     words::{Counts, Source, Verdict, mean_of_two},
 };
-use crate::{bench::native, statistics::Estimate};
+use crate::{
+    bench::native,
+    registry::{CRANELIFT, POOLING},
+    statistics::Estimate,
+};
 use runtime_api::BudgetKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The engine that most goals are about.
-pub const FASTEST: &str = "wasmtime.cranelift";
-/// The same code in instances of a pool.
-const POOLED: &str = "wasmtime.pooling";
-/// Nanoseconds that an invocation from a pool may take.
-const FULL_PATH: f64 = 5000.0;
 /// Class of size at which kernels are compared with native code.
 const NATIVE_SIZE: &str = "1MiB";
-/// The most that the geometric mean of variants may take over native code.
-const NATIVE_MEAN: f64 = 1.3;
-/// The most that a single one may.
-const NATIVE_WORST: f64 = 2.0;
 /// The share of the bandwidth from which on memory bounds a kernel.
 const MEMORY_BOUND: f64 = 0.5;
 
@@ -48,6 +43,23 @@ pub struct Goal {
     pub verdict: Verdict,
     /// What the value is, what misses the goal, or why it was not measured.
     pub note: String,
+}
+
+impl Goal {
+    /// Before anything is known of an engine.
+    pub(super) fn not_measured(aim: &'static Aim, runtime: &str) -> Self {
+        Self {
+            goal: &aim.goal,
+            runtime: runtime.to_owned(),
+            aim: &aim.aim,
+            unit: &aim.unit,
+            at_most: aim.at_most,
+            measured: None,
+            counts: None,
+            verdict: Verdict::NotMeasured,
+            note: String::new(),
+        }
+    }
 }
 
 /// A kernel on `wasmtime.cranelift` beside native code.
@@ -81,19 +93,18 @@ pub(super) fn goals(
     for runtime in source.engines() {
         goals.push(tax::goal(source, taxes, runtime));
     }
-    goals.push(steady(
-        source,
-        FASTEST,
-        ("steady call", "at most 200 ns, with epochs"),
-        200.0,
-    ));
+    let aims = aims();
+    goals.push(single(source, CRANELIFT, &aims.steady_call, "call", true));
     for runtime in source.engines() {
-        let what = ("steady call on every engine", "under 10 us");
-        goals.push(steady(source, runtime, what, 10_000.0));
+        // Engines that have no epochs are measured without.
+        let aim = &aims.steady_call_everywhere;
+        goals.push(single(source, runtime, aim, "call", false));
     }
-    goals.push(full_path(source));
-    for runtime in [FASTEST, POOLED] {
-        goals.push(full_path_with_reset(source, runtime));
+    goals.push(single(source, POOLING, &aims.full_path, "path", true));
+    for runtime in [CRANELIFT, POOLING] {
+        // The same from a pool of a host's own.
+        let aim = &aims.full_path_with_reset;
+        goals.push(single(source, runtime, aim, "pooled", true));
     }
     for budget in [BudgetKind::Epoch, BudgetKind::Fuel] {
         goals.extend(metered(source, metering, budget));
@@ -108,21 +119,16 @@ pub(super) fn goals(
 fn single(
     source: &Source<'_>,
     runtime: &str,
-    (goal, aim): (&'static str, &'static str),
-    (quantity, at_most): (&str, f64),
+    aim: &'static Aim,
+    quantity: &str,
     epochs: bool,
 ) -> Goal {
     let measured = source
         .smallest(runtime, quantity)
         .filter(|(budget, _)| !epochs || *budget == BudgetKind::Epoch);
     Goal {
-        goal,
-        runtime: runtime.to_owned(),
-        aim,
-        unit: "ns",
-        at_most,
         verdict: measured.map_or(Verdict::NotMeasured, |(_, time)| {
-            Verdict::of(&time, at_most)
+            Verdict::of(&time, aim.at_most)
         }),
         note: match measured {
             Some((budget, _)) => format!("rmsnorm_f32 of 1 x 64, budget {budget}"),
@@ -131,84 +137,25 @@ fn single(
             }),
         },
         measured: measured.map(|(_, time)| time),
-        counts: None,
+        ..Goal::not_measured(aim, runtime)
     }
-}
-
-fn steady(
-    source: &Source<'_>,
-    runtime: &str,
-    what: (&'static str, &'static str),
-    at_most: f64,
-) -> Goal {
-    // Engines that have no epochs are measured without.
-    single(
-        source,
-        runtime,
-        what,
-        ("call", at_most),
-        what.0 == "steady call",
-    )
-}
-
-fn full_path(source: &Source<'_>) -> Goal {
-    let what = (
-        "full path",
-        "at most 5 us: lookup, pooled instance, write, call, read, drop",
-    );
-    single(source, POOLED, what, ("path", FULL_PATH), true)
-}
-
-/// The same from a pool of a host's own.
-fn full_path_with_reset(source: &Source<'_>, runtime: &str) -> Goal {
-    let what = (
-        "full path with reset",
-        "at most 5 us: lookup, instance that is there, write, call, read, reset",
-    );
-    single(source, runtime, what, ("pooled", FULL_PATH), true)
 }
 
 /// What a budget costs on the fastest engine, and how well that is known.
 fn metered(source: &Source<'_>, metering: &[Metering], budget: BudgetKind) -> [Goal; 2] {
-    let (goal, aim, at_most, known, width) = match budget {
-        BudgetKind::Fuel => (
-            "cost of fuel",
-            "at most 15 % for each of the 13 kernels at 64 Ki elements",
-            1.15,
-            "intervals of fuel's ratios",
-            "each of the 13 at most +-2 % wide",
-        ),
-        _ => (
-            "cost of epochs",
-            "at most 5 % for each of the 13 kernels at 64 Ki elements",
-            1.05,
-            "intervals of epochs' ratios",
-            "each of the 13 at most +-2 % wide",
-        ),
+    let aims = aims();
+    let (cost, interval) = match budget {
+        BudgetKind::Fuel => (&aims.cost_of_fuel, &aims.intervals_of_fuel),
+        _ => (&aims.cost_of_epochs, &aims.intervals_of_epochs),
     };
-    let base = |goal, aim, at_most| Goal {
-        goal,
-        runtime: FASTEST.to_owned(),
-        aim,
-        unit: "ratio",
-        at_most,
-        measured: None,
-        counts: None,
-        verdict: Verdict::NotMeasured,
-        note: String::new(),
-    };
-    let (mut cost, mut interval) = (
-        base(goal, aim, at_most),
-        Goal {
-            unit: "half width",
-            ..base(known, width, HALF_WIDTH)
-        },
-    );
+    let at_most = cost.at_most;
+    let mut cost = Goal::not_measured(cost, CRANELIFT);
+    let mut interval = Goal::not_measured(interval, CRANELIFT);
     let found = metering
         .iter()
-        .find(|m| m.runtime == FASTEST && m.budget == budget);
+        .find(|m| m.runtime == CRANELIFT && m.budget == budget);
     let why = match found {
-        None => source.why(FASTEST, |_| false),
+        None => source.why(CRANELIFT, |_| false),
         Some(metering) if metering.measured() == 0 => metering.why.clone(),
         Some(metering) if metering.size != "64Ki" => {
             format!(
@@ -273,13 +220,13 @@ fn against_native(kernels: &[Kernel]) -> Vec<AgainstNative> {
         .iter()
         .map(|kernel| {
             let native = find(native::BASELINE, kernel.id, "base");
-            let variant = find(FASTEST, kernel.id, "simd");
+            let variant = find(CRANELIFT, kernel.id, "simd");
             let simd = ratio(variant);
             let native_bandwidth = native.and_then(|row| row.bandwidth_share);
             let simd_bandwidth = variant.and_then(|row| row.bandwidth_share);
             AgainstNative {
                 kernel: kernel.id,
-                base: ratio(find(FASTEST, kernel.id, "base")),
+                base: ratio(find(CRANELIFT, kernel.id, "base")),
                 simd,
                 native_bandwidth,
                 simd_bandwidth,
@@ -289,7 +236,7 @@ fn against_native(kernels: &[Kernel]) -> Vec<AgainstNative> {
                     .reduce(f64::max)
                     .map(|share| share >= MEMORY_BOUND),
                 verdict: simd.map_or(Verdict::NotMeasured, |ratio| {
-                    Verdict::of(&ratio, NATIVE_WORST)
+                    Verdict::of(&ratio, aims().no_variant_far_from_native.at_most)
                 }),
             }
         })
@@ -311,7 +258,7 @@ fn native_code(source: &Source<'_>, against: &[AgainstNative]) -> [Goal; 2] {
     let why = if source.run.quick {
         "a quick run measures neither variants nor tensors of 1 MiB".to_owned()
     } else {
-        source.why(FASTEST, |key| {
+        source.why(CRANELIFT, |key| {
             key.variant == "simd" && key.quantity == "call"
         })
     };
@@ -319,7 +266,7 @@ fn native_code(source: &Source<'_>, against: &[AgainstNative]) -> [Goal; 2] {
     let mean_verdict = match &mean {
         None => Verdict::NotMeasured,
         Some(_) if !missing.is_empty() => Verdict::Unsure,
-        Some(mean) => Verdict::of(mean, NATIVE_MEAN),
+        Some(mean) => Verdict::of(mean, aims().variants_over_native.at_most),
     };
     let counts = Counts::of(against.iter().map(|row| row.verdict), of, "kernels");
     let measured = of - missing.len();
@@ -335,25 +282,15 @@ fn native_code(source: &Source<'_>, against: &[AgainstNative]) -> [Goal; 2] {
     let without = listed("; not measured", &missing.join(", "));
     [
         Goal {
-            goal: "variants over native code",
-            runtime: FASTEST.to_owned(),
-            aim: "geometric mean over the 13 kernels at 1 MiB at most 1.3",
-            unit: "ratio",
-            at_most: NATIVE_MEAN,
             note: match mean {
                 Some(_) => format!("geometric mean over {measured} of {of} kernels{without}"),
                 None => why.clone(),
             },
             measured: mean,
-            counts: None,
             verdict: mean_verdict,
+            ..Goal::not_measured(&aims().variants_over_native, CRANELIFT)
         },
         Goal {
-            goal: "no variant far from native code",
-            runtime: FASTEST.to_owned(),
-            aim: "each of the 13 kernels at 1 MiB at most 2",
-            unit: "ratio",
-            at_most: NATIVE_WORST,
             measured: worst.map(|(_, ratio)| ratio),
             counts: (measured > 0).then_some(counts),
             verdict: counts.verdict(),
@@ -364,6 +301,7 @@ fn native_code(source: &Source<'_>, against: &[AgainstNative]) -> [Goal; 2] {
                 ),
                 None => why,
             },
+            ..Goal::not_measured(&aims().no_variant_far_from_native, CRANELIFT)
         },
     ]
 }
@@ -392,7 +330,10 @@ fn simd_over_native(source: &Source<'_>, against: &[AgainstNative]) -> Option<Es
             })
             .collect()
     };
-    let (new, old) = (medians(FASTEST, "simd"), medians(native::BASELINE, "base"));
+    let (new, old) = (
+        medians(CRANELIFT, "simd"),
+        medians(native::BASELINE, "base"),
+    );
     if new.len() != with_variant.len() || old.len() != with_variant.len() {
         return None;
     }
@@ -406,11 +347,6 @@ fn itself(source: &Source<'_>, selves: &[SelfComparison]) -> Vec<Goal> {
         .map(|runtime| {
             let found = selves.iter().find(|one| one.runtime == runtime);
             Goal {
-                goal: "A/A",
-                runtime: runtime.to_owned(),
-                aim: "neither faster nor slower than itself",
-                unit: "ratio",
-                at_most: 1.0,
                 measured: found.map(|one| one.pooled.estimate),
                 counts: found.map(|one| Counts {
                     held: one.pairs - one.alarms,
@@ -433,6 +369,7 @@ fn itself(source: &Source<'_>, selves: &[SelfComparison]) -> Vec<Goal> {
                     ),
                     None => source.why(runtime, |key| key.twin.is_some()),
                 },
+                ..Goal::not_measured(&aims().itself, runtime)
             }
         })
         .collect()

@@ -1,13 +1,13 @@
 //! What budgets cost over all kernels of the core pack.
 
-use super::words::{Counts, Source, Verdict, mean_of};
+use super::{
+    aims::aims,
+    words::{Counts, Source, Verdict, mean_of},
+};
 use crate::{bench::job::budget_size, statistics::Estimate};
 use runtime_api::BudgetKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// Half the width of an interval, relative to its value, that ratios are to be known to.
-pub(super) const HALF_WIDTH: f64 = 0.02;
 
 /// What a kind of budget costs on an engine: base modules at the size at which budgets are compared.
 #[derive(Clone, Debug, Serialize)]
@@ -111,9 +111,9 @@ pub(super) fn all(source: &Source<'_>) -> Vec<Metering> {
 }
 
 pub(super) fn of(source: &Source<'_>, runtime: &str, budget: BudgetKind) -> Metering {
-    let (claimed, at_most) = match budget {
-        BudgetKind::Fuel => ("15-30 %", 1.30),
-        _ => ("2-5 %", 1.05),
+    let (claimed, at_most, intervals) = match budget {
+        BudgetKind::Fuel => ("15-30 %", 1.30, &aims().intervals_of_fuel),
+        _ => ("2-5 %", 1.05, &aims().intervals_of_epochs),
     };
     let size = budget_size(source.run.quick);
     let mut metering = Metering {
@@ -151,7 +151,7 @@ pub(super) fn of(source: &Source<'_>, runtime: &str, budget: BudgetKind) -> Mete
         }
         metering.ratios.push((kernel.id.to_owned(), *ratio));
         let half = half_width(ratio);
-        if half > HALF_WIDTH {
+        if half > intervals.at_most {
             metering.wide.push((kernel.id.to_owned(), half));
         }
         let more = |worst: &(String, Estimate)| ratio.value > worst.1.value;

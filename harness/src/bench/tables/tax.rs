@@ -2,15 +2,11 @@
 
 use super::{
     Compared, Goal,
+    aims::aims,
     words::{Counts, Source, Verdict},
 };
 use crate::{bench::record::Key, statistics::Estimate};
 use serde::Serialize;
-
-/// The most that a call through the engine traits may take, over the call by hand.
-const TAX: f64 = 1.05;
-/// Or so many nanoseconds more: of a call of a few nanoseconds a ratio says little.
-const TAX_NS: f64 = 10.0;
 
 /// A call over the same by hand.
 #[derive(Clone, Debug, Serialize)]
@@ -48,8 +44,12 @@ fn of(source: &Source<'_>, compared: Compared) -> Tax {
             ..ratio
         }
     });
-    let by_ratio = Verdict::of(&ratio, TAX);
-    let by_time = more.map_or(by_ratio, |more| Verdict::of(&more, TAX_NS));
+    let aim = &aims().adapter_tax;
+    let by_ratio = Verdict::of(&ratio, aim.at_most);
+    // Of a call of a few nanoseconds a ratio says little.
+    let by_time = more
+        .zip(aim.or_ns_more)
+        .map_or(by_ratio, |(more, bound)| Verdict::of(&more, bound));
     Tax {
         compared,
         more,
@@ -84,11 +84,6 @@ pub(super) fn goal(source: &Source<'_>, taxes: &[Tax], runtime: &str) -> Goal {
         order(a).cmp(&order(b)).then(by_value)
     });
     Goal {
-        goal: "adapter tax",
-        runtime: runtime.to_owned(),
-        aim: "a call through the traits at most 1.05 of the call by hand, or 10 ns more",
-        unit: "ratio",
-        at_most: TAX,
         measured: worst.map(|tax| tax.compared.ratio.estimate),
         counts: (counts.of > 0).then_some(counts),
         verdict: counts.verdict(),
@@ -105,5 +100,6 @@ pub(super) fn goal(source: &Source<'_>, taxes: &[Tax], runtime: &str) -> Goal {
             }
             None => source.why(runtime, |key| key.quantity == "hand"),
         },
+        ..Goal::not_measured(&aims().adapter_tax, runtime)
     }
 }

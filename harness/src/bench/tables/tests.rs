@@ -1,9 +1,9 @@
 //! Words on synthetic records: of each goal one that is held, one that is not, one that nobody can tell and one without data.
 
 use super::*;
-use crate::bench::{
-    fingerprint::Fingerprint,
-    record::{Cell, End, FORMAT, Pack, Sample, Twin},
+use crate::{
+    bench::record::{Cell, End, FORMAT, Pack, Sample, Twin},
+    machine::Fingerprint,
 };
 
 const PROCESSES: u32 = 5;

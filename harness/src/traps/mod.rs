@@ -2,6 +2,7 @@
 //! after each; and how long it takes to interrupt it.
 
 use crate::{
+    expectations::Ledger,
     outcome::Outcome,
     probe::{self, End, Finding, Settings},
 };
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Capabilities, Error, Limits, Options, Stage, Trap};
 use runtime_host::{Call, Invocation, Outcome as Ended};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     time::Duration,
@@ -17,11 +18,12 @@ use std::{
 
 pub mod checks;
 mod fixtures;
-pub mod known;
 pub mod latency;
 mod summary;
+pub mod survey;
 
 pub use summary::Summary;
+pub use survey::{Survey, TrapReport};
 
 /// Budget of everything that ends by itself.
 const TICKS: u64 = 3000;
@@ -64,7 +66,7 @@ enum Need {
 }
 
 /// What a case came to on an engine.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseResult {
     /// Engine id.
     pub runtime: String,
@@ -81,15 +83,18 @@ pub struct CaseResult {
     /// Why it is unsupported or failed.
     pub detail: String,
     /// Whether a fresh instance of the same module works as it must.
+    #[serde(default)]
     pub fresh: State,
     /// Whether another module in the same worker is undisturbed.
+    #[serde(default)]
     pub bystander: State,
     /// What the case took, starting a worker and looking at the state not included.
+    #[serde(default)]
     pub elapsed_ms: f64,
 }
 
 /// What is known of an instance after a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It works.
@@ -97,7 +102,13 @@ pub enum State {
     /// It does not.
     Broken,
     /// It cannot be told: the case did not run, or ended with its worker.
+    #[default]
     Unknown,
+}
+
+/// Number of cases.
+pub fn count() -> usize {
+    fixtures::FIXTURES.len()
 }
 
 /// All cases, in the order of reports.
@@ -256,6 +267,7 @@ impl Session<'_> {
             }
         };
         let capabilities = worker.info().capabilities.clone();
+        let version = worker.info().version.clone();
         if let Some(reason) = case.unsupported(&capabilities) {
             return Ok(result(launch, case, Outcome::Unsupported, reason));
         }
@@ -274,15 +286,30 @@ impl Session<'_> {
         if let Some(Err(what)) = before {
             judged.fail(&format!("another module, before: {what}"));
         }
+        let known = match Ledger::built_in() {
+            Ok(ledger) => ledger.traps(&launch.id, &version, case.name),
+            Err(error) => {
+                judged.fail(&format!("failed to {error}"));
+                None
+            }
+        };
         if finding.worker_lost {
             self.worker = None;
             if finding.outcome == End::Crashed
-                && let Some(why) = known::crash(&launch.id, case.name)
+                && let Some(known) = known
             {
                 judged.outcome = Outcome::KnownFailure;
-                judged.detail = why.to_owned();
+                judged.detail.clone_from(&known.reason);
             }
             return Ok(judged);
+        }
+        if judged.outcome == Outcome::Pass
+            && let Some(known) = known.filter(|known| !known.may_pass)
+        {
+            let reason = &known.reason;
+            judged.fail(&format!(
+                "it holds, and is expected to fail ({reason}): remove it from the expectations"
+            ));
         }
         if let Some(kind) = kind {
             if let Some(module) = module {

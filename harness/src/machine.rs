@@ -1,4 +1,5 @@
-//! Where and with what a run was made: without it a number means nothing.
+//! What this process runs on, and with what it was built: without it a number means nothing, and a verdict on an emulated machine
+//! leaves times out.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

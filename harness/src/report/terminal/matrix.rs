@@ -18,7 +18,7 @@ struct Sum {
 }
 
 /// Renders the sums of a conformance run as a table of kernel x engine.
-pub fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> String {
+pub(super) fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> String {
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut cells: BTreeMap<(usize, usize), Sum> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.case.is_none()) {

@@ -1,0 +1,75 @@
+//! What conformance found: `conform.json`.
+
+use super::record::Entry;
+use crate::{
+    engine::{EngineReport, Status},
+    numerics::Summary,
+    outcome::{Counts, Whole},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Name of the file in a results folder.
+pub const FILE: &str = "conform.json";
+
+/// What conformance found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conformance {
+    /// Whether everything that ran holds.
+    pub verdict: Whole,
+    /// Why it failed as a whole, besides the entries of `results`.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// Seed of the generated cases.
+    pub seed: u64,
+    /// Generated cases per kernel.
+    #[serde(default)]
+    pub cases: u32,
+    /// Outcomes of all (case, layer) pairs on all engines; `absent` counts (engine, kernel) cells.
+    #[serde(default)]
+    pub counts: Counts,
+    /// The engines that were asked for.
+    pub engines: Vec<EngineReport>,
+    /// Vector files that were passed over, compiled forms and caches that were used or not.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Sums, then failing cases.
+    pub results: Vec<Entry>,
+    /// The numeric instructions, one summary per engine that is ready; empty where one case alone was asked for.
+    #[serde(default)]
+    pub numerics: Vec<Summary>,
+    /// Engines that were not run because they do not hold the limits of a device, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_back: BTreeMap<String, String>,
+    /// The results folder.
+    #[serde(default)]
+    pub evidence: String,
+}
+
+impl Conformance {
+    /// Ids of the engines that ran.
+    pub fn runtimes(&self) -> Vec<String> {
+        self.engines
+            .iter()
+            .filter(|engine| engine.status != Status::Absent)
+            .map(|engine| engine.id.clone())
+            .collect()
+    }
+
+    /// The verdict that follows from the counts and the reasons.
+    pub fn follows(&self) -> Whole {
+        Whole::of(self.counts.fail + self.counts.error > 0 || !self.reasons.is_empty())
+    }
+
+    /// Adds the numeric instructions, and lets what does not hold count.
+    pub fn add_numerics(&mut self, numerics: Vec<Summary>) {
+        for summary in &numerics {
+            let reasons = summary.reasons().into_iter();
+            let id = &summary.runtime;
+            self.reasons
+                .extend(reasons.map(|reason| format!("{id}, {reason}")));
+        }
+        self.numerics = numerics;
+        self.verdict = self.follows();
+    }
+}

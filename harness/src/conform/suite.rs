@@ -1,0 +1,264 @@
+//! The whole of a conformance run: a plan on all engines, kept in a results folder, failures made smaller, summed up.
+
+use super::{
+    answers::{self, Answers},
+    forms,
+    plan::{self, Plan},
+    record::Recorder,
+    report::Conformance,
+    request::Request,
+    run::{self, EngineRun, Judged, Session, Work},
+    shrink,
+};
+use crate::{
+    engine::{EngineReport, Status},
+    outcome::{Outcome, Whole},
+    output::Output,
+    registry::{self, Engine},
+    results::{Folder, PackIdentity},
+};
+use anyhow::Result;
+use assay_worker::Launch;
+use kernel_pack::Pack;
+use std::collections::BTreeMap;
+
+/// Runs a plan on the engines that are ready.
+///
+/// # Errors
+/// If the results folder cannot be written.
+pub fn run(
+    pack: &Pack,
+    plan: Plan,
+    request: &Request,
+    engines: &[Engine],
+    folder: &Folder,
+    output: &Output,
+) -> Result<Conformance> {
+    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
+    let runtimes: Vec<String> = launches.iter().map(|launch| launch.id.clone()).collect();
+    let device = plan.device;
+    let repeat = |runtime: &str, kernel: &str, variant: &str, case: &str, layer| {
+        request.repeat(runtime, kernel, variant, case, layer)
+    };
+    let mut recorder = Recorder::new(folder, runtimes.clone(), &repeat)?;
+    let per_engine: usize = plan.work.iter().map(|work| work.cases.len()).sum();
+    let progress = output.progress_bar(
+        "conform",
+        (per_engine * launches.len()) as u64,
+        "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
+    );
+    let mut all_answers = Answers::default();
+    let mut ran = Ran::default();
+    let runs = run::run(
+        &launches,
+        &plan.work,
+        &|info, subject| {
+            device.map_or(Ok(()), |device| device.gate(info))?;
+            plan::gate(pack, info, subject)
+        },
+        &|| progress.inc(1),
+        |judged| {
+            ran.add(&judged);
+            // What a pack brings for one kind of machine has nothing to be compared with on others.
+            if !forms::is_form(&judged.subject.variant) {
+                all_answers.push(&runtimes[judged.engine], &judged);
+            }
+            recorder.push(&judged)
+        },
+    )?;
+    progress.finish_and_clear();
+    let versions = runtimes.iter().zip(&runs).filter_map(|(id, run)| {
+        let info = run.info.as_ref().ok()?;
+        Some((id.clone(), info.version.clone()))
+    });
+    let of_run = answers::Run::new(
+        PackIdentity::of(pack),
+        (request.seed, request.cases),
+        answers::digest(&plan.work),
+        versions.collect(),
+    );
+    all_answers.write(folder, &of_run)?;
+
+    let held_back: BTreeMap<String, String> = runs
+        .iter()
+        .flat_map(|run| &run.info)
+        .filter_map(|info| {
+            let reason = device?.gate(info).err()?;
+            Some((info.id.clone(), reason))
+        })
+        .collect();
+    let mut reasons = ran.missing(&runtimes, &plan.work, &runs, &held_back);
+    make_smaller(&mut recorder, &launches, &plan.work, request.seed)?;
+    let mut notes = plan.notes;
+    notes.extend(notes_of(&runtimes, &runs, &plan.work));
+
+    let mut runs = runs.into_iter();
+    let engines: Vec<EngineReport> = engines
+        .iter()
+        .map(|engine| {
+            let run = engine.launch().and_then(|_| runs.next());
+            let native_code_not_compared = run.as_ref().map(forms::not_compared);
+            let not_started = || Err("it was not started".to_owned());
+            EngineReport {
+                native_code_not_compared: native_code_not_compared.unwrap_or_default(),
+                ..EngineReport::of(engine, || run.map_or_else(not_started, |run| run.info))
+            }
+        })
+        .collect();
+    let (results, mut counts) = recorder.finish();
+    let absent = engines.iter().filter(|one| one.status == Status::Absent);
+    counts.absent += (absent.count() * plan.work.len()) as u64;
+    if counts.pass == 0 {
+        reasons.push("nothing passed".to_owned());
+    }
+    let mut conformance = Conformance {
+        verdict: Whole::Fail,
+        reasons,
+        seed: request.seed,
+        cases: request.cases,
+        counts,
+        engines,
+        notes,
+        results,
+        numerics: Vec::new(),
+        held_back,
+        evidence: folder.path().display().to_string(),
+    };
+    conformance.verdict = conformance.follows();
+    Ok(conformance)
+}
+
+/// What ran of each module on each engine, to notice what was silently not run.
+#[derive(Default)]
+struct Ran(BTreeMap<(usize, String, String), OfModule>);
+
+#[derive(Clone, Copy, Default)]
+struct OfModule {
+    cases: usize,
+    unsupported: bool,
+}
+
+impl Ran {
+    fn add(&mut self, judged: &Judged<'_>) {
+        let subject = judged.subject;
+        let key = (
+            judged.engine,
+            subject.kernel.clone(),
+            subject.variant.clone(),
+        );
+        let of_module = self.0.entry(key).or_default();
+        let unsupported = |outcome| outcome == Outcome::Unsupported;
+        if judged.case.is_some() {
+            of_module.cases += 1;
+        } else if judged
+            .layers
+            .values()
+            .any(|judgement| unsupported(judgement.outcome))
+        {
+            of_module.unsupported = true;
+        }
+    }
+
+    /// What was due and did not run, in a line each.
+    fn missing(
+        &self,
+        runtimes: &[String],
+        work: &[Work],
+        runs: &[EngineRun],
+        held_back: &BTreeMap<String, String>,
+    ) -> Vec<String> {
+        let mut reasons = Vec::new();
+        for (engine, id) in runtimes.iter().enumerate() {
+            let mut all = 0;
+            for work in work {
+                let subject = &work.subject;
+                let key = (engine, subject.kernel.clone(), subject.variant.clone());
+                let OfModule { cases, unsupported } = self.0.get(&key).copied().unwrap_or_default();
+                all += cases;
+                if cases != work.cases.len() && !unsupported {
+                    reasons.push(format!(
+                        "{id} ran {cases} of {} cases of {} ({})",
+                        work.cases.len(),
+                        subject.kernel,
+                        subject.variant
+                    ));
+                }
+            }
+            for form in runs[engine].forms.iter().filter(|form| form.is_beside()) {
+                let key = (engine, form.kernel.clone(), form.name.clone());
+                let cases = self.0.get(&key).map_or(0, |of_form| of_form.cases);
+                let due = work
+                    .iter()
+                    .find(|work| work.subject.kernel == form.kernel && !work.forms.is_empty());
+                if due.is_none_or(|work| work.cases.len() != cases) {
+                    reasons.push(format!(
+                        "{id} ran {cases} cases of {} ({})",
+                        form.kernel, form.name
+                    ));
+                }
+            }
+            if all == 0 && !held_back.contains_key(id) {
+                reasons.push(format!("{id} ran no case at all"));
+            }
+        }
+        reasons
+    }
+}
+
+/// Makes the first failing generated case of each engine, module and layer smaller.
+fn make_smaller(
+    recorder: &mut Recorder<'_>,
+    launches: &[Launch],
+    work: &[Work],
+    seed: u64,
+) -> Result<()> {
+    for failed in std::mem::take(&mut recorder.to_shrink) {
+        let of_kernel = |work: &&Work| work.subject.kernel == failed.kernel;
+        let subject = work
+            .iter()
+            .filter(of_kernel)
+            .find_map(|work| Some((work.subject(&failed.variant)?, work.kernel?)));
+        let index = failed
+            .case
+            .strip_prefix("generated:")
+            .and_then(|index| index.parse().ok());
+        if let (Some((subject, kernel)), Some(index)) = (subject, index) {
+            let bare = registry::without_code_cache(&launches[failed.engine]);
+            let mut session = match subject.code {
+                Some(_) => Session::confined(&bare),
+                None => Session::new(&launches[failed.engine]),
+            };
+            let smallest =
+                shrink::shrink(&mut session, &subject, kernel, failed.layer, (seed, index));
+            let what = match &smallest {
+                Some(smallest) => shrink::describe(smallest),
+                None => {
+                    "the failure did not repeat alone: it depends on what ran before".to_owned()
+                }
+            };
+            if let Some((case, _)) = &smallest {
+                recorder.write_shrunk(&failed, case)?;
+            }
+            recorder.shrunk(&failed, what);
+        }
+    }
+    Ok(())
+}
+
+/// Compiled forms and caches that engines used or did not.
+fn notes_of(runtimes: &[String], runs: &[EngineRun], work: &[Work]) -> Vec<String> {
+    let claimed: Vec<_> = runs.iter().flat_map(|run| run.forms.clone()).collect();
+    let brought = work.iter().flat_map(|work| {
+        let forms = work.forms.iter();
+        forms.map(|form| (work.subject.kernel.as_str(), form))
+    });
+    let mut notes = forms::unclaimed(brought, &claimed);
+    for (id, run) in runtimes.iter().zip(runs) {
+        notes.extend(forms::notes(id, &run.forms));
+        let Ok(info) = &run.info else { continue };
+        if let Some(cache) = info.build.get(runtime_cache::Caching::OPTION) {
+            notes.push(format!("{} code cache: {cache}", info.id));
+        }
+    }
+    notes
+}

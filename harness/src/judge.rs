@@ -1,0 +1,401 @@
+//! The verdict: what follows from the evidence of a qualification. A pure function, and the only place where an engine is called qualified.
+//!
+//! An engine qualifies if every kernel was run on it and holds, and the basics, the traps and the numeric instructions do. A device adds that
+//! it must hold the device's limits, and that every kernel must fit. What was not asked is part of a good verdict's words.
+
+use crate::{
+    basics,
+    conform::{
+        device::{Device, Fit, Profile},
+        forms,
+        judge::Layer,
+        record::Entry,
+        report::Conformance,
+    },
+    engine::{EngineReport, NativeCode, Status},
+    outcome::Outcome,
+    results::PackIdentity,
+    traps::{self, Survey, latency},
+};
+use runtime_api::COMPILED_ELSEWHERE;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// What a qualification has seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Which pack.
+    pub pack: PackIdentity,
+    /// The kernels that were asked for, in the order of the pack.
+    pub kernels: Vec<String>,
+    /// Which shapes fit the profile's device; empty where it is none.
+    pub fits: Vec<Fit>,
+    /// Kernels on engines, with the numeric instructions.
+    pub conform: Conformance,
+    /// The basics, native code's first.
+    pub basics: Vec<basics::Finding>,
+    /// Traps, budgets and limits.
+    pub traps: Survey,
+    /// Interruptions of each kind of code; 0 where engines were not interrupted.
+    pub interruptions: u32,
+}
+
+/// The verdict on a pack and the engines together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// At least one engine qualifies, and none that is there fails.
+    Qualified,
+    /// Anything else.
+    NotQualified,
+}
+
+/// The verdict on an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineWord {
+    /// It may run the kernels.
+    Qualified,
+    /// It must not.
+    NotQualified,
+    /// It is not in this build or not on this machine.
+    Absent,
+    /// It cannot be held to the limits of the device.
+    Unsupported,
+}
+
+/// The verdict on an engine, with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineVerdict {
+    /// Engine id.
+    pub id: String,
+    /// The verdict in a word.
+    pub verdict: EngineWord,
+    /// Why it does not qualify.
+    pub reasons: Vec<String>,
+    /// What is known to fail and does not forbid the verdict: for whom the engine is not.
+    #[serde(default)]
+    pub limitations: Vec<String>,
+    /// Native code that the verdict rests on and that is not known to be what the engine makes of the modules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub native_code_not_compared: Vec<NativeCode>,
+}
+
+/// What nobody asked, so that a good verdict says nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAsked {
+    /// How late engines stop.
+    Interruptions,
+    /// Kernels that were left out.
+    Kernels {
+        /// Those that were judged.
+        judged: Vec<String>,
+        /// How many the pack has.
+        all: usize,
+    },
+}
+
+/// What follows from the evidence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// In a word.
+    pub word: Word,
+    /// On each engine, in the order of reports.
+    pub engines: Vec<EngineVerdict>,
+    /// Traps, budgets and limits on each engine that was run.
+    pub trap_summaries: Vec<traps::Summary>,
+}
+
+/// What follows from the evidence for a profile.
+pub fn judge(evidence: &Evidence, profile: Profile) -> Verdict {
+    let ran = evidence.conform.runtimes();
+    let trap_summaries: Vec<traps::Summary> =
+        ran.iter().map(|id| evidence.traps.summary(id)).collect();
+    let engines: Vec<EngineVerdict> = evidence
+        .conform
+        .engines
+        .iter()
+        .map(|engine| match profile.device() {
+            _ if engine.status == Status::Absent => absent(engine),
+            None => of_engine(evidence, engine, &trap_summaries),
+            Some(device) => on_device(
+                device,
+                evidence,
+                of_engine(evidence, engine, &trap_summaries),
+            ),
+        })
+        .collect();
+    let has = |word| engines.iter().any(|engine| engine.verdict == word);
+    let good = evidence.conform.follows().passed()
+        && evidence.conform.verdict.passed()
+        && native_holds(&evidence.basics)
+        && has(EngineWord::Qualified)
+        && !has(EngineWord::NotQualified);
+    Verdict {
+        word: if good {
+            Word::Qualified
+        } else {
+            Word::NotQualified
+        },
+        engines,
+        trap_summaries,
+    }
+}
+
+/// What nobody asked, of a run with so many interruptions of the kernels `judged`.
+pub fn not_asked(interruptions: u32, judged: &[String], pack: &PackIdentity) -> Vec<NotAsked> {
+    let interruptions = (interruptions == 0).then_some(NotAsked::Interruptions);
+    let kernels = (judged.len() < pack.kernels).then(|| NotAsked::Kernels {
+        judged: judged.to_vec(),
+        all: pack.kernels,
+    });
+    interruptions.into_iter().chain(kernels).collect()
+}
+
+/// A verdict for people: with what was not asked, where it is a good one, and with the native code of `engines` that it rests on.
+pub fn words(word: Word, not_asked: &[NotAsked], engines: &[EngineReport]) -> String {
+    let mut words = word.to_string();
+    if word == Word::Qualified {
+        for (index, one) in not_asked.iter().enumerate() {
+            words += if index == 0 { ", though " } else { ", and " };
+            words += &one.to_string();
+        }
+    }
+    with_native_code(words, engines)
+}
+
+/// A verdict's words, and behind them on what native code it rests that is not known to be what the engines make of the modules.
+pub fn with_native_code(words: String, engines: &[EngineReport]) -> String {
+    match native_code(engines) {
+        Some(native_code) => format!("{words}; {native_code}"),
+        None => words,
+    }
+}
+
+/// What is not known of native code that a verdict rests on.
+pub const fn doubt(code: &NativeCode) -> &'static str {
+    if code.differs {
+        "native code that differs"
+    } else {
+        "native code that was not compared"
+    }
+}
+
+/// What a verdict rests on besides modules that engines compiled; nothing where there is none.
+fn native_code(engines: &[EngineReport]) -> Option<String> {
+    let mut grouped: BTreeMap<(bool, &str, &str, &str), (&str, Vec<&str>)> = BTreeMap::new();
+    for engine in engines {
+        for code in &engine.native_code_not_compared {
+            let key = (
+                code.differs,
+                engine.id.as_str(),
+                code.reason.as_str(),
+                code.confinement.as_str(),
+            );
+            let (_, kernels) = grouped
+                .entry(key)
+                .or_insert_with(|| (doubt(code), Vec::new()));
+            kernels.push(&code.kernel);
+        }
+    }
+    let said: Vec<String> = grouped
+        .into_iter()
+        .map(|((_, engine, reason, confinement), (what, kernels))| {
+            let kernels = match kernels.as_slice() {
+                [NativeCode::EVERY_MODULE] => "whatever else it ran".to_owned(),
+                kernels => kernels.join(", "),
+            };
+            format!("{what}, on {engine} of {kernels} ({reason}; {confinement})")
+        })
+        .collect();
+    (!said.is_empty()).then(|| format!("it rests on {}", said.join(", and on ")))
+}
+
+/// Whether native code keeps denormals: where it does not, or nobody looked, it is no reference for engines.
+fn native_holds(basics: &[basics::Finding]) -> bool {
+    let mut native = basics
+        .iter()
+        .filter(|finding| finding.runtime == basics::NATIVE)
+        .peekable();
+    native.peek().is_some() && native.all(|finding| finding.outcome == Outcome::Pass)
+}
+
+fn absent(engine: &EngineReport) -> EngineVerdict {
+    EngineVerdict {
+        id: engine.id.clone(),
+        verdict: EngineWord::Absent,
+        reasons: engine.reason.iter().cloned().collect(),
+        limitations: Vec::new(),
+        native_code_not_compared: Vec::new(),
+    }
+}
+
+fn of_engine(
+    evidence: &Evidence,
+    engine: &EngineReport,
+    traps: &[traps::Summary],
+) -> EngineVerdict {
+    let id = &engine.id;
+    let mut reasons = of_kernels(evidence, id);
+    reasons.extend(of_basics(&evidence.basics, id));
+    let compiled = engine.compiled_elsewhere.iter();
+    let mut limitations: Vec<String> = compiled
+        .map(|what| format!("{COMPILED_ELSEWHERE}: {what}"))
+        .collect();
+    if let Some(summary) = traps.iter().find(|summary| summary.runtime == *id) {
+        let failures = summary.failures.iter();
+        reasons.extend(failures.map(|failure| format!("traps, {failure}")));
+        limitations.extend(summary.limitations.iter().cloned());
+        let kinds = summary.latency.len();
+        if evidence.interruptions > 0 && kinds != latency::KINDS && evidence.traps.passes(id) {
+            let all = latency::KINDS;
+            reasons.push(format!(
+                "traps, {kinds} of {all} kinds of code were interrupted"
+            ));
+        }
+    }
+    let mut numerics = evidence.conform.numerics.iter();
+    match numerics.find(|summary| summary.runtime == *id) {
+        Some(summary) => reasons.extend(summary.reasons()),
+        None => reasons.push("the numeric instructions were not run".to_owned()),
+    }
+    reasons.extend(engine.reason.clone());
+    EngineVerdict {
+        id: id.clone(),
+        verdict: if reasons.is_empty() {
+            EngineWord::Qualified
+        } else {
+            EngineWord::NotQualified
+        },
+        reasons,
+        limitations,
+        native_code_not_compared: engine.native_code_not_compared.clone(),
+    }
+}
+
+/// What speaks against an engine in its kernels.
+fn of_kernels(evidence: &Evidence, id: &str) -> Vec<String> {
+    let own = |entry: &&Entry| entry.runtime == id && entry.case.is_none();
+    let sums: Vec<&Entry> = evidence.conform.results.iter().filter(own).collect();
+    let mut reasons = Vec::new();
+    if evidence.kernels.is_empty() {
+        reasons.push("no kernel was run".to_owned());
+    }
+    for entry in &sums {
+        // A kernel that could not be run at all shows in the status layer; elsewhere a layer may have nothing to say.
+        let is_form = forms::is_form(&entry.variant);
+        let due = is_form || entry.variant == "base";
+        let nothing_ran = due && entry.layer == Layer::L1 && entry.passed == 0;
+        if entry.outcome.is_bad() || nothing_ran {
+            let form = match is_form {
+                true => format!(" ({})", entry.variant),
+                false => String::new(),
+            };
+            reasons.push(format!(
+                "{}{form} {:?} {} ({} of {} {} cases pass): {}",
+                entry.kernel,
+                entry.layer,
+                entry.outcome,
+                entry.passed,
+                entry.cases,
+                entry.source.name(),
+                entry.detail
+            ));
+        }
+    }
+    for kernel in &evidence.kernels {
+        let base = |entry: &&Entry| entry.kernel == *kernel && entry.variant == "base";
+        if !sums.iter().any(base) {
+            reasons.push(format!("{kernel} was not run"));
+        }
+    }
+    reasons
+}
+
+/// What speaks against an engine in the basics.
+fn of_basics(basics: &[basics::Finding], id: &str) -> Vec<String> {
+    let own = || basics.iter().filter(|finding| finding.runtime == id);
+    let mut reasons = Vec::new();
+    for finding in own() {
+        let lacks = finding.outcome == Outcome::Unsupported && basics::optional(&finding.check);
+        if finding.outcome != Outcome::Pass && !lacks {
+            reasons.push(format!(
+                "basics, {}: {}: {}",
+                finding.check, finding.outcome, finding.detail
+            ));
+        }
+    }
+    let (ran, all) = (own().count(), basics::count());
+    if ran != all {
+        reasons.push(format!("{ran} of {all} basics were run"));
+    }
+    reasons
+}
+
+/// What a device adds: an engine that cannot be held to its limits is unsupported, and a kernel of which nothing fits, or which with its
+/// module is too large, is not qualified.
+fn on_device(device: &Device, evidence: &Evidence, mut verdict: EngineVerdict) -> EngineVerdict {
+    if let Some(reason) = evidence.conform.held_back.get(&verdict.id) {
+        verdict.verdict = EngineWord::Unsupported;
+        verdict.reasons = vec![reason.clone()];
+        return verdict;
+    }
+    let too_large = |fit: &&Fit| fit.largest.is_none() || fit.bytes > device.all_bytes;
+    let too_large: Vec<&Fit> = evidence.fits.iter().filter(too_large).collect();
+    if !too_large.is_empty() {
+        verdict.verdict = EngineWord::NotQualified;
+        let reasons = too_large.iter();
+        verdict
+            .reasons
+            .extend(reasons.map(|fit| format!("{} does not fit the device", fit.kernel)));
+    }
+    verdict
+}
+
+impl NotAsked {
+    /// What it is about, in a word.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            NotAsked::Interruptions => "interruptions",
+            NotAsked::Kernels { .. } => "kernels",
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Word::Qualified => "qualified",
+            Word::NotQualified => "not-qualified",
+        })
+    }
+}
+
+impl fmt::Display for EngineWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EngineWord::Qualified => "qualified",
+            EngineWord::NotQualified => "not-qualified",
+            EngineWord::Absent => "absent",
+            EngineWord::Unsupported => "unsupported",
+        })
+    }
+}
+
+/// The end of a sentence that begins with the verdict.
+impl fmt::Display for NotAsked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotAsked::Interruptions => f.write_str("nobody knows how late engines stop"),
+            NotAsked::Kernels { judged, all } => write!(
+                f,
+                "only {} of the pack's {all} kernels were judged: {}",
+                judged.len(),
+                judged.join(", ")
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
