@@ -2,8 +2,8 @@
 
 #![cfg(feature = "wasmi")]
 
+use crate::support::{self, assay, json, root};
 use serde_json::Value;
-use crate::support::{assay, json, root};
 
 /// Runs a command on wasmi, `more` and `wamr.aot`, which is absent in every build where its compiler is not there; gives what it prints.
 fn without_aot(arguments: &[&str], more: &[&str]) -> (String, Value) {

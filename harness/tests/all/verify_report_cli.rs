@@ -2,6 +2,7 @@
 
 #![cfg(feature = "wasmi")]
 
+use crate::support::{adapter, assay, core_pack, json};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::{
@@ -9,7 +10,6 @@ use std::{
     path::{Path, PathBuf},
     sync::OnceLock,
 };
-use crate::support::{adapter, assay, core_pack, json};
 use tempfile::TempDir;
 
 /// A short qualification: on an engine that passes, or on one that fails as well.
