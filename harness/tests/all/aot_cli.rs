@@ -92,9 +92,12 @@ fn what_cannot_be_made_has_a_reason_and_its_exit_code() {
 
     let broken = folder.path().join("broken");
     support::broken_packs(&broken);
+    let trust = broken.join("trusted_keys");
     let broken = broken.join("module-bit-flipped");
-    let (exit, document) = aot(&broken, "wasmtime", PULLEY, &out, &[]);
+    let trust = ["--trust", text(&trust)];
+    let (exit, document) = aot(&broken, "wasmtime", PULLEY, &out, &trust);
     assert_eq!(exit, 3, "{document}");
+    assert_eq!(document["code"], "hash-mismatch", "{document}");
 
     // A file where the folder should be.
     fs::write(&out, b"").unwrap();

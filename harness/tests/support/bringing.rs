@@ -31,16 +31,8 @@ pub(crate) fn aot(
     out: &Path,
     more: &[&str],
 ) -> (i32, Value) {
-    let trust = trusted_keys(pack);
     let mut arguments = vec!["aot", text(pack), "--engine", engine];
-    arguments.extend([
-        "--target",
-        target,
-        "--out",
-        text(out),
-        "--trust",
-        text(&trust),
-    ]);
+    arguments.extend(["--target", target, "--out", text(out)]);
     arguments.extend(more);
     json(&arguments)
 }
