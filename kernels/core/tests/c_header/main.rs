@@ -1,5 +1,5 @@
 //! The C header of the ABI: it compiles without a warning, its layout is the crate's, and its checks give the status that the
-//! kernels give. Where a compiler is missing its tests are ignored, and say so.
+//! kernels give. Tests that need a compiler are ignored; scripts/test-ignored runs those whose compiler is here.
 
 #![allow(clippy::unwrap_used)] // tests say what they expect by unwrapping
 
@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use kernel_abi::{Descriptor, Region, params::Lora};
-use libtest_mimic::{Arguments, Failed, Trial};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+
+type Failed = Box<dyn std::error::Error>;
 
 const HEADER: &str = include_str!("../../../abi/include/kernel_abi.h");
 const CHECKS: &str = include_str!("lora_checks.c");
@@ -21,98 +22,93 @@ const WARNINGS: [&str; 4] = ["-std=c11", "-Wall", "-Wextra", "-Werror"];
 const NATIVE: &[&str] = &["cc"];
 const WASM32: &[&str] = &["clang", "--target=wasm32", "-ffreestanding"];
 
-fn main() {
-    let arguments = Arguments::from_args();
-    let tests = vec![
-        trial("cc_takes_the_header", NATIVE, || {
-            compile("native", NATIVE, HEADER)
-        }),
-        trial("clang_takes_the_header_for_wasm32", WASM32, || {
-            compile("wasm32", WASM32, HEADER)
-        }),
-        trial("another_layout_does_not_compile", NATIVE, || {
-            for (index, (from, to)) in [
-                ("uint32_t hidden;", "uint64_t hidden;"),
-                ("    /* First input. */\n    KernelRegion input_a;\n", ""),
-                (
-                    "#define KERNEL_INFO_SIZE 20u",
-                    "#define KERNEL_INFO_SIZE 24u",
-                ),
-            ]
-            .into_iter()
-            .enumerate()
-            {
-                let planted = replaced(from, to);
-                if compile(&format!("layout{index}"), NATIVE, &planted).is_ok() {
-                    return Err(format!("`{to}` in place of `{from}` compiles").into());
-                }
-            }
-            Ok(())
-        }),
-        trial("checks_give_the_statuses_of_the_kernel", NATIVE, || {
-            let (cases, differing) = compare("checks", HEADER)?;
-            match differing {
-                0 => Ok(()),
-                _ => Err(format!("{differing} of {cases} calls have another status").into()),
-            }
-        }),
-        trial("wrong_checks_are_found", NATIVE, || {
-            for (index, (from, to)) in [
-                (
-                    "region.size <= memory.end)",
-                    "region.size <= memory.end + 1)",
-                ),
-                (
-                    "(uint64_t)region.offset + region.size",
-                    "region.offset + region.size",
-                ),
-                (
-                    "region.offset >= memory.heap_base",
-                    "region.offset + 16 >= memory.heap_base",
-                ),
-                ("% KERNEL_REGION_ALIGNMENT == 0", "% 8 == 0"),
-                (
-                    "one.offset < (uint64_t)other.offset + other.size",
-                    "one.offset <= other.offset",
-                ),
-                (
-                    "bytes > UINT32_MAX || bytes * count > UINT32_MAX ? KERNEL_NO_SIZE : bytes * count",
-                    "(uint32_t)(bytes * count)",
-                ),
-                ("j < i; j++", "j + 1 < i; j++"),
-                ("scratch.size >= scratch", "scratch.size > scratch"),
-                (
-                    "return KERNEL_INVALID_PARAMS;",
-                    "return KERNEL_INVALID_INPUT;",
-                ),
-            ]
-            .into_iter()
-            .enumerate()
-            {
-                let (_, differing) = compare(&format!("planted{index}"), &replaced(from, to))?;
-                if differing == 0 {
-                    return Err(format!("`{to}` in place of `{from}` was not noticed").into());
-                }
-            }
-            Ok(())
-        }),
-    ];
-    libtest_mimic::run(&arguments, tests).exit();
+mod needs_cc {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs cc"]
+    fn it_takes_the_header() -> Result<(), Failed> {
+        compile("native", NATIVE, HEADER)
+    }
+
+    #[test]
+    #[ignore = "needs cc"]
+    fn another_layout_does_not_compile() {
+        for (index, (from, to)) in [
+            ("uint32_t hidden;", "uint64_t hidden;"),
+            ("    /* First input. */\n    KernelRegion input_a;\n", ""),
+            (
+                "#define KERNEL_INFO_SIZE 20u",
+                "#define KERNEL_INFO_SIZE 24u",
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let planted = replaced(from, to);
+            let compiled = compile(&format!("layout{index}"), NATIVE, &planted);
+            assert!(compiled.is_err(), "`{to}` in place of `{from}` compiles");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs cc"]
+    fn checks_give_the_statuses_of_the_kernel() -> Result<(), Failed> {
+        let (cases, differing) = compare("checks", HEADER)?;
+        assert_eq!(differing, 0, "of {cases} calls");
+        Ok(())
+    }
+
+    #[test]
+    #[ignore = "needs cc"]
+    fn wrong_checks_are_found() -> Result<(), Failed> {
+        for (index, (from, to)) in [
+            (
+                "region.size <= memory.end)",
+                "region.size <= memory.end + 1)",
+            ),
+            (
+                "(uint64_t)region.offset + region.size",
+                "region.offset + region.size",
+            ),
+            (
+                "region.offset >= memory.heap_base",
+                "region.offset + 16 >= memory.heap_base",
+            ),
+            ("% KERNEL_REGION_ALIGNMENT == 0", "% 8 == 0"),
+            (
+                "one.offset < (uint64_t)other.offset + other.size",
+                "one.offset <= other.offset",
+            ),
+            (
+                "bytes > UINT32_MAX || bytes * count > UINT32_MAX ? KERNEL_NO_SIZE : bytes * count",
+                "(uint32_t)(bytes * count)",
+            ),
+            ("j < i; j++", "j + 1 < i; j++"),
+            ("scratch.size >= scratch", "scratch.size > scratch"),
+            (
+                "return KERNEL_INVALID_PARAMS;",
+                "return KERNEL_INVALID_INPUT;",
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (_, differing) = compare(&format!("planted{index}"), &replaced(from, to))?;
+            assert!(differing > 0, "`{to}` in place of `{from}` was not noticed");
+        }
+        Ok(())
+    }
 }
 
-/// A test that is ignored where its compiler is missing, as inside WebAssembly, which has no processes.
-fn trial(
-    name: &str,
-    compiler: &'static [&'static str],
-    test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
-) -> Trial {
-    let works = Command::new(compiler[0])
-        .args(&compiler[1..])
-        .args(["-x", "c", "-fsyntax-only", "-"])
-        .stdin(Stdio::null())
-        .output()
-        .is_ok_and(|output| output.status.success());
-    Trial::test(name, test).with_ignored_flag(!works)
+mod needs_clang {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs clang"]
+    fn it_takes_the_header_for_wasm32() -> Result<(), Failed> {
+        compile("wasm32", WASM32, HEADER)
+    }
 }
 
 fn replaced(from: &str, to: &str) -> String {

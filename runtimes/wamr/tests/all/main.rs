@@ -7,5 +7,6 @@ mod common;
 
 mod elsewhere;
 mod engines;
+mod executable;
 mod simd;
 mod suite;
