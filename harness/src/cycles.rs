@@ -2,6 +2,8 @@
 //!
 //! A module that another one needs can be read, moved and tested without it only while no way leads back.
 
+#![allow(clippy::unwrap_used, reason = "a test whose helpers fail as tests do")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -183,28 +183,22 @@ pub const fn doubt(code: &NativeCode) -> &'static str {
 
 /// What a verdict rests on besides modules that engines compiled; nothing where there is none.
 fn native_code(engines: &[EngineReport]) -> Option<String> {
-    let mut grouped: BTreeMap<(bool, &str, &str, &str), (&str, Vec<&str>)> = BTreeMap::new();
+    let mut grouped: BTreeMap<_, Vec<&NativeCode>> = BTreeMap::new();
     for engine in engines {
         for code in &engine.native_code_not_compared {
-            let key = (
-                code.differs,
-                engine.id.as_str(),
-                code.reason.as_str(),
-                code.confinement.as_str(),
-            );
-            let (_, kernels) = grouped
-                .entry(key)
-                .or_insert_with(|| (doubt(code), Vec::new()));
-            kernels.push(&code.kernel);
+            let alike = (code.differs, &engine.id, &code.reason, &code.confinement);
+            grouped.entry(alike).or_default().push(code);
         }
     }
     let said: Vec<String> = grouped
         .into_iter()
-        .map(|((_, engine, reason, confinement), (what, kernels))| {
+        .map(|((_, engine, reason, confinement), codes)| {
+            let kernels: Vec<&str> = codes.iter().map(|code| code.kernel.as_str()).collect();
             let kernels = match kernels.as_slice() {
                 [NativeCode::EVERY_MODULE] => "whatever else it ran".to_owned(),
                 kernels => kernels.join(", "),
             };
+            let what = doubt(codes[0]);
             format!("{what}, on {engine} of {kernels} ({reason}; {confinement})")
         })
         .collect();
