@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)] // the lint knows tests by their attribute, and their helpers have none
 
 mod engine;
+mod executable;
 mod suite;
