@@ -11,7 +11,7 @@ fn start() -> Worker {
 
 #[test]
 fn it_shows_what_llvm_gets_and_what_it_makes_of_it() {
-    let wasm = include_bytes!("../../../fixtures/packs/core/kernels/kv_unpack_q8.wasm");
+    let wasm = include_bytes!("../../../../fixtures/packs/core/kernels/kv_unpack_q8.wasm");
     let options = Options {
         limits: Limits::default(),
         metering: BudgetKind::Epoch,
