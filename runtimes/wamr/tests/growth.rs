@@ -87,11 +87,34 @@ fn options() -> Options {
     }
 }
 
+/// The watchdog is a thread of its own, which starts with the first budget, and glibc maps a heap for each thread that allocates: all of it
+/// is there once it has stopped a call.
+fn interrupt(engine: &dyn Runtime) {
+    let endless = r#"(module (memory (export "memory") 1)
+      (func (export "run") (result i32) (loop $again (br $again)) unreachable))"#;
+    let wasm = wat::parse_str(endless).unwrap();
+    let module = engine.compile(&wasm, &options()).unwrap();
+    let mut instance = module.instantiate(Budget::Epoch(100)).unwrap();
+    let entry = instance.entry("run", 0).unwrap();
+    let ended = instance.call(entry, &[], Budget::Epoch(1));
+    assert!(
+        matches!(
+            ended,
+            Err(Error::Trap {
+                trap: Trap::EpochDeadline,
+                ..
+            })
+        ),
+        "{ended:?}"
+    );
+}
+
 fn traps_keep_neither_allocations_nor_mappings(engine: &dyn Runtime) {
     let text = r#"(module (memory (export "memory") 1)
       (func (export "run") (result i32) (i32.store (i32.const 65532) (i32.const 1)) unreachable))"#;
     let wasm = wat::parse_str(text).unwrap();
     let module = engine.compile(&wasm, &options()).unwrap();
+    interrupt(engine);
     let (heap, addresses) = trap(module.as_ref(), WARM_UP);
     let (later, more) = trap(module.as_ref(), TRAPS);
     let id = &engine.info().id;
