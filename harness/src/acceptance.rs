@@ -84,7 +84,7 @@ impl Acceptance {
             Record::Nowhere => "neither XDG_STATE_HOME nor HOME says where".to_owned(),
             Record::At(path) => {
                 let written =
-                    SeenVersions::remember(&path, pack.name(), pack.signer(), pack.version());
+                    SeenVersions::remember(&path, pack.name(), pack.signers(), pack.version());
                 match written {
                     Ok(()) => return Ok(()),
                     Err(error @ Error::Io { .. }) if self.seen.is_none() => {

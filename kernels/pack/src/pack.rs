@@ -142,16 +142,19 @@ impl UntrustedPack {
         let author = signed.author(&manifest, trust)?;
         check_expiry(&manifest, policy)?;
         compat::check_runtime(&manifest, &policy.runtime_version)?;
+        let further = self.further.iter().map(|entry| entry.key);
+        let signers: Vec<PublicKey> = std::iter::once(author).chain(further).collect();
         if !policy.allow_rollback {
-            policy
-                .seen
-                .check(&manifest.name, &author, &manifest.version)?;
+            // Of every key: an old pack of the key before must not pass behind a newer one that both signed.
+            for key in &signers {
+                policy.seen.check(&manifest.name, key, &manifest.version)?;
+            }
         }
         let manifest_sha256 = Sha256::digest(&self.untrusted_manifest).into();
         let contents = read_contents(&mut self.source, &manifest)?;
         Ok(Pack {
             manifest,
-            key: author,
+            signers,
             accepted_by: accepted_by.key,
             allows_native: accepted_by.allow_native,
             manifest_sha256,
@@ -166,7 +169,8 @@ impl UntrustedPack {
 #[derive(Debug)]
 pub struct Pack {
     manifest: Manifest,
-    key: PublicKey,
+    /// The author first.
+    signers: Vec<PublicKey>,
     accepted_by: PublicKey,
     allows_native: bool,
     manifest_sha256: [u8; 32],
@@ -188,12 +192,17 @@ impl Pack {
 
     /// The author's key, `ed25519:<base64>`: the one of `kernels.json.sig`.
     pub fn key(&self) -> String {
-        self.key.to_string()
+        self.signer().to_string()
     }
 
     /// The author's key.
     pub fn signer(&self) -> &PublicKey {
-        &self.key
+        &self.signers[0]
+    }
+
+    /// All keys that signed: the author's, then those of `kernels.json.sigs`, trusted or not.
+    pub fn signers(&self) -> &[PublicKey] {
+        &self.signers
     }
 
     /// The trusted key by which the pack was accepted: the author's, else one of `kernels.json.sigs`. Whether native code

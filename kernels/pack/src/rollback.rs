@@ -17,7 +17,7 @@ const ANY_KEY: &str = "any";
 /// A record larger than this is not a record.
 const LARGEST_RECORD: u64 = 16 << 20;
 
-/// The highest version seen per pack name and author's key.
+/// The highest version seen per pack name and key that signed it.
 ///
 /// In a file it is an object of names. With each goes an object of keys (`ed25519:<base64>`) and versions, where `any`
 /// stands for every key; or only a version, which counts for every key.
@@ -76,7 +76,7 @@ impl SeenVersions {
         Ok(Self { highest })
     }
 
-    /// Adds a version that was accepted to the record in a file. Other writers are waited for, and what they wrote is
+    /// Adds a version that was accepted to the record in a file, for all keys that signed it. Other writers are waited for, and what they wrote is
     /// kept; a reader sees the old record or the new one.
     ///
     /// # Errors
@@ -84,12 +84,16 @@ impl SeenVersions {
     pub fn remember(
         path: &Path,
         name: &str,
-        key: &PublicKey,
+        keys: &[PublicKey],
         version: &Version,
     ) -> Result<(), Error> {
         let _lock = lock(path)?;
         let mut seen = Self::read(path)?;
-        if seen.record(name, key, version) {
+        let mut changed = false;
+        for key in keys {
+            changed |= seen.record(name, key, version);
+        }
+        if changed {
             seen.write(path)?;
         }
         Ok(())
@@ -178,7 +182,7 @@ mod tests {
         let folder = crate::scratch();
         let path = folder.path().join("state/assay/seen.json");
         for version in ["1.0.0-rc.1", "1.0.0", "0.9.0"] {
-            SeenVersions::remember(&path, "core", &key(1), &of(version)).unwrap();
+            SeenVersions::remember(&path, "core", &[key(1)], &of(version)).unwrap();
         }
         let seen = SeenVersions::read(&path).unwrap();
         for accepted in ["1.0.0", "1.0.0+other.build", "2.0.0"] {
@@ -199,7 +203,7 @@ mod tests {
         let folder = crate::scratch();
         let path = folder.path().join("seen.json");
         std::fs::write(&path, r#"{"core": "1.2.0"}"#).unwrap();
-        SeenVersions::remember(&path, "core", &key(1), &of("1.3.0")).unwrap();
+        SeenVersions::remember(&path, "core", &[key(1)], &of("1.3.0")).unwrap();
         let seen = SeenVersions::read(&path).unwrap();
         assert!(seen.check("core", &key(2), &of("1.2.0")).is_ok());
         assert!(seen.check("core", &key(2), &of("1.1.0")).is_err());
@@ -213,7 +217,7 @@ mod tests {
         // Nothing runs at once in WASI.
         let write = |seed: u8| {
             let name = format!("pack{seed}");
-            SeenVersions::remember(&path, &name, &key(seed), &of("1.0.0")).unwrap();
+            SeenVersions::remember(&path, &name, &[key(seed)], &of("1.0.0")).unwrap();
         };
         if cfg!(target_family = "wasm") {
             (1..=8).for_each(write);
@@ -242,7 +246,7 @@ mod tests {
         ] {
             std::fs::write(&path, content).unwrap();
             assert!(SeenVersions::read(&path).is_err(), "{content}");
-            assert!(SeenVersions::remember(&path, "core", &key(1), &of("1.0.0")).is_err());
+            assert!(SeenVersions::remember(&path, "core", &[key(1)], &of("1.0.0")).is_err());
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
     }

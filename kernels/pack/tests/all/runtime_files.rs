@@ -360,6 +360,34 @@ fn a_revoked_author_is_refused_whoever_signed() {
 }
 
 #[test]
+fn an_old_pack_of_the_key_before_does_not_pass_behind_a_newer_one_that_both_signed() {
+    let (old, new) = (support::trusted_key(), support::unknown_key());
+    let of_old = |version: &str| Draft::new().set("/version", json!(version));
+    let of_both = Draft::new()
+        .set("/version", json!("2.0.0"))
+        .set("/author/signing_key", json!(new.public()))
+        .signed_by(support::unknown_key())
+        .also(&old);
+    let mut seen = SeenVersions::default();
+    let accepted = verify(written(&of_both).path(), &trust(), &policy()).unwrap();
+    for key in accepted.signers() {
+        seen.record(accepted.name(), key, accepted.version());
+    }
+    let mut policy = policy();
+    policy.seen = seen;
+    for (version, refused) in [("1.5.0", true), ("2.0.0", false), ("2.1.0", false)] {
+        let result = verify(written(&of_old(version)).path(), &trust(), &policy);
+        match result {
+            Err(Error::Rejected(rejection)) if refused => {
+                assert_eq!(rejection.code, Code::RollbackRefused);
+            }
+            Ok(_) if !refused => {}
+            other => panic!("{version}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_right_to_bring_native_code_is_that_of_the_key_by_which_a_pack_was_accepted() {
     let (old, new) = (support::trusted_key(), support::unknown_key());
     let artifact = json!([{
