@@ -4,13 +4,11 @@ mod own;
 
 use self::own::{UNROLLED, empty, shapes, trap, triad};
 use crate::conform::{
-    case::Case,
-    generate,
     plan::{select, subjects},
     subject::{self, Subject},
-    truth::Verdict,
 };
 use anyhow::{Context, Result};
+use kernel_cases::{case::Case, generate, truth::Verdict};
 use kernel_pack::{Pack, PackKernel};
 use runtime_api::Limits;
 use runtime_host::{Fill, Form, Frame, Invocation, Output, Read, Tensors, Write};

@@ -3,16 +3,14 @@
 
 use crate::{
     bench::reference_case,
-    conform::{
-        subject::{self, Prepared, Subject},
-        truth::{self, Verdict},
-    },
+    conform::subject::{self, Prepared, Subject},
     machine::emulated,
     statistics::{Processes, Ratio, paired},
 };
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, protocol::Timed};
 use fastrand::Rng;
 use kernel_abi::export;
+use kernel_cases::truth::{self, Verdict};
 use runtime_api::{Budget, BudgetKind, Info, Limits, Options};
 use runtime_host::{Call, Form, Invocation, Outcome, Read, Write};
 use serde::Serialize;

@@ -5,13 +5,11 @@ use super::cost::{self, Effort, Measured, NotMeasured, Numbers, Pair, Time};
 use crate::{
     conform::{
         answers,
-        case::{Case, Entry},
         judge::{Layer, Layers},
         observe::Ended,
         plan,
         run::{self, Judged, Work},
         subject::Subject,
-        truth::{self, Differences},
     },
     exit,
     outcome::{Outcome, Whole},
@@ -21,6 +19,10 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::Launch;
+use kernel_cases::{
+    case::{Case, Entry},
+    truth::{self, Differences},
+};
 use kernel_pack::{Pack, PackKernel};
 use serde::Serialize;
 use sha2::{Digest, Sha256};

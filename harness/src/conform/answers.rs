@@ -3,12 +3,13 @@
 //!
 //! `outputs.jsonl`: a line for the run, then one per case, in the order of their names, whatever order they ran in.
 
-use super::{observe::Ended, run::Judged, run::Work, truth};
+use super::{observe::Ended, run::Judged, run::Work};
 use crate::{
     exit, machine,
     results::{Folder, PackIdentity},
 };
 use anyhow::{Context, Result};
+use kernel_cases::truth;
 use runtime_api::Error;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -48,7 +49,7 @@ pub enum Answer {
 
 impl Answer {
     /// Of a call of this case that ended so, where `native` is the native build's output.
-    fn of(case: &super::case::Case, native: &[u8], ended: &Ended) -> Self {
+    fn of(case: &kernel_cases::case::Case, native: &[u8], ended: &Ended) -> Self {
         match ended {
             Ended::Status { status, output } => Answer::Returned {
                 status: *status,

@@ -1,11 +1,8 @@
 //! What a small device has, and which shapes of which kernels fit into it.
 
-use super::{
-    case::Case,
-    generate,
-    subject::{self, Subject},
-};
+use super::subject::{self, Subject};
 use kernel_abi::PAGE_BYTES;
+use kernel_cases::{case::Case, generate};
 use runtime_api::Info;
 use serde::{Deserialize, Serialize};
 use std::fmt;

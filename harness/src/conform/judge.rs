@@ -3,10 +3,10 @@
 use super::{
     observe::{Ended, Observed, describe},
     subject::Prepared,
-    truth::{self, Verdict},
 };
 use crate::outcome::Outcome;
 use kernel_abi::Status;
+use kernel_cases::truth::{self, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 

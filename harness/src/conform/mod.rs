@@ -1,15 +1,12 @@
 //! Conformance: every kernel of a pack on every engine, judged in six layers on vectors, edge cases and generated cases.
 //!
-//! `case` says what is run; `vectors`, `edge` and `generate` make cases; `subject` places them in memory, `device` limits that; `observe` runs one on
-//! one engine; `truth` and `tolerance` know what is right; `judge` derives the layers; `run` drives it all; `record` keeps it, `answers`
-//! what every engine said, for targets to be compared. `request` is what is asked for, `suite` the whole of a run, `report` its document.
+//! `kernel_cases` says what is run and what is right. `subject` places cases in memory, `device` limits that; `observe` runs one on one engine;
+//! `judge` derives the layers; `run` drives it all; `record` keeps it, `answers` what every engine said, for targets to be compared.
+//! `request` is what is asked for, `suite` the whole of a run, `report` its document.
 
 pub mod answers;
-pub mod case;
 pub mod device;
-pub mod edge;
 pub mod forms;
-pub mod generate;
 pub mod judge;
 pub mod observe;
 pub mod plan;
@@ -20,6 +17,3 @@ pub mod run;
 pub mod shrink;
 pub mod subject;
 pub mod suite;
-pub mod tolerance;
-pub mod truth;
-pub mod vectors;

@@ -1,12 +1,9 @@
 //! Runs one prepared case on one engine and notes what came back, without judging it.
 
-use super::{
-    case::Case,
-    subject::{Placed, Prepared, Subject},
-    truth,
-};
+use super::subject::{Placed, Prepared, Subject};
 use assay_worker::{InstanceChoice, RunError, Worker, WorkerError};
 use kernel_abi::{ABI_VERSION, Descriptor, FLAG_HAS_BACKWARD, KernelInfo, export};
+use kernel_cases::{case::Case, truth};
 use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, TICK};
 use runtime_host::{Call, Form, Invocation, Outcome, Read, Write};
 use std::time::Duration;

@@ -1,15 +1,17 @@
 //! From a verified pack and the user's choices to the work of a run.
 
 use super::{
-    case::{Case, Entry},
     device::{Device, Fit},
-    edge, forms, generate,
+    forms,
     run::Work,
     subject::Subject,
-    vectors,
 };
 use crate::{exit, registry};
 use anyhow::{Context, Result};
+use kernel_cases::{
+    case::{Case, Entry},
+    edge, generate, vectors,
+};
 use kernel_pack::{Feature, ModuleFacts, Pack, PackKernel, compat};
 use runtime_api::Info;
 use std::{collections::BTreeSet, path::Path};

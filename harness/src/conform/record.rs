@@ -2,7 +2,6 @@
 //! and the failing cases with their bytes.
 
 use super::{
-    case::{Case, Source},
     judge::{Judgement, Layer, Layers},
     observe::{Ended, Observed},
     run::Judged,
@@ -12,6 +11,7 @@ use crate::{
     results::{Folder, Lines},
 };
 use anyhow::Result;
+use kernel_cases::case::{Case, Source};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,

@@ -2,7 +2,6 @@
 //! engines have reported a subject.
 
 use super::{
-    case::Case,
     forms::{self, CompiledForm, Fate, FormUse},
     judge::{self, Judgement, Layer, Layers},
     observe::{self, Ended, Observed},
@@ -15,6 +14,7 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::{Confinement, Launch, RunError, Worker};
+use kernel_cases::case::Case;
 use kernel_core::Kernel;
 use runtime_api::{Error, Info};
 use std::collections::BTreeMap;

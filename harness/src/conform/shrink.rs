@@ -1,8 +1,6 @@
 //! Makes a failing generated case smaller, on the engine where it failed.
 
 use super::{
-    case::Case,
-    generate,
     judge::{self, Layer},
     observe::Ended,
     record,
@@ -10,6 +8,7 @@ use super::{
     subject::{self, Subject},
 };
 use crate::outcome::Outcome;
+use kernel_cases::{case::Case, generate};
 use kernel_core::Kernel;
 use proptest::strategy::ValueTree;
 use std::time::{Duration, Instant};

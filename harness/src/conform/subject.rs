@@ -1,10 +1,10 @@
 //! What is judged: one module of one kernel, and its cases placed in memory, with the native result beside each.
 
-use super::{
+use kernel_abi::{Descriptor, PAGE_BYTES, export};
+use kernel_cases::{
     case::{Case, Entry, Tweak, Word},
     truth,
 };
-use kernel_abi::{Descriptor, PAGE_BYTES, export};
 use kernel_core::Kernel;
 use runtime_host::{Fill, Frame, Output, PlaceError, Tensors};
 use sha2::{Digest, Sha256};

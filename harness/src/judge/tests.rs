@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::{
-    conform::{case::Source, device::Shape},
+    conform::device::Shape,
     engine::Judged,
     numerics,
     outcome::{Counts, Whole},
     traps::{CaseResult, State, checks::CheckResult, latency::Latency},
 };
+use kernel_cases::case::Source;
 
 const ENGINE: &str = "one";
 

@@ -4,7 +4,6 @@ use super::*;
 use crate::{
     basics,
     conform::{
-        case::Source,
         device::Profile,
         judge::{Judgement, Layer},
         record::{Entry, Line},
@@ -16,6 +15,7 @@ use crate::{
     outcome::Outcome,
     results::Folder,
 };
+use kernel_cases::case::Source;
 use run::Run;
 use serde::Serialize;
 use std::{borrow::Cow, collections::BTreeMap, fmt::Debug};

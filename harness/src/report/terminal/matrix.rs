@@ -73,7 +73,7 @@ pub(super) fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conform::case::Source;
+    use kernel_cases::case::Source;
 
     fn entry(runtime: &str, layer: Layer, outcome: Outcome, passed: u64) -> Entry {
         Entry {

@@ -1,7 +1,7 @@
 //! What the oracles of `kernel_reference` say about a case.
 
 use super::layout::Layout;
-use crate::conform::{
+use crate::{
     case::{Case, Entry},
     tolerance::{self, Format, Policy},
 };

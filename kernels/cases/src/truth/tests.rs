@@ -7,7 +7,7 @@ mod tolerances;
 mod wrong;
 
 use super::*;
-use crate::conform::case::{Entry, Source};
+use crate::case::{Entry, Source};
 use kernel_abi::{
     Descriptor, Region,
     params::{Kv, Lora, RmsNorm, Swiglu},

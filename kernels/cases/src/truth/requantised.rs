@@ -1,7 +1,7 @@
 //! rope_q8: the rotated f32 values are known within a tolerance, the output is their Q8_0 blocks.
 
 use super::{Mismatch, Tally, Verdict, describe_f16};
-use crate::conform::tolerance::{self, Format, Policy};
+use crate::tolerance::{self, Format, Policy};
 use kernel_abi::block::{ELEMENTS, Q8_BYTES};
 use kernel_reference::{Element, Hazard, Truth, float16, kv};
 

@@ -2,7 +2,7 @@
 //! and NaN encodings.
 
 use super::{Mismatch, describe_f16, describe_f32};
-use crate::conform::{
+use crate::{
     case::{Case, Entry},
     tolerance::{ulps_f16, ulps_f32},
 };

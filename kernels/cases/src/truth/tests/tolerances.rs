@@ -1,7 +1,7 @@
 //! Every tolerance, by the numbers of the contract written out again: the last value inside passes, the first outside fails.
 
 use super::*;
-use crate::conform::tolerance::{ulps_f16, ulps_f32};
+use crate::tolerance::{ulps_f16, ulps_f32};
 
 const EPSILON: f64 = 1.192_092_895_507_812_5e-7; // 2^-23
 const U: f64 = EPSILON / 2.0;

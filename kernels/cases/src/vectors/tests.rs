@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 mod markdown;
 
 fn fixtures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/packs/core/vectors")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/packs/core/vectors")
 }
 
 fn fixture(kernel: &str) -> Value {
@@ -571,7 +571,7 @@ fn no_damage_to_a_byte_panics() {
 
 #[test]
 fn a_folder_is_read_file_by_file_and_what_it_cannot_use_is_said() {
-    let folder = crate::scratch();
+    let folder = tempfile::tempdir().unwrap();
     let error = load_folder(folder.path()).unwrap_err();
     assert!(matches!(error, VectorError::NoCases { .. }));
     assert!(matches!(
