@@ -9,9 +9,19 @@ use crate::json::Value;
 pub(crate) struct Place {
     path: String,
     kernel: Option<String>,
+    /// The file, where it is not the manifest.
+    file: Option<String>,
 }
 
 impl Place {
+    /// The top level of another file than the manifest.
+    pub(crate) fn in_file(name: &str) -> Self {
+        Self {
+            file: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// The place of a member.
     pub(crate) fn field(&self, name: &str) -> Self {
         let name = quoted(name);
@@ -23,7 +33,7 @@ impl Place {
         };
         Self {
             path,
-            kernel: self.kernel.clone(),
+            ..self.clone()
         }
     }
 
@@ -31,7 +41,7 @@ impl Place {
     pub(crate) fn index(&self, index: usize) -> Self {
         Self {
             path: format!("{}[{index}]", self.path),
-            kernel: self.kernel.clone(),
+            ..self.clone()
         }
     }
 
@@ -53,8 +63,9 @@ impl Place {
         } else {
             &self.path
         };
-        let rejection = Rejection::new(code, format!("{MANIFEST_FILE}: {place} {reason}"));
-        self.tag(rejection).file(MANIFEST_FILE)
+        let file = self.file.as_deref().unwrap_or(MANIFEST_FILE);
+        let rejection = Rejection::new(code, format!("{file}: {place} {reason}"));
+        self.tag(rejection).file(file)
     }
 
     /// Adds the kernel to a rejection made elsewhere.

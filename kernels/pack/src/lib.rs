@@ -11,6 +11,7 @@
 mod archive;
 pub mod build;
 pub mod compat;
+pub mod contract;
 #[cfg(test)]
 mod documents;
 mod error;
@@ -41,7 +42,8 @@ pub use module::{
     ModuleFacts, ModuleRules, PlainFacts, entry_parameters, inspect_module, inspect_plain_module,
 };
 pub use pack::{
-    Pack, PackArtifact, PackKernel, PackVariant, PackVector, Policy, UntrustedPack, verify,
+    Pack, PackArtifact, PackKernel, PackReference, PackVariant, PackVector, Policy, UntrustedPack,
+    verify,
 };
 pub use path::check_path;
 pub use rollback::SeenVersions;

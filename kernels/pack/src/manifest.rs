@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::contract;
 use crate::error::{Code, Rejection, quoted};
 use crate::fallback;
 use crate::feature::Feature;
@@ -190,7 +191,10 @@ fn kernel(field: Field<'_>, caps: &HostCaps) -> Result<KernelEntry, Rejection> {
             })?,
         inputs: tensors(object.required("inputs")?)?,
         outputs: outputs(object.required("outputs")?)?,
-        params: names(object.optional("params"), param)?,
+        params: match object.optional("params") {
+            Some(field) => params(field)?,
+            None => Vec::new(),
+        },
         limits: limits(object.required("resource_limits")?, caps)?,
         platforms: {
             let field = object.required("platforms")?;
@@ -199,6 +203,10 @@ fn kernel(field: Field<'_>, caps: &HostCaps) -> Result<KernelEntry, Rejection> {
         benchmarks: names(object.optional("benchmarks"), benchmark)?,
         tolerance: object.optional("tolerance").map(tolerance).transpose()?,
         variants: list(object.optional("variants"), MOST_VARIANTS, variant)?,
+        contract: object
+            .optional("contract")
+            .map(contract::entry)
+            .transpose()?,
         id,
     };
     object.finish()?;
@@ -206,7 +214,7 @@ fn kernel(field: Field<'_>, caps: &HostCaps) -> Result<KernelEntry, Rejection> {
 }
 
 /// `path` and `hash` of an entry.
-fn file_entry(object: &mut Object<'_>) -> Result<FileEntry, Rejection> {
+pub(crate) fn file_entry(object: &mut Object<'_>) -> Result<FileEntry, Rejection> {
     let path = object.required("path")?;
     check_path(path.string()?).map_err(|rejection| path.place.tag(rejection))?;
     let hash = object.required("hash")?;
@@ -242,7 +250,7 @@ fn parse_hash(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-fn tensors(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
+pub(crate) fn tensors(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
     let mut tensors: Vec<Tensor> = Vec::new();
     for entry in field.array(MOST_TENSORS)? {
         let mut object = entry.object()?;
@@ -258,7 +266,7 @@ fn tensors(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
         let shape = object.required("shape")?.array(MOST_DIMENSIONS)?;
         tensors.push(Tensor {
             name,
-            dtype: parse_dtype(dtype.string()?).ok_or_else(|| {
+            dtype: Dtype::parse(dtype.string()?).ok_or_else(|| {
                 dtype
                     .place
                     .invalid("must be one of f32 f16 bf16 i8 u8 i32 u32 q8 q4")
@@ -271,28 +279,13 @@ fn tensors(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
 }
 
 /// A kernel without outputs computes nothing that could be judged.
-fn outputs(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
+pub(crate) fn outputs(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
     let place = field.place.clone();
     let tensors = tensors(field)?;
     if tensors.is_empty() {
         return Err(place.invalid("is empty; a kernel has at least one output"));
     }
     Ok(tensors)
-}
-
-fn parse_dtype(text: &str) -> Option<Dtype> {
-    Some(match text {
-        "f32" => Dtype::F32,
-        "f16" => Dtype::F16,
-        "bf16" => Dtype::Bf16,
-        "i8" => Dtype::I8,
-        "u8" => Dtype::U8,
-        "i32" => Dtype::I32,
-        "u32" => Dtype::U32,
-        "q8" => Dtype::Q8,
-        "q4" => Dtype::Q4,
-        _ => return None,
-    })
 }
 
 fn dimension(field: &Field<'_>) -> Result<Dimension, Rejection> {
@@ -306,6 +299,11 @@ fn dimension(field: &Field<'_>) -> Result<Dimension, Rejection> {
         return Err(field.place.invalid("must start with a letter"));
     }
     Ok(Dimension::Symbolic(symbol))
+}
+
+/// Parameters in the order in which they are written: that of the struct.
+pub(crate) fn params(field: Field<'_>) -> Result<Vec<(String, Param)>, Rejection> {
+    named(Some(field), param)
 }
 
 /// `min` and `max` may be left out: then the type's own range is meant, of f32 the finite one.
@@ -507,12 +505,20 @@ fn list<T>(
     }
 }
 
-/// An optional object whose keys are names.
-fn names<T>(
+/// An optional object whose keys are names, in order of the names.
+pub(crate) fn names<T>(
+    field: Option<Field<'_>>,
+    read: impl FnMut(Field<'_>) -> Result<T, Rejection>,
+) -> Result<BTreeMap<String, T>, Rejection> {
+    named(field, read).map(|entries| entries.into_iter().collect())
+}
+
+/// An optional object whose keys are names, in the order in which they are written.
+fn named<T>(
     field: Option<Field<'_>>,
     mut read: impl FnMut(Field<'_>) -> Result<T, Rejection>,
-) -> Result<BTreeMap<String, T>, Rejection> {
-    let mut entries = BTreeMap::new();
+) -> Result<Vec<(String, T)>, Rejection> {
+    let mut entries = Vec::new();
     let Some(field) = field else {
         return Ok(entries);
     };
@@ -521,7 +527,7 @@ fn names<T>(
         check_identifier(name, &entry.place, "letters, digits, `.`, `_`, `-`", |b| {
             b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')
         })?;
-        entries.insert(name.to_owned(), read(entry)?);
+        entries.push((name.to_owned(), read(entry)?));
         if entries.len() > MOST_NAMES {
             return Err(place.invalid(format_args!("has more than {MOST_NAMES} entries")));
         }

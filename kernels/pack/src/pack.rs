@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::archive::Archive;
 use crate::compat;
+use crate::contract::{self, Contract, ContractEntry, TruthSource};
 use crate::error::{Code, Error, Rejection, quoted};
 use crate::fallback::Fallback;
 use crate::feature::Feature;
@@ -263,6 +264,8 @@ pub struct PackKernel {
     wasm: Arc<[u8]>,
     facts: ModuleFacts,
     variants: Vec<PackVariant>,
+    contract: Result<Contract, String>,
+    reference: Option<PackReference>,
 }
 
 impl PackKernel {
@@ -338,9 +341,47 @@ impl PackKernel {
         self.fallback.as_ref()
     }
 
+    /// What it promises.
+    ///
+    /// # Errors
+    /// Why nobody can tell: the author promised nothing that the kernel could be judged by.
+    pub fn contract(&self) -> Result<&Contract, &str> {
+        self.contract.as_ref().map_err(String::as_str)
+    }
+
+    /// The module that the contract names as the author's own truth.
+    pub fn reference(&self) -> Option<&PackReference> {
+        self.reference.as_ref()
+    }
+
     /// Its entry in the manifest.
     pub fn entry(&self) -> &KernelEntry {
         &self.entry
+    }
+}
+
+/// A module of a verified pack that computes what a kernel should.
+#[derive(Debug)]
+pub struct PackReference {
+    wasm: Arc<[u8]>,
+    facts: ModuleFacts,
+    entry_point: String,
+}
+
+impl PackReference {
+    /// The module.
+    pub fn wasm(&self) -> &[u8] {
+        &self.wasm
+    }
+
+    /// What the pre-pass found out about the module.
+    pub fn facts(&self) -> &ModuleFacts {
+        &self.facts
+    }
+
+    /// Export that runs it.
+    pub fn entry_point(&self) -> &str {
+        &self.entry_point
     }
 }
 
@@ -447,7 +488,8 @@ pub(crate) fn read_contents(source: &mut Source, manifest: &Manifest) -> Result<
         for variant in &entry.variants {
             variants.push(reader.read(&variant.file, &entry.id)?);
         }
-        modules.push((entry, base, variants));
+        let contract = read_contract(&mut reader, entry)?;
+        modules.push((entry, base, variants, contract));
     }
     let mut vectors = Vec::new();
     for entry in &manifest.vectors {
@@ -464,9 +506,13 @@ pub(crate) fn read_contents(source: &mut Source, manifest: &Manifest) -> Result<
             bytes: reader.read(&entry.file, &entry.kernel)?,
         });
     }
-    check_unlisted(source, manifest)?;
+    let contracts = modules
+        .iter()
+        .filter_map(|(.., read)| read.contract.as_ref().ok());
+    let needed: Vec<&FileEntry> = contracts.flat_map(Contract::files).collect();
+    check_unlisted(source, manifest, &needed)?;
     let mut kernels = Vec::new();
-    for (entry, wasm, variant_bytes) in modules {
+    for (entry, wasm, variant_bytes, contract) in modules {
         let facts = inspect(entry, &entry.file, &wasm)?;
         let mut variants = Vec::new();
         for (variant, wasm) in entry.variants.iter().zip(variant_bytes) {
@@ -477,7 +523,17 @@ pub(crate) fn read_contents(source: &mut Source, manifest: &Manifest) -> Result<
                 wasm,
             });
         }
+        let mut reference = None;
+        if let Some((file, wasm, entry_point)) = contract.reference {
+            reference = Some(PackReference {
+                facts: inspect_entry(entry, &file, &wasm, &entry_point)?,
+                wasm,
+                entry_point,
+            });
+        }
         kernels.push(PackKernel {
+            contract: contract.contract,
+            reference,
             fallback: manifest.fallbacks.get(&entry.id).cloned(),
             entry: entry.clone(),
             wasm,
@@ -492,9 +548,53 @@ pub(crate) fn read_contents(source: &mut Source, manifest: &Manifest) -> Result<
     })
 }
 
+/// A kernel's contract, and the module that it names as a reference.
+struct ReadContract {
+    contract: Result<Contract, String>,
+    reference: Option<(FileEntry, Arc<[u8]>, String)>,
+}
+
+fn read_contract(
+    reader: &mut HashedReader<'_>,
+    entry: &KernelEntry,
+) -> Result<ReadContract, Error> {
+    let contract = match &entry.contract {
+        Some(ContractEntry::File(file)) => {
+            let bytes = reader.read(file, &entry.id)?;
+            let written = contract::read_file(&bytes, &file.path)
+                .map_err(|rejection| rejection.kernel(&entry.id))?;
+            contract::resolve(entry, Some(&written), &file.path)?
+        }
+        other => {
+            let written = other.as_ref().and_then(ContractEntry::inline);
+            contract::resolve(entry, written, MANIFEST_FILE)?
+        }
+    };
+    let mut reference = None;
+    for truth in contract.iter().flat_map(|contract| &contract.truth) {
+        if let TruthSource::Reference(named) = truth {
+            let bytes = reader.read(&named.file, &entry.id)?;
+            reference = Some((named.file.clone(), bytes, named.entry_point.clone()));
+        }
+    }
+    Ok(ReadContract {
+        contract,
+        reference,
+    })
+}
+
 fn inspect(entry: &KernelEntry, file: &FileEntry, wasm: &[u8]) -> Result<ModuleFacts, Rejection> {
+    inspect_entry(entry, file, wasm, &entry.entry_point)
+}
+
+fn inspect_entry(
+    entry: &KernelEntry,
+    file: &FileEntry,
+    wasm: &[u8],
+    entry_point: &str,
+) -> Result<ModuleFacts, Rejection> {
     let rules = ModuleRules {
-        entry_point: &entry.entry_point,
+        entry_point,
         max_memory_pages: entry.limits.max_memory_pages,
         max_table_elements: entry.limits.max_table_elements,
     };
@@ -508,10 +608,18 @@ fn inspect(entry: &KernelEntry, file: &FileEntry, wasm: &[u8]) -> Result<ModuleF
     })
 }
 
-fn check_unlisted(source: &Source, manifest: &Manifest) -> Result<(), Error> {
+fn check_unlisted(
+    source: &Source,
+    manifest: &Manifest,
+    needed: &[&FileEntry],
+) -> Result<(), Error> {
     let mut listed = BTreeSet::from([MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE]);
+    listed.extend(needed.iter().map(|file| file.path.as_str()));
     for kernel in &manifest.kernels {
         listed.insert(&kernel.file.path);
+        if let Some(ContractEntry::File(file)) = &kernel.contract {
+            listed.insert(&file.path);
+        }
         listed.extend(
             kernel
                 .variants

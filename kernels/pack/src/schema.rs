@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use time::OffsetDateTime;
 
+use crate::contract::ContractEntry;
 use crate::fallback::Fallback;
 use crate::feature::Feature;
 
@@ -104,8 +105,8 @@ pub struct KernelEntry {
     pub inputs: Vec<Tensor>,
     /// Tensors written.
     pub outputs: Vec<Tensor>,
-    /// Parameters by name.
-    pub params: BTreeMap<String, Param>,
+    /// Parameters by name, in the order of the struct.
+    pub params: Vec<(String, Param)>,
     /// Enforced at instantiation and call.
     pub limits: ResourceLimits,
     /// Engines that may run it, by id or family.
@@ -116,6 +117,8 @@ pub struct KernelEntry {
     pub tolerance: Option<Tolerance>,
     /// The same kernel built with more features.
     pub variants: Vec<VariantEntry>,
+    /// What it promises, or where that stands.
+    pub(crate) contract: Option<ContractEntry>,
 }
 
 /// A tensor's name, type and shape.
@@ -145,6 +148,47 @@ pub enum Dtype {
     Q4,
 }
 
+impl Dtype {
+    /// All types, with their names.
+    pub const ALL: [(&'static str, Dtype); 9] = [
+        ("f32", Dtype::F32),
+        ("f16", Dtype::F16),
+        ("bf16", Dtype::Bf16),
+        ("i8", Dtype::I8),
+        ("u8", Dtype::U8),
+        ("i32", Dtype::I32),
+        ("u32", Dtype::U32),
+        ("q8", Dtype::Q8),
+        ("q4", Dtype::Q4),
+    ];
+
+    /// As a manifest spells it.
+    pub fn name(self) -> &'static str {
+        let all = Self::ALL.iter();
+        all.filter(|(_, dtype)| *dtype == self)
+            .map(|(name, _)| *name)
+            .next()
+            .unwrap_or_default()
+    }
+
+    /// The type of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter();
+        all.find(|(own, _)| *own == name).map(|(_, dtype)| *dtype)
+    }
+
+    /// Elements and bytes of what cannot be divided: an element, or a block.
+    pub const fn unit(self) -> (u32, u32) {
+        match self {
+            Dtype::F32 | Dtype::I32 | Dtype::U32 => (1, 4),
+            Dtype::F16 | Dtype::Bf16 => (1, 2),
+            Dtype::I8 | Dtype::U8 => (1, 1),
+            Dtype::Q8 => (32, 34),
+            Dtype::Q4 => (32, 18),
+        }
+    }
+}
+
 /// One dimension of a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dimension {
@@ -161,6 +205,17 @@ pub enum Param {
     F32 { default: f32, min: f32, max: f32 },
     U32 { default: u32, min: u32, max: u32 },
     I32 { default: i32, min: i32, max: i32 },
+}
+
+impl Param {
+    /// Its type, as a manifest spells it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Param::F32 { .. } => "f32",
+            Param::U32 { .. } => "u32",
+            Param::I32 { .. } => "i32",
+        }
+    }
 }
 
 /// Enforced at instantiation and call; within the host's caps.

@@ -472,7 +472,7 @@ fn bounds_of_a_parameter_may_be_left_out() {
     let param = |value| {
         let draft = Draft::new().set("/kernels/0/params", json!({"p": value}));
         verify(written(&draft).path(), &trust(), &policy())
-            .map(|pack| pack.kernels()[0].entry().params["p"])
+            .map(|pack| pack.kernels()[0].entry().params[0].1)
     };
     assert_eq!(
         param(json!({"type": "f32", "default": 3})).unwrap(),

@@ -1,0 +1,762 @@
+//! Completes a contract from the manifest, and finds what contradicts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::read::{ContractEntry, Regions, Tolerances, Written};
+use super::{
+    Array, Attribute, Axis, Bounds, Class, Contract, Definition, Domain, Expression, Operand,
+    Property, Special, TruthSource, Undefined, Use, definitions,
+};
+use crate::error::{Code, Rejection, quoted};
+use crate::schema::{Dimension, Dtype, KernelEntry, Param, Tensor, Tolerance};
+
+/// What a manifest says of a kernel besides its contract.
+struct Interface<'a> {
+    id: &'a str,
+    inputs: &'a [Tensor],
+    outputs: &'a [Tensor],
+    params: &'a [(String, Param)],
+    tolerance: Option<&'a Tolerance>,
+}
+
+/// The contract of a kernel of a manifest; the reason if nothing was promised that it could be judged by.
+///
+/// # Errors
+/// `manifest-invalid` if what the author wrote contradicts itself, the manifest, or the definition that it names.
+pub(crate) fn resolve(
+    entry: &KernelEntry,
+    written: Option<&Written>,
+    file: &str,
+) -> Result<Result<Contract, String>, Rejection> {
+    let interface = Interface {
+        id: &entry.id,
+        inputs: &entry.inputs,
+        outputs: &entry.outputs,
+        params: &entry.params,
+        tolerance: entry.tolerance.as_ref(),
+    };
+    let implied = Written::default();
+    let resolved = complete(&interface, written.unwrap_or(&implied));
+    match (resolved, written) {
+        (Err(reason), Some(_)) => Err(invalid(&entry.id, file, &reason)),
+        // Without a word of the author's there is nothing to contradict: the kernel is accepted, and nobody can judge it.
+        (Err(Flaw::Contract(reason)), None) => Ok(Err(reason)),
+        (Err(reason @ Flaw::Claim(_)), None) => Err(invalid(&entry.id, file, &reason)),
+        (Ok(contract), _) => Ok(Ok(contract)),
+    }
+}
+
+/// A contract that stands alone.
+pub(super) fn alone(written: &Written, file: &str) -> Result<Contract, Rejection> {
+    let id = written.id.as_deref().unwrap_or("kernel");
+    let missing = |what: &str| {
+        let flaw = Flaw::Contract(format!("lacks {what}, which no manifest states"));
+        invalid(id, file, &flaw)
+    };
+    let interface = Interface {
+        id,
+        inputs: written.inputs.as_deref().ok_or_else(|| missing("inputs"))?,
+        outputs: written
+            .outputs
+            .as_deref()
+            .ok_or_else(|| missing("outputs"))?,
+        params: written.params.as_deref().unwrap_or_default(),
+        tolerance: None,
+    };
+    complete(&interface, written).map_err(|flaw| invalid(id, file, &flaw))
+}
+
+/// What is wrong with a contract.
+enum Flaw {
+    /// The contract itself.
+    Contract(String),
+    /// A claim of the manifest that nobody can hold.
+    Claim(String),
+}
+
+impl From<String> for Flaw {
+    fn from(reason: String) -> Self {
+        Flaw::Contract(reason)
+    }
+}
+
+fn invalid(kernel: &str, file: &str, flaw: &Flaw) -> Rejection {
+    let (Flaw::Contract(reason) | Flaw::Claim(reason)) = flaw;
+    Rejection::new(
+        Code::ManifestInvalid,
+        format!("{file}: the contract of {kernel} {reason}"),
+    )
+    .kernel(kernel)
+    .file(file)
+}
+
+fn complete(interface: &Interface<'_>, written: &Written) -> Result<Contract, Flaw> {
+    agree(interface, written)?;
+    let definition = definition(interface, written)?;
+    check_claim(interface, written, definition)?;
+    // A kernel that is implied to be one of the 13 is called as that one, whatever names its manifest uses.
+    let implied = definition.filter(|_| written.definition.is_none());
+    let (inputs, outputs, params) = match implied {
+        Some(definition) => (
+            definition.inputs(),
+            definition.outputs(),
+            definition.params(),
+        ),
+        None => (interface.inputs, interface.outputs, interface.params),
+    };
+    let of_definition = definition.map(|definition| &definition.written);
+    let regions = written
+        .regions
+        .as_ref()
+        .or_else(|| of_definition.and_then(|written| written.regions.as_ref()));
+    let inputs = arrays(inputs)?;
+    let outputs = arrays(outputs)?;
+    let placed = place(&inputs, &outputs, regions)?;
+    let outputs: Vec<Array> = placed
+        .output
+        .iter()
+        .map(|index| outputs[*index].clone())
+        .collect();
+    let axes = axes(&inputs, &outputs, params, written)?;
+    let mut constraints = written.constraints.clone();
+    constraints.extend(
+        of_definition
+            .iter()
+            .flat_map(|written| written.constraints.iter().cloned()),
+    );
+    let contract = Contract {
+        kernel: interface.id.to_owned(),
+        definition,
+        params: params.to_vec(),
+        axes,
+        constraints,
+        a: placed.a,
+        b: placed.b,
+        initial: placed.initial,
+        scratch: regions.and_then(|regions| regions.scratch.clone()),
+        domain: written.domain.clone(),
+        truth: match (written.truth.is_empty(), definition) {
+            (true, Some(_)) => vec![TruthSource::Builtin, TruthSource::Vectors],
+            (true, None) => vec![TruthSource::Vectors],
+            _ => written.truth.clone(),
+        },
+        tolerance: bounds(interface, &outputs, written, definition)?,
+        properties: written.properties.clone(),
+        source: written.source.clone(),
+        inputs,
+        outputs,
+    };
+    contract.check()?;
+    Ok(contract)
+}
+
+/// What the contract repeats of the manifest must be the same.
+fn agree(interface: &Interface<'_>, written: &Written) -> Result<(), String> {
+    let differs = |what: &str| Err(format!("has other {what} than the manifest"));
+    if written.id.as_ref().is_some_and(|id| id != interface.id) {
+        return Err(format!(
+            "is one of {}, as its id says",
+            quoted(written.id.as_deref().unwrap_or_default())
+        ));
+    }
+    if written
+        .inputs
+        .as_ref()
+        .is_some_and(|inputs| inputs != interface.inputs)
+    {
+        return differs("inputs");
+    }
+    if written
+        .outputs
+        .as_ref()
+        .is_some_and(|outputs| outputs != interface.outputs)
+    {
+        return differs("outputs");
+    }
+    if written
+        .params
+        .as_ref()
+        .is_some_and(|params| params != interface.params)
+    {
+        return differs("params");
+    }
+    Ok(())
+}
+
+/// The definition that the contract names, or that the kernel's id implies.
+fn definition(
+    interface: &Interface<'_>,
+    written: &Written,
+) -> Result<Option<&'static Definition>, String> {
+    let Some(name) = &written.definition else {
+        // Whoever says where the truth comes from has a kernel of their own.
+        let own = written
+            .truth
+            .iter()
+            .any(|truth| *truth != TruthSource::Vectors && *truth != TruthSource::Builtin);
+        return Ok(Definition::of_kernel(interface.id).filter(|_| !own));
+    };
+    let of_name = || definitions().iter().filter(|one| one.name == *name);
+    if of_name().next().is_none() {
+        let names: BTreeSet<_> = definitions().iter().map(|one| one.name.as_str()).collect();
+        return Err(format!(
+            "names the definition {}; there are {}",
+            quoted(name),
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        ));
+    }
+    let mut reasons = Vec::new();
+    for definition in of_name() {
+        match contradiction(interface, definition) {
+            None => return Ok(Some(definition)),
+            Some(reason) => reasons.push(format!("{}: {reason}", definition.kernel)),
+        }
+    }
+    Err(format!(
+        "names the definition {name}, which the manifest contradicts: {}",
+        reasons.join("; ")
+    ))
+}
+
+fn contradiction(interface: &Interface<'_>, definition: &Definition) -> Option<String> {
+    for (what, own, due) in [
+        ("input", interface.inputs, definition.inputs()),
+        ("output", interface.outputs, definition.outputs()),
+    ] {
+        if own.len() != due.len() {
+            return Some(format!("{} {what}s where {} are due", own.len(), due.len()));
+        }
+        for (own, due) in own.iter().zip(due) {
+            if own.dtype != due.dtype {
+                return Some(format!(
+                    "{what} {} is {} where {} is due",
+                    own.name,
+                    own.dtype.name(),
+                    due.dtype.name()
+                ));
+            }
+            let spelled = |tensor: &Tensor| -> Vec<String> {
+                tensor.shape.iter().map(ToString::to_string).collect()
+            };
+            if spelled(own) != spelled(due) {
+                return Some(format!(
+                    "{what} {} is [{}] where [{}] is due",
+                    own.name,
+                    spelled(own).join(", "),
+                    spelled(due).join(", ")
+                ));
+            }
+        }
+    }
+    let (own, due) = (interface.params, definition.params());
+    let named = |params: &[(String, Param)]| -> Vec<String> {
+        let spelled = params
+            .iter()
+            .map(|(name, param)| format!("{name} {}", param.kind()));
+        spelled.collect()
+    };
+    let (own, due) = (named(own), named(due));
+    let enough = own.len() >= definition.needed_params() && own.len() <= due.len();
+    if !enough || own != due[..own.len()] {
+        return Some(format!(
+            "its parameters are [{}] where [{}] are due",
+            own.join(", "),
+            due.join(", ")
+        ));
+    }
+    None
+}
+
+/// A claim that is tighter than what the definition can hold is none.
+fn check_claim(
+    interface: &Interface<'_>,
+    written: &Written,
+    definition: Option<&Definition>,
+) -> Result<(), Flaw> {
+    let Some((name, held)) =
+        definition.and_then(|definition| Some((&definition.name, definition.bounds()?)))
+    else {
+        return Ok(());
+    };
+    let constant = |expression: &Option<Expression>| {
+        expression
+            .as_ref()
+            .and_then(|expression| expression.real(&|_| None).ok())
+    };
+    let of_bounds = |bounds: &Bounds| {
+        let ulp = if bounds.bits {
+            Some(0.0)
+        } else {
+            constant(&bounds.ulp)
+        };
+        (constant(&bounds.abs), constant(&bounds.rel), ulp)
+    };
+    let (held_abs, held_rel, held_ulp) = of_bounds(held);
+    let claimed = match (&written.tolerance, interface.tolerance) {
+        (Some(Tolerances::All(bounds)), _) => of_bounds(bounds),
+        (Some(Tolerances::Each(each)), _) => match each.values().next() {
+            Some(bounds) => of_bounds(bounds),
+            None => return Ok(()),
+        },
+        (None, Some(tolerance)) => (tolerance.abs, tolerance.rel, tolerance.ulp),
+        (None, None) => return Ok(()),
+    };
+    for (key, claimed, held) in [
+        ("abs", claimed.0, held_abs),
+        ("rel", claimed.1, held_rel),
+        ("ulp", claimed.2, held_ulp),
+    ] {
+        if let (Some(claimed), Some(held)) = (claimed, held)
+            && claimed < held
+        {
+            return Err(Flaw::Claim(format!(
+                "claims a tolerance of {key} {claimed:e}, tighter than {name} can hold: {held:e}"
+            )));
+        }
+    }
+    // In f32 a unit in the last place is at most 2^-23 of the value.
+    if let (Some(ulp), Some(held), None) = (claimed.2, held_rel, held_ulp)
+        && ulp * f64::from(f32::EPSILON) < held
+        && claimed.1.is_none()
+        && claimed.0.is_none()
+    {
+        return Err(Flaw::Claim(format!(
+            "claims a tolerance of {ulp} ulp, tighter than {name} can hold: rel {held:e}"
+        )));
+    }
+    Ok(())
+}
+
+fn arrays(tensors: &[Tensor]) -> Result<Vec<Array>, String> {
+    let array = |tensor: &Tensor| {
+        let shape = tensor.shape.iter().map(|dimension| {
+            let text = dimension.to_string();
+            Expression::parse(&text, Use::Size).map_err(|reason| {
+                format!(
+                    "has the dimension {} of {}, which {reason}",
+                    quoted(&text),
+                    tensor.name
+                )
+            })
+        });
+        Ok(Array {
+            name: tensor.name.clone(),
+            dtype: tensor.dtype,
+            shape: shape.collect::<Result<_, String>>()?,
+        })
+    };
+    tensors.iter().map(array).collect()
+}
+
+struct Placement {
+    a: Vec<usize>,
+    b: Vec<usize>,
+    output: Vec<usize>,
+    initial: Option<usize>,
+}
+
+/// Which tensors lie in which region: each input in one, each output in the output.
+fn place(
+    inputs: &[Array],
+    outputs: &[Array],
+    regions: Option<&Regions>,
+) -> Result<Placement, String> {
+    let find = |arrays: &[Array], name: &str, what: &str| {
+        arrays
+            .iter()
+            .position(|array| array.name == name)
+            .ok_or_else(|| format!("places {}, which is no {what}", quoted(name)))
+    };
+    let all = |arrays: &[Array], names: &[String], what: &str| -> Result<Vec<usize>, String> {
+        names.iter().map(|name| find(arrays, name, what)).collect()
+    };
+    let initial = regions
+        .and_then(|regions| regions.initial.as_deref())
+        .map(|name| find(inputs, name, "input"))
+        .transpose()?;
+    let given = |of: fn(&Regions) -> &Option<Vec<String>>| {
+        regions.and_then(|regions| of(regions).as_deref())
+    };
+    let a = given(|regions| &regions.a)
+        .map(|names| all(inputs, names, "input"))
+        .transpose()?;
+    let b = given(|regions| &regions.b)
+        .map(|names| all(inputs, names, "input"))
+        .transpose()?;
+    let rest = |taken: &[usize]| -> Vec<usize> {
+        (0..inputs.len())
+            .filter(|index| !taken.contains(index) && Some(*index) != initial)
+            .collect()
+    };
+    let (a, b) = match (a, b) {
+        (Some(a), Some(b)) => (a, b),
+        (Some(a), None) => {
+            let b = rest(&a);
+            (a, b)
+        }
+        (None, Some(b)) => (rest(&b), b),
+        (None, None) => {
+            let mut free = rest(&[]).into_iter();
+            (free.next().into_iter().collect(), free.collect())
+        }
+    };
+    let output = match given(|regions| &regions.output) {
+        Some(names) => all(outputs, names, "output")?,
+        None => (0..outputs.len()).collect(),
+    };
+    let placed: Vec<usize> = a.iter().chain(&b).copied().chain(initial).collect();
+    let unique: BTreeSet<_> = placed.iter().collect();
+    if unique.len() != placed.len() || placed.len() != inputs.len() {
+        return Err("does not place each input exactly once in regions".to_owned());
+    }
+    if output.iter().collect::<BTreeSet<_>>().len() != outputs.len() {
+        return Err("does not place each output exactly once in regions".to_owned());
+    }
+    Ok(Placement {
+        a,
+        b,
+        output,
+        initial,
+    })
+}
+
+/// All names in shapes, with their ranges.
+fn axes(
+    inputs: &[Array],
+    outputs: &[Array],
+    params: &[(String, Param)],
+    written: &Written,
+) -> Result<BTreeMap<String, Axis>, String> {
+    let names: BTreeSet<&str> = inputs
+        .iter()
+        .chain(outputs)
+        .flat_map(|array| array.shape.iter().flat_map(Expression::names))
+        .collect();
+    let of_param = |name: &str| params.iter().find(|(param, _)| param == name);
+    if let Some(stray) = written
+        .axes
+        .keys()
+        .find(|name| !names.contains(name.as_str()))
+    {
+        return Err(format!(
+            "has the axis {}, which is in no shape",
+            quoted(stray)
+        ));
+    }
+    let mut axes = BTreeMap::new();
+    for name in names {
+        let own = written.axes.get(name).cloned().unwrap_or_default();
+        let (least, most) = match of_param(name) {
+            Some((_, Param::U32 { min, max, .. })) => (*min, *max),
+            Some((_, Param::I32 { min, max, .. })) => {
+                ((*min).max(0).unsigned_abs(), (*max).max(0).unsigned_abs())
+            }
+            Some((_, Param::F32 { .. })) => {
+                return Err(format!(
+                    "has the axis {name}, a parameter that is no integer"
+                ));
+            }
+            None => (1, u32::MAX),
+        };
+        let axis = match own.value {
+            Some(value) => Axis {
+                min: value,
+                max: value,
+                multiple_of: 1,
+                typical: Vec::new(),
+                is_param: of_param(name).is_some(),
+            },
+            None => Axis {
+                min: own.min.unwrap_or(least),
+                max: own.max.unwrap_or(most),
+                multiple_of: own.multiple_of.unwrap_or(1),
+                typical: own.typical.clone(),
+                is_param: of_param(name).is_some(),
+            },
+        };
+        let inside = of_param(name).is_none() || (axis.min >= least && axis.max <= most);
+        if !inside || axis.min > axis.max {
+            return Err(format!(
+                "has the axis {name} from {} to {}, and the parameter from {least} to {most}",
+                axis.min, axis.max
+            ));
+        }
+        if let Some(stray) = axis.typical.iter().find(|value| !axis.takes(**value)) {
+            return Err(format!(
+                "has {stray} as typical of the axis {name}, which cannot be that"
+            ));
+        }
+        axes.insert(name.to_owned(), axis);
+    }
+    Ok(axes)
+}
+
+/// The bounds of each output.
+fn bounds(
+    interface: &Interface<'_>,
+    outputs: &[Array],
+    written: &Written,
+    definition: Option<&Definition>,
+) -> Result<Vec<Bounds>, String> {
+    let number = |value: Option<f64>| value.map(Expression::number);
+    let of_manifest = interface.tolerance.map(|tolerance| Bounds {
+        abs: number(tolerance.abs),
+        rel: number(tolerance.rel),
+        ulp: number(tolerance.ulp),
+        ..Bounds::default()
+    });
+    if let Some(Tolerances::Each(each)) = &written.tolerance
+        && let Some(stray) = each
+            .keys()
+            .find(|name| !outputs.iter().any(|output| output.name == **name))
+    {
+        return Err(format!("bounds {}, which is no output", quoted(stray)));
+    }
+    outputs
+        .iter()
+        .map(|output| {
+            let own = match &written.tolerance {
+                Some(Tolerances::All(bounds)) => Some(bounds.clone()),
+                Some(Tolerances::Each(each)) => each.get(&output.name).cloned(),
+                None => of_manifest.clone().filter(|bounds| !bounds.is_empty()),
+            };
+            let implied = match output.dtype {
+                Dtype::F16 | Dtype::Bf16 => Bounds {
+                    ulp: Some(Expression::number(1.0)),
+                    ..Bounds::default()
+                },
+                Dtype::F32 => Bounds::default(),
+                _ => Bounds {
+                    bits: true,
+                    ..Bounds::default()
+                },
+            };
+            let bounds = own.unwrap_or(implied);
+            if bounds.is_empty() && definition.is_none() {
+                return Err(format!(
+                    "states no tolerance for {}; f32 has none by itself",
+                    output.name
+                ));
+            }
+            Ok(bounds)
+        })
+        .collect()
+}
+
+impl Contract {
+    /// Names are known, constraints can be fulfilled at all, and what truths and properties are about is there.
+    fn check(&self) -> Result<(), String> {
+        let is_param = |name: &str| self.params.iter().any(|(param, _)| param == name);
+        let integer = |name: &str| {
+            self.axes.contains_key(name)
+                || self
+                    .params
+                    .iter()
+                    .any(|(param, kind)| param == name && !matches!(kind, Param::F32 { .. }))
+        };
+        let unknown = |expression: &Expression, known: &dyn Fn(&str) -> bool| {
+            expression
+                .names()
+                .into_iter()
+                .find(|name| !known(name))
+                .map(|name| {
+                    format!(
+                        "uses {} in `{expression}`; it is no axis and no parameter",
+                        quoted(name)
+                    )
+                })
+        };
+        for expression in self.constraints.iter().chain(&self.scratch) {
+            if let Some(reason) = unknown(expression, &integer) {
+                return Err(reason);
+            }
+        }
+        for bounds in &self.tolerance {
+            for expression in [&bounds.ulp, &bounds.abs, &bounds.rel, &bounds.nmse]
+                .into_iter()
+                .flatten()
+            {
+                if let Some(reason) = unknown(expression, &|name| integer(name) || is_param(name)) {
+                    return Err(reason);
+                }
+            }
+        }
+        let is_input = |name: &str| self.inputs.iter().any(|array| array.name == name);
+        let is_output = |name: &str| self.outputs.iter().any(|array| array.name == name);
+        if let Some(stray) = self
+            .domain
+            .keys()
+            .find(|name| !is_input(name) && !is_param(name))
+        {
+            return Err(format!(
+                "has a domain of {}, which is no input and no parameter",
+                quoted(stray)
+            ));
+        }
+        if self.source.is_some() && self.definition.is_none() {
+            return Err("names a source, and no definition whose source that could be".to_owned());
+        }
+        for truth in &self.truth {
+            match truth {
+                TruthSource::Builtin if self.definition.is_none() => {
+                    return Err("has the truth builtin without a definition".to_owned());
+                }
+                TruthSource::Onnx(onnx) => {
+                    for operand in &onnx.inputs {
+                        let known = match operand {
+                            Operand::Tensor(name) => is_input(name),
+                            Operand::Param(name) => is_param(name),
+                            Operand::Absent => true,
+                        };
+                        if !known {
+                            return Err(format!(
+                                "gives the operator {} what the kernel does not have: {operand:?}",
+                                onnx.op
+                            ));
+                        }
+                    }
+                    for (name, attribute) in &onnx.attributes {
+                        let known = match attribute {
+                            Attribute::Param(param) => is_param(param),
+                            Attribute::Axis(axis) => self.axes.contains_key(axis),
+                            _ => true,
+                        };
+                        if !known {
+                            return Err(format!(
+                                "takes the attribute {} from what the kernel does not have",
+                                quoted(name)
+                            ));
+                        }
+                    }
+                    if let Some(stray) = onnx
+                        .outputs
+                        .iter()
+                        .find(|name| !name.is_empty() && !is_output(name))
+                    {
+                        return Err(format!(
+                            "takes {} from the operator {}, which is no output",
+                            quoted(stray),
+                            onnx.op
+                        ));
+                    }
+                    if let Some(left_out) = self
+                        .outputs
+                        .iter()
+                        .find(|array| !onnx.outputs.contains(&array.name))
+                    {
+                        return Err(format!(
+                            "takes no {} from the operator {}; a truth covers all outputs",
+                            left_out.name, onnx.op
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for property in &self.properties {
+            let known = match property {
+                Property::LinearIn(name) | Property::ScaleInvariant(name) => is_input(name),
+                Property::PermutesWith(axis) | Property::SumsToOne(axis) => {
+                    self.axes.contains_key(axis)
+                }
+                _ => true,
+            };
+            if !known {
+                return Err(format!(
+                    "has the property `{property}` of what the kernel does not have"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is drawn for a tensor or a parameter, where the contract says so.
+    pub fn domain_of(&self, name: &str) -> Option<&Domain> {
+        self.domain.get(name)
+    }
+
+    /// The domain of an input: what the contract says, else a bell with all special values, or the whole range of an integer.
+    pub fn domain_of_input(&self, input: &Array) -> Domain {
+        let implied = || Domain {
+            class: match input.dtype {
+                Dtype::I8 | Dtype::U8 | Dtype::I32 | Dtype::U32 => Class::Integers {
+                    min: None,
+                    max: None,
+                },
+                _ => Class::Normal { scale: 1.0 },
+            },
+            special: Special::ALL,
+        };
+        self.domain_of(&input.name).cloned().unwrap_or_else(implied)
+    }
+}
+
+/// Numbers of elements of a contract's tensors for certain values of axes and parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Of each input, outermost first.
+    pub inputs: Vec<Vec<u32>>,
+    /// Of each output.
+    pub outputs: Vec<Vec<u32>>,
+    /// Bytes of scratch.
+    pub scratch: u32,
+}
+
+impl Contract {
+    /// The shapes of a call.
+    ///
+    /// # Errors
+    /// If a constraint does not hold, an axis is outside its range, or a number has no value or does not fit 32 bits.
+    pub fn shape(&self, value_of: &dyn Fn(&str) -> Option<i64>) -> Result<Shape, String> {
+        for (name, axis) in &self.axes {
+            let value = value_of(name).and_then(|value| u32::try_from(value).ok());
+            if !value.is_some_and(|value| axis.takes(value)) {
+                return Err(format!("{name} is outside its range"));
+            }
+        }
+        for constraint in &self.constraints {
+            if !self.holds(constraint, value_of) {
+                return Err(format!("`{constraint}` does not hold"));
+            }
+        }
+        let number = |expression: &Expression| -> Result<u32, String> {
+            let value = expression
+                .integer(value_of)
+                .map_err(|undefined: Undefined| format!("`{expression}` {undefined}"))?;
+            u32::try_from(value).map_err(|_| format!("`{expression}` is {value}"))
+        };
+        let shapes = |arrays: &[Array]| -> Result<Vec<Vec<u32>>, String> {
+            let shape = |array: &Array| array.shape.iter().map(number).collect();
+            arrays.iter().map(shape).collect()
+        };
+        Ok(Shape {
+            inputs: shapes(&self.inputs)?,
+            outputs: shapes(&self.outputs)?,
+            scratch: self.scratch.as_ref().map_or(Ok(0), number)?,
+        })
+    }
+
+    /// Whether a constraint holds; one that has no value does not.
+    pub fn holds(&self, constraint: &Expression, value_of: &dyn Fn(&str) -> Option<i64>) -> bool {
+        constraint.integer(value_of) == Ok(1)
+    }
+}
+
+/// What a manifest says of a kernel's contract, for a kernel whose contract is in the manifest.
+impl ContractEntry {
+    pub(crate) fn inline(&self) -> Option<&Written> {
+        match self {
+            ContractEntry::Inline(written) => Some(written),
+            ContractEntry::File(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Dimension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Dimension::Fixed(number) => write!(f, "{number}"),
+            Dimension::Symbolic(text) => f.write_str(text),
+        }
+    }
+}
