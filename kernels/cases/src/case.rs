@@ -1,6 +1,8 @@
 //! A case: everything that is needed to run one kernel call and to judge what came back.
 
+use crate::open;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Which entry of the kernel a case calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,6 +128,9 @@ pub struct Case {
     /// Whether the case is only about ending in time and staying finite where the contract says so (vector class
     /// `stress`), or only informs (`impl_defined`): L4 does not apply then.
     pub stress: bool,
+    /// What the contract of a kernel that is none of this project's says of the call.
+    #[serde(skip)]
+    pub open: Option<Arc<open::Call>>,
 }
 
 impl Case {

@@ -16,7 +16,7 @@ mod values;
 #[cfg(test)]
 pub(super) mod native;
 
-use super::case::Case;
+use super::case::{Case, Entry};
 use call::Table;
 use values::Float;
 
@@ -44,3 +44,39 @@ pub fn cases(kernel: &str) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests;
+
+/// What a host may do wrong with regions, from a call that the kernel takes: for kernels whose contract is data. `element` is the number of
+/// bytes by which sizes are wrong, `refused` parameters of the right length with a value that is refused.
+pub(crate) fn region_rows(
+    good: &Case,
+    element: usize,
+    refused: &[u8],
+    needs_scratch: bool,
+) -> Vec<Case> {
+    let mut table = Table::new(&good.kernel);
+    let call = call::Call {
+        entry: Entry::Forward,
+        params: good.params.clone(),
+        a: good.a.clone(),
+        b: good.b.clone(),
+        output_size: good.output_size,
+        base: good.base.clone(),
+        scratch_size: good.scratch_size,
+        tweaks: Vec::new(),
+    };
+    let with_scratch = match needs_scratch {
+        true => call.clone(),
+        false => call.clone().scratch(64),
+    };
+    regions::rows(&mut table, &with_scratch, element, refused);
+    if needs_scratch {
+        table.row(
+            "scratch-byte-short",
+            call::SCRATCH,
+            call.clone().scratch(call.scratch_size - 1),
+        );
+        table.row("no-scratch", call::SCRATCH, call.clone().scratch(0));
+        regions::rows_with_scratch(&mut table, &call, element);
+    }
+    table.into_cases()
+}

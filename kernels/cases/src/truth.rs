@@ -17,6 +17,7 @@ use self::{
 };
 use super::{
     case::{Binding, Case, External},
+    open,
     tolerance::{Format, Policy},
 };
 use kernel_abi::params::Rope;
@@ -53,7 +54,7 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    fn length(expected: usize, got: usize) -> Self {
+    pub(crate) fn length(expected: usize, got: usize) -> Self {
         Self {
             index: expected.min(got),
             expected: format!("{expected} bytes"),
@@ -85,6 +86,9 @@ impl fmt::Display for Mismatch {
 ///
 /// Total: a case whose sizes do not fit its parameters has no truth, an output of the wrong length fails.
 pub fn judge(case: &Case, output: &[u8]) -> Verdict {
+    if let Some(call) = &case.open {
+        return open::judge(call, output);
+    }
     let expectation = match expectation(case) {
         Ok(expectation) => expectation,
         Err(reason) => return Verdict::NotApplicable(reason),
@@ -107,6 +111,9 @@ pub fn judge_external(case: &Case, external: &External, output: &[u8]) -> Verdic
         Binding::Bits => return judge_bits(case, &external.bytes, output),
         Binding::Informs => return inform(case, &external.bytes, output),
         Binding::Tolerance => {}
+    }
+    if let Some(call) = &case.open {
+        return open::judge_outputs(call, &call.values_of(external), output, 1.0);
     }
     // The case's own truth says what the tolerance needs to know: magnitudes, and where f32 and f64 part.
     match expectation(case) {
@@ -146,17 +153,35 @@ pub fn judge_external(case: &Case, external: &External, output: &[u8]) -> Verdic
 
 /// The first element in which two outputs of the case differ bit for bit, NaN as a class. `a` counts as the expected one.
 pub fn bits_differ(case: &Case, a: &[u8], b: &[u8]) -> Option<Mismatch> {
-    first_difference(Layout::of_output(case), a, b)
+    let mut first = 0;
+    for (layout, tensor, (a, b)) in layout::parts(case, a, b) {
+        if let Some(mismatch) = first_difference(layout, a, b) {
+            return Some(Mismatch {
+                index: first + mismatch.index,
+                ..mismatch
+            });
+        }
+        first += tensor;
+    }
+    None
 }
 
 /// By how much two outputs of the case differ, NaN as a class. `a` counts as the expected one.
 pub fn differences(case: &Case, a: &[u8], b: &[u8]) -> Differences {
-    layout::differences(Layout::of_output(case), a, b)
+    let mut found = Differences::default();
+    for (layout, _, (a, b)) in layout::parts(case, a, b) {
+        found.add(&layout::differences(layout, a, b));
+    }
+    found
 }
 
 /// An output of the case with every NaN in one encoding: equal bytes mean outputs that do not differ.
 pub fn canonical(case: &Case, output: &[u8]) -> Vec<u8> {
-    layout::canonical(Layout::of_output(case), output)
+    let parts = layout::parts(case, output, &[]);
+    parts
+        .into_iter()
+        .flat_map(|(layout, _, (output, _))| layout::canonical(layout, output))
+        .collect()
 }
 
 /// The case with every NaN of its inputs in another encoding (other sign, other payload, quiet stays quiet); `None` if they

@@ -3,15 +3,17 @@
 //! A file is data from outside: every size is checked before it is used, and what is wrong is said with the file's and
 //! the case's name. Which input goes where, and which oracle binds, stands in `vectors/mapping.rs`.
 
-mod file;
+pub(crate) mod file;
 mod mapping;
 
-use super::case::Case;
+use super::{case::Case, open};
+use kernel_pack::contract::Contract;
 use std::{
     collections::HashSet,
     fs, io,
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Bytes that a vector file may have.
@@ -105,8 +107,34 @@ pub fn load_bytes(file_name: &str, bytes: &[u8]) -> Result<Vec<Case>, VectorErro
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(file_name));
     }
-    let file = file::parse(file_name, bytes)?;
+    let file = file::parse(file_name, bytes, &|kernel| {
+        kernel_core::kernel(kernel).is_some()
+    })?;
     mapping::cases(file_name, &file)
+}
+
+/// As [`load_bytes`], of a kernel whose contract is data: inputs, parameters and outputs go by the names of the contract. Any oracle binds,
+/// within the contract's tolerance.
+///
+/// # Errors
+/// If the bytes are no vector file of this kernel, or a case does not fit the contract.
+pub fn load_open(
+    contract: &Arc<Contract>,
+    file_name: &str,
+    bytes: &[u8],
+) -> Result<Vec<Case>, VectorError> {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large(file_name));
+    }
+    let file = file::parse(file_name, bytes, &|kernel| kernel == contract.kernel)?;
+    let case = |vector: &file::VectorCase| {
+        open::vector_calls(contract, vector).map_err(|what| VectorError::Case {
+            file: file_name.to_owned(),
+            case: vector.name.clone(),
+            what,
+        })
+    };
+    file.cases.iter().map(case).collect()
 }
 
 /// Reads every `*.json` of a folder, not of folders within it. Where two files have a case of the same kernel and name,

@@ -141,6 +141,7 @@ impl Table {
             expect: expect.0,
             external: Vec::new(),
             stress: false,
+            open: None,
         });
     }
 

@@ -55,6 +55,7 @@ pub(super) fn case(kernel: &str, family: Family, index: u32, draft: &Draft) -> C
         expect: status.0,
         external: Vec::new(),
         stress: false,
+        open: None,
     }
 }
 

@@ -4,12 +4,15 @@
 use super::{Mismatch, describe_f16, describe_f32};
 use crate::{
     case::{Case, Entry},
+    open::Region,
     tolerance::{ulps_f16, ulps_f32},
 };
+use half::bf16;
 use kernel_abi::{
     block::{ELEMENTS, Q4_BYTES, Q8_BYTES},
     params::Rope,
 };
+use kernel_pack::Dtype;
 
 const F32_NAN: u32 = 0x7fc0_0000;
 const F16_NAN: u16 = 0x7e00;
@@ -23,8 +26,33 @@ pub(super) enum Layout {
     Q8,
     /// Blocks of an f16 scale and 32 nibbles.
     Q4,
+    /// The upper half of an f32.
+    Bf16,
     /// Nothing is known: bytes are bytes.
     Bytes,
+}
+
+/// The parts of two outputs of a case: layout, elements, and the bytes of each. An output of another length than is due is one part of the first
+/// layout, so that what it lacks or has too much shows.
+pub(super) fn parts<'a>(
+    case: &Case,
+    a: &'a [u8],
+    b: &'a [u8],
+) -> Vec<(Layout, usize, (&'a [u8], &'a [u8]))> {
+    let whole = |layout| vec![(layout, 0, (a, b))];
+    let Some(call) = &case.open else {
+        return whole(Layout::of_output(case));
+    };
+    let due: usize = call.outputs.iter().map(|tensor| tensor.bytes).sum();
+    if a.len() != due || (b.len() != due && !b.is_empty()) {
+        let first = call.outputs.first();
+        return whole(first.map_or(Layout::Bytes, |tensor| Layout::of_dtype(tensor.dtype)));
+    }
+    let parts = call.outputs.iter().map(|tensor| {
+        let layout = Layout::of_dtype(tensor.dtype);
+        (layout, tensor.elements(), (tensor.of(a), tensor.of(b)))
+    });
+    parts.collect()
 }
 
 impl Layout {
@@ -39,8 +67,24 @@ impl Layout {
         }
     }
 
+    /// Of a tensor's type. Integers are bytes.
+    fn of_dtype(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Layout::F32,
+            Dtype::F16 => Layout::F16,
+            Dtype::Bf16 => Layout::Bf16,
+            Dtype::Q8 => Layout::Q8,
+            Dtype::Q4 => Layout::Q4,
+            Dtype::I8 | Dtype::U8 | Dtype::I32 | Dtype::U32 => Layout::Bytes,
+        }
+    }
+
     /// Of the output of the case's entry.
     pub(super) fn of_output(case: &Case) -> Self {
+        if let Some(call) = &case.open {
+            let first = call.outputs.first();
+            return first.map_or(Layout::Bytes, |tensor| Self::of_dtype(tensor.dtype));
+        }
         match (case.kernel.as_str(), case.entry) {
             ("kv_unpack_q8" | "kv_unpack_q4", Entry::Forward) => Layout::F32,
             (kernel, _) => Self::of_suffix(kernel),
@@ -70,7 +114,7 @@ impl Layout {
     const fn unit_bytes(self) -> usize {
         match self {
             Layout::F32 => 4,
-            Layout::F16 => 2,
+            Layout::F16 | Layout::Bf16 => 2,
             Layout::Q8 => Q8_BYTES,
             Layout::Q4 => Q4_BYTES,
             Layout::Bytes => 1,
@@ -92,6 +136,16 @@ impl Layout {
                 let mut bits = u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]);
                 f32_at(&mut bits);
                 unit.copy_from_slice(&bits.to_le_bytes());
+            } else if self == Layout::Bf16 {
+                let mut bits = u32::from(u16::from_le_bytes([unit[0], unit[1]])) << 16;
+                let was_nan = is_nan_f32(bits);
+                f32_at(&mut bits);
+                let mut half = (bits >> 16) as u16;
+                // A payload whose upper half is 0 would be an infinity.
+                if was_nan && !is_nan_f32(u32::from(half) << 16) {
+                    half |= 1;
+                }
+                unit.copy_from_slice(&half.to_le_bytes());
             } else {
                 // An f16, or the scale that a block begins with.
                 let mut bits = u16::from_le_bytes([unit[0], unit[1]]);
@@ -192,6 +246,11 @@ pub(super) fn differences(layout: Layout, a: &[u8], b: &[u8]) -> Differences {
                 };
                 found.float(a != b, ulps_f32(float(a), float(b)));
             }
+            Layout::Bf16 => {
+                let value = |bytes: &[u8]| bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32();
+                let ulps = ulps_f32(value(a), value(b)).map(|ulps| ulps / 65536.0);
+                found.float(a != b, ulps);
+            }
             Layout::F16 | Layout::Q8 | Layout::Q4 => {
                 let half = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]);
                 found.float(a[..2] != b[..2], ulps_f16(half(a), half(b)));
@@ -258,6 +317,13 @@ pub(super) fn first_difference(layout: Layout, a: &[u8], b: &[u8]) -> Option<Mis
             ulp: ulps_f16(word(a), word(b)),
             detail: "bits differ".to_owned(),
         },
+        Layout::Bf16 if whole_unit => Mismatch {
+            index: unit,
+            expected: format!("{:#06x} ({:?})", word(a), bf16::from_bits(word(a)).to_f32()),
+            got: format!("{:#06x} ({:?})", word(b), bf16::from_bits(word(b)).to_f32()),
+            ulp: None,
+            detail: "bits differ".to_owned(),
+        },
         Layout::Q8 | Layout::Q4 if whole_unit && within < 2 => Mismatch {
             index: unit * ELEMENTS,
             expected: describe_f16(word(a)),
@@ -297,6 +363,21 @@ pub(super) fn first_difference(layout: Layout, a: &[u8], b: &[u8]) -> Option<Mis
 /// The case with every NaN of its tensors in another encoding; `None` if they hold none.
 pub(super) fn flip_nans(case: &Case) -> Option<Case> {
     let mut case = case.clone();
+    if let Some(call) = case.open.clone() {
+        let mut found = false;
+        for tensor in &call.inputs {
+            let bytes = match tensor.region {
+                Region::A => Some(&mut case.a),
+                Region::B => Some(&mut case.b),
+                Region::Output => case.base.as_mut(),
+            };
+            let within = tensor.offset..tensor.offset + tensor.bytes;
+            if let Some(bytes) = bytes.and_then(|bytes| bytes.get_mut(within)) {
+                found |= flip(Layout::of_dtype(tensor.dtype), bytes);
+            }
+        }
+        return found.then_some(case);
+    }
     let mut found = flip(Layout::of_a(&case.kernel), &mut case.a);
     found |= flip(Layout::of_b(&case.kernel, &case.params), &mut case.b);
     let layout = Layout::of_output(&case);

@@ -93,6 +93,7 @@ fn case(kernel: &str, entry: Entry, params: &[u8], a: Vec<u8>, b: Vec<u8>) -> Ca
         expect: 0,
         external: Vec::new(),
         stress: false,
+        open: None,
     }
 }
 

@@ -11,32 +11,32 @@ const MAX_VALUES: u64 = 1 << 19;
 const MAX_NAME_BYTES: usize = 200;
 
 /// A file.
-pub(super) struct File {
+pub(crate) struct File {
     /// The kernel that its cases are about.
-    pub(super) kernel: String,
+    pub(crate) kernel: String,
     /// Its cases; at least one, with names of their own.
-    pub(super) cases: Vec<VectorCase>,
+    pub(crate) cases: Vec<VectorCase>,
 }
 
 /// A case as the file has it.
-pub(super) struct VectorCase {
+pub(crate) struct VectorCase {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What its oracles are worth.
-    pub(super) class: Class,
+    pub(crate) class: Class,
     /// Its `params`.
-    pub(super) params: Params,
+    pub(crate) params: Params,
     /// Its `inputs` by name.
-    pub(super) inputs: BTreeMap<String, Array>,
+    pub(crate) inputs: BTreeMap<String, Array>,
     /// Its `outputs` by oracle.
-    pub(super) outputs: BTreeMap<String, Array>,
+    pub(crate) outputs: BTreeMap<String, Array>,
     /// Its `mag`.
-    pub(super) magnitude: Option<Array>,
+    pub(crate) magnitude: Option<Array>,
 }
 
 /// What the oracles of a case are worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// Binds.
     Normal,
     /// Binds.
@@ -62,18 +62,21 @@ impl Class {
     }
 
     /// Whether a difference from its oracles is never a failure.
-    pub(super) fn only_informs(self) -> bool {
+    pub(crate) fn only_informs(self) -> bool {
         matches!(self, Class::Stress | Class::ImplDefined)
     }
 }
 
 /// Type of an array's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dtype {
+pub(crate) enum Dtype {
     F32,
     F16,
+    Bf16,
     I8,
     U8,
+    I32,
+    U32,
 }
 
 impl Dtype {
@@ -81,27 +84,33 @@ impl Dtype {
         match name {
             "f32" => Ok(Dtype::F32),
             "f16" => Ok(Dtype::F16),
+            "bf16" => Ok(Dtype::Bf16),
             "i8" => Ok(Dtype::I8),
             "u8" => Ok(Dtype::U8),
+            "i32" => Ok(Dtype::I32),
+            "u32" => Ok(Dtype::U32),
             other => Err(format!("unknown dtype `{}`", shortened(other))),
         }
     }
 
     /// As in files.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Dtype::F32 => "f32",
             Dtype::F16 => "f16",
+            Dtype::Bf16 => "bf16",
             Dtype::I8 => "i8",
             Dtype::U8 => "u8",
+            Dtype::I32 => "i32",
+            Dtype::U32 => "u32",
         }
     }
 
     /// Bytes of an element.
-    pub(super) fn bytes(self) -> u64 {
+    pub(crate) fn bytes(self) -> u64 {
         match self {
-            Dtype::F32 => 4,
-            Dtype::F16 => 2,
+            Dtype::F32 | Dtype::I32 | Dtype::U32 => 4,
+            Dtype::F16 | Dtype::Bf16 => 2,
             Dtype::I8 | Dtype::U8 => 1,
         }
     }
@@ -109,16 +118,18 @@ impl Dtype {
 
 /// An array.
 #[derive(Clone)]
-pub(super) struct Array {
+pub(crate) struct Array {
     /// Type of its elements.
-    pub(super) dtype: Dtype,
+    pub(crate) dtype: Dtype,
     /// Its elements, little-endian, row-major: as many as its shape says.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
+    /// Its dimensions.
+    pub(crate) shape: Vec<u64>,
 }
 
 impl Array {
     /// Its elements as numbers; `None` for integers.
-    pub(super) fn floats(&self) -> Option<Vec<f64>> {
+    pub(crate) fn floats(&self) -> Option<Vec<f64>> {
         match self.dtype {
             Dtype::F32 => {
                 let (elements, _) = self.bytes.as_chunks();
@@ -138,17 +149,17 @@ impl Array {
                         .collect(),
                 )
             }
-            Dtype::I8 | Dtype::U8 => None,
+            Dtype::Bf16 | Dtype::I8 | Dtype::U8 | Dtype::I32 | Dtype::U32 => None,
         }
     }
 }
 
 /// The parameters of a case.
-pub(super) struct Params(Map<String, Value>);
+pub(crate) struct Params(Map<String, Value>);
 
 impl Params {
     /// A dimension, which is a whole number from 1 to 2^32 - 1.
-    pub(super) fn dimension(&self, name: &str) -> Result<u32, String> {
+    pub(crate) fn dimension(&self, name: &str) -> Result<u32, String> {
         let value = self.required(name)?;
         // Some writers have no integers: 3.0 is 3.
         let whole = value.as_u64().or_else(|| {
@@ -167,7 +178,7 @@ impl Params {
     }
 
     /// A number that is finite as f32.
-    pub(super) fn number(&self, name: &str) -> Result<f32, String> {
+    pub(crate) fn number(&self, name: &str) -> Result<f32, String> {
         let value = self.required(name)?;
         value
             .as_f64()
@@ -177,12 +188,12 @@ impl Params {
     }
 
     /// A number that is finite as f32, where there is one.
-    pub(super) fn optional_number(&self, name: &str) -> Result<Option<f32>, String> {
+    pub(crate) fn optional_number(&self, name: &str) -> Result<Option<f32>, String> {
         self.optional(name).map(|_| self.number(name)).transpose()
     }
 
     /// A flag: true, false, 1 or 0.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, String> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, String> {
         let value = self.required(name)?;
         match (value.as_bool(), value.as_f64()) {
             (Some(flag), _) => Ok(flag),
@@ -193,12 +204,12 @@ impl Params {
     }
 
     /// A flag that is false where it is missing.
-    pub(super) fn optional_flag(&self, name: &str) -> Result<bool, String> {
+    pub(crate) fn optional_flag(&self, name: &str) -> Result<bool, String> {
         self.optional(name).map_or(Ok(false), |_| self.flag(name))
     }
 
     /// A value, where there is one.
-    pub(super) fn optional(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn optional(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
@@ -208,8 +219,12 @@ impl Params {
     }
 }
 
-/// Parses a file's content.
-pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<File, VectorError> {
+/// Parses a file's content; a file about a kernel that is not known is none of the caller's.
+pub(crate) fn parse(
+    file: &str,
+    bytes: &[u8],
+    is_known: &dyn Fn(&str) -> bool,
+) -> Result<File, VectorError> {
     let values = bytes.iter().filter(|byte| b",[{".contains(byte)).count();
     if values as u64 > MAX_VALUES {
         return Err(VectorError::TooLarge {
@@ -228,7 +243,7 @@ pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<File, VectorError> {
     };
     let members = object(&json, "the file").map_err(wrong)?;
     let kernel = string(members, "kernel").map_err(wrong)?;
-    if kernel_core::kernel(kernel).is_none() {
+    if !is_known(kernel) {
         return Err(VectorError::UnknownKernel {
             file: file.to_owned(),
             kernel: shortened(kernel),
@@ -293,20 +308,31 @@ fn parse_case(case: &Value) -> Result<VectorCase, String> {
     })
 }
 
-/// The arrays of `inputs` or `outputs`; one that is null is missing.
+/// The arrays of `inputs` or `outputs`; one that is null is missing. An object of arrays, what an oracle says of several outputs, becomes one
+/// entry for each, named `ORACLE.OUTPUT`.
 fn arrays(members: &Map<String, Value>, name: &str) -> Result<BTreeMap<String, Array>, String> {
     let Some(arrays) = members.get(name) else {
         return Err(format!("`{name}` is missing"));
     };
-    object(arrays, name)?
-        .iter()
-        .filter(|(_, array)| !array.is_null())
-        .map(|(key, array)| {
-            let array =
-                parse_array(array).map_err(|what| format!("{name}.{}: {what}", shortened(key)))?;
-            Ok((key.clone(), array))
-        })
-        .collect()
+    let mut result = BTreeMap::new();
+    let mut add = |key: String, array: &Value| -> Result<(), String> {
+        let array =
+            parse_array(array).map_err(|what| format!("{name}.{}: {what}", shortened(&key)))?;
+        result.insert(key, array);
+        Ok(())
+    };
+    for (key, array) in object(arrays, name)? {
+        match array {
+            Value::Null => {}
+            Value::Object(of_outputs) if !of_outputs.contains_key("dtype") => {
+                for (output, array) in of_outputs.iter().filter(|(_, array)| !array.is_null()) {
+                    add(format!("{key}.{output}"), array)?;
+                }
+            }
+            array => add(key.clone(), array)?,
+        }
+    }
+    Ok(result)
 }
 
 fn parse_array(value: &Value) -> Result<Array, String> {
@@ -318,7 +344,9 @@ fn parse_array(value: &Value) -> Result<Array, String> {
         None => return Err("`shape` is missing".to_owned()),
     };
     let mut elements = 1u64;
+    let mut dimensions = Vec::with_capacity(shape.len());
     for dimension in shape {
+        dimensions.extend(dimension.as_u64());
         elements = dimension
             .as_u64()
             .ok_or_else(|| format!("`shape` has {}, which is no dimension", brief(dimension)))
@@ -339,7 +367,11 @@ fn parse_array(value: &Value) -> Result<Array, String> {
         ));
     }
     let bytes = hex::decode(hex).map_err(|error| format!("`hex`: {error}"))?;
-    Ok(Array { dtype, bytes })
+    Ok(Array {
+        dtype,
+        bytes,
+        shape: dimensions,
+    })
 }
 
 fn object<'a>(value: &'a Value, what: &str) -> Result<&'a Map<String, Value>, String> {

@@ -402,6 +402,7 @@ fn finish(kernel: &str, vector: &VectorCase, calls: Vec<Call<'_>>) -> Result<Vec
                 expect: 0,
                 external,
                 stress: vector.class.only_informs(),
+                open: None,
             })
         })
         .collect::<Result<Vec<Case>, String>>()?;

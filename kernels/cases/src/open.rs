@@ -1,0 +1,275 @@
+//! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
+//!
+//! `draw` makes shapes and values, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `relation` against each other. Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
+
+mod draw;
+mod edge;
+mod expected;
+mod relation;
+#[cfg(test)]
+mod tests;
+mod vectors;
+
+pub use expected::{Expected, Strength, Values};
+pub(crate) use expected::{judge, judge_outputs};
+pub use relation::Relation;
+pub(crate) use vectors::calls as vector_calls;
+
+use crate::{
+    case::{Case, Entry, Source},
+    number,
+};
+use kernel_pack::{
+    Dtype, Param,
+    contract::{Contract, Shape},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A call of a kernel with an open contract.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The contract.
+    pub contract: Arc<Contract>,
+    /// The inputs in the order of the contract.
+    pub inputs: Vec<Tensor>,
+    /// The outputs in the order of their region.
+    pub outputs: Vec<Tensor>,
+    /// Values of axes and parameters.
+    pub values: BTreeMap<String, f64>,
+    /// What the truths say, as far as they were asked.
+    pub expected: Vec<Expected>,
+    /// How the answer follows from those of other cases.
+    pub relation: Option<Relation>,
+}
+
+/// A tensor of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// Type of its elements.
+    pub dtype: Dtype,
+    /// Outermost first.
+    pub shape: Vec<u32>,
+    /// Where it lies.
+    pub region: Region,
+    /// Bytes of its region before it.
+    pub offset: usize,
+    /// Its bytes.
+    pub bytes: usize,
+}
+
+/// A region that tensors lie in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// Input a.
+    A,
+    /// Input b.
+    B,
+    /// The output, on entry or after the call.
+    Output,
+}
+
+impl Tensor {
+    /// Its elements, as the shape counts them.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().map(|length| *length as usize).product()
+    }
+
+    /// Its bytes in its region's.
+    pub fn of<'a>(&self, region: &'a [u8]) -> &'a [u8] {
+        region
+            .get(self.offset..self.offset + self.bytes)
+            .unwrap_or_default()
+    }
+}
+
+impl Call {
+    /// The bytes of an input in a case.
+    pub fn input<'a>(&self, case: &'a Case, tensor: &Tensor) -> &'a [u8] {
+        tensor.of(match tensor.region {
+            Region::A => &case.a,
+            Region::B => &case.b,
+            Region::Output => case.base.as_deref().unwrap_or_default(),
+        })
+    }
+}
+
+/// Edge cases of an open contract: what the host did wrong, parameters that are refused, shapes and values at a limit.
+pub fn edge_cases(contract: &Arc<Contract>) -> Vec<Case> {
+    edge::cases(contract)
+}
+
+/// Generated case number `index`, named `generated:` and the index, and behind it those that are related to it.
+pub fn generated(contract: &Arc<Contract>, seed: u64, index: u32) -> Vec<Case> {
+    let Some(call) = draw::case(contract, seed, index) else {
+        return Vec::new();
+    };
+    let related = relation::related(contract, &call, seed, index);
+    std::iter::once(call).chain(related).collect()
+}
+
+/// A forward call with the largest typical shape of about so many elements, for measuring, named `sized:` and its axes.
+pub fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Option<Case> {
+    draw::sized(contract, elements, seed)
+}
+
+/// Why cases of a contract cannot be made, if they cannot.
+///
+/// # Errors
+/// The reason.
+pub fn check(contract: &Arc<Contract>) -> Result<(), String> {
+    if contract.a.is_empty() {
+        return Err("it has no input in region a, so that nothing can be asked of it".to_owned());
+    }
+    match draw::case(contract, 0, 0) {
+        Some(_) => Ok(()),
+        None => {
+            Err("no shape was found that its axes, constraints and 2^20 elements allow".to_owned())
+        }
+    }
+}
+
+/// A call in the making: values of axes and parameters, and the tensors' bytes.
+struct Built {
+    values: BTreeMap<String, Value>,
+    shape: Shape,
+    params: Vec<u8>,
+}
+
+/// A value of a parameter or an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Value {
+    Integer(i64),
+    Float(f32),
+}
+
+impl Value {
+    fn integer(self) -> Option<i64> {
+        match self {
+            Value::Integer(value) => Some(value),
+            Value::Float(_) => None,
+        }
+    }
+
+    fn real(self) -> f64 {
+        match self {
+            Value::Integer(value) => value as f64,
+            Value::Float(value) => value.into(),
+        }
+    }
+}
+
+impl Built {
+    /// Shapes and the parameter struct for certain values.
+    fn new(contract: &Contract, values: BTreeMap<String, Value>) -> Result<Self, String> {
+        let shape = contract.shape(&|name| values.get(name)?.integer())?;
+        let params = params(contract, &values);
+        Ok(Self {
+            values,
+            shape,
+            params,
+        })
+    }
+
+    /// Where the tensors lie.
+    fn tensors(&self, contract: &Contract) -> (Vec<Tensor>, Vec<Tensor>) {
+        let mut inputs: Vec<Tensor> = contract
+            .inputs
+            .iter()
+            .zip(&self.shape.inputs)
+            .map(|(array, shape)| tensor(&array.name, array.dtype, shape, Region::Output))
+            .collect();
+        for (region, indices) in [(Region::A, &contract.a), (Region::B, &contract.b)] {
+            let mut offset = 0;
+            for index in indices {
+                inputs[*index].region = region;
+                inputs[*index].offset = offset;
+                offset += inputs[*index].bytes;
+            }
+        }
+        let mut offset = 0;
+        let mut outputs = Vec::new();
+        for (array, shape) in contract.outputs.iter().zip(&self.shape.outputs) {
+            let mut tensor = tensor(&array.name, array.dtype, shape, Region::Output);
+            tensor.offset = offset;
+            offset += tensor.bytes;
+            outputs.push(tensor);
+        }
+        (inputs, outputs)
+    }
+
+    /// The case, with the inputs' bytes in the order of the contract.
+    fn case(
+        self,
+        contract: &Arc<Contract>,
+        source: Source,
+        name: String,
+        data: &[Vec<u8>],
+    ) -> Case {
+        let (inputs, outputs) = self.tensors(contract);
+        let gather = |indices: &[usize]| -> Vec<u8> {
+            indices
+                .iter()
+                .flat_map(|index| data[*index].clone())
+                .collect()
+        };
+        Case {
+            kernel: contract.kernel.clone(),
+            entry: Entry::Forward,
+            source,
+            name,
+            params: self.params,
+            a: gather(&contract.a),
+            b: gather(&contract.b),
+            output_size: outputs.iter().map(|tensor| tensor.bytes).sum::<usize>() as u32,
+            base: contract.initial.map(|index| data[index].clone()),
+            scratch_size: self.shape.scratch,
+            tweaks: Vec::new(),
+            expect: 0,
+            external: Vec::new(),
+            stress: false,
+            open: Some(Arc::new(Call {
+                contract: contract.clone(),
+                inputs,
+                outputs,
+                values: self
+                    .values
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.real()))
+                    .collect(),
+                expected: Vec::new(),
+                relation: None,
+            })),
+        }
+    }
+}
+
+fn tensor(name: &str, dtype: Dtype, shape: &[u32], region: Region) -> Tensor {
+    let elements: usize = shape.iter().map(|length| *length as usize).product();
+    Tensor {
+        name: name.to_owned(),
+        dtype,
+        shape: shape.to_vec(),
+        region,
+        offset: 0,
+        bytes: number::bytes_of(dtype, elements),
+    }
+}
+
+/// The parameter struct; a parameter without a value has its default.
+fn params(contract: &Contract, values: &BTreeMap<String, Value>) -> Vec<u8> {
+    let bytes = contract
+        .params
+        .iter()
+        .flat_map(|(name, param)| match (param, values.get(name)) {
+            (Param::F32 { .. }, Some(Value::Float(value))) => value.to_le_bytes(),
+            (Param::F32 { default, .. }, _) => default.to_le_bytes(),
+            (Param::U32 { .. }, Some(Value::Integer(value))) => (*value as u32).to_le_bytes(),
+            (Param::U32 { default, .. }, _) => default.to_le_bytes(),
+            (Param::I32 { .. }, Some(Value::Integer(value))) => (*value as i32).to_le_bytes(),
+            (Param::I32 { default, .. }, _) => default.to_le_bytes(),
+        });
+    bytes.collect()
+}

@@ -1,0 +1,423 @@
+//! Shapes, parameters and values of calls, drawn from a seed as the contract's axes, constraints and domains say.
+//!
+//! No function of the platform's libm is used: a case is the same on every target.
+
+use super::{Built, Value};
+use crate::{
+    case::{Case, Source},
+    number,
+};
+use kernel_pack::{
+    Dtype, Param,
+    contract::{Axis, Class, Contract, Domain, Special},
+};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Elements that all tensors of a usual case may have together.
+const USUAL_ELEMENTS: u64 = 1 << 15;
+/// Elements that all tensors of any case may have together.
+pub(super) const MAX_ELEMENTS: u64 = 1 << 20;
+/// Draws of a shape before it is given up.
+const TRIES: u32 = 400;
+/// Bounds of a parameter beyond this are those of its type, not of what people pass.
+const WIDE: f64 = 1e6;
+
+/// Random bits: SplitMix64, whose consecutive outputs are independent enough for test data.
+pub(super) struct Random(u64);
+
+impl Random {
+    /// For a case of a kernel.
+    pub(super) fn new(kernel: &str, seed: u64, index: u32) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(b"open");
+        hasher.update(seed.to_le_bytes());
+        hasher.update(index.to_le_bytes());
+        hasher.update(kernel);
+        let digest = hasher.finalize();
+        let (words, _) = digest.as_chunks();
+        Self(u64::from_le_bytes(words[0]))
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ bits >> 31
+    }
+
+    /// Below a bound, which is not 0.
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// From 0 to below 1, a multiple of 2^-53.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / 9_007_199_254_740_992.0
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// Case number `index` of a seed.
+pub(super) fn case(contract: &Arc<Contract>, seed: u64, index: u32) -> Option<Case> {
+    let mut random = Random::new(&contract.kernel, seed, index);
+    // Few cases are large, because interpreters run them all.
+    let most = if index % 16 == 7 {
+        MAX_ELEMENTS / 4
+    } else {
+        USUAL_ELEMENTS
+    };
+    let built = built(contract, &mut random, most)
+        .or_else(|| built(contract, &mut random, MAX_ELEMENTS))?;
+    let data = data(contract, &built, &mut random);
+    Some(built.case(
+        contract,
+        Source::Generated,
+        format!("generated:{index}"),
+        &data,
+    ))
+}
+
+/// A call whose tensors have about so many elements, with ordinary values.
+pub(super) fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Option<Case> {
+    let mut random = Random::new(&contract.kernel, seed, u32::MAX);
+    let mut best: Option<(u64, BTreeMap<String, Value>)> = None;
+    for _ in 0..TRIES {
+        let mut values = BTreeMap::new();
+        for (name, axis) in &contract.axes {
+            let drawn = match axis.typical.is_empty() {
+                false => random.pick(&axis.typical),
+                true => nearest(axis, 1 << random.below(13)),
+            };
+            values.insert(name.clone(), Value::Integer(drawn.into()));
+        }
+        let defaults = contract
+            .params
+            .iter()
+            .filter(|(name, _)| !contract.axes.contains_key(name));
+        values.extend(defaults.map(|(name, param)| (name.clone(), default(param))));
+        let Ok(built) = Built::new(contract, values.clone()) else {
+            continue;
+        };
+        let distance = total(&built).abs_diff(elements);
+        if best.as_ref().is_none_or(|(least, _)| distance < *least) {
+            best = Some((distance, values));
+        }
+    }
+    let built = Built::new(contract, best?.1).ok()?;
+    let data = plain(contract, &built, &mut random);
+    let axes: Vec<String> = contract
+        .axes
+        .keys()
+        .map(|name| format!("{name}={}", built.values[name].real()))
+        .collect();
+    Some(built.case(
+        contract,
+        Source::Generated,
+        format!("sized:{}", axes.join(",")),
+        &data,
+    ))
+}
+
+/// Bytes of every input, of its class and without special values.
+pub(super) fn plain(contract: &Contract, built: &Built, random: &mut Random) -> Vec<Vec<u8>> {
+    let arrays = contract.inputs.iter().zip(&built.shape.inputs);
+    arrays
+        .map(|(array, shape)| {
+            let class = contract.domain_of_input(array).class;
+            values_of(array.dtype, elements_of(shape), class, random)
+        })
+        .collect()
+}
+
+fn elements_of(shape: &[u32]) -> usize {
+    shape.iter().map(|length| *length as usize).product()
+}
+
+/// Elements of all tensors together.
+pub(super) fn total(built: &Built) -> u64 {
+    let shapes = built.shape.inputs.iter().chain(&built.shape.outputs);
+    shapes
+        .map(|shape| {
+            shape.iter().fold(1u64, |product, length| {
+                product.saturating_mul((*length).into())
+            })
+        })
+        .fold(u64::from(built.shape.scratch / 4), u64::saturating_add)
+}
+
+/// A shape that the contract allows, with at most so many elements, and parameters.
+pub(super) fn built(contract: &Contract, random: &mut Random, most: u64) -> Option<Built> {
+    for attempt in 0..TRIES {
+        let mut values = BTreeMap::new();
+        for (name, axis) in &contract.axes {
+            // The longer nothing is found, the smaller the dimensions.
+            let drawn = dimension(axis, random, 15 - attempt * 14 / TRIES);
+            values.insert(name.clone(), Value::Integer(drawn.into()));
+        }
+        for (name, param) in &contract.params {
+            if !contract.axes.contains_key(name) {
+                values.insert(name.clone(), parameter(contract, name, param, random));
+            }
+        }
+        if let Ok(built) = Built::new(contract, values)
+            && total(&built) <= most
+            && whole_blocks(contract, &built)
+        {
+            return Some(built);
+        }
+    }
+    None
+}
+
+/// Blocks of 32 elements lie along the last dimension.
+pub(super) fn whole_blocks(contract: &Contract, built: &Built) -> bool {
+    let arrays = contract.inputs.iter().chain(&contract.outputs);
+    let shapes = built.shape.inputs.iter().chain(&built.shape.outputs);
+    arrays.zip(shapes).all(|(array, shape)| {
+        let (per_block, _) = array.dtype.unit();
+        shape
+            .last()
+            .is_none_or(|length| length.is_multiple_of(per_block))
+    })
+}
+
+/// The value that an axis may have and that is nearest to one, from below where that is possible.
+pub(super) fn nearest(axis: &Axis, value: u32) -> u32 {
+    let value = value.clamp(axis.min, axis.max);
+    let below = value / axis.multiple_of * axis.multiple_of;
+    if below >= axis.min {
+        below
+    } else {
+        below.saturating_add(axis.multiple_of).min(axis.max)
+    }
+}
+
+/// A dimension: those of real models, small ones, and those beside multiples of 16, of at most so many bits.
+fn dimension(axis: &Axis, random: &mut Random, bits: u32) -> u32 {
+    if axis.is_fixed() {
+        return axis.min;
+    }
+    let drawn = match random.below(16) {
+        0..4 if !axis.typical.is_empty() => return random.pick(&axis.typical),
+        0..7 => 1 + random.below(8) as u32,
+        7..10 => 1 + random.below(40) as u32,
+        10..13 => {
+            let block = 16 * (1 + random.below(16)) as u32;
+            block + random.pick(&[0, 1, u32::MAX])
+        }
+        13..15 => random.pick(&[2, 3, 5, 7, 13, 31, 61, 127, 251, 509, 1021]),
+        _ => 1 << random.below(13),
+    };
+    nearest(axis, drawn.min(1 << bits.clamp(1, 31)).max(1))
+}
+
+pub(super) fn default(param: &Param) -> Value {
+    match *param {
+        Param::F32 { default, .. } => Value::Float(default),
+        Param::U32 { default, .. } => Value::Integer(default.into()),
+        Param::I32 { default, .. } => Value::Integer(default.into()),
+    }
+}
+
+/// A parameter that is no axis: as its domain says, else mostly its default, else within its range where that is one of what people pass.
+fn parameter(contract: &Contract, name: &str, param: &Param, random: &mut Random) -> Value {
+    let (low, high) = match *param {
+        Param::F32 { min, max, .. } => (min.into(), max.into()),
+        Param::U32 { min, max, .. } => (min.into(), max.into()),
+        Param::I32 { min, max, .. } => (min.into(), max.into()),
+    };
+    let of_type = |value: f64| {
+        let value = value.clamp(low, high);
+        match param {
+            Param::F32 { .. } => Value::Float(value as f32),
+            _ => Value::Integer(value as i64),
+        }
+    };
+    if let Some(domain) = contract.domain_of(name) {
+        return of_type(value(domain.class, random, 0, 1));
+    }
+    let standard = default(param);
+    let narrow = low.abs() <= WIDE && high.abs() <= WIDE;
+    match random.below(8) {
+        0..4 => standard,
+        4 if narrow => of_type(low),
+        5 if narrow => of_type(high),
+        _ if narrow => of_type(low + random.unit() * (high - low)),
+        _ => of_type(standard.real() * random.pick(&[0.5, 1.0, 2.0])),
+    }
+}
+
+/// Bytes of every input.
+fn data(contract: &Contract, built: &Built, random: &mut Random) -> Vec<Vec<u8>> {
+    // Special values are seldom in more than one tensor, so that what they do shows.
+    let special_in = random.below(2 * contract.inputs.len().max(1) as u64) as usize;
+    let arrays = contract.inputs.iter().zip(&built.shape.inputs).enumerate();
+    arrays
+        .map(|(index, (array, shape))| {
+            let domain = contract.domain_of_input(array);
+            let elements = elements_of(shape);
+            let class = varied(&domain, random);
+            let mut bytes = values_of(array.dtype, elements, class, random);
+            if index == special_in {
+                strew(array.dtype, &mut bytes, domain.special, random);
+            }
+            bytes
+        })
+        .collect()
+}
+
+/// A bell may also be one value everywhere, or of another size; other classes are as they are.
+fn varied(domain: &Domain, random: &mut Random) -> Class {
+    let Class::Normal { scale } = domain.class else {
+        return domain.class;
+    };
+    match random.below(10) {
+        0 => Class::Constant {
+            value: value(domain.class, random, 0, 1),
+        },
+        1 => Class::Normal {
+            scale: scale / 64.0,
+        },
+        2 => Class::Normal { scale: scale * 8.0 },
+        _ => domain.class,
+    }
+}
+
+/// Elements of a class.
+fn values_of(dtype: Dtype, elements: usize, class: Class, random: &mut Random) -> Vec<u8> {
+    let (per_block, _) = dtype.unit();
+    if per_block > 1 {
+        return blocks(dtype, elements, class, random);
+    }
+    let last = elements;
+    (0..elements)
+        .flat_map(|index| {
+            let class = match (class, dtype) {
+                (Class::Integers { min: None, .. } | Class::Integers { max: None, .. }, _) => {
+                    whole(class, dtype)
+                }
+                _ => class,
+            };
+            number::encode(dtype, value(class, random, index, last)).unwrap_or_default()
+        })
+        .collect()
+}
+
+/// Bounds of whole numbers that are left out are those of the type; of floats what they hold exactly and people pass.
+fn whole(class: Class, dtype: Dtype) -> Class {
+    let (low, high) = match dtype {
+        Dtype::I8 => (-128, 127),
+        Dtype::U8 => (0, 255),
+        Dtype::I32 => (i32::MIN.into(), i32::MAX.into()),
+        Dtype::U32 => (0, u32::MAX.into()),
+        _ => (-128, 128),
+    };
+    match class {
+        Class::Integers { min, max } => Class::Integers {
+            min: min.or(Some(low)),
+            max: max.or(Some(high)),
+        },
+        other => other,
+    }
+}
+
+/// Blocks of an f16 scale and any codes.
+fn blocks(dtype: Dtype, elements: usize, class: Class, random: &mut Random) -> Vec<u8> {
+    let (per_block, block_bytes) = dtype.unit();
+    let mut bytes = Vec::with_capacity(number::bytes_of(dtype, elements));
+    for block in 0..elements.div_ceil(per_block as usize) {
+        // A code is up to 127, or 8.
+        let scale = value(class, random, block, elements) / 64.0;
+        bytes.extend(number::encode(Dtype::F16, scale).unwrap_or_default());
+        bytes.extend((2..block_bytes).map(|_| random.next() as u8));
+    }
+    bytes
+}
+
+/// A value of a class, for an element of so many.
+fn value(class: Class, random: &mut Random, index: usize, elements: usize) -> f64 {
+    match class {
+        // The sum of four uniform ones is a bell; its variance is 1/3.
+        Class::Normal { scale } => {
+            let sum: f64 = (0..4).map(|_| random.unit()).sum();
+            (sum - 2.0) * 1.732_050_807_568_877_2 * scale
+        }
+        Class::Uniform { min, max } => min + random.unit() * (max - min),
+        Class::LogUniform { min, max } => {
+            let (low, high) = (libm::log2(min), libm::log2(max));
+            let size = libm::exp2(low + random.unit() * (high - low)).clamp(min, max);
+            // Parameters are positive: they are drawn as the only element.
+            if elements > 1 && random.next() & 1 == 1 {
+                -size
+            } else {
+                size
+            }
+        }
+        Class::Unit => 2.0 * random.unit() - 1.0,
+        Class::Integers { min, max } => {
+            let (low, high) = (min.unwrap_or(-128), max.unwrap_or(127));
+            let span = (i128::from(high) - i128::from(low) + 1) as u64;
+            let by = if span == 0 { 0 } else { random.below(span) };
+            (i128::from(low) + i128::from(by)) as f64
+        }
+        Class::Angles => {
+            let first = random.below(4096) as f64;
+            (first + (index / 64) as f64) / (1.0 + 3.0 * (index % 64) as f64)
+        }
+        Class::Constant { value } => value,
+    }
+}
+
+/// Puts special values in the place of one element in eight.
+fn strew(dtype: Dtype, bytes: &mut [u8], special: Special, random: &mut Random) {
+    let specials = bits_of(dtype, special);
+    let (per_block, unit) = dtype.unit();
+    if specials.is_empty() {
+        return;
+    }
+    // One kind alone now and then: a NaN hides what an infinity does.
+    let one = (random.below(3) > 0).then(|| random.pick(&specials));
+    let width = if per_block > 1 { 2 } else { unit as usize };
+    for element in bytes.chunks_exact_mut(unit as usize) {
+        if random.below(8) == 0 {
+            let bits = one.unwrap_or_else(|| random.pick(&specials));
+            element[..width].copy_from_slice(&bits.to_le_bytes()[..width]);
+        }
+    }
+}
+
+/// Special values of a type, as bits; of blocks those of their scale.
+pub(super) fn bits_of(dtype: Dtype, special: Special) -> Vec<u32> {
+    let [zero, subnormal, infinity, nan, sign]: [&[u32]; 5] = match dtype {
+        Dtype::F32 => [
+            &[0],
+            &[1, 0x007f_ffff],
+            &[0x7f80_0000],
+            &[0x7fc0_0000, 0x7fc1_2345],
+            &[0x8000_0000],
+        ],
+        Dtype::F16 | Dtype::Q8 | Dtype::Q4 => {
+            [&[0], &[1, 0x03ff], &[0x7c00], &[0x7e00, 0x7e12], &[0x8000]]
+        }
+        Dtype::Bf16 => [&[0], &[1, 0x007f], &[0x7f80], &[0x7fc0, 0x7fc1], &[0x8000]],
+        Dtype::I8 | Dtype::U8 | Dtype::I32 | Dtype::U32 => {
+            return if special.zeros { vec![0] } else { Vec::new() };
+        }
+    };
+    let kinds = [
+        (special.zeros, zero),
+        (special.subnormals, subnormal),
+        (special.infinities, infinity),
+        (special.nans, nan),
+    ];
+    kinds
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .flat_map(|(_, bits)| bits.iter().flat_map(|bits| [*bits, *bits | sign[0]]))
+        .collect()
+}

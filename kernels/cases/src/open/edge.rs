@@ -1,0 +1,381 @@
+//! Edge cases that follow from a contract alone: each wrong call has one mistake, so that the common order of checks decides its status.
+
+use super::{
+    Built, Value,
+    draw::{self, Random},
+};
+use crate::{
+    case::{Case, Source, Tweak, Word},
+    edge, number,
+};
+use kernel_abi::Status;
+use kernel_pack::{
+    Param,
+    contract::{Class, Contract, Special},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Bytes that each tensor of the call has from which wrong ones are made: more than what regions are moved by.
+const LEAST_BYTES: usize = 64;
+/// Draws of such a call.
+const TRIES: u32 = 200;
+
+/// The table of a contract.
+pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
+    let Some((good, values)) = good(contract) else {
+        return Vec::new();
+    };
+    let mut cases = regions(contract, &good, &values);
+    cases.extend(refused_parameters(contract, &good, &values));
+    cases.extend(wrapping_sizes(contract, &good, &values));
+    cases.extend(at_limits(contract));
+    cases.extend(special_values(contract));
+    cases
+}
+
+/// A call that the kernel takes, with tensors of some size and default parameters.
+fn good(contract: &Arc<Contract>) -> Option<(Case, BTreeMap<String, Value>)> {
+    let mut random = Random::new(&contract.kernel, 0, u32::MAX - 1);
+    for _ in 0..TRIES {
+        let drawn = draw::built(contract, &mut random, 1 << 14)?;
+        let mut values = drawn.values;
+        for (name, param) in &contract.params {
+            if !contract.axes.contains_key(name) {
+                values.insert(name.clone(), draw::default(param));
+            }
+        }
+        let Ok(built) = Built::new(contract, values.clone()) else {
+            continue;
+        };
+        let (inputs, outputs) = built.tensors(contract);
+        if inputs
+            .iter()
+            .chain(&outputs)
+            .all(|tensor| tensor.bytes >= LEAST_BYTES)
+        {
+            let data = draw::plain(contract, &built, &mut random);
+            let name = "edge:plain".to_owned();
+            return Some((built.case(contract, Source::Edge, name, &data), values));
+        }
+    }
+    None
+}
+
+/// What a host may do wrong with regions.
+fn regions(contract: &Arc<Contract>, good: &Case, values: &BTreeMap<String, Value>) -> Vec<Case> {
+    let element = |index: usize| contract.inputs[index].dtype.unit().1 as usize;
+    let refused = refused(contract).next().map(|(_, name, value)| {
+        let mut values = values.clone();
+        values.insert(name.to_owned(), value);
+        super::params(contract, &values)
+    });
+    let has_params = !contract.params.is_empty();
+    let follows_from_size = contract
+        .axes
+        .values()
+        .any(|axis| !axis.is_param && !axis.is_fixed());
+    let of_params = |tweak: &Tweak| {
+        let (Tweak::Set(word, _)
+        | Tweak::Add(word, _)
+        | Tweak::FromMemoryEnd(word, _)
+        | Tweak::BelowHeap(word, _)) = *tweak
+        else {
+            return matches!(tweak, Tweak::Copy(..));
+        };
+        matches!(word, Word::ParamsOffset | Word::ParamsSize)
+    };
+    let of_size_a = |tweak: &Tweak| {
+        matches!(
+            tweak,
+            Tweak::Add(Word::InputASize, _) | Tweak::Set(Word::InputASize, _)
+        )
+    };
+    let rows = edge::region_rows(
+        good,
+        contract.a.first().map_or(4, |index| element(*index)),
+        refused.as_deref().unwrap_or_default(),
+        contract.scratch.is_some() && good.scratch_size > 0,
+    );
+    rows.into_iter()
+        .filter(|case| {
+            let about_params = case.name.contains("params") || case.tweaks.iter().any(of_params);
+            let kept = (refused.is_some() || !case.name.contains("bad-value"))
+                && (has_params || !(about_params || case.params != good.params))
+                && !(contract.params.len() == 1 && case.name == "edge:params-of-4-bytes")
+                // Where the kernel takes an axis from the size of a, another size is another axis.
+                && !(follows_from_size && case.tweaks.iter().any(of_size_a));
+            // A struct of no parameters is one of the wrong length for those that have some.
+            kept && !(case.params == good.params
+                && case.name.ends_with("-params")
+                && case.tweaks.is_empty())
+        })
+        .map(|case| Case {
+            // The good call's answer is known to nobody but the truth.
+            open: good.open.clone(),
+            ..case
+        })
+        .collect()
+}
+
+/// Values that a kernel must not take: the name of the case, the parameter, and what it is.
+fn refused(contract: &Contract) -> impl Iterator<Item = (String, &str, Value)> {
+    contract.params.iter().flat_map(|(name, param)| {
+        let axis = contract.axes.get(name);
+        let mut refused: Vec<(&str, Value)> = Vec::new();
+        match *param {
+            Param::U32 { min, max, .. } => {
+                let (min, max) = axis.map_or((min, max), |axis| (axis.min, axis.max));
+                if min > 0 {
+                    refused.push(("0", Value::Integer(0)));
+                    refused.push(("below-min", Value::Integer(i64::from(min) - 1)));
+                }
+                if max < u32::MAX {
+                    refused.push(("above-max", Value::Integer(i64::from(max) + 1)));
+                    refused.push(("largest", Value::Integer(u32::MAX.into())));
+                }
+                if let Some(axis) = axis.filter(|axis| axis.multiple_of > 1) {
+                    let between = i64::from(draw::nearest(axis, axis.max / 2)) + 1;
+                    refused.push(("no-multiple", Value::Integer(between)));
+                }
+            }
+            Param::I32 { min, max, .. } => {
+                if min > i32::MIN {
+                    refused.push(("below-min", Value::Integer(i64::from(min) - 1)));
+                }
+                if max < i32::MAX {
+                    refused.push(("above-max", Value::Integer(i64::from(max) + 1)));
+                }
+            }
+            Param::F32 { min, max, .. } => {
+                if min > f32::MIN {
+                    refused.push(("below-min", Value::Float(min.next_down())));
+                    refused.push(("minus-inf", Value::Float(f32::NEG_INFINITY)));
+                }
+                if max < f32::MAX {
+                    refused.push(("above-max", Value::Float(max.next_up())));
+                    refused.push(("inf", Value::Float(f32::INFINITY)));
+                }
+                if min > f32::MIN || max < f32::MAX {
+                    refused.push(("nan", Value::Float(f32::NAN)));
+                }
+            }
+        }
+        refused
+            .into_iter()
+            .map(move |(what, value)| (format!("{name}-{what}"), name.as_str(), value))
+    })
+}
+
+/// Each refused value by itself, with the tensors of the good call: parameters are looked at first.
+fn refused_parameters(
+    contract: &Arc<Contract>,
+    good: &Case,
+    values: &BTreeMap<String, Value>,
+) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut row = |name: String, changed: &[(&str, Value)], expect: Status| {
+        let mut values = values.clone();
+        values.extend(
+            changed
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value)),
+        );
+        cases.push(Case {
+            name: format!("edge:{name}"),
+            params: super::params(contract, &values),
+            expect: expect.0,
+            ..good.clone()
+        });
+    };
+    for (name, param, value) in refused(contract) {
+        row(name, &[(param, value)], Status::INVALID_PARAMS);
+    }
+    // A constraint that breaks: the first value of an axis that does.
+    for (number, constraint) in contract.constraints.iter().enumerate() {
+        let names = constraint.names();
+        let breaks = contract
+            .axes
+            .iter()
+            .filter(|(name, axis)| axis.is_param && names.contains(name.as_str()));
+        let found = breaks.flat_map(|(name, axis)| {
+            let from = axis.min.max(1);
+            (from..from.saturating_add(300))
+                .filter(|value| axis.takes(*value))
+                .map(move |value| (name, value))
+        });
+        let found = found.into_iter().find(|(name, value)| {
+            let with = |wanted: &str| {
+                if wanted == name.as_str() {
+                    return Some(i64::from(*value));
+                }
+                values.get(wanted)?.integer()
+            };
+            !contract.holds(constraint, &with)
+        });
+        if let Some((name, value)) = found {
+            row(
+                format!("constraint-{number}-broken"),
+                &[(name.as_str(), Value::Integer(value.into()))],
+                Status::INVALID_PARAMS,
+            );
+        }
+    }
+    cases
+}
+
+/// Dimensions whose sizes are those of the regions once 2^32 wraps around.
+fn wrapping_sizes(
+    contract: &Arc<Contract>,
+    good: &Case,
+    values: &BTreeMap<String, Value>,
+) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (name, axis) in contract.axes.iter().filter(|(_, axis)| axis.is_param) {
+        let Some(own) = values.get(name).and_then(|value| value.integer()) else {
+            continue;
+        };
+        let mut row = |what: &str, value: i64| {
+            let mut values = values.clone();
+            values.insert(name.clone(), Value::Integer(value));
+            let fits = u32::try_from(value).is_ok_and(|value| axis.takes(value));
+            let with = |name: &str| values.get(name)?.integer();
+            let allowed = contract
+                .constraints
+                .iter()
+                .all(|constraint| contract.holds(constraint, &with));
+            // What leaves 64 bits in the contract's own arithmetic has no size to be compared with.
+            if fits && allowed && contract.shape(&with).is_ok() {
+                cases.push(Case {
+                    name: format!("edge:{name}-{what}"),
+                    params: super::params(contract, &values),
+                    expect: Status::INVALID_INPUT.0,
+                    ..good.clone()
+                });
+            }
+        };
+        let bytes_each = good.a.len() as i64 / own.max(1);
+        if bytes_each.count_ones() == 1 {
+            row("wraps", own + (1i64 << 32) / bytes_each);
+        }
+        row("huge", i64::from(draw::nearest(axis, u32::MAX)));
+        row("2^31", i64::from(draw::nearest(axis, 1 << 31)));
+    }
+    cases.retain(|case| {
+        // An axis that no input has changes the output's size only; the host's own checks come in another order.
+        case.open.as_ref().is_some_and(|call| {
+            call.contract.inputs.iter().any(|array| {
+                array
+                    .shape
+                    .iter()
+                    .flat_map(|length| length.names())
+                    .any(|name| case.name.contains(name))
+            })
+        })
+    });
+    cases
+}
+
+/// The smallest shape, and each typical one.
+fn at_limits(contract: &Arc<Contract>) -> Vec<Case> {
+    let mut random = Random::new(&contract.kernel, 0, u32::MAX - 2);
+    let smallest = |axis: &kernel_pack::contract::Axis| draw::nearest(axis, axis.min.max(1));
+    let mut wanted: Vec<(String, Option<(&String, u32)>)> = vec![("smallest".to_owned(), None)];
+    for (name, axis) in &contract.axes {
+        wanted.extend(
+            axis.typical
+                .iter()
+                .map(|value| (format!("{name}-{value}"), Some((name, *value)))),
+        );
+    }
+    let case = |(label, special): (String, Option<(&String, u32)>)| {
+        let mut values: BTreeMap<String, Value> = contract
+            .axes
+            .iter()
+            .map(|(name, axis)| (name.clone(), Value::Integer(smallest(axis).into())))
+            .collect();
+        for (name, param) in &contract.params {
+            if !contract.axes.contains_key(name) {
+                values.insert(name.clone(), draw::default(param));
+            }
+        }
+        if let Some((name, value)) = special {
+            values.insert(name.clone(), Value::Integer(value.into()));
+        }
+        let built = Built::new(contract, values).ok()?;
+        let small =
+            draw::total(&built) <= draw::MAX_ELEMENTS && draw::whole_blocks(contract, &built);
+        let data = small.then(|| draw::plain(contract, &built, &mut random))?;
+        Some(built.case(contract, Source::Edge, format!("edge:{label}"), &data))
+    };
+    wanted.into_iter().filter_map(case).collect()
+}
+
+/// Each special value that the contract covers, everywhere and in one place, in each input.
+fn special_values(contract: &Arc<Contract>) -> Vec<Case> {
+    let mut random = Random::new(&contract.kernel, 0, u32::MAX - 3);
+    let mut cases = Vec::new();
+    for (index, input) in contract.inputs.iter().enumerate() {
+        let domain = contract.domain_of_input(input);
+        // Other classes say themselves what may come.
+        let Special {
+            zeros,
+            subnormals,
+            infinities,
+            nans,
+        } = domain.special;
+        let open = matches!(domain.class, Class::Normal { .. });
+        let kinds = [
+            (
+                "zeros",
+                Special {
+                    zeros,
+                    ..Special::default()
+                },
+            ),
+            (
+                "subnormals",
+                Special {
+                    subnormals,
+                    ..Special::default()
+                },
+            ),
+            (
+                "infinities",
+                Special {
+                    infinities,
+                    ..Special::default()
+                },
+            ),
+            (
+                "nans",
+                Special {
+                    nans,
+                    ..Special::default()
+                },
+            ),
+        ];
+        for (kind, special) in kinds.into_iter().filter(|_| open) {
+            for (number, bits) in draw::bits_of(input.dtype, special).into_iter().enumerate() {
+                let Some(built) = draw::built(contract, &mut random, 1 << 10) else {
+                    continue;
+                };
+                let mut data = draw::plain(contract, &built, &mut random);
+                let (per_block, unit) = input.dtype.unit();
+                let width = if per_block > 1 { 2 } else { unit as usize };
+                let everywhere = number % 2 == 0;
+                let last = number::decode(input.dtype, &data[index])
+                    .len()
+                    .div_ceil(per_block as usize)
+                    .saturating_sub(1);
+                for (place, element) in data[index].chunks_exact_mut(unit as usize).enumerate() {
+                    if everywhere || place == last {
+                        element[..width].copy_from_slice(&bits.to_le_bytes()[..width]);
+                    }
+                }
+                let name = format!("edge:{}-{kind}-{number}", input.name);
+                cases.push(built.case(contract, Source::Edge, name, &data));
+            }
+        }
+    }
+    cases
+}
