@@ -34,7 +34,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error that knows its exit code; any other error is the harness's own failure.
+/// An error that knows its exit code. What the exit code of a library's error is, `cmd::exits` says.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Stop {
@@ -69,22 +69,4 @@ pub fn engine_absent(message: impl Into<String>) -> anyhow::Error {
 /// Says something on stderr, if anybody listens: that nobody does must not change how the process ends.
 pub fn complain(message: &str) {
     drop(writeln!(std::io::stderr(), "{message}"));
-}
-
-/// The exit code of an error.
-pub fn of(error: &anyhow::Error) -> Exit {
-    stop_in(error).map_or(Exit::Harness, |stop| stop.exit)
-}
-
-/// What `--json` prints for an error.
-pub fn document(error: &anyhow::Error) -> serde_json::Value {
-    stop_in(error)
-        .and_then(|stop| stop.document.clone())
-        .unwrap_or_else(
-            || serde_json::json!({ "error": format!("{error:#}"), "exit": of(error) as u8 }),
-        )
-}
-
-fn stop_in(error: &anyhow::Error) -> Option<&Stop> {
-    error.chain().find_map(|cause| cause.downcast_ref())
 }

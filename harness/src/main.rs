@@ -60,8 +60,8 @@ fn main() -> ExitCode {
         Err(error) => {
             exit::complain(&format!("assay: {error:#}"));
             // Where stdout is what failed, there is nothing more to say.
-            drop(output.document(&exit::document(&error)));
-            exit::of(&error).into()
+            drop(output.document(&cmd::exits::document(&error)));
+            cmd::exits::of(&error).into()
         }
     }
 }

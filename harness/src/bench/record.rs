@@ -1,13 +1,12 @@
 //! What a run leaves: one JSON object per line, flushed as it happens. Every table follows from these records alone.
 
-use crate::{exit, machine::Fingerprint, outcome::Outcome};
-use anyhow::Result;
+use crate::{machine::Fingerprint, outcome::Outcome};
 use runtime_api::{BudgetKind, Info};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Name of the file in a results folder.
@@ -200,19 +199,34 @@ pub struct End {
 /// Version of the records.
 pub const FORMAT: u32 = 1;
 
+/// Why measurements cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// A file cannot be read, or is no record of this format.
+    #[error("failed to read the measurements `{}`: {what}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, with the line.
+        what: String,
+    },
+}
+
 /// Reads the records of a results folder, or of the file itself.
 ///
 /// # Errors
-/// Usage, with the line: what cannot be read or is no record of this format.
-pub fn read(path: &Path) -> Result<Vec<Record>> {
+/// [`RecordError`], with the line: what cannot be read or is no record of this format.
+pub fn read(path: &Path) -> Result<Vec<Record>, RecordError> {
     let file = if path.is_dir() {
         path.join(FILE)
     } else {
         path.to_owned()
     };
-    let shown = file.display();
-    let wrong =
-        |what: String| exit::usage(format!("failed to read the measurements `{shown}`: {what}"));
+    let wrong = |what: String| RecordError::Unreadable {
+        path: file.clone(),
+        what,
+    };
     let open = File::open(&file)
         .map_err(|error| wrong(format!("{error}; name a folder that `assay bench` wrote")))?;
     let mut reader = BufReader::new(open);

@@ -17,7 +17,7 @@ impl Adapters {
     /// # Errors
     /// Usage, for an adapter that is not written as it must be.
     pub fn engines(&self) -> Result<Vec<Engine>> {
-        registry::with_adapters(registry::engines(), &self.adapter)
+        Ok(registry::with_adapters(registry::engines(), &self.adapter)?)
     }
 }
 
@@ -37,7 +37,7 @@ impl EngineArguments {
     /// # Errors
     /// Usage for names that fit nothing; engine absent if what is asked for is not ready.
     pub fn engines(&self) -> Result<Vec<Engine>> {
-        registry::select(self.adapters.engines()?, &self.runtime)
+        Ok(registry::select(self.adapters.engines()?, &self.runtime)?)
     }
 
     /// Whether anything was asked for.

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod compare;
 pub mod conform;
 pub mod engines;
+pub mod exits;
 pub mod fuzz;
 pub mod inspect;
 pub mod list;

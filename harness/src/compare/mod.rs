@@ -3,14 +3,16 @@
 //! against numbers that were recorded. Two runs of `bench` are compared by `bench::compare`.
 
 pub mod cost;
+mod error;
 pub mod numbers;
 pub mod outcomes;
 pub mod outputs;
 pub mod packs;
 mod text;
 
-use crate::{bench::record, exit};
-use anyhow::Result;
+pub use error::CompareError;
+
+use crate::bench::record;
 use std::path::Path;
 
 /// What can be compared.
@@ -49,8 +51,8 @@ pub enum Way {
 /// How these two are compared.
 ///
 /// # Errors
-/// Usage for a path that is not there or is none of the kinds, and for two that have nothing in common.
-pub fn way(old: &Path, new: &Path) -> Result<Way> {
+/// [`CompareError`], for a path that is not there or is none of the kinds, and for two that have nothing in common.
+pub fn way(old: &Path, new: &Path) -> Result<Way, CompareError> {
     let (old_kinds, new_kinds) = (kinds(old)?, kinds(new)?);
     if old_kinds.contains(&Kind::Numbers) && new_kinds.contains(&Kind::Pack) {
         return Ok(Way::Recorded);
@@ -63,21 +65,19 @@ pub fn way(old: &Path, new: &Path) -> Result<Way> {
                 let words: Vec<_> = kinds.iter().map(|kind| kind.words()).collect();
                 format!("`{}` is {}", path.display(), words.join(" and "))
             };
-            Err(exit::usage(format!(
-                "{}, {}: compare two packs, two results folders of the same command, or recorded numbers with a pack",
-                say(old, &old_kinds),
-                say(new, &new_kinds)
-            )))
+            Err(CompareError::Unlike {
+                old: say(old, &old_kinds),
+                new: say(new, &new_kinds),
+            })
         }
     }
 }
 
-fn kinds(path: &Path) -> Result<Vec<Kind>> {
+fn kinds(path: &Path) -> Result<Vec<Kind>, CompareError> {
     if !path.exists() {
-        return Err(exit::usage(format!(
-            "failed to find `{}`; name a pack or a results folder",
-            path.display()
-        )));
+        return Err(CompareError::NotThere {
+            path: path.to_owned(),
+        });
     }
     if !path.is_dir() {
         let ends_in = |extension: &str| path.extension().is_some_and(|end| end == extension);
@@ -102,11 +102,9 @@ fn kinds(path: &Path) -> Result<Vec<Kind>> {
     .filter_map(|(is, kind)| is.then_some(kind))
     .collect();
     if found.is_empty() {
-        return Err(exit::usage(format!(
-            "`{}` is neither a pack (it has no kernels.json) nor a results folder (no conform.json, qualify.json or {})",
-            path.display(),
-            record::FILE
-        )));
+        return Err(CompareError::NoKind {
+            path: path.to_owned(),
+        });
     }
     Ok(found)
 }
@@ -145,8 +143,12 @@ mod tests {
             (&numbers, &numbers),
             (&nothing, &pack),
         ] {
-            let error = way(old, new).unwrap_err();
-            assert_eq!(exit::of(&error), exit::Exit::Usage, "{error}");
+            assert!(
+                way(old, new).is_err(),
+                "{} {}",
+                old.display(),
+                new.display()
+            );
         }
     }
 }

@@ -4,8 +4,8 @@
 //! Fuel is a property of the engine's version and the module. The size of native code also depends on the processor that it is made for,
 //! so it is held against the record on the same processor only; elsewhere it is counted as not judged.
 
-use super::cost::Measured;
-use crate::{conform::plan, exit, machine, outcome::Whole, results::PackIdentity};
+use super::{CompareError, cost::Measured};
+use crate::{conform::plan, machine, outcome::Whole, results::PackIdentity};
 use anyhow::{Context, Result};
 use assay_worker::{Launch, Worker};
 use kernel_pack::Pack;
@@ -149,13 +149,11 @@ impl Recorded {
     /// Reads a record.
     ///
     /// # Errors
-    /// Usage: what cannot be read or is no record of this format.
-    pub fn read(path: &Path) -> Result<Self> {
-        let wrong = |what: String| {
-            exit::usage(format!(
-                "failed to read the recorded numbers `{}`: {what}; `assay compare --record FILE PACK` makes them",
-                path.display()
-            ))
+    /// [`CompareError::Numbers`]: what cannot be read or is no record of this format.
+    pub fn read(path: &Path) -> Result<Self, CompareError> {
+        let wrong = |what: String| CompareError::Numbers {
+            path: path.to_owned(),
+            what,
         };
         let length = fs::metadata(path).map(|metadata| metadata.len());
         if length.map_err(|error| wrong(error.to_string()))? > MAX_FILE_BYTES {
@@ -176,7 +174,7 @@ impl Recorded {
     /// Writes the record, complete or not at all. What an earlier record in the same place says of engines that are not here is kept.
     ///
     /// # Errors
-    /// If it cannot be written; usage if the file that is there is no record.
+    /// If it cannot be written; [`CompareError::Numbers`] if the file that is there is no record.
     pub fn write(mut self, path: &Path) -> Result<()> {
         if path.exists() {
             let earlier = Recorded::read(path)?;

@@ -1,14 +1,13 @@
 //! Two results of `conform` or `qualify`: checks that ended otherwise, verdicts that changed, and checks that only one has.
 
+use super::CompareError;
 use crate::{
     conform::record::{LINES, Line},
     engine::Status,
-    exit,
     judge::EngineWord,
     outcome::{Outcome, Whole},
     records::Records,
 };
-use anyhow::{Context, Result};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -118,8 +117,8 @@ struct Side {
 /// Compares two results folders.
 ///
 /// # Errors
-/// Usage: what cannot be read, and two that have no check in common.
-pub fn compare(old: &Path, new: &Path) -> Result<Comparison> {
+/// [`CompareError`]: what cannot be read, and two that have no check in common.
+pub fn compare(old: &Path, new: &Path) -> Result<Comparison, CompareError> {
     let (old, new) = (Side::read(old)?, Side::read(new)?);
     let mut notes = Vec::new();
     let generated = |check: &Check| check.check.starts_with("generated:");
@@ -166,9 +165,7 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison> {
         }
     }
     if compared == 0 {
-        return Err(exit::usage(
-            "the two have no check in common: nothing was compared",
-        ));
+        return Err(CompareError::NothingInCommon);
     }
     Ok(Comparison {
         verdict: Whole::of(changed.iter().any(|changed| changed.worse)),
@@ -188,7 +185,7 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison> {
 }
 
 impl Side {
-    fn read(folder: &Path) -> Result<Self> {
+    fn read(folder: &Path) -> Result<Self, CompareError> {
         let records = Records::read(folder)?;
         let mut checks = BTreeMap::new();
         let mut check = |runtime: &str, of: &str, check: &str, ended: Ended| {
@@ -224,7 +221,9 @@ impl Side {
         }
         let conform = records
             .conformance()
-            .with_context(|| format!("failed to find what conformed in `{}`", folder.display()))?;
+            .ok_or_else(|| CompareError::NoConformance {
+                folder: folder.to_owned(),
+            })?;
         let mut versions = BTreeMap::new();
         for engine in &conform.engines {
             let reason = engine.reason.as_deref().unwrap_or_default();
@@ -243,11 +242,10 @@ impl Side {
             check(&numerics.runtime, "numerics", "all instructions", ended);
         }
         let path = folder.join(LINES);
-        let wrong = |number: usize, error: &dyn std::fmt::Display| {
-            exit::usage(format!(
-                "failed to read `{}`: line {number}: {error}; run it again",
-                path.display()
-            ))
+        let wrong = |line, error: &dyn std::fmt::Display| CompareError::Line {
+            path: path.clone(),
+            line,
+            message: error.to_string(),
         };
         let file = File::open(&path).map_err(|error| wrong(1, &error))?;
         for (index, line) in BufReader::new(file).lines().enumerate() {

@@ -1,11 +1,10 @@
 //! What several targets answered to the same cases, bit for bit: layer L2 across targets.
 
+use super::CompareError;
 use crate::{
     conform::answers::{Answer, Answers, CaseId, Run},
-    exit,
     outcome::Whole,
 };
-use anyhow::Result;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -86,8 +85,8 @@ pub struct Difference {
 /// Reads the runs.
 ///
 /// # Errors
-/// Usage: what cannot be read; runs of other packs or other cases.
-pub fn read(folders: &[PathBuf]) -> Result<Vec<Side>> {
+/// What cannot be read; [`CompareError::OtherCases`] for runs of other packs or other cases.
+pub fn read(folders: &[PathBuf]) -> anyhow::Result<Vec<Side>> {
     let mut sides: Vec<Side> = Vec::new();
     for folder in folders {
         let (run, answers) = Answers::read(folder)?;
@@ -103,7 +102,7 @@ pub fn read(folders: &[PathBuf]) -> Result<Vec<Side>> {
     Ok(sides)
 }
 
-fn same_question(first: &Side, folder: &Path, run: &Run) -> Result<()> {
+fn same_question(first: &Side, folder: &Path, run: &Run) -> Result<(), CompareError> {
     let of = &first.run;
     let differs = if of.pack.manifest_sha256 != run.pack.manifest_sha256 {
         Some("the packs are not the same".to_owned())
@@ -121,19 +120,19 @@ fn same_question(first: &Side, folder: &Path, run: &Run) -> Result<()> {
     };
     match differs {
         None => Ok(()),
-        Some(differs) => Err(exit::usage(format!(
-            "`{}` and `{}` did not run the same cases: {differs}; run `assay conform` alike on each target",
-            first.folder.display(),
-            folder.display()
-        ))),
+        Some(differs) => Err(CompareError::OtherCases {
+            first: first.folder.clone(),
+            other: folder.to_owned(),
+            differs,
+        }),
     }
 }
 
 /// Compares runs of the same cases.
 ///
 /// # Errors
-/// Usage if no case was answered by two of them.
-pub fn compare(sides: &[Side]) -> Result<Comparison> {
+/// [`CompareError::NothingAnswered`].
+pub fn compare(sides: &[Side]) -> Result<Comparison, CompareError> {
     let ids: BTreeSet<&CaseId> = sides
         .iter()
         .flat_map(|side| side.answers.0.keys())
@@ -200,9 +199,7 @@ pub fn compare(sides: &[Side]) -> Result<Comparison> {
     }
     let cells: Vec<Cell> = cells.into_values().collect();
     if cells.iter().all(|cell| cell.agree + cell.differ == 0) {
-        return Err(exit::usage(
-            "no case was answered by two of these runs: nothing was compared",
-        ));
+        return Err(CompareError::NothingAnswered);
     }
     let bad = cells.iter().any(|cell| cell.differ + cell.lost > 0);
     Ok(Comparison {

@@ -1,7 +1,10 @@
 //! Two packs on the same inputs: what a new version of a kernel changed for those who use it. Modules are compared kernel by kernel and
 //! variant by variant; those that are the same to the byte need no run.
 
-use super::cost::{self, Effort, Measured, NotMeasured, Numbers, Pair, Time};
+use super::{
+    CompareError,
+    cost::{self, Effort, Measured, NotMeasured, Numbers, Pair, Time},
+};
 use crate::{
     conform::{
         answers,
@@ -11,7 +14,6 @@ use crate::{
         run::{self, Judged, Work},
         subject::Subject,
     },
-    exit,
     outcome::{Outcome, Whole},
     registry,
     results::PackIdentity,
@@ -269,7 +271,7 @@ pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Com
 }
 
 /// Ids of the kernels of either pack that are asked for.
-fn select(request: &Request<'_>) -> Result<Vec<String>> {
+fn select(request: &Request<'_>) -> Result<Vec<String>, CompareError> {
     let mut ids: Vec<String> = Vec::new();
     for kernel in request.old.kernels().iter().chain(request.new.kernels()) {
         if !ids.iter().any(|id| id == kernel.id()) {
@@ -279,10 +281,10 @@ fn select(request: &Request<'_>) -> Result<Vec<String>> {
     let globs = registry::matchers(request.kernels)?;
     for (pattern, glob) in request.kernels.iter().zip(&globs) {
         if !ids.iter().any(|id| glob.is_match(id)) {
-            return Err(exit::usage(format!(
-                "neither pack has a kernel `{pattern}`; they have: {}",
-                ids.join(", ")
-            )));
+            return Err(CompareError::NoKernel {
+                pattern: pattern.clone(),
+                ids: ids.join(", "),
+            });
         }
     }
     ids.retain(|id| globs.is_empty() || globs.iter().any(|glob| glob.is_match(id)));

@@ -2,25 +2,25 @@
 //! document of a whole qualification, the record of a run with the digest of every file, and the reading of them all. Keys that this
 //! version does not know are passed over, so that records of later versions can be read.
 
+mod error;
 pub mod qualification;
 pub mod run;
 #[cfg(test)]
 mod tests;
 pub mod verify;
 
+pub use error::RecordsError;
 pub use qualification::Qualification;
 
 use crate::{
     bench::{record, tables::Tables},
     conform::report::{self as conformance, Conformance},
-    exit,
     traps::{TrapReport, survey},
 };
-use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use std::{
     fs,
-    io::Read as _,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -44,13 +44,12 @@ impl Records {
     /// Reads what stands in a folder, or in the folders in it.
     ///
     /// # Errors
-    /// Usage if there is no record or one is damaged; if a file cannot be read.
-    pub fn read(folder: &Path) -> Result<Records> {
+    /// [`RecordsError`], also if there is no record.
+    pub fn read(folder: &Path) -> Result<Records, RecordsError> {
         if !folder.is_dir() {
-            return Err(exit::usage(format!(
-                "`{}` is no folder; give the results folder of `assay qualify`, `traps` or `bench`",
-                folder.display()
-            )));
+            return Err(RecordsError::NoFolder {
+                folder: folder.to_owned(),
+            });
         }
         let places = places(folder)?;
         let mut records = Records {
@@ -69,11 +68,9 @@ impl Records {
             && records.traps.is_none()
             && records.bench.is_none();
         if nothing {
-            return Err(exit::usage(format!(
-                "`{}` holds no results: neither qualify.json nor conform.json, traps.json or {}, there or in a folder in it",
-                folder.display(),
-                record::FILE
-            )));
+            return Err(RecordsError::Empty {
+                folder: folder.to_owned(),
+            });
         }
         Ok(records)
     }
@@ -86,12 +83,12 @@ impl Records {
 }
 
 /// The folder, then the folders in it by name.
-fn places(folder: &Path) -> Result<Vec<PathBuf>> {
+fn places(folder: &Path) -> Result<Vec<PathBuf>, RecordsError> {
     let mut inner = Vec::new();
-    let context = || format!("failed to read the folder `{}`", folder.display());
-    for entry in fs::read_dir(folder).with_context(context)? {
-        let entry = entry.with_context(context)?;
-        if entry.file_type().with_context(context)?.is_dir() {
+    let wrong = unreadable("the folder ", folder);
+    for entry in fs::read_dir(folder).map_err(&wrong)? {
+        let entry = entry.map_err(&wrong)?;
+        if entry.file_type().map_err(&wrong)?.is_dir() {
             inner.push(entry.path());
         }
     }
@@ -101,7 +98,7 @@ fn places(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The file of this name; two in folders would be two runs, and nothing says which one is meant.
-fn the_only(places: &[PathBuf], name: &str) -> Result<Option<PathBuf>> {
+fn the_only(places: &[PathBuf], name: &str) -> Result<Option<PathBuf>, RecordsError> {
     let found: Vec<_> = places
         .iter()
         .map(|place| place.join(name))
@@ -113,15 +110,17 @@ fn the_only(places: &[PathBuf], name: &str) -> Result<Option<PathBuf>> {
         [path, ..] if path.parent() == places.first().map(PathBuf::as_path) => {
             Ok(Some(path.clone()))
         }
-        [one, other, ..] => Err(exit::usage(format!(
-            "both `{}` and `{}` are there; name the folder of one run",
-            one.display(),
-            other.display()
-        ))),
+        [one, other, ..] => Err(RecordsError::Ambiguous {
+            one: one.clone(),
+            other: other.clone(),
+        }),
     }
 }
 
-fn document<T: DeserializeOwned>(places: &[PathBuf], name: &str) -> Result<Option<T>> {
+fn document<T: DeserializeOwned>(
+    places: &[PathBuf],
+    name: &str,
+) -> Result<Option<T>, RecordsError> {
     let Some(path) = the_only(places, name)? else {
         return Ok(None);
     };
@@ -129,30 +128,35 @@ fn document<T: DeserializeOwned>(places: &[PathBuf], name: &str) -> Result<Optio
 }
 
 /// Reads one document.
-fn parse<T: DeserializeOwned>(path: &Path) -> Result<T> {
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, RecordsError> {
     let bytes = bytes(path, LARGEST_DOCUMENT)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        exit::usage(format!(
-            "`{}` is damaged or no results of assay: {error}",
-            path.display()
-        ))
+    serde_json::from_slice(&bytes).map_err(|error| RecordsError::Damaged {
+        path: path.to_owned(),
+        message: error.to_string(),
     })
 }
 
 /// The bytes of a plain file, `most` of them: what never ends is none, and to open a pipe is to wait for whoever writes it.
-fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let context = || format!("failed to read `{}`", path.display());
-    let metadata = fs::metadata(path).with_context(context)?;
+fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, RecordsError> {
+    let wrong = unreadable("", path);
+    let metadata = fs::metadata(path).map_err(&wrong)?;
     if !metadata.is_file() || metadata.len() > most {
-        return Err(exit::usage(format!(
-            "`{}` is no plain file, or larger than any results",
-            path.display()
-        )));
+        return Err(RecordsError::NoDocument {
+            path: path.to_owned(),
+        });
     }
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).with_context(context)?;
-    file.take(most)
-        .read_to_end(&mut bytes)
-        .with_context(context)?;
+    let file = fs::File::open(path).map_err(&wrong)?;
+    file.take(most).read_to_end(&mut bytes).map_err(&wrong)?;
     Ok(bytes)
+}
+
+/// What the operating system's error is about.
+fn unreadable(what: &'static str, path: &Path) -> impl Fn(io::Error) -> RecordsError {
+    let path = path.to_owned();
+    move |source| RecordsError::Unreadable {
+        what,
+        path: path.clone(),
+        source,
+    }
 }

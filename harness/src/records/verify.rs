@@ -196,8 +196,8 @@ impl Verification {
     }
 
     /// Takes what could be read, or the reason why not.
-    fn take<T>(&mut self, record: &str, read: Result<T>) -> Option<T> {
-        read.map_err(|error| self.add(record, What::Unreadable, format!("{error:#}")))
+    fn take<T>(&mut self, record: &str, read: Result<T, impl Into<anyhow::Error>>) -> Option<T> {
+        read.map_err(|error| self.add(record, What::Unreadable, format!("{:#}", error.into())))
             .ok()
     }
 
