@@ -38,6 +38,12 @@ impl Repeat {
         self
     }
 
+    /// Adds an option without a value, if it is asked for.
+    #[must_use]
+    pub fn flag(self, name: &str, asked: bool) -> Self {
+        if asked { self.word(name) } else { self }
+    }
+
     /// Adds an option for each path.
     #[must_use]
     pub fn paths<'a>(self, name: &str, paths: impl IntoIterator<Item = &'a Path>) -> Self {

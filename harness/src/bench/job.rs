@@ -391,7 +391,7 @@ fn job(
     };
     let case = generate::sized(&subject.kernel, dimensions, scope.seed)
         .with_context(|| format!("failed to make inputs for {}", subject.kernel))?;
-    let prepared = match subject::prepare(case, subject, kernel) {
+    let prepared = match subject::prepare(case, subject, kernel, 0) {
         Ok(prepared) => prepared,
         Err(error) => return Ok(Err(format!("failed to {error}"))),
     };

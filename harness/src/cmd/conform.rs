@@ -55,9 +55,16 @@ pub struct Selection {
     /// Generated cases per kernel.
     #[arg(long, value_name = "N", default_value_t = CASES)]
     pub cases: u32,
-    /// Seed of the generated cases.
-    #[arg(long, value_name = "N", default_value_t = SEED)]
-    pub seed: u64,
+    /// Seed of all that is generated and drawn [default: 1 for the generated cases, and one of its own for the rest].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Seed of what a run draws for itself: places in memory, sequences of calls, more generated cases. A run prints it [default: --seed, else
+    /// a new one for each run].
+    #[arg(long, value_name = "N")]
+    pub own_seed: Option<u64>,
+    /// Ten times longer sequences of calls on one instance.
+    #[arg(long)]
+    pub deep: bool,
     /// What the engines are asked for.
     #[arg(long, value_enum, default_value_t = Profile::Server)]
     pub profile: Profile,
@@ -123,7 +130,12 @@ impl Selection {
             kernels: self.kernel.clone(),
             vectors: self.vectors.clone(),
             cases: self.cases,
-            seed: self.seed,
+            seed: self.seed.unwrap_or(SEED),
+            own_seed: self.own_seed.or(self.seed).unwrap_or_else(|| {
+                // Short, because people copy it.
+                u64::from(fastrand::u32(1..))
+            }),
+            deep: self.deep,
             profile: self.profile,
             code_cache: self.code_cache.clone(),
         }

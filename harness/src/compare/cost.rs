@@ -142,7 +142,7 @@ impl Measured {
         let none = || "this harness has no contract for it".to_owned();
         let kernel = kernel_core::variant(&subject.kernel, &subject.features).ok_or_else(none)?;
         let case = reference_case(&subject.kernel, SEED).ok_or_else(none)?;
-        let prepared = subject::prepare(case, &subject, kernel)
+        let prepared = subject::prepare(case, &subject, kernel, SEED)
             .map_err(|error| format!("failed to {error}"))?;
         Ok(Self { subject, prepared })
     }

@@ -111,6 +111,7 @@ impl Ended {
 struct Side {
     checks: BTreeMap<Check, Ended>,
     seed: u64,
+    own_seed: Option<u64>,
     versions: BTreeMap<String, String>,
 }
 
@@ -121,8 +122,13 @@ struct Side {
 pub fn compare(old: &Path, new: &Path) -> Result<Comparison, CompareError> {
     let (old, new) = (Side::read(old)?, Side::read(new)?);
     let mut notes = Vec::new();
-    let generated = |check: &Check| check.check.starts_with("generated:");
     let other_seed = old.seed != new.seed;
+    let other_own_seed = old.own_seed != new.own_seed;
+    // What follows from a seed that differs is something else under the same name.
+    let other = |check: &Check| {
+        other_seed && check.check.starts_with("generated:")
+            || other_own_seed && check.check.starts_with("drawn:")
+    };
     if other_seed {
         notes.push(format!(
             "the seeds are {} and {}: generated cases are others, and are not compared",
@@ -140,7 +146,7 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison, CompareError> {
     let mut compared = 0;
     let mut only: BTreeMap<(&'static str, &str, &str), usize> = BTreeMap::new();
     for (check, now) in &new.checks {
-        if other_seed && generated(check) {
+        if other(check) {
             continue;
         }
         let Some(before) = old.checks.get(check) else {
@@ -159,7 +165,7 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison, CompareError> {
         }
     }
     for check in old.checks.keys() {
-        let expected = new.checks.contains_key(check) || (other_seed && generated(check));
+        let expected = new.checks.contains_key(check) || other(check);
         if !expected {
             *only.entry(("old", &check.runtime, &check.of)).or_default() += 1;
         }
@@ -265,6 +271,7 @@ impl Side {
         Ok(Self {
             checks,
             seed: conform.seed,
+            own_seed: conform.own_seed,
             versions,
         })
     }

@@ -216,8 +216,8 @@ pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Com
                     notes.push(format!("{id} {}: {reason}", new.variant));
                 }
             }
-            old_work.push(Work::new(old, cases.clone()));
-            new_work.push(Work::new(new, cases));
+            old_work.push(Work::new(old, cases.clone(), request.seed));
+            new_work.push(Work::new(new, cases, request.seed));
         }
         modules.extend(new_subjects.iter().map(|new| module(None, Some(new))));
     }

@@ -9,7 +9,7 @@ use crate::{
     results::{Folder, PackIdentity},
 };
 use anyhow::{Context, Result};
-use kernel_cases::truth;
+use kernel_cases::{case::Source, truth};
 use runtime_api::Error;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -151,8 +151,11 @@ struct Line {
 pub struct Answers(pub BTreeMap<CaseId, BTreeMap<String, Answer>>);
 
 impl Answers {
-    /// Keeps what an engine answered; what concerns a module as a whole is no answer.
+    /// Keeps what an engine answered; what concerns a module as a whole is no answer, nor is what no other run asks.
     pub fn push(&mut self, runtime: &str, judged: &Judged<'_>) {
+        if judged.source == Source::Drawn {
+            return;
+        }
         if let (Some(prepared), Some(observed)) = (judged.case, judged.observed) {
             let id = CaseId {
                 kernel: judged.subject.kernel.clone(),
@@ -284,7 +287,7 @@ impl Run {
     }
 }
 
-/// A digest of the names and inputs of all cases: equal means that two runs asked the same.
+/// A digest of the names and inputs of all cases but those of the run's own seed: equal means that two runs asked the same.
 pub fn digest(work: &[Work]) -> String {
     let mut hasher = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -293,7 +296,8 @@ pub fn digest(work: &[Work]) -> String {
     };
     for work in work {
         let placed = work.cases.iter().map(|prepared| &prepared.case);
-        for case in placed.chain(work.unplaceable.iter().map(|(case, _)| case)) {
+        let all = placed.chain(work.unplaceable.iter().map(|(case, _)| case));
+        for case in all.filter(|case| case.source != Source::Drawn) {
             for text in [&work.subject.kernel, &work.subject.variant, &case.name] {
                 part(text.as_bytes());
             }

@@ -126,7 +126,7 @@ impl Device {
         let end = |subject: &Subject, rows: u32| {
             let case = generate::sized(&subject.kernel, dimensions(&subject.kernel, rows), seed)?;
             let name = case.name.trim_start_matches("sized:").to_owned();
-            let prepared = subject::prepare(case, subject, kernel).ok()?;
+            let prepared = subject::prepare(case, subject, kernel, seed).ok()?;
             Some(Shape {
                 rows,
                 dimensions: name,
@@ -219,7 +219,7 @@ mod tests {
             assert!(largest.memory_bytes <= 128 * 1024, "{fit:?}");
             assert!(fit.beyond.memory_bytes > 128 * 1024, "{fit:?}");
             assert_eq!(fit.bytes, 160 * 1024 + 1000);
-            assert!(subject::prepare(fit.case(1).unwrap(), &subject, kernel).is_ok());
+            assert!(subject::prepare(fit.case(1).unwrap(), &subject, kernel, 1).is_ok());
         }
     }
 

@@ -4,6 +4,7 @@ use super::{
     device::{Device, Fit},
     forms,
     run::Work,
+    sequence,
     subject::Subject,
 };
 use crate::{exit, registry};
@@ -30,7 +31,11 @@ pub struct Choice<'a> {
     pub cases: u32,
     /// Seed of the generated cases.
     pub seed: u64,
-    /// Run only the case of this name.
+    /// The run's own seed: of placements, sequences and a second batch of generated cases.
+    pub own_seed: u64,
+    /// Whether sequences are long.
+    pub deep: bool,
+    /// Run only the case of this name, or the sequence.
     pub case: Option<&'a str>,
     /// Judge only the module of this name: `base`, a variant's, or a form's beside its base module.
     pub module: Option<&'a str>,
@@ -97,7 +102,13 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                 kernel.id()
             ));
         }
-        let cases = with_others(cases, kernel.id(), choice.seed, choice.cases);
+        let mut cases = with_others(cases, kernel.id(), choice.seed, choice.cases);
+        let drawn = 0..choice.cases.div_ceil(2);
+        cases
+            .extend(drawn.filter_map(|index| generate::drawn(kernel.id(), choice.own_seed, index)));
+        let sequence = choice
+            .case
+            .filter(|name| name.starts_with(sequence::PREFIX));
         for mut subject in subjects(kernel) {
             // Forms have the manifest's limits in their code, which are not those of a device.
             let mut forms = match (subject.variant.as_str(), choice.device) {
@@ -121,14 +132,17 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                     fits.push(fit);
                 }
             }
-            if let Some(name) = choice.case {
+            if let Some(name) = choice.case
+                && sequence.is_none()
+            {
                 cases.retain(|case| case.name == name);
             }
             if !subject.has_backward {
                 // The export is optional, and its absence was settled by the pre-pass.
                 cases.retain(|case| case.entry == Entry::Forward);
             }
-            let mut placed = Work::new(subject, cases);
+            let mut placed = Work::new(subject, cases, choice.own_seed);
+            placed.with_sequences(choice.deep, sequence);
             placed.forms = forms;
             if choice.device.is_some() {
                 // Not a failure of anything: the device is too small for them.
@@ -158,9 +172,9 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         )));
     }
     if let Some(name) = choice.case
-        && work
-            .iter()
-            .all(|work| work.cases.is_empty() && work.unplaceable.is_empty())
+        && work.iter().all(|work| {
+            work.judged_cases() == 0 && work.sequences.is_empty() && work.unplaceable.is_empty()
+        })
     {
         return Err(exit::usage(format!(
             "no case of the selected kernels is called `{name}`; the results folder of a run names them all"

@@ -229,9 +229,7 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// If the folder cannot be written.
     pub fn push(&mut self, judged: &Judged<'_>) -> Result<()> {
-        let source = judged
-            .case
-            .map_or(Source::Edge, |prepared| prepared.case.source);
+        let source = judged.source;
         let subject = judged.subject;
         let line = Line {
             runtime: Cow::Borrowed(&self.runtimes[judged.engine]),
@@ -291,7 +289,8 @@ impl<'a> Recorder<'a> {
                 && other.variant == subject.variant
                 && other.layer == layer
         });
-        if entry.source == Source::Generated && entry.outcome == Outcome::Fail && first_of_layer {
+        let generated = matches!(entry.source, Source::Generated | Source::Drawn);
+        if generated && entry.outcome == Outcome::Fail && first_of_layer {
             self.to_shrink.push(ToShrink {
                 engine: judged.engine,
                 kernel: subject.kernel.clone(),

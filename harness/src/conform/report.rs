@@ -22,6 +22,9 @@ pub struct Conformance {
     pub reasons: Vec<String>,
     /// Seed of the generated cases.
     pub seed: u64,
+    /// The run's own seed: of placements, sequences and the second batch of generated cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_seed: Option<u64>,
     /// Generated cases per kernel.
     #[serde(default)]
     pub cases: u32,

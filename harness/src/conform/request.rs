@@ -28,6 +28,10 @@ pub struct Request {
     pub cases: u32,
     /// Seed of the generated cases.
     pub seed: u64,
+    /// The run's own seed: of placements, sequences and a second batch of generated cases.
+    pub own_seed: u64,
+    /// Whether sequences are long.
+    pub deep: bool,
     /// What the engines are asked for: a device's limits go below those of the manifest.
     pub profile: Profile,
     /// Where engines that can keep compiled code.
@@ -42,6 +46,8 @@ impl Request {
             vectors: self.vectors.as_deref(),
             cases: self.cases,
             seed: self.seed,
+            own_seed: self.own_seed,
+            deep: self.deep,
             case,
             module,
             device: self.profile.device(),
@@ -76,6 +82,8 @@ impl Request {
             )
             .paths("--code-cache", self.code_cache.as_deref())
             .options("--seed", [self.seed])
+            .options("--own-seed", [self.own_seed])
+            .flag("--deep", self.deep)
             .options("--case", [case])
             .options("--module", forms::is_form(variant).then_some(variant))
             .to_string()
@@ -101,10 +109,12 @@ mod tests {
             vectors: Some("vectors".into()),
             cases: 3,
             seed: 7,
+            own_seed: 9,
+            deep: true,
             profile: Profile::Embedded,
             code_cache: Some("cache".into()),
         };
-        let common = "--kernel rope_f32 --vectors vectors --cases 3 --profile embedded --code-cache cache --seed 7 --case edge:one";
+        let common = "--kernel rope_f32 --vectors vectors --cases 3 --profile embedded --code-cache cache --seed 7 --own-seed 9 --deep --case edge:one";
         assert_eq!(
             request.repeat("wasmi", "rope_f32", "base", "edge:one", Layer::L1),
             format!(

@@ -2,9 +2,11 @@
 //! engines have reported a subject.
 
 use super::{
+    exports,
     forms::{self, CompiledForm, Fate, FormUse},
     judge::{self, Judgement, Layer, Layers},
-    observe::{self, Ended, Observed},
+    observe::{self, Alone, Ended, Exchange, Observed},
+    sequence::{self, Sequence},
     subject::{self, Prepared, Subject},
 };
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::{Confinement, Launch, RunError, Worker};
-use kernel_cases::case::Case;
+use kernel_cases::case::{Case, Source};
 use kernel_core::Kernel;
 use runtime_api::{Error, Info};
 use std::collections::BTreeMap;
@@ -34,11 +36,17 @@ pub struct Work {
     pub cases: Vec<Prepared>,
     /// Cases that do not fit the memory that the manifest allows, with the reason.
     pub unplaceable: Vec<(Case, String)>,
+    /// Sequences of these cases, each on an instance of its own.
+    pub sequences: Vec<Sequence>,
+    /// Only the sequences are judged: the cases run for what they are compared with.
+    pub sequences_only: bool,
+    /// What places follow from.
+    seed: u64,
 }
 
 impl Work {
-    /// Places cases for a subject.
-    pub fn new(subject: Subject, cases: Vec<Case>) -> Work {
+    /// Places cases for a subject; what is drawn follows from `seed`.
+    pub fn new(subject: Subject, cases: Vec<Case>, seed: u64) -> Work {
         let kernel = kernel_core::variant(&subject.kernel, &subject.features);
         let mut work = Work {
             subject,
@@ -46,15 +54,36 @@ impl Work {
             forms: Vec::new(),
             cases: Vec::new(),
             unplaceable: Vec::new(),
+            sequences: Vec::new(),
+            sequences_only: false,
+            seed,
         };
         let Some(kernel) = kernel else { return work };
         for case in cases {
-            match subject::prepare(case.clone(), &work.subject, kernel) {
+            match subject::prepare(case.clone(), &work.subject, kernel, seed) {
                 Ok(prepared) => work.cases.push(prepared),
                 Err(error) => work.unplaceable.push((case, format!("failed to {error}"))),
             }
         }
         work
+    }
+
+    /// Cases that are judged by themselves.
+    pub fn judged_cases(&self) -> usize {
+        if self.sequences_only {
+            0
+        } else {
+            self.cases.len()
+        }
+    }
+
+    /// Adds sequences of its cases; only the one of this name, if one is named.
+    pub fn with_sequences(&mut self, deep: bool, only: Option<&str>) {
+        self.sequences = sequence::plan(&self.cases, &self.subject, self.seed, deep);
+        if let Some(only) = only {
+            self.sequences.retain(|sequence| sequence.name == only);
+            self.sequences_only = true;
+        }
     }
 
     /// The module of this name: the one that all engines run, or a form of it.
@@ -78,8 +107,10 @@ pub struct Judged<'a> {
     pub subject: &'a Subject,
     /// The case, or the module as a whole.
     pub case: Option<&'a Prepared>,
-    /// Name of the case; `edge:module` for the module as a whole.
+    /// Name of the case or the sequence; `edge:module` for the module as a whole.
     pub name: String,
+    /// Where it comes from.
+    pub source: Source,
     /// What was seen; `None` where nothing ran.
     pub observed: Option<&'a Observed>,
     /// The layers.
@@ -103,10 +134,11 @@ struct Reports {
 
 /// What an engine reported of a subject.
 enum Report {
-    /// One observation per case, and what is wrong with the module as a whole.
+    /// One observation per case, the layers of each sequence, and what is wrong with the module as a whole.
     Ran {
         module: Judgement,
         cases: Vec<Observed>,
+        sequences: Vec<Layers>,
     },
     /// Nothing ran, for this reason.
     Skipped(Outcome, String),
@@ -197,7 +229,11 @@ fn judge_work(
         .enumerate()
         .filter_map(|(engine, report)| Some((engine, report.cases()?)))
         .collect();
-    for (index, prepared) in work.cases.iter().enumerate() {
+    let judged_cases = || {
+        let cases = work.cases.iter().enumerate();
+        cases.filter(|_| !work.sequences_only)
+    };
+    for (index, prepared) in judged_cases() {
         let observed: Vec<&Observed> = ran.iter().map(|(_, cases)| &cases[index]).collect();
         let layers = judge::judge(prepared, &observed);
         for (((engine, _), observed), layers) in ran.iter().zip(observed).zip(layers) {
@@ -206,6 +242,7 @@ fn judge_work(
                 subject: &work.subject,
                 case: Some(prepared),
                 name: prepared.case.name.clone(),
+                source: prepared.case.source,
                 observed: Some(observed),
                 layers,
             })?;
@@ -215,6 +252,9 @@ fn judge_work(
         judge_unplaceable(*engine, work, &work.subject, judged)?;
     }
     for (engine, reports) in reports.iter().enumerate() {
+        judge_sequences(engine, work, &work.subject, &reports.module, judged)?;
+    }
+    for (engine, reports) in reports.iter().enumerate() {
         let Some((form, report)) = &reports.beside else {
             continue;
         };
@@ -222,7 +262,7 @@ fn judge_work(
         let Some(cases) = report.cases() else {
             continue;
         };
-        for (index, (prepared, own)) in work.cases.iter().zip(cases).enumerate() {
+        for ((index, prepared), own) in judged_cases().zip(cases) {
             // Agreement is with the module on all engines; what it says of them is said above.
             let others = ran.iter().map(|(_, cases)| &cases[index]);
             let observed: Vec<&Observed> = others.chain([own]).collect();
@@ -231,11 +271,37 @@ fn judge_work(
                 subject: form,
                 case: Some(prepared),
                 name: prepared.case.name.clone(),
+                source: prepared.case.source,
                 observed: Some(own),
                 layers: judge::judge(prepared, &observed).pop().unwrap_or_default(),
             })?;
         }
         judge_unplaceable(engine, work, form, judged)?;
+        judge_sequences(engine, work, form, report, judged)?;
+    }
+    Ok(())
+}
+
+fn judge_sequences(
+    engine: usize,
+    work: &Work,
+    subject: &Subject,
+    report: &Report,
+    judged: &mut impl FnMut(Judged<'_>) -> Result<()>,
+) -> Result<()> {
+    let Report::Ran { sequences, .. } = report else {
+        return Ok(());
+    };
+    for (sequence, layers) in work.sequences.iter().zip(sequences) {
+        judged(Judged {
+            engine,
+            subject,
+            case: None,
+            name: sequence.name.clone(),
+            source: Source::Sequence,
+            observed: None,
+            layers: layers.clone(),
+        })?;
     }
     Ok(())
 }
@@ -255,6 +321,7 @@ fn judge_module(
         subject,
         case: None,
         name: "edge:module".to_owned(),
+        source: Source::Edge,
         observed: None,
         layers: Layers::from([(Layer::L1, module)]),
     })
@@ -272,6 +339,7 @@ fn judge_unplaceable(
             subject,
             case: None,
             name: case.name.clone(),
+            source: case.source,
             observed: None,
             layers: Layers::from([(Layer::L1, Judgement::of(Outcome::Error, reason.clone()))]),
         })?;
@@ -369,10 +437,35 @@ impl<'a> Session<'a> {
         subject: &Subject,
         loaded: observe::Loaded,
         prepared: &Prepared,
-    ) -> Observed {
+    ) -> (Observed, Option<Alone>) {
         match &mut self.worker {
             Ok(worker) => observe::observe(worker, subject, loaded, prepared),
-            Err(reason) => lost(reason.clone()),
+            Err(reason) => (lost(reason.clone()), None),
+        }
+    }
+
+    /// Runs a sequence; true besides its layers if the worker was lost with it.
+    fn sequence(
+        &mut self,
+        subject: &Subject,
+        loaded: observe::Loaded,
+        work: &Work,
+        alone: &[Option<Alone>],
+        sequence: &Sequence,
+    ) -> (Layers, bool) {
+        match &mut self.worker {
+            Ok(worker) => {
+                let exchange = Exchange {
+                    worker,
+                    subject,
+                    loaded,
+                };
+                sequence::run(exchange, &work.cases, alone, sequence)
+            }
+            Err(reason) => {
+                let lost = Judgement::of(Outcome::Error, reason.clone());
+                (Layers::from([(Layer::L1, lost)]), false)
+            }
         }
     }
 
@@ -472,14 +565,17 @@ impl<'a> Session<'a> {
         };
         let mut lost_workers = 0;
         let mut cases = Vec::with_capacity(work.cases.len());
+        let mut all_alone = Vec::with_capacity(work.cases.len());
         for prepared in &work.cases {
             if lost_workers >= MAX_LOST_WORKERS {
                 cases.push(lost(format!(
                     "not run: {MAX_LOST_WORKERS} workers were lost on this module"
                 )));
+                all_alone.push(None);
                 continue;
             }
-            let observed = self.one(subject, loaded, prepared);
+            let (observed, alone) = self.one(subject, loaded, prepared);
+            all_alone.push(alone);
             step();
             if matches!(observed.ended, Ended::Lost(_)) {
                 lost_workers += 1;
@@ -497,10 +593,27 @@ impl<'a> Session<'a> {
             }
             cases.push(observed);
         }
+        let mut sequences = Vec::with_capacity(work.sequences.len());
+        for sequence in &work.sequences {
+            let (layers, lost) = self.sequence(subject, loaded, work, &all_alone, sequence);
+            sequences.push(layers);
+            if lost {
+                self.restart();
+                match self.load(subject) {
+                    Ok(again) => loaded = again,
+                    Err((_, reason)) => self.worker = Err(reason),
+                }
+            }
+        }
         let module = match &mut self.worker {
             Ok(worker) => {
-                let gradient = kernel.has_backward && subject.has_backward;
-                match observe::observe_module(worker, subject, loaded, gradient) {
+                let mut exchange = Exchange {
+                    worker,
+                    subject,
+                    loaded,
+                };
+                let cases: Vec<&Case> = work.cases.iter().map(|one| &one.case).collect();
+                match exports::observe(&mut exchange, kernel, &cases) {
                     Ok(None) => Judgement::of(Outcome::Pass, String::new()),
                     Ok(Some(what)) => Judgement::of(Outcome::Fail, what),
                     Err(ended @ Ended::Lost(_)) => {
@@ -514,7 +627,11 @@ impl<'a> Session<'a> {
         if module.outcome == Outcome::Error {
             self.restart();
         }
-        Report::Ran { module, cases }
+        Report::Ran {
+            module,
+            cases,
+            sequences,
+        }
     }
 }
 

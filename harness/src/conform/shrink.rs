@@ -24,13 +24,18 @@ pub fn shrink(
     subject: &Subject,
     kernel: &Kernel,
     layer: Layer,
-    (seed, index): (u64, u32),
+    case: &str,
+    (seed, own_seed): (u64, u64),
 ) -> Option<(Case, String)> {
-    let mut tree = generate::tree(&subject.kernel, seed, index)?;
+    let number = |prefix| case.strip_prefix(prefix)?.parse().ok();
+    let mut tree = match number("generated:") {
+        Some(index) => generate::tree(&subject.kernel, seed, index)?,
+        None => generate::drawn_tree(&subject.kernel, own_seed, number("drawn:")?)?,
+    };
     let loaded = session.load(subject).ok()?;
     let mut fails = |case: Case| -> Option<(Case, String)> {
-        let prepared = subject::prepare(case, subject, kernel).ok()?;
-        let observed = session.one(subject, loaded, &prepared);
+        let prepared = subject::prepare(case, subject, kernel, own_seed).ok()?;
+        let (observed, _) = session.one(subject, loaded, &prepared);
         if matches!(observed.ended, Ended::Lost(_)) {
             return None;
         }

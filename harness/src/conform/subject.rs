@@ -1,13 +1,13 @@
 //! What is judged: one module of one kernel, and its cases placed in memory, with the native result beside each.
 
+use super::placement::{self, Place};
 use kernel_abi::{Descriptor, PAGE_BYTES, export};
 use kernel_cases::{
     case::{Case, Entry, Tweak, Word},
     truth,
 };
 use kernel_core::Kernel;
-use runtime_host::{Fill, Frame, Output, PlaceError, Tensors};
-use sha2::{Digest, Sha256};
+use runtime_host::{Frame, Output, PlaceError, Tensors};
 use std::sync::Arc;
 
 /// One module of one kernel: the base module or a variant.
@@ -58,12 +58,10 @@ impl Subject {
 pub struct Prepared {
     /// The case.
     pub case: Case,
-    /// Its frame.
+    /// Its frame, where ordinary calls have it.
     pub first: Placed,
-    /// The same with another fill: the output must not depend on it.
-    pub second: Placed,
-    /// The same with every NaN of the inputs in another encoding, if there is one: the output must not depend on it.
-    pub other_nans: Option<Placed>,
+    /// Where its second run has it: nothing may depend on that.
+    pub second: Place,
     /// The same source compiled natively, on the first frame.
     pub native: Native,
     /// Layer L4 of the native output.
@@ -77,10 +75,33 @@ pub struct Placed {
     pub frame: Frame,
     /// Pages of memory for the call.
     pub pages: u32,
-    /// Bytes between the frame's end and the memory's end.
-    pub tail: u32,
-    /// SHA-256 of the tail before the call.
-    pub tail_digest: [u8; 32],
+    /// Between the heap base and the frame.
+    pub head: Around,
+    /// Between the frame's end and the memory's end.
+    pub tail: Around,
+}
+
+/// Memory beside a frame, all of one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// First address; means nothing where there are no bytes.
+    pub at: u32,
+    /// Bytes.
+    pub length: u32,
+    /// SHA-256 of them before the call.
+    pub digest: [u8; 32],
+}
+
+impl Around {
+    fn new(from: u64, to: u64, byte: u8) -> Self {
+        // Memory has at most 2^32 bytes, and a frame takes some of them.
+        let length = to.saturating_sub(from) as u32;
+        Self {
+            at: from as u32,
+            length,
+            digest: placement::digest_of(byte, length),
+        }
+    }
 }
 
 /// What the native build of the kernel did.
@@ -92,16 +113,18 @@ pub struct Native {
     pub output: Vec<u8>,
 }
 
-/// Places a case for a subject and runs it natively.
+/// Places a case for a subject and runs it natively; what is drawn follows from `seed`.
 ///
 /// # Errors
 /// If the case does not fit the memory that the manifest allows.
-pub fn prepare(case: Case, subject: &Subject, kernel: &Kernel) -> Result<Prepared, PlaceError> {
-    let first = place(&case, subject, Fill::FIRST)?;
-    let second = place(&case, subject, Fill::SECOND)?;
-    let other_nans = truth::flip_nans(&case)
-        .map(|case| place(&case, subject, Fill::FIRST))
-        .transpose()?;
+pub fn prepare(
+    case: Case,
+    subject: &Subject,
+    kernel: &Kernel,
+    seed: u64,
+) -> Result<Prepared, PlaceError> {
+    let first = place(&case, subject, &Place::ordinary(&case, subject))?;
+    let second = Place::drawn(&case, subject, seed);
     let native = run_natively(&case, &first, subject, kernel);
     let native_truth =
         (case.expects_output() && native.status == 0).then(|| truth::judge(&case, &native.output));
@@ -109,14 +132,14 @@ pub fn prepare(case: Case, subject: &Subject, kernel: &Kernel) -> Result<Prepare
         case,
         first,
         second,
-        other_nans,
         native,
         native_truth,
     })
 }
 
-fn place(case: &Case, subject: &Subject, fill: Fill) -> Result<Placed, PlaceError> {
-    let tensors = Tensors {
+/// The tensors of a case.
+pub fn tensors(case: &Case) -> Tensors<'_> {
+    Tensors {
         params: &case.params,
         a: &case.a,
         b: &case.b,
@@ -125,30 +148,31 @@ fn place(case: &Case, subject: &Subject, fill: Fill) -> Result<Placed, PlaceErro
             None => Output::Written(case.output_size),
         },
         scratch_size: case.scratch_size,
-    };
-    let mut frame = Frame::place(&tensors, subject.heap_base, subject.max_pages, fill)?;
-    let pages = frame.pages().max(subject.minimum_pages);
+    }
+}
+
+/// Places a case, with the changes to its descriptor.
+///
+/// # Errors
+/// If the case does not fit the memory that the manifest allows.
+pub fn place(case: &Case, subject: &Subject, place: &Place) -> Result<Placed, PlaceError> {
+    let arrangement = &place.arrangement;
+    let mut frame = Frame::arranged(&tensors(case), subject.max_pages, arrangement)?;
+    let pages = frame.pages().max(place.pages).max(subject.minimum_pages);
     let memory_bytes = u64::from(pages) * PAGE_BYTES;
-    let descriptor = tweaked(
-        frame.placed(),
-        &case.tweaks,
-        subject.heap_base,
-        memory_bytes,
-    );
+    let descriptor = tweaked(&frame, &case.tweaks, subject.heap_base, memory_bytes);
     frame.set_descriptor(&descriptor);
-    // Below 2^32: the frame has at least 64 bytes.
-    let tail = (memory_bytes - frame.end()) as u32;
-    let mut hasher = Sha256::new();
-    hasher.update(vec![fill.tail; tail as usize]);
+    let around = arrangement.around;
     Ok(Placed {
+        head: Around::new(subject.heap_base.into(), frame.start().into(), around),
+        tail: Around::new(frame.end(), memory_bytes, around),
         frame,
         pages,
-        tail,
-        tail_digest: hasher.finalize().into(),
     })
 }
 
-fn tweaked(placed: &Descriptor, tweaks: &[Tweak], heap_base: u32, memory_bytes: u64) -> Descriptor {
+fn tweaked(frame: &Frame, tweaks: &[Tweak], heap_base: u32, memory_bytes: u64) -> Descriptor {
+    let placed = frame.placed();
     let mut descriptor = *placed;
     for tweak in tweaks {
         let (word, value) = match *tweak {
@@ -159,7 +183,11 @@ fn tweaked(placed: &Descriptor, tweaks: &[Tweak], heap_base: u32, memory_bytes: 
             Tweak::FromMemoryEnd(word, before) => {
                 (word, (memory_bytes as u32).wrapping_sub(before))
             }
+            Tweak::Descriptor(word, by) => {
+                (word, frame.descriptor_address().wrapping_add_signed(by))
+            }
             Tweak::BelowHeap(word, below) => (word, heap_base.wrapping_sub(below)),
+            Tweak::LastBelowHeap(word) => (word, heap_base.saturating_sub(1) / 16 * 16),
         };
         *word_mut(&mut descriptor, word) = value;
     }

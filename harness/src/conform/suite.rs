@@ -19,6 +19,7 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::Launch;
+use kernel_cases::case::Source;
 use kernel_pack::Pack;
 use std::collections::BTreeMap;
 
@@ -88,7 +89,8 @@ pub fn run(
         })
         .collect();
     let mut reasons = ran.missing(&runtimes, &plan.work, &runs, &held_back);
-    make_smaller(&mut recorder, &launches, &plan.work, request.seed)?;
+    let seeds = (request.seed, request.own_seed);
+    make_smaller(&mut recorder, &launches, &plan.work, seeds)?;
     let mut notes = plan.notes;
     notes.extend(notes_of(&runtimes, &runs, &plan.work));
 
@@ -115,6 +117,7 @@ pub fn run(
         verdict: Whole::Fail,
         reasons,
         seed: request.seed,
+        own_seed: Some(request.own_seed),
         cases: request.cases,
         counts,
         engines,
@@ -135,6 +138,7 @@ struct Ran(BTreeMap<(usize, String, String), OfModule>);
 #[derive(Clone, Copy, Default)]
 struct OfModule {
     cases: usize,
+    sequences: usize,
     unsupported: bool,
 }
 
@@ -150,6 +154,8 @@ impl Ran {
         let unsupported = |outcome| outcome == Outcome::Unsupported;
         if judged.case.is_some() {
             of_module.cases += 1;
+        } else if judged.source == Source::Sequence {
+            of_module.sequences += 1;
         } else if judged
             .layers
             .values()
@@ -173,12 +179,25 @@ impl Ran {
             for work in work {
                 let subject = &work.subject;
                 let key = (engine, subject.kernel.clone(), subject.variant.clone());
-                let OfModule { cases, unsupported } = self.0.get(&key).copied().unwrap_or_default();
-                all += cases;
-                if cases != work.cases.len() && !unsupported {
+                let of_module = self.0.get(&key).copied().unwrap_or_default();
+                let OfModule {
+                    cases,
+                    sequences,
+                    unsupported,
+                } = of_module;
+                all += cases + sequences;
+                if sequences != work.sequences.len() && !unsupported {
+                    reasons.push(format!(
+                        "{id} ran {sequences} of {} sequences of {} ({})",
+                        work.sequences.len(),
+                        subject.kernel,
+                        subject.variant
+                    ));
+                }
+                if cases != work.judged_cases() && !unsupported {
                     reasons.push(format!(
                         "{id} ran {cases} of {} cases of {} ({})",
-                        work.cases.len(),
+                        work.judged_cases(),
                         subject.kernel,
                         subject.variant
                     ));
@@ -190,7 +209,7 @@ impl Ran {
                 let due = work
                     .iter()
                     .find(|work| work.subject.kernel == form.kernel && !work.forms.is_empty());
-                if due.is_none_or(|work| work.cases.len() != cases) {
+                if due.is_none_or(|work| work.judged_cases() != cases) {
                     reasons.push(format!(
                         "{id} ran {cases} cases of {} ({})",
                         form.kernel, form.name
@@ -210,7 +229,7 @@ fn make_smaller(
     recorder: &mut Recorder<'_>,
     launches: &[Launch],
     work: &[Work],
-    seed: u64,
+    seeds: (u64, u64),
 ) -> Result<()> {
     for failed in std::mem::take(&mut recorder.to_shrink) {
         let of_kernel = |work: &&Work| work.subject.kernel == failed.kernel;
@@ -218,18 +237,20 @@ fn make_smaller(
             .iter()
             .filter(of_kernel)
             .find_map(|work| Some((work.subject(&failed.variant)?, work.kernel?)));
-        let index = failed
-            .case
-            .strip_prefix("generated:")
-            .and_then(|index| index.parse().ok());
-        if let (Some((subject, kernel)), Some(index)) = (subject, index) {
+        if let Some((subject, kernel)) = subject {
             let bare = registry::without_code_cache(&launches[failed.engine]);
             let mut session = match subject.code {
                 Some(_) => Session::confined(&bare),
                 None => Session::new(&launches[failed.engine]),
             };
-            let smallest =
-                shrink::shrink(&mut session, &subject, kernel, failed.layer, (seed, index));
+            let smallest = shrink::shrink(
+                &mut session,
+                &subject,
+                kernel,
+                failed.layer,
+                &failed.case,
+                seeds,
+            );
             let what = match &smallest {
                 Some(smallest) => shrink::describe(smallest),
                 None => {

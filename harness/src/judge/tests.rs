@@ -114,6 +114,7 @@ pub(crate) fn evidence() -> Evidence {
             verdict: Whole::Pass,
             reasons: Vec::new(),
             seed: 1,
+            own_seed: None,
             cases: 2,
             counts: Counts {
                 pass: 6,

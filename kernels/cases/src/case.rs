@@ -22,8 +22,12 @@ pub enum Source {
     Vector,
     /// The edge-case table.
     Edge,
-    /// Generated from the seed.
+    /// Generated from the fixed seed.
     Generated,
+    /// Generated from the run's own seed.
+    Drawn,
+    /// Many calls of one instance, drawn from the run's own seed.
+    Sequence,
 }
 
 impl Source {
@@ -33,6 +37,8 @@ impl Source {
             Source::Vector => "vector",
             Source::Edge => "edge",
             Source::Generated => "generated",
+            Source::Drawn => "drawn",
+            Source::Sequence => "sequence",
         }
     }
 }
@@ -67,8 +73,12 @@ pub enum Tweak {
     Copy(Word, Word, i32),
     /// Sets a word to the address `n` bytes before the end of linear memory (0: the end itself), wrapping.
     FromMemoryEnd(Word, u32),
+    /// Sets a word to the address of the descriptor plus an offset, wrapping.
+    Descriptor(Word, i32),
     /// Sets a word to `__heap_base - n`.
     BelowHeap(Word, u32),
+    /// Sets a word to the last multiple of 16 below `__heap_base`.
+    LastBelowHeap(Word),
 }
 
 /// What an outside oracle says about a case: bytes and how closely they bind.

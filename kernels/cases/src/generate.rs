@@ -8,7 +8,7 @@ mod build;
 mod draft;
 mod values;
 
-use super::case::Case;
+use super::case::{Case, Source};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
@@ -37,19 +37,46 @@ pub fn sized(kernel: &str, dimensions: [u32; 4], seed: u64) -> Option<Case> {
     })
 }
 
-/// The same case with its simplifications.
-pub fn tree(kernel: &str, seed: u64, index: u32) -> Option<impl ValueTree<Value = Case> + use<>> {
-    let kernel = kernel_core::kernel(kernel)?;
-    let family = draft::Family::of(kernel)?;
-    let mut runner = runner(kernel.id, seed, index);
-    draft::drafts(family)
-        .prop_map(move |draft| build::case(kernel.id, family, index, &draft))
-        .new_tree(&mut runner)
-        .ok()
+/// Case number `index` of those that a run draws for itself, named `drawn:` and the index.
+pub fn drawn(kernel: &str, seed: u64, index: u32) -> Option<Case> {
+    drawn_tree(kernel, seed, index).map(|tree| tree.current())
 }
 
-fn runner(kernel: &str, seed: u64, index: u32) -> TestRunner {
+/// A case with its simplifications.
+pub type Tree = Box<dyn ValueTree<Value = Case>>;
+
+/// The same case as [`case`] with its simplifications.
+pub fn tree(kernel: &str, seed: u64, index: u32) -> Option<Tree> {
+    let kernel = kernel_core::kernel(kernel)?;
+    let family = draft::Family::of(kernel)?;
+    let mut runner = runner("", kernel.id, seed, index);
+    let tree = draft::drafts(family)
+        .prop_map(move |draft| build::case(kernel.id, family, index, &draft))
+        .new_tree(&mut runner)
+        .ok()?;
+    Some(Box::new(tree))
+}
+
+/// The same case as [`drawn`] with its simplifications.
+pub fn drawn_tree(kernel: &str, seed: u64, index: u32) -> Option<Tree> {
+    let kernel = kernel_core::kernel(kernel)?;
+    let family = draft::Family::of(kernel)?;
+    let mut runner = runner("drawn", kernel.id, seed, index);
+    let tree = draft::drafts(family)
+        .prop_map(move |draft| Case {
+            source: Source::Drawn,
+            name: format!("drawn:{index}"),
+            ..build::case(kernel.id, family, index, &draft)
+        })
+        .new_tree(&mut runner)
+        .ok()?;
+    Some(Box::new(tree))
+}
+
+/// `domain` is empty for the cases of the fixed seed, which others compare with.
+fn runner(domain: &str, kernel: &str, seed: u64, index: u32) -> TestRunner {
     let mut hasher = Sha256::new();
+    hasher.update(domain);
     hasher.update(seed.to_le_bytes());
     hasher.update(index.to_le_bytes());
     hasher.update(kernel);

@@ -1,8 +1,9 @@
-use kernel_abi::{Descriptor, PAGE_BYTES, REGION_ALIGNMENT, Region};
+use crate::arrangement::{Arrangement, Part, aligned, mixed};
+use kernel_abi::{Descriptor, PAGE_BYTES, Region};
 use std::fmt;
 
 /// Bytes of guard band before, between and after the regions.
-const GUARD_BYTES: u64 = 64;
+pub(crate) const GUARD_BYTES: u64 = 64;
 
 /// What a kernel is called on. All tensors are little-endian bytes, row-major.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,24 @@ pub struct Tensors<'a> {
     pub output: Output<'a>,
     /// Bytes of scratch; 0 means absent.
     pub scratch_size: u32,
+}
+
+impl Tensors<'_> {
+    /// Bytes of each part, in the order of [`Part::ALL`].
+    pub(crate) fn lengths(&self) -> [u64; 6] {
+        let output = match self.output {
+            Output::Written(size) => u64::from(size),
+            Output::Updated(bytes) => bytes.len() as u64,
+        };
+        [
+            Descriptor::SIZE as u64,
+            self.params.len() as u64,
+            self.a.len() as u64,
+            self.b.len() as u64,
+            output,
+            u64::from(self.scratch_size),
+        ]
+    }
 }
 
 /// The output region on entry.
@@ -99,7 +118,7 @@ pub struct Frame {
     image: Vec<u8>,
     descriptor_address: u32,
     placed: Descriptor,
-    fill: Fill,
+    around: u8,
 }
 
 /// Where the regions of a call go.
@@ -114,15 +133,26 @@ impl Layout {
     /// Regions of so many bytes (parameters, input a, input b, output, scratch) behind the descriptor at and above `heap_base`, each
     /// 16-byte aligned, with guard bands before, between and after them.
     pub(crate) fn of(sizes: [u64; 5], heap_base: u32, max_pages: u32) -> Result<Self, PlaceError> {
-        let mut end = u64::from(heap_base);
-        let mut place = |size: u64| {
-            let offset = (end + GUARD_BYTES).next_multiple_of(u64::from(REGION_ALIGNMENT));
-            end = offset + size;
-            offset
-        };
-        let descriptor_address = place(Descriptor::SIZE as u64);
-        let offsets = sizes.map(&mut place);
-        end += GUARD_BYTES;
+        let [params, a, b, output, scratch] = sizes;
+        let lengths = [Descriptor::SIZE as u64, params, a, b, output, scratch];
+        let ordinary = Arrangement::ordinary(heap_base, Fill::FIRST);
+        Self::arranged(lengths, &ordinary, max_pages)
+    }
+
+    /// Parts of so many bytes, in the order of [`Part::ALL`], arranged.
+    fn arranged(
+        lengths: [u64; 6],
+        arrangement: &Arrangement,
+        max_pages: u32,
+    ) -> Result<Self, PlaceError> {
+        let mut end = u64::from(arrangement.start);
+        let mut offsets = [0; 6];
+        for (part, gap) in arrangement.order.iter().zip(arrangement.gaps) {
+            let offset = aligned(end + u64::from(gap));
+            offsets[*part as usize] = offset;
+            end = offset + lengths[*part as usize];
+        }
+        end += u64::from(arrangement.gaps[Part::ALL.len()]);
         let needed = end.div_ceil(PAGE_BYTES);
         if needed > u64::from(max_pages) {
             return Err(PlaceError::TooLarge {
@@ -131,21 +161,22 @@ impl Layout {
             });
         }
         // Everything lies below max_pages * 64 KiB <= 2^32 now, so offsets and sizes fit u32.
-        let region = |index: usize| {
-            if sizes[index] == 0 {
+        let region = |part: Part| {
+            let index = part as usize;
+            if lengths[index] == 0 {
                 Region::default()
             } else {
-                Region::new(offsets[index] as u32, sizes[index] as u32)
+                Region::new(offsets[index] as u32, lengths[index] as u32)
             }
         };
         Ok(Self {
-            descriptor_address: descriptor_address as u32,
+            descriptor_address: offsets[Part::Descriptor as usize] as u32,
             placed: Descriptor {
-                params: region(0),
-                input_a: region(1),
-                input_b: region(2),
-                output: region(3),
-                scratch: region(4),
+                params: region(Part::Params),
+                input_a: region(Part::A),
+                input_b: region(Part::B),
+                output: region(Part::Output),
+                scratch: region(Part::Scratch),
             },
             end,
         })
@@ -155,6 +186,14 @@ impl Layout {
 /// A guard byte depends on its address, so that a shifted copy of a guard band does not look intact.
 pub(crate) fn guard_byte(address: u32) -> u8 {
     (address as u8).wrapping_mul(29) ^ 0xA6
+}
+
+/// The guard byte of a pattern; 0 is that of ordinary calls.
+fn guard_byte_of(pattern: u64, address: u32) -> u8 {
+    match pattern {
+        0 => guard_byte(address),
+        seed => mixed(seed, address.into()) as u8,
+    }
 }
 
 impl Frame {
@@ -169,28 +208,32 @@ impl Frame {
         max_pages: u32,
         fill: Fill,
     ) -> Result<Frame, PlaceError> {
-        let output_size = match tensors.output {
-            Output::Written(size) => u64::from(size),
-            Output::Updated(bytes) => bytes.len() as u64,
-        };
-        let sizes = [
-            tensors.params.len() as u64,
-            tensors.a.len() as u64,
-            tensors.b.len() as u64,
-            output_size,
-            u64::from(tensors.scratch_size),
-        ];
+        Self::arranged(tensors, max_pages, &Arrangement::ordinary(heap_base, fill))
+    }
+
+    /// Lays the tensors out as they are arranged, every region 16-byte aligned.
+    ///
+    /// # Errors
+    /// [`PlaceError::TooLarge`] if the frame would reach beyond `max_pages`.
+    pub fn arranged(
+        tensors: &Tensors<'_>,
+        max_pages: u32,
+        arrangement: &Arrangement,
+    ) -> Result<Frame, PlaceError> {
         let Layout {
             descriptor_address,
             placed,
             end,
-        } = Layout::of(sizes, heap_base, max_pages)?;
+        } = Layout::arranged(tensors.lengths(), arrangement, max_pages)?;
+        let start = arrangement.start;
         let mut frame = Frame {
-            start: heap_base,
-            image: (heap_base..=(end - 1) as u32).map(guard_byte).collect(),
+            start,
+            image: (start..=(end - 1) as u32)
+                .map(|address| guard_byte_of(arrangement.guard, address))
+                .collect(),
             descriptor_address,
             placed,
-            fill,
+            around: arrangement.around,
         };
         frame.set_descriptor(&placed);
         frame
@@ -199,10 +242,10 @@ impl Frame {
         frame.region_mut(placed.input_a).copy_from_slice(tensors.a);
         frame.region_mut(placed.input_b).copy_from_slice(tensors.b);
         match tensors.output {
-            Output::Written(_) => frame.region_mut(placed.output).fill(fill.output),
+            Output::Written(_) => arrangement.output.fill(frame.region_mut(placed.output)),
             Output::Updated(bytes) => frame.region_mut(placed.output).copy_from_slice(bytes),
         }
-        frame.region_mut(placed.scratch).fill(fill.scratch);
+        arrangement.scratch.fill(frame.region_mut(placed.scratch));
         Ok(frame)
     }
 
@@ -238,9 +281,9 @@ impl Frame {
         &self.image
     }
 
-    /// What the memory behind the frame is filled with.
-    pub fn fill(&self) -> Fill {
-        self.fill
+    /// What the memory around the frame is filled with.
+    pub fn around(&self) -> u8 {
+        self.around
     }
 
     /// Pages of memory that the frame needs.
@@ -251,6 +294,11 @@ impl Frame {
     /// The output's bytes within `after`, the memory content from start to end after the call.
     pub fn output<'a>(&self, after: &'a [u8]) -> &'a [u8] {
         &after[self.range(self.placed.output)]
+    }
+
+    /// Scratch's bytes within `after`, the memory content from start to end after the call.
+    pub fn scratch<'a>(&self, after: &'a [u8]) -> &'a [u8] {
+        &after[self.range(self.placed.scratch)]
     }
 
     /// Compares memory after the call with the image: outside output and scratch nothing may have changed, and
@@ -315,7 +363,7 @@ impl Frame {
     }
 
     fn zone(&self, address: u32, status_ok: bool) -> String {
-        let named = [
+        let mut named = [
             (
                 "descriptor",
                 Region::new(self.descriptor_address, Descriptor::SIZE as u32),
@@ -333,6 +381,7 @@ impl Frame {
             ),
             ("scratch", self.placed.scratch),
         ];
+        named.sort_by_key(|(_, region)| region.offset);
         let mut last = "the heap base";
         for (name, region) in named {
             if region.size == 0 {
@@ -366,7 +415,52 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arrangement::Content;
+    use kernel_abi::REGION_ALIGNMENT;
     use proptest::prelude::*;
+
+    /// Parts in another order that touch, and a pattern for each.
+    fn other() -> Arrangement {
+        Arrangement {
+            start: 4096,
+            order: [
+                Part::Output,
+                Part::Scratch,
+                Part::B,
+                Part::Descriptor,
+                Part::A,
+                Part::Params,
+            ],
+            gaps: [0; 7],
+            guard: 7,
+            output: Content::Pattern(8),
+            scratch: Content::Pattern(9),
+            around: 3,
+        }
+    }
+
+    #[test]
+    fn parts_lie_in_the_order_of_an_arrangement_and_may_touch() {
+        let frame = Frame::arranged(&tensors(), 4, &other()).unwrap();
+        let placed = frame.placed();
+        // Output 20 bytes, scratch 8, b 4, descriptor 40, a 20, params 12.
+        assert_eq!(placed.output.offset, 4096);
+        assert_eq!(placed.scratch.offset, 4128);
+        assert_eq!(placed.input_b.offset, 4144);
+        assert_eq!(frame.descriptor_address(), 4160);
+        assert_eq!(placed.input_a.offset, 4208);
+        assert_eq!(placed.params.offset, 4240);
+        assert_eq!(frame.end(), 4252);
+        assert_eq!(other().end(&tensors()), 4252);
+        let mut after = frame.image().to_vec();
+        after[4119 - 4096] ^= 1;
+        let violation = frame.check(&after, true).unwrap_err();
+        assert_eq!(violation.zone, "guard band after output");
+        let mut after = frame.image().to_vec();
+        after[4200 - 4096] ^= 1;
+        let violation = frame.check(&after, true).unwrap_err();
+        assert_eq!(violation.zone, "guard band after descriptor");
+    }
 
     fn tensors() -> Tensors<'static> {
         Tensors {

@@ -10,6 +10,7 @@
 //!   degraded.
 #![forbid(unsafe_code)]
 
+mod arrangement;
 pub mod base64_bytes;
 mod call;
 mod frame;
@@ -18,6 +19,7 @@ mod placed;
 mod recovery;
 mod reset;
 
+pub use arrangement::{Arrangement, Content, Part};
 pub use call::{CallError, call};
 pub use frame::{Fill, Frame, Output, PlaceError, Tensors, Violation};
 pub use invocation::{Call, Fetched, Form, Invocation, Observation, Outcome, Read, Write, execute};

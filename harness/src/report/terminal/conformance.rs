@@ -67,7 +67,7 @@ pub fn text(conform: &Conformance, colour: bool) -> String {
     }
     let counts = &conform.counts;
     text += &format!(
-        "\nconformance: {} - {} of {} checks pass, {} fail, {} unsupported, {} error; {} absent (engine, kernel) cells; seed {}; results in {}",
+        "\nconformance: {} - {} of {} checks pass, {} fail, {} unsupported, {} error; {} absent (engine, kernel) cells; seed {}{}; results in {}",
         conform.verdict,
         counts.pass,
         counts.total() - counts.absent,
@@ -76,6 +76,9 @@ pub fn text(conform: &Conformance, colour: bool) -> String {
         counts.error,
         counts.absent,
         conform.seed,
+        conform
+            .own_seed
+            .map_or_else(String::new, |seed| format!(", own seed {seed}")),
         conform.evidence
     );
     judge::with_native_code(text, &conform.engines)

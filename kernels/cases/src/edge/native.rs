@@ -1,13 +1,15 @@
 //! Runs a case on the native kernels, for the tests of what makes cases. The changes to the descriptor are made here
 //! from their description in `case.rs`, without the code that conformance runs use.
 
-use super::super::case::{Case, Entry, Tweak, Word};
+use super::super::case::{Case, Entry, Source, Tweak, Word};
 use kernel_abi::{Descriptor, PAGE_BYTES, Region};
-use runtime_host::{Fill, Frame, Output, Tensors};
+use runtime_host::{Arrangement, Fill, Frame, Output, Tensors};
 
 /// Where the frame starts: like a module's, above its stack and aligned, so that what lies below it may be aligned as well.
 const HEAP_BASE: u32 = 70_000;
 const MAX_PAGES: u32 = 1024;
+/// Bytes that no tensor has, but for those whose sizes wrap around.
+const ROOM: u32 = 16_384;
 
 /// What came of a case.
 #[derive(Debug)]
@@ -30,9 +32,15 @@ pub(crate) fn run(case: &Case) -> Ran {
         },
         scratch_size: case.scratch_size,
     };
-    let mut frame = Frame::place(&tensors, HEAP_BASE, MAX_PAGES, Fill::FIRST).unwrap();
+    let mut arrangement = Arrangement::ordinary(HEAP_BASE, Fill::FIRST);
+    if case.source == Source::Edge && case.tweaks.iter().any(moves) {
+        // A region that is moved over another one touches no third one.
+        arrangement.gaps = [ROOM; 7];
+    }
+    let mut frame = Frame::arranged(&tensors, MAX_PAGES, &arrangement).unwrap();
     let memory_bytes = u64::from(frame.pages()) * PAGE_BYTES;
-    let descriptor = changed(frame.placed(), &case.tweaks, memory_bytes);
+    let at = frame.descriptor_address();
+    let descriptor = changed((frame.placed(), at), &case.tweaks, memory_bytes);
     frame.set_descriptor(&descriptor);
     let frame = &frame;
     let mut memory = vec![0xD5; memory_bytes as usize];
@@ -58,7 +66,11 @@ pub(crate) fn run(case: &Case) -> Ran {
     }
 }
 
-fn changed(placed: &Descriptor, tweaks: &[Tweak], memory_bytes: u64) -> Descriptor {
+fn moves(tweak: &Tweak) -> bool {
+    matches!(tweak, Tweak::Copy(..) | Tweak::Descriptor(..))
+}
+
+fn changed((placed, at): (&Descriptor, u32), tweaks: &[Tweak], memory_bytes: u64) -> Descriptor {
     let mut words = words(placed);
     for tweak in tweaks {
         let (word, value) = match *tweak {
@@ -69,6 +81,8 @@ fn changed(placed: &Descriptor, tweaks: &[Tweak], memory_bytes: u64) -> Descript
                 (word, i64::from(placed) + i64::from(by))
             }
             Tweak::FromMemoryEnd(word, before) => (word, memory_bytes as i64 - i64::from(before)),
+            Tweak::Descriptor(word, by) => (word, i64::from(at) + i64::from(by)),
+            Tweak::LastBelowHeap(word) => (word, i64::from(HEAP_BASE) - 16),
             Tweak::BelowHeap(word, below) => (word, i64::from(HEAP_BASE) - i64::from(below)),
         };
         words[word as usize] = value as u32; // wraps

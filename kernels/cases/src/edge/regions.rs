@@ -2,12 +2,10 @@
 //! what comes first where two things are wrong at once.
 
 use super::{
-    super::case::{Tweak, Word},
+    super::case::{Entry, Tweak, Word},
     call::{Call, INPUT, NOT_IMPLEMENTED, OK, OUTPUT, PARAMS, Table},
 };
-
-/// How far the host's frame puts the descriptor before the parameters: its 40 bytes, a guard band of 64, and alignment.
-const DESCRIPTOR_BEFORE_PARAMS: i32 = 112;
+use kernel_abi::{Descriptor, REGION_ALIGNMENT};
 
 /// Bytes below the heap base at which no region of the tables reaches it.
 const FAR_BELOW_HEAP: u32 = 2048;
@@ -46,9 +44,35 @@ const PARAMETERS: Region = Region {
     size: Word::ParamsSize,
 };
 
-/// Rows for a call that the kernel would take. Its tensors have more than 32 bytes, and scratch is present; `element` is the
-/// number of bytes by which sizes are wrong, `bad_params` parameters of the right length with a value that is refused.
+impl Region {
+    /// Its bytes in a call.
+    fn length(self, call: &Call) -> u32 {
+        match self.name {
+            "a" => call.a.len() as u32,
+            "b" => call.b.len() as u32,
+            "output" => call.output_size,
+            "scratch" => call.scratch_size,
+            _ => call.params.len() as u32,
+        }
+    }
+}
+
+/// The largest multiple of 16 that is below a number.
+fn below(length: u32) -> u32 {
+    length.saturating_sub(1) / REGION_ALIGNMENT * REGION_ALIGNMENT
+}
+
+/// Rows for a call that the kernel would take, of the gradient if it is one. Its tensors have more than 32 bytes, and scratch is present;
+/// `element` is the number of bytes by which sizes are wrong, `bad_params` parameters of the right length with a value that is refused.
 pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &[u8]) {
+    let mut table = Rows {
+        prefix: match good.entry {
+            Entry::Forward => "",
+            Entry::Backward => "backward-",
+        },
+        table,
+    };
+    let lone = good;
     let good = || good.clone();
     let element = element as i32;
     let inputs: &[Region] = if good().b.is_empty() { &[A] } else { &[A, B] };
@@ -80,8 +104,25 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
             table.row(name, INPUT, good().tweak(tweak));
         }
     }
-    let reaching_heap = Tweak::BelowHeap(A.offset, 16);
-    table.row("a-from-16-below-heap", INPUT, good().tweak(reaching_heap));
+    // By as little as it takes.
+    for region in all() {
+        let last = Tweak::LastBelowHeap(region.offset);
+        let name = format!("{}-from-16-below-heap", region.name);
+        table.row(name, INPUT, good().tweak(last));
+        let most = below(region.length(lone));
+        if most > 0 {
+            let name = format!("{}-just-beyond-end", region.name);
+            let tweak = Tweak::FromMemoryEnd(region.offset, most);
+            table.row(name, INPUT, good().tweak(tweak));
+        }
+    }
+    let odd = good().scratch(lone.scratch_size / 16 * 16 + 17);
+    let most = below(odd.scratch_size);
+    table.row(
+        "scratch-a-byte-beyond-end",
+        INPUT,
+        odd.tweak(Tweak::FromMemoryEnd(WORK.offset, most)),
+    );
     table.row("a-at-0", INPUT, good().set(A.offset, 0));
     table.row("params-at-0", INPUT, good().set(PARAMETERS.offset, 0));
     for region in tensors() {
@@ -98,11 +139,12 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         good().set(PARAMETERS.size, u32::MAX),
     );
 
-    // Regions that share a byte, the first moved over the second.
+    // Regions that share a byte: the first is moved over the second, and what is around that leaves the others alone.
     let mut pairs = vec![
         (OUT, A),
         (A, PARAMETERS),
         (OUT, PARAMETERS),
+        (WORK, PARAMETERS),
         (WORK, OUT),
         (WORK, A),
     ];
@@ -110,29 +152,18 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         pairs.extend([(A, B), (OUT, B), (B, PARAMETERS), (WORK, B)]);
     }
     for (moved, onto) in pairs {
-        let name = format!("{}-over-{}", moved.name, onto.name);
-        table.row(name, INPUT, good().copy(moved.offset, onto.offset, 0));
+        for (how, by) in meetings(moved.length(lone), onto.length(lone)) {
+            let name = format!("{}-{how}-{}", moved.name, onto.name);
+            table.row(name, INPUT, good().copy(moved.offset, onto.offset, by));
+        }
     }
-    table.row(
-        "output-16-bytes-into-a",
-        INPUT,
-        good().copy(OUT.offset, A.offset, 16),
-    );
-    table.row(
-        "output-from-16-bytes-before-a",
-        INPUT,
-        good().copy(OUT.offset, A.offset, -16),
-    );
     for region in tensors() {
-        let name = format!("{}-over-descriptor", region.name);
-        let onto = good().copy(region.offset, PARAMETERS.offset, -DESCRIPTOR_BEFORE_PARAMS);
-        table.row(name, INPUT, onto);
+        for (how, by) in meetings(region.length(lone), Descriptor::SIZE as u32) {
+            let name = format!("{}-{how}-descriptor", region.name);
+            let onto = good().tweak(Tweak::Descriptor(region.offset, by));
+            table.row(name, INPUT, onto);
+        }
     }
-    table.row(
-        "output-over-end-of-descriptor",
-        INPUT,
-        good().copy(OUT.offset, PARAMETERS.offset, 32 - DESCRIPTOR_BEFORE_PARAMS),
-    );
     // The output is followed by a guard band and scratch.
     table.row(
         "output-grown-over-scratch",
@@ -242,53 +273,31 @@ pub(super) fn rows_with_scratch(table: &mut Table, good: &Call, element: usize) 
     );
 }
 
-/// Rows for a gradient call that the kernel would take: the checks are the same ones, so each is tried once.
-pub(super) fn backward_rows(table: &mut Table, good: &Call, element: usize, bad_params: &[u8]) {
-    let good = || good.clone();
-    let element = element as i32;
-    let mut row = |name: &str, expect, call| table.row(format!("backward-{name}"), expect, call);
-    row("no-params", PARAMS, good().params_length(0));
-    row("byte-long-params", PARAMS, good().add(PARAMETERS.size, 1));
-    row("bad-value", PARAMS, good().params(bad_params));
-    row("misaligned-params", INPUT, good().add(PARAMETERS.offset, 8));
-    for region in [A, B] {
-        for (name, by) in [("short", -element), ("long", element)] {
-            let name = format!("{name}-{}", region.name);
-            row(&name, INPUT, good().add(region.size, by));
-        }
-        let name = format!("absent-{}", region.name);
-        row(&name, INPUT, good().set(region.size, 0));
+/// Where a region of so many bytes may begin, counted from the begin of another, so that they share bytes.
+fn meetings(moved: u32, onto: u32) -> Vec<(&'static str, i32)> {
+    let end = below(onto) as i32;
+    let mut meetings = vec![("over", 0), ("reaching", -(below(moved) as i32))];
+    if end > 0 {
+        meetings.push(("over-end-of", end));
     }
-    row("short-output", OUTPUT, good().add(OUT.size, -element));
-    row("long-output", OUTPUT, good().add(OUT.size, element));
-    row("absent-output", OUTPUT, good().set(OUT.size, 0));
-    row("misaligned-a", INPUT, good().add(A.offset, 4));
-    row(
-        "output-below-heap",
-        INPUT,
-        good().tweak(Tweak::BelowHeap(OUT.offset, FAR_BELOW_HEAP)),
-    );
-    row(
-        "b-behind-memory",
-        INPUT,
-        good().tweak(Tweak::FromMemoryEnd(B.offset, 0)),
-    );
-    row("output-over-a", INPUT, good().copy(OUT.offset, A.offset, 0));
-    row(
-        "output-into-b",
-        INPUT,
-        good().copy(OUT.offset, B.offset, 16),
-    );
-    row(
-        "bad-value-and-short-a",
-        PARAMS,
-        good().params(bad_params).add(A.size, -element),
-    );
-    row(
-        "short-a-and-short-output",
-        INPUT,
-        good().add(A.size, -element).add(OUT.size, -element),
-    );
+    if end > 16 {
+        meetings.push(("16-bytes-into", 16));
+    }
+    meetings.retain(|(how, by)| *by != 0 || *how == "over");
+    meetings
+}
+
+/// A table with what the names of its rows begin with.
+struct Rows<'a> {
+    prefix: &'static str,
+    table: &'a mut Table,
+}
+
+impl Rows<'_> {
+    fn row(&mut self, name: impl AsRef<str>, expect: kernel_abi::Status, call: Call) {
+        let name = format!("{}{}", self.prefix, name.as_ref());
+        self.table.row(name, expect, call);
+    }
 }
 
 /// Rows for a kernel without a gradient: it says so whatever it is passed.

@@ -152,7 +152,8 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     };
     let (dy, x, weight) = (mixed(64), plain(64), plain(32));
     let good = gradient(EPS, 2, &dy, &x, &weight);
-    regions::backward_rows(table, &good, float.size(), &refused);
+    let room = good.scratch_size.max(64);
+    regions::rows(table, &good.clone().scratch(room), float.size(), &refused);
     let mut row = |name: &str, expect, call| table.row(format!("backward-{name}"), expect, call);
     row("scratch-exact", OK, good.clone());
     row("scratch-larger", OK, good.clone().scratch(500));

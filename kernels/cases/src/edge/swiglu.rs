@@ -153,7 +153,8 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         Call::new(params, a, size).b(float.bytes(gate)).backward()
     };
     let good = gradient(1.0, 2, &plain(64), &mixed(64), &plain(64));
-    regions::backward_rows(table, &good, float.size(), &refused);
+    let room = good.scratch_size.max(64);
+    regions::rows(table, &good.clone().scratch(room), float.size(), &refused);
     let mut row = |name: &str, expect, call| table.row(format!("backward-{name}"), expect, call);
     row("no-scratch", OK, good.clone());
     row("scratch-1-byte", OK, good.clone().scratch(1));

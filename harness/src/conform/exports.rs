@@ -1,0 +1,409 @@
+//! The exports beside the entries, and descriptors that cannot be read: what is asked of the module itself, for which no tensors are
+//! placed. Each question goes to a fresh instance, whose memory at and above the heap base holds one byte, and may change nothing else.
+
+use super::{
+    observe::{Ended, Exchange, same_size},
+    placement::digest_of,
+};
+use assay_worker::InstanceChoice;
+use kernel_abi::{ABI_VERSION, Descriptor, FLAG_HAS_BACKWARD, KernelInfo, PAGE_BYTES, export};
+use kernel_cases::case::{Case, Entry};
+use kernel_core::Kernel;
+use runtime_host::{Form, Invocation, Read, Write};
+use std::collections::BTreeSet;
+
+/// What memory holds.
+const FILL: u8 = 0xB3;
+/// Bytes that one thing asked here needs, at most; memory has so many.
+const SPAN: u64 = 4096;
+/// The largest parameter struct and its surroundings.
+const PARAMS: u64 = 64;
+
+/// Asks all of it. Gives what is wrong, if anything is.
+///
+/// # Errors
+/// How a call ended that did not return.
+pub(super) fn observe(
+    exchange: &mut Exchange<'_>,
+    kernel: &Kernel,
+    cases: &[&Case],
+) -> Result<Option<String>, Ended> {
+    let gradient = kernel.has_backward && exchange.subject.has_backward;
+    let found = Asked::new(exchange).all(kernel, gradient, cases);
+    match found {
+        Ok(()) => Ok(None),
+        Err(Stop::Wrong(what)) => Ok(Some(what)),
+        Err(Stop::Ended(ended)) => Err(ended),
+    }
+}
+
+/// Why nothing more is asked.
+enum Stop {
+    Wrong(String),
+    Ended(Ended),
+}
+
+struct Asked<'a, 'b> {
+    exchange: &'a mut Exchange<'b>,
+    heap_base: u32,
+    pages: u32,
+    /// First address after memory; a memory of 4 GiB ends at address 0.
+    end: u32,
+}
+
+/// What came of one call.
+struct Answer {
+    status: i32,
+    /// The bytes that were asked for.
+    bytes: Vec<u8>,
+    /// Whether all else at and above the heap base is what it was.
+    untouched: bool,
+}
+
+impl<'a, 'b> Asked<'a, 'b> {
+    fn new(exchange: &'a mut Exchange<'b>) -> Self {
+        let subject = exchange.subject;
+        let needed = (u64::from(subject.heap_base) + SPAN).div_ceil(PAGE_BYTES);
+        // No more than the manifest allows: what does not fit then is not asked.
+        let pages = subject
+            .minimum_pages
+            .max(u32::try_from(needed).unwrap_or(u32::MAX))
+            .min(subject.max_pages.max(subject.minimum_pages));
+        Self {
+            heap_base: subject.heap_base,
+            pages,
+            end: (u64::from(pages) * PAGE_BYTES) as u32,
+            exchange,
+        }
+    }
+
+    fn all(&mut self, kernel: &Kernel, gradient: bool, cases: &[&Case]) -> Result<(), Stop> {
+        self.info(gradient)?;
+        self.refused_info()?;
+        self.init(kernel, cases)?;
+        self.misplaced_init(cases)?;
+        self.descriptors(gradient)
+    }
+
+    /// Calls an export on a fresh instance, with `written` in memory, and reads `length` bytes at `at`, which may have changed.
+    fn call(
+        &mut self,
+        export: &str,
+        arguments: Vec<u32>,
+        written: Option<(u32, &[u8])>,
+        (at, length): (u32, u32),
+    ) -> Result<Answer, Stop> {
+        let memory_end = u64::from(self.pages) * PAGE_BYTES;
+        let from = self.heap_base;
+        let filled = (memory_end - u64::from(from).min(memory_end)) as u32;
+        let mut writes = vec![Write::Fill {
+            at: from,
+            length: filled,
+            fill: FILL,
+        }];
+        if let Some((at, bytes)) = written {
+            writes.push(Write::Bytes {
+                at,
+                bytes: bytes.to_vec(),
+            });
+        }
+        // Three pieces: before what may change, that, and behind it. Written parameters are put in again where they lie.
+        let read = |at: u32, length: u32, form| Read { at, length, form };
+        let (at, length) = if length == 0 { (from, 0) } else { (at, length) };
+        let before = at.saturating_sub(from);
+        let behind = (memory_end - u64::from(at) - u64::from(length)) as u32;
+        let reads = vec![
+            read(at, length, Form::Bytes),
+            read(from.min(at), before, Form::Sha256),
+            read(at.wrapping_add(length), behind, Form::Sha256),
+        ];
+        let invocation = Invocation {
+            pages: self.pages,
+            writes,
+            calls: vec![self.exchange.call(export, arguments)],
+            reads: reads
+                .iter()
+                .copied()
+                .filter(|read| read.length > 0)
+                .collect(),
+        };
+        let (returned, observation) = self
+            .exchange
+            .run(InstanceChoice::Fresh, invocation)
+            .map_err(Stop::Ended)?;
+        same_size(self.pages, observation.pages)
+            .map_err(|what| Stop::Wrong(format!("`{export}`: {what}")))?;
+        let mut found = observation.reads.into_iter().map(|read| read.0);
+        let mut next = |read: &Read| match read.length {
+            0 => Vec::new(),
+            _ => found.next().unwrap_or_default(),
+        };
+        let bytes = next(&reads[0]);
+        let untouched = reads[1..].iter().all(|read| {
+            let expected = match written {
+                Some((written, bytes)) => digest_with(read, written, bytes),
+                None => digest_of(FILL, read.length),
+            };
+            let digest = next(read);
+            read.length == 0 || digest == expected
+        });
+        Ok(Answer {
+            status: returned[0],
+            bytes,
+            untouched,
+        })
+    }
+
+    /// `kernel_info` wherever it may write: every field, and nothing beyond its 20 bytes.
+    fn info(&mut self, gradient: bool) -> Result<(), Stop> {
+        let size = KernelInfo::SIZE as u32;
+        let first = self.heap_base.next_multiple_of(4);
+        let mut seen: Option<[u8; KernelInfo::SIZE]> = None;
+        for out in [
+            first.next_multiple_of(16),
+            first,
+            first + 36,
+            self.end - size,
+        ] {
+            let answer = self.call(export::INFO, vec![out], None, (out, size))?;
+            require(answer.status == 0, || {
+                format!(
+                    "`kernel_info` answered {} at address {out} where 0 is due",
+                    answer.status
+                )
+            })?;
+            require(answer.untouched, || {
+                format!("`kernel_info` changed memory beside the {size} bytes at address {out}")
+            })?;
+            let Ok(bytes) = <[u8; KernelInfo::SIZE]>::try_from(answer.bytes) else {
+                return Err(Stop::Wrong(
+                    "what `kernel_info` wrote could not be read back".to_owned(),
+                ));
+            };
+            let before = *seen.get_or_insert(bytes);
+            require(before == bytes, || {
+                format!("`kernel_info` states something else at address {out} than elsewhere")
+            })?;
+        }
+        let Some(bytes) = seen else { return Ok(()) };
+        self.fields(&KernelInfo::from_le_bytes(&bytes), gradient)
+    }
+
+    fn fields(&mut self, info: &KernelInfo, gradient: bool) -> Result<(), Stop> {
+        let id = self.exchange.subject.kernel.clone();
+        require(info.name_len as usize == id.len(), || {
+            format!(
+                "`kernel_info` states a name of {} bytes, the id has {}",
+                info.name_len,
+                id.len()
+            )
+        })?;
+        require(
+            u64::from(info.name_ptr) + u64::from(info.name_len)
+                <= u64::from(self.pages) * PAGE_BYTES,
+            || {
+                format!(
+                    "`kernel_info` states a name at {}, outside memory",
+                    info.name_ptr
+                )
+            },
+        )?;
+        // The name may lie below the heap base only, because what lies above is the host's and is overwritten.
+        let out = self.heap_base.next_multiple_of(16);
+        let invocation = Invocation {
+            pages: self.pages,
+            writes: Vec::new(),
+            calls: vec![self.exchange.call(export::INFO, vec![out])],
+            reads: vec![Read {
+                at: info.name_ptr,
+                length: info.name_len,
+                form: Form::Bytes,
+            }],
+        };
+        let (_, observation) = self
+            .exchange
+            .run(InstanceChoice::Fresh, invocation)
+            .map_err(Stop::Ended)?;
+        let name = observation.reads.into_iter().next();
+        let name = name.map(|read| read.0).unwrap_or_default();
+        require(name == id.as_bytes(), || {
+            format!(
+                "`kernel_info` states the name {:?}",
+                String::from_utf8_lossy(&name)
+            )
+        })?;
+        require(info.abi_version == ABI_VERSION, || {
+            format!(
+                "`kernel_info` states ABI version {} where {ABI_VERSION} is due",
+                info.abi_version
+            )
+        })?;
+        let flags = if gradient { FLAG_HAS_BACKWARD } else { 0 };
+        require(info.flags == flags, || {
+            format!(
+                "`kernel_info` states flags {:#x} where {flags:#x} is due: this kernel {} a gradient",
+                info.flags,
+                if gradient { "has" } else { "has not" }
+            )
+        })
+    }
+
+    /// `kernel_info` where it may not write.
+    fn refused_info(&mut self) -> Result<(), Stop> {
+        let size = KernelInfo::SIZE as u32;
+        let inside = self.heap_base.next_multiple_of(16) + 64;
+        let below = (self.heap_base.next_multiple_of(4)).wrapping_sub(4);
+        let last = self.end - size;
+        let mut outs = vec![0, inside + 1, inside + 2, inside + 3, last + 4, last + 16];
+        outs.extend([self.end, u32::MAX - 3, u32::MAX]);
+        if below < self.heap_base {
+            outs.push(below);
+        }
+        for out in outs {
+            let answer = self.call(export::INFO, vec![out], None, (0, 0))?;
+            require(answer.status == 2, || {
+                format!(
+                    "`kernel_info` answered {} at address {out}, where its {size} bytes may not lie; 2 is due",
+                    answer.status
+                )
+            })?;
+            require(answer.untouched, || {
+                format!("`kernel_info` refused address {out} and changed memory")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// `kernel_init` with each parameter struct of the cases, taken or refused as the native build of the same source does, and without.
+    fn init(&mut self, kernel: &Kernel, cases: &[&Case]) -> Result<(), Stop> {
+        for (params, length) in [(0, 0), (7, 0), (u32::MAX, 0)] {
+            let answer = self.call(export::INIT, vec![params, length], None, (0, 0))?;
+            require(answer.status == 0 && answer.untouched, || {
+                format!(
+                    "`kernel_init({params}, 0)` answered {} where 0 is due, or changed memory",
+                    answer.status
+                )
+            })?;
+        }
+        let structs: BTreeSet<&[u8]> = cases
+            .iter()
+            .filter(|case| case.tweaks.is_empty() && case.params.len() as u64 <= PARAMS)
+            .filter(|case| case.expect == 3 || case.params.len() != cases[0].params.len())
+            .map(|case| case.params.as_slice())
+            .filter(|params| !params.is_empty())
+            .collect();
+        let at = self.heap_base.next_multiple_of(16);
+        for params in structs {
+            let due = native_init(kernel, params);
+            self.refused_init((at, params), (at, params.len() as u32), due)?;
+        }
+        Ok(())
+    }
+
+    /// `kernel_init` with parameters that lie where no region may, or have a length that they do not have.
+    fn misplaced_init(&mut self, cases: &[&Case]) -> Result<(), Stop> {
+        let taken = |case: &&&Case| case.expects_output() && case.tweaks.is_empty();
+        let Some(case) = cases.iter().find(taken) else {
+            return Ok(());
+        };
+        let params = case.params.as_slice();
+        let length = params.len() as u32;
+        let at = self.heap_base.next_multiple_of(16);
+        let inside = (at, params);
+        self.refused_init(inside, (at, length), 0)?;
+        for by in [4, 8] {
+            let moved = (at + by, params);
+            self.refused_init(moved, (at + by, length), 1)?;
+        }
+        let last = self.end - length.next_multiple_of(16);
+        self.refused_init((last, params), (last, length), 0)?;
+        for outside in [last + 16, self.end, u32::MAX - 15, 0, at.wrapping_sub(16)] {
+            if outside < at && u64::from(outside) + 16 > u64::from(self.heap_base) {
+                continue;
+            }
+            self.refused_init(inside, (outside, length), 1)?;
+        }
+        for wrong in [1, length - 1, length + 1, u32::MAX] {
+            self.refused_init(inside, (at, wrong), 3)?;
+        }
+        Ok(())
+    }
+
+    fn refused_init(
+        &mut self,
+        written: (u32, &[u8]),
+        (at, length): (u32, u32),
+        due: i32,
+    ) -> Result<(), Stop> {
+        let answer = self.call(export::INIT, vec![at, length], Some(written), (0, 0))?;
+        let what = || {
+            let bytes = hex::encode(written.1);
+            format!(
+                "`kernel_init({at}, {length})` with parameters {bytes} at {}",
+                written.0
+            )
+        };
+        require(answer.status == due, || {
+            format!("{} answered {} where {due} is due", what(), answer.status)
+        })?;
+        require(answer.untouched, || format!("{} changed memory", what()))
+    }
+
+    /// Descriptors that do not lie where a region may.
+    fn descriptors(&mut self, gradient: bool) -> Result<(), Stop> {
+        let first = self.heap_base.next_multiple_of(16);
+        let mut addresses = vec![0, first + 4, first + 8, self.end.wrapping_sub(16)];
+        addresses.extend([self.end.wrapping_sub(32), self.end, u32::MAX - 15, u32::MAX]);
+        if first.wrapping_sub(16) < self.heap_base {
+            addresses.push(first - 16);
+        }
+        let forward = self.exchange.subject.export(Entry::Forward).to_owned();
+        let entries = [Some(forward), gradient.then(|| export::BACKWARD.to_owned())];
+        for entry in entries.into_iter().flatten() {
+            for &address in &addresses {
+                let answer = self.call(&entry, vec![address], None, (0, 0))?;
+                require(answer.status == 1, || {
+                    format!(
+                        "`{entry}` answered {} to a descriptor at {address}, where its {} bytes may not lie; 1 is due",
+                        answer.status,
+                        Descriptor::SIZE
+                    )
+                })?;
+                require(answer.untouched, || {
+                    format!("`{entry}` refused a descriptor at {address} and changed memory")
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Stop> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Stop::Wrong(otherwise()))
+    }
+}
+
+/// What the native build of the same source says of parameters that lie where they may.
+fn native_init(kernel: &Kernel, params: &[u8]) -> i32 {
+    const AT: usize = 16;
+    let mut memory = vec![0; AT + PARAMS as usize];
+    memory[AT..][..params.len()].copy_from_slice(params);
+    let at = AT as u32;
+    kernel.init(&mut memory, at, at, params.len() as u32).0
+}
+
+/// SHA-256 of a piece of memory that holds [`FILL`], and `bytes` at `written`.
+fn digest_with(read: &Read, written: u32, bytes: &[u8]) -> [u8; 32] {
+    use sha2::{Digest, Sha256};
+    let mut piece = vec![FILL; read.length as usize];
+    for (address, byte) in (u64::from(written)..).zip(bytes) {
+        let inside = address.checked_sub(read.at.into());
+        if let Some(slot) = inside.and_then(|index| piece.get_mut(index as usize)) {
+            *slot = *byte;
+        }
+    }
+    Sha256::digest(piece).into()
+}

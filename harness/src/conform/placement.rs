@@ -1,0 +1,348 @@
+//! Where a case lies in memory. Its first run has the place of ordinary calls; all others have places that are drawn from the run's own
+//! seed, because a kernel may depend on none of it: the order of the regions, what is between and around them, and the size of memory.
+
+use super::subject::{Subject, tensors};
+use fastrand::Rng;
+use kernel_abi::{PAGE_BYTES, REGION_ALIGNMENT};
+use kernel_cases::case::{Case, Tweak, Word};
+use runtime_host::{Arrangement, Content, Fill, Part};
+use sha2::{Digest, Sha256};
+
+/// A size that a change to the descriptor raises by so much reaches over the guard band into the next region of an ordinary call.
+const OVER_GUARD_BAND: i32 = 64;
+/// Guard bytes around the regions of a call whose descriptor is changed, at least.
+const GUARD: u32 = 64;
+/// Largest distance of a drawn frame from the heap base, but for those beyond 64 KiB.
+const NEAR: u32 = 4096;
+/// Orders in which each part is first once, last once, and directly before each other part once: a balanced Latin square.
+const ORDERS: [[Part; 6]; 6] = {
+    let steps = [0, 1, 5, 2, 4, 3];
+    let mut orders = [Part::ALL; 6];
+    let mut row = 0;
+    while row < 6 {
+        let mut column = 0;
+        while column < 6 {
+            orders[row][column] = Part::ALL[(row + steps[column]) % 6];
+            column += 1;
+        }
+        row += 1;
+    }
+    orders
+};
+
+/// Where a call lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The regions, and what is around them.
+    pub arrangement: Arrangement,
+    /// Memory has at least so many pages.
+    pub pages: u32,
+}
+
+/// Where a frame begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// Its first region begins at the heap base, or at the first multiple of 16 above it.
+    HeapBase,
+    /// Its last region ends with memory.
+    MemoryEnd,
+    /// It begins so many bytes above the heap base.
+    Above(u32),
+}
+
+impl Place {
+    /// That of ordinary calls.
+    pub fn ordinary(case: &Case, subject: &Subject) -> Self {
+        let ordinary = Arrangement::ordinary(subject.heap_base, Fill::FIRST);
+        let roomy = Arrangement {
+            gaps: [room(case); 7],
+            ..ordinary.clone()
+        };
+        let arrangement = if fits(case, subject, &roomy) {
+            roomy
+        } else {
+            ordinary
+        };
+        Self {
+            arrangement,
+            pages: 0,
+        }
+    }
+
+    /// One that follows from the seed and the case's name.
+    pub fn drawn(case: &Case, subject: &Subject, seed: u64) -> Self {
+        let mut random = random(seed, &[&case.kernel, &case.name]);
+        let mut arrangement = contents(&mut random, Self::ordinary(case, subject).arrangement);
+        let same_distances = case.tweaks.iter().any(reaches_next);
+        let ordinary = Self {
+            arrangement: arrangement.clone(),
+            pages: 0,
+        };
+        if !same_distances {
+            random.shuffle(&mut arrangement.order);
+        }
+        let touching = random.u8(..4) == 0;
+        for gap in &mut arrangement.gaps {
+            *gap = match random.u8(..4) {
+                _ if same_distances => GUARD,
+                _ if !case.tweaks.is_empty() => room(case) + random.u32(..64),
+                _ if touching => 0,
+                0 => 0,
+                1 => 16,
+                2 => 64,
+                _ => random.u32(..300),
+            };
+        }
+        let anchor = match random.u8(..8) {
+            0..3 => Anchor::HeapBase,
+            3 => Anchor::Above(0x1_0000 + random.u32(..0x1_0000)),
+            4..6 if case.tweaks.is_empty() => Anchor::MemoryEnd,
+            _ => Anchor::Above(random.u32(..NEAR)),
+        };
+        let needed = arrangement.end(&tensors(case)).div_ceil(PAGE_BYTES) as u32;
+        let pages = needed
+            .saturating_add(random.u32(..2))
+            .max(subject.minimum_pages)
+            .min(subject.max_pages);
+        anchored(case, subject, arrangement, anchor, pages).unwrap_or(ordinary)
+    }
+
+    /// One of those that every run has, of each part first at the heap base and last in memory and right before each other part; in a
+    /// memory of so many pages. `None` if it does not fit.
+    pub fn listed(case: &Case, subject: &Subject, listed: Listed, pages: u32) -> Option<Self> {
+        let mut random = random(listed.seed, &[&case.kernel, &case.name]);
+        let ordinary = Arrangement::ordinary(subject.heap_base, Fill::SECOND);
+        let arrangement = Arrangement {
+            order: ORDERS[listed.order % ORDERS.len()],
+            gaps: [0; 7],
+            ..contents(&mut random, ordinary)
+        };
+        let needed = arrangement.end(&tensors(case)).div_ceil(PAGE_BYTES) as u32;
+        let pages = pages.max(needed).max(subject.minimum_pages);
+        anchored(case, subject, arrangement, listed.anchor, pages)
+    }
+
+    /// The same place and scratch with everything else around and in the regions another, for the same call once more.
+    pub fn again(&self, seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        Self {
+            arrangement: Arrangement {
+                scratch: self.arrangement.scratch,
+                ..contents(&mut random, self.arrangement.clone())
+            },
+            pages: self.pages,
+        }
+    }
+}
+
+/// A place that every run has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Which order of the parts.
+    pub order: usize,
+    /// Where it begins or ends.
+    pub anchor: Anchor,
+    /// What the contents follow from.
+    pub seed: u64,
+}
+
+impl Listed {
+    /// How many orders there are.
+    pub const ORDERS: usize = ORDERS.len();
+}
+
+/// A generator whose numbers follow from a seed and names, the same everywhere.
+pub(super) fn random(seed: u64, names: &[&str]) -> Rng {
+    let mut hasher = Sha256::new();
+    hasher.update(seed.to_le_bytes());
+    for name in names {
+        hasher.update((name.len() as u64).to_le_bytes());
+        hasher.update(name);
+    }
+    let digest = hasher.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    Rng::with_seed(u64::from_le_bytes(first))
+}
+
+/// SHA-256 of so many times a byte.
+pub(super) fn digest_of(byte: u8, length: u32) -> [u8; 32] {
+    let part = [byte; 4096];
+    let mut hasher = Sha256::new();
+    let mut left = length as usize;
+    while left > 0 {
+        let now = left.min(part.len());
+        hasher.update(&part[..now]);
+        left -= now;
+    }
+    hasher.finalize().into()
+}
+
+fn contents(random: &mut Rng, arrangement: Arrangement) -> Arrangement {
+    Arrangement {
+        guard: random.u64(1..),
+        output: Content::Pattern(random.u64(..)),
+        scratch: Content::Pattern(random.u64(..)),
+        around: random.u8(..),
+        ..arrangement
+    }
+}
+
+/// Puts an arrangement where it begins or ends, in a memory of at least so many pages; `None` if it does not fit.
+fn anchored(
+    case: &Case,
+    subject: &Subject,
+    mut arrangement: Arrangement,
+    anchor: Anchor,
+    pages: u32,
+) -> Option<Place> {
+    let alignment = u64::from(REGION_ALIGNMENT);
+    let first = u32::try_from(u64::from(subject.heap_base).next_multiple_of(alignment)).ok()?;
+    arrangement.start = match anchor {
+        Anchor::HeapBase => first,
+        Anchor::Above(by) => subject.heap_base.checked_add(by)?,
+        Anchor::MemoryEnd => {
+            arrangement.start = first;
+            arrangement.gaps[6] = 0;
+            let end = arrangement.end(&tensors(case));
+            let memory_end = u64::from(pages) * PAGE_BYTES;
+            let whole = end.next_multiple_of(alignment);
+            // A region begins at a multiple of 16, so one of another size ends up to 15 bytes before memory does.
+            arrangement.gaps[6] = (whole - end) as u32;
+            u32::try_from(u64::from(first) + memory_end.checked_sub(whole)?).ok()?
+        }
+    };
+    if anchor == Anchor::HeapBase {
+        arrangement.gaps[0] = 0;
+    }
+    fits(case, subject, &arrangement).then_some(Place { arrangement, pages })
+}
+
+fn fits(case: &Case, subject: &Subject, arrangement: &Arrangement) -> bool {
+    let limit = u64::from(subject.max_pages) * PAGE_BYTES;
+    arrangement.end(&tensors(case)) <= limit
+}
+
+/// Guard bytes between the regions of a case whose descriptor is changed: a region that is moved over another one touches no third one.
+fn room(case: &Case) -> u32 {
+    let moves = |tweak: &Tweak| matches!(tweak, Tweak::Copy(..) | Tweak::Descriptor(..));
+    if !case.tweaks.iter().any(moves) {
+        return GUARD;
+    }
+    let lengths = [case.a.len(), case.b.len(), case.params.len()];
+    let largest = lengths.into_iter().max().unwrap_or_default() as u32;
+    let largest = largest.max(case.output_size).max(case.scratch_size);
+    largest.next_multiple_of(REGION_ALIGNMENT) + GUARD
+}
+
+/// Whether a change makes a region reach the one that is behind it in an ordinary call.
+fn reaches_next(tweak: &Tweak) -> bool {
+    use Word::{InputASize, InputBSize, OutputSize, ParamsSize, ScratchSize};
+    match tweak {
+        Tweak::Add(InputASize | InputBSize | OutputSize | ScratchSize | ParamsSize, by) => {
+            *by >= OVER_GUARD_BAND
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conform::subject;
+    use std::collections::BTreeSet;
+
+    fn subject() -> Subject {
+        Subject {
+            kernel: "lora_apply_f32".to_owned(),
+            variant: "base".to_owned(),
+            features: Vec::new(),
+            wasm: Vec::new(),
+            entry_point: "kernel_forward".to_owned(),
+            heap_base: 1032,
+            minimum_pages: 1,
+            max_pages: 64,
+            max_table_elements: 0,
+            max_stack_bytes: 1 << 16,
+            ticks: 10,
+            fuel: None,
+            has_backward: true,
+            code: None,
+        }
+    }
+
+    #[test]
+    fn each_part_is_first_and_last_once_and_before_each_other_once() {
+        let firsts: BTreeSet<Part> = ORDERS.iter().map(|order| order[0]).collect();
+        let lasts: BTreeSet<Part> = ORDERS.iter().map(|order| order[5]).collect();
+        let pairs = ORDERS.iter().flat_map(|order| order.windows(2));
+        let pairs: BTreeSet<(Part, Part)> = pairs.map(|pair| (pair[0], pair[1])).collect();
+        assert_eq!((firsts.len(), lasts.len(), pairs.len()), (6, 6, 30));
+    }
+
+    #[test]
+    fn listed_places_begin_at_the_heap_base_and_end_with_memory() {
+        let subject = subject();
+        let case = kernel_cases::generate::sized(&subject.kernel, [4, 16, 4, 16], 1).unwrap();
+        for order in 0..Listed::ORDERS {
+            let at = |anchor| {
+                let listed = Listed {
+                    order,
+                    anchor,
+                    seed: 3,
+                };
+                let place = Place::listed(&case, &subject, listed, 2).unwrap();
+                subject::place(&case, &subject, &place).unwrap()
+            };
+            let regions = |placed: &subject::Placed| {
+                let mut regions = placed.frame.placed().regions().to_vec();
+                regions.push(kernel_abi::Region::new(
+                    placed.frame.descriptor_address(),
+                    40,
+                ));
+                regions.sort_by_key(|region| region.offset);
+                regions
+            };
+            let placed = at(Anchor::HeapBase);
+            let all = regions(&placed);
+            assert_eq!(all[0].offset, 1040);
+            for pair in all.windows(2) {
+                assert_eq!(
+                    pair[0].end().next_multiple_of(16),
+                    u64::from(pair[1].offset)
+                );
+            }
+            let placed = at(Anchor::MemoryEnd);
+            let end = regions(&placed)[5].end();
+            assert_eq!(
+                end.next_multiple_of(16),
+                u64::from(placed.pages) * PAGE_BYTES
+            );
+            assert_eq!(placed.tail.length, 0);
+            let placed = at(Anchor::Above(0x1_0000));
+            assert!(regions(&placed)[0].offset > 0x1_0000);
+        }
+    }
+
+    #[test]
+    fn drawn_places_fit_differ_with_the_seed_and_are_the_same_for_the_same() {
+        let subject = subject();
+        let mut starts = BTreeSet::new();
+        for index in 0..200 {
+            let case = kernel_cases::generate::case(&subject.kernel, 1, index).unwrap();
+            let place = Place::drawn(&case, &subject, 5);
+            assert_eq!(place, Place::drawn(&case, &subject, 5));
+            assert_ne!(place, Place::drawn(&case, &subject, 6));
+            assert_ne!(place, place.again(1));
+            assert_eq!(
+                place.arrangement.scratch,
+                place.again(1).arrangement.scratch
+            );
+            let placed = subject::place(&case, &subject, &place).unwrap();
+            assert!(placed.frame.start() >= subject.heap_base);
+            starts.insert(placed.frame.start());
+        }
+        assert!(starts.contains(&1040) && starts.len() > 50, "{starts:?}");
+        assert!(*starts.last().unwrap() > 0x1_0000);
+    }
+}
