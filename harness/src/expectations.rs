@@ -31,6 +31,7 @@ pub struct Ledger {
     spec: Vec<Expectation<Lines>>,
     numerics: Vec<Expectation<Operations>>,
     traps: Vec<Expectation<Cases>>,
+    fuzz: Vec<Expectation<Difference>>,
 }
 
 /// What is known to fail on an engine.
@@ -95,6 +96,31 @@ pub struct Cases {
     cases: Vec<GlobMatcher>,
 }
 
+/// What an engine is known to do otherwise than others with random modules.
+#[derive(Debug)]
+pub struct Difference {
+    /// How a module is written so that it avoids the difference.
+    pub avoid: Avoid,
+    /// The module that shows it: a file of `fixtures/`, without its ending.
+    pub module: String,
+}
+
+/// A way to write a module so that it avoids a known difference between engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Avoid {
+    /// All growth is refused before an engine is asked.
+    RefuseGrowth,
+    /// Growth of tables is refused before an engine is asked.
+    RefuseTableGrowth,
+    /// Vectors are inverted twice after operators on lanes of floating-point numbers.
+    InvertTwiceAfterFloatLanes,
+    /// Values are inverted twice before they are stored.
+    InvertTwiceBeforeStores,
+    /// Branches out of an outer block are written as conditional ones.
+    BranchOutOnCondition,
+}
+
 /// The file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,34 +130,57 @@ struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "check", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "check", rename_all = "lowercase")]
 enum Entry {
-    Spec {
-        engine: String,
-        version: Option<String>,
-        file: String,
-        lines: Vec<LineOrRange>,
-        reason: String,
-        #[serde(default)]
-        unexpected_pass: UnexpectedPass,
-    },
-    Traps {
-        engine: String,
-        version: Option<String>,
-        cases: Vec<String>,
-        reason: String,
-        #[serde(default)]
-        unexpected_pass: UnexpectedPass,
-    },
-    Numerics {
-        engine: String,
-        version: Option<String>,
-        architecture: Option<String>,
-        operations: Vec<String>,
-        reason: String,
-        #[serde(default)]
-        unexpected_pass: UnexpectedPass,
-    },
+    Spec(SpecEntry),
+    Traps(TrapsEntry),
+    Numerics(NumericsEntry),
+    Fuzz(FuzzEntry),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpecEntry {
+    engine: String,
+    version: Option<String>,
+    file: String,
+    lines: Vec<LineOrRange>,
+    reason: String,
+    #[serde(default)]
+    unexpected_pass: UnexpectedPass,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrapsEntry {
+    engine: String,
+    version: Option<String>,
+    cases: Vec<String>,
+    reason: String,
+    #[serde(default)]
+    unexpected_pass: UnexpectedPass,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NumericsEntry {
+    engine: String,
+    version: Option<String>,
+    architecture: Option<String>,
+    operations: Vec<String>,
+    reason: String,
+    #[serde(default)]
+    unexpected_pass: UnexpectedPass,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FuzzEntry {
+    engine: String,
+    version: String,
+    avoid: Avoid,
+    module: String,
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -174,6 +223,7 @@ impl Ledger {
             spec: Vec::new(),
             numerics: Vec::new(),
             traps: Vec::new(),
+            fuzz: Vec::new(),
         };
         for (index, entry) in file.expectation.into_iter().enumerate() {
             let wrong = |message: String| LedgerError::Entry {
@@ -181,81 +231,10 @@ impl Ledger {
                 message,
             };
             match entry {
-                Entry::Spec {
-                    engine,
-                    version,
-                    file,
-                    lines,
-                    reason,
-                    unexpected_pass,
-                } => {
-                    let lines = lines
-                        .iter()
-                        .map(range)
-                        .collect::<Result<Vec<_>, _>>()
-                        .map_err(wrong)?;
-                    let empty = lines.is_empty() || file.is_empty();
-                    let what = Lines { file, lines };
-                    ledger.spec.push(
-                        expectation(
-                            engine,
-                            (version, None),
-                            reason,
-                            unexpected_pass,
-                            empty,
-                            what,
-                        )
-                        .map_err(wrong)?,
-                    );
-                }
-                Entry::Traps {
-                    engine,
-                    version,
-                    cases,
-                    reason,
-                    unexpected_pass,
-                } => {
-                    let cases = cases
-                        .iter()
-                        .map(|case| matcher(case))
-                        .collect::<Result<Vec<_>, _>>()
-                        .map_err(wrong)?;
-                    let empty = cases.is_empty();
-                    let what = Cases { cases };
-                    ledger.traps.push(
-                        expectation(
-                            engine,
-                            (version, None),
-                            reason,
-                            unexpected_pass,
-                            empty,
-                            what,
-                        )
-                        .map_err(wrong)?,
-                    );
-                }
-                Entry::Numerics {
-                    engine,
-                    version,
-                    architecture,
-                    operations,
-                    reason,
-                    unexpected_pass,
-                } => {
-                    let empty = operations.is_empty();
-                    let what = Operations { operations };
-                    ledger.numerics.push(
-                        expectation(
-                            engine,
-                            (version, architecture),
-                            reason,
-                            unexpected_pass,
-                            empty,
-                            what,
-                        )
-                        .map_err(wrong)?,
-                    );
-                }
+                Entry::Spec(entry) => ledger.spec.push(entry.read().map_err(wrong)?),
+                Entry::Traps(entry) => ledger.traps.push(entry.read().map_err(wrong)?),
+                Entry::Numerics(entry) => ledger.numerics.push(entry.read().map_err(wrong)?),
+                Entry::Fuzz(entry) => ledger.fuzz.push(entry.read().map_err(wrong)?),
             }
         }
         Ok(ledger)
@@ -267,12 +246,18 @@ impl Ledger {
             spec: Vec::new(),
             numerics: Vec::new(),
             traps: Vec::new(),
+            fuzz: Vec::new(),
         }
     }
 
     /// What is known of scripts.
     pub fn spec(&self) -> &[Expectation<Lines>] {
         &self.spec
+    }
+
+    /// What is known of random modules.
+    pub fn fuzz(&self) -> &[Expectation<Difference>] {
+        &self.fuzz
     }
 
     /// What is known of a case of the trap matrix on an engine.
@@ -304,28 +289,71 @@ impl Ledger {
     }
 }
 
+impl SpecEntry {
+    fn read(self) -> Result<Expectation<Lines>, String> {
+        let lines: Vec<_> = self.lines.iter().map(range).collect::<Result<_, _>>()?;
+        let empty = lines.is_empty() || self.file.is_empty();
+        let what = Lines {
+            file: self.file,
+            lines,
+        };
+        let terms = (self.version, None, self.unexpected_pass);
+        expectation(&self.engine, self.reason, terms, (!empty).then_some(what))
+    }
+}
+
+impl TrapsEntry {
+    fn read(self) -> Result<Expectation<Cases>, String> {
+        let cases: Vec<_> = self
+            .cases
+            .iter()
+            .map(|case| matcher(case))
+            .collect::<Result<_, _>>()?;
+        let what = (!cases.is_empty()).then_some(Cases { cases });
+        let terms = (self.version, None, self.unexpected_pass);
+        expectation(&self.engine, self.reason, terms, what)
+    }
+}
+
+impl NumericsEntry {
+    fn read(self) -> Result<Expectation<Operations>, String> {
+        let operations = self.operations;
+        let what = (!operations.is_empty()).then_some(Operations { operations });
+        let terms = (self.version, self.architecture, self.unexpected_pass);
+        expectation(&self.engine, self.reason, terms, what)
+    }
+}
+
+impl FuzzEntry {
+    fn read(self) -> Result<Expectation<Difference>, String> {
+        let what = Difference {
+            avoid: self.avoid,
+            module: self.module,
+        };
+        let what = (!what.module.is_empty()).then_some(what);
+        // Random modules may never meet it.
+        let terms = (Some(self.version), None, UnexpectedPass::Allowed);
+        expectation(&self.engine, self.reason, terms, what)
+    }
+}
+
+/// `terms` are version, architecture, and what a pass means; `what` is `None` if the entry lists nothing.
 fn expectation<T>(
-    engine: String,
-    (version, architecture): (Option<String>, Option<String>),
+    engine: &str,
     reason: String,
-    unexpected_pass: UnexpectedPass,
-    empty: bool,
-    what: T,
+    (version, architecture, unexpected_pass): (Option<String>, Option<String>, UnexpectedPass),
+    what: Option<T>,
 ) -> Result<Expectation<T>, String> {
     if reason.trim().is_empty() {
         return Err("it has no reason".to_owned());
     }
-    if empty {
-        return Err("it lists nothing".to_owned());
-    }
-    let engine = matcher(&engine)?;
     Ok(Expectation {
-        engine,
+        engine: matcher(engine)?,
         version,
         architecture,
         reason,
         may_pass: unexpected_pass == UnexpectedPass::Allowed,
-        what,
+        what: what.ok_or("it lists nothing")?,
     })
 }
 
@@ -409,6 +437,28 @@ mod tests {
         assert!(known("wasmi.fast", "2.0.0", case));
         assert!(!known("wasmi.fast", "2.0.1", case) && !known("wasmi", "2.0.0", case));
         assert!(!known("wasmi.fast", "2.0.0", "limit-memory-grow"));
+    }
+
+    #[test]
+    fn a_difference_between_engines_has_a_version_a_module_and_a_way_around_it() {
+        let text = r#"
+            [[expectation]]
+            check = "fuzz"
+            engine = "wasmi*"
+            version = "2.0.0"
+            avoid = "refuse-growth"
+            module = "hostile/one"
+            reason = "because"
+        "#;
+        let ledger = Ledger::parse(text).unwrap();
+        let known = &ledger.fuzz()[0];
+        assert!(known.is_about("wasmi.fast") && known.is_for("2.0.0"));
+        assert_eq!(known.what.avoid, Avoid::RefuseGrowth);
+        for line in ["version =", "avoid =", "module =", "reason ="] {
+            let without: Vec<_> = text.lines().filter(|has| !has.contains(line)).collect();
+            assert!(Ledger::parse(&without.join("\n")).is_err(), "{line}");
+        }
+        assert!(Ledger::parse(&text.replace("refuse-growth", "hope")).is_err());
     }
 
     #[test]

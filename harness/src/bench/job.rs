@@ -10,8 +10,8 @@ use crate::conform::{
 use anyhow::{Context, Result};
 use kernel_cases::{case::Case, generate, truth::Verdict};
 use kernel_pack::{Pack, PackKernel};
-use runtime_api::Limits;
-use runtime_host::{Fill, Form, Frame, Invocation, Output, Read, Tensors, Write};
+use runtime_api::{Budget, Limits};
+use runtime_host::{Call, Fill, Form, Frame, Invocation, Output, Read, Tensors, Write};
 
 /// Bytes of call stack that kernels get.
 const STACK_BYTES: u32 = 512 * 1024;
@@ -210,6 +210,19 @@ impl Job {
             writes: self.writes.clone(),
             calls: Vec::new(),
             reads: Vec::new(),
+        }
+    }
+
+    /// Writing all inputs, one call, and reading its output.
+    pub fn whole(&self, budget: Budget) -> Invocation {
+        Invocation {
+            calls: vec![Call {
+                export: self.entry.clone(),
+                arguments: vec![self.argument],
+                budget,
+            }],
+            reads: self.output_read().into_iter().collect(),
+            ..self.writing()
         }
     }
 }

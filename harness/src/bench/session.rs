@@ -1,25 +1,23 @@
 //! One process of one engine: loads modules, times cells, checks what was timed, and only then hands the times over.
 
 mod batch;
+mod calls;
 mod check;
 mod memory;
+mod part;
 mod phases;
 mod traps;
 
+pub(super) use part::Part;
+
 use super::{
-    job::{Expect, Group, Job, budget_size},
+    job::{Expect, Group, Job},
     native,
     record::{Cell, Engine, Key, Record, Sample, Twin},
 };
-use crate::{
-    outcome::Outcome,
-    registry::{CRANELIFT, SLOW_COMPILERS},
-};
+use crate::{outcome::Outcome, registry::SLOW_COMPILERS};
 use anyhow::Result;
-use assay_worker::{
-    InstanceChoice, Launch, RunError, Worker,
-    protocol::{Timed, Times},
-};
+use assay_worker::{InstanceChoice, Launch, RunError, Worker};
 use fastrand::Rng;
 use kernel_abi::export;
 use runtime_api::{Budget, BudgetKind, Error, Info, Kind, Options};
@@ -35,16 +33,6 @@ const WITHIN: Duration = Duration::from_secs(120);
 const TICKS: u64 = 60_000;
 /// Fuel of a timed call: more than any call burns.
 const FUEL: u64 = 1 << 50;
-/// Rounds of a cell that is slow.
-const FEWEST_ROUNDS: u32 = 3;
-/// Rounds of a cell that is fast.
-const MOST_ROUNDS: u32 = 40;
-/// How many times as long the cells are measured that goals hold to narrow intervals.
-const LONGER: u32 = 2;
-/// How many instances take turns in such a cell: where the memory of one lies may make it slow, and the median of the rounds is then
-/// that of the others.
-const INSTANCES: u32 = 3;
-
 /// Elements of the largest tensors that interpreters get.
 const INTERPRETED_ELEMENTS: u64 = 65_536;
 
@@ -66,43 +54,6 @@ pub(super) struct Effort {
     pub(super) within_a_minute: bool,
     /// Why nothing is timed, if nothing is.
     pub(super) refused: Option<String>,
-}
-
-/// What a process of an engine is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// All cells.
-    Everything,
-    /// The cells in which the engine is compared with itself, once more.
-    Twin,
-    /// More processes for the cells that goals hold to narrow intervals: what differs between processes no length of batches averages out.
-    Goals,
-}
-
-impl Part {
-    /// How a process of its own that compares the engine with itself stands in keys.
-    pub(super) fn twin(self) -> Option<Twin> {
-        (self == Part::Twin).then_some(Twin::Apart)
-    }
-
-    /// Whether a process for this part has anything to do in a group.
-    pub(super) fn has(self, engine: &str, group: &Group) -> bool {
-        group.jobs.iter().any(|job| self.wants(engine, group, job))
-    }
-
-    fn wants(self, engine: &str, group: &Group, job: &Job) -> bool {
-        match self {
-            Part::Everything => true,
-            Part::Twin => job.apart,
-            Part::Goals => has_goal(engine, group, job),
-        }
-    }
-}
-
-/// Whether a goal holds these cells to a narrow interval: calls beside calls by hand, and what budgets cost on the fastest engine.
-fn has_goal(engine: &str, group: &Group, job: &Job) -> bool {
-    let budgets = group.variant == "base" && job.size == budget_size(false) && engine == CRANELIFT;
-    budgets || job.phases
 }
 
 /// A process of an engine.
@@ -490,190 +441,6 @@ impl<'a> Session<'a> {
             )),
             Some(Returned::Failed(error)) => Err((Outcome::Fail, format!("failed to {error}"))),
         }
-    }
-
-    /// Batches of all lanes, round after round, in an order that changes; by hand and in batches of calls too where that is compared.
-    fn calls(&mut self, group: &Group, job: &Job, lanes: &mut Vec<Lane>, modules: &mut Modules) {
-        if job.phases && self.part != Part::Twin {
-            let mut quantities = vec!["hand"];
-            if !job.batch.is_empty() && self.unknown("batch").is_none() {
-                quantities.push("batch");
-            }
-            let more: Vec<Lane> = lanes
-                .iter()
-                .filter(|lane| lane.key.twin.is_none())
-                .flat_map(|lane| quantities.iter().map(|quantity| lane.beside(quantity)))
-                .collect();
-            lanes.extend(more);
-        }
-        let mut round = 0;
-        let mut spent = Duration::ZERO;
-        let (longer, instances) = match !self.effort.quick && has_goal(&self.launch.id, group, job)
-        {
-            true => (LONGER, INSTANCES),
-            false => (1, 1),
-        };
-        let mut instance = 1;
-        let wanted = self.effort.time.saturating_mul(lanes.len() as u32 * longer);
-        while round <= FEWEST_ROUNDS || (round <= MOST_ROUNDS * longer && spent < wanted) {
-            if instance < instances && spent >= wanted * instance / instances {
-                self.take_fresh_instances(job, lanes, modules);
-                instance += 1;
-            }
-            let start = Instant::now();
-            let mut order: Vec<usize> = (0..lanes.len()).collect();
-            self.random.shuffle(&mut order);
-            for index in order {
-                let lane = &mut lanes[index];
-                if lane.ended.is_none()
-                    && let Err(ended) = self.batch(job, lane, round, modules)
-                {
-                    let lost = ended.0 == Outcome::Error;
-                    lane.ended = Some(ended);
-                    if lost {
-                        for lane in lanes.iter_mut() {
-                            lane.ended.get_or_insert((
-                                Outcome::Error,
-                                "the worker was lost beside this cell".to_owned(),
-                            ));
-                        }
-                    }
-                }
-            }
-            if lanes.iter().all(|lane| lane.ended.is_some()) {
-                return;
-            }
-            if round > 0 {
-                spent += start.elapsed();
-            }
-            round += 1;
-        }
-    }
-
-    /// Gives all lanes instances that nothing was timed in yet, after a look at what the calls left in those before.
-    fn take_fresh_instances(&mut self, job: &Job, lanes: &mut [Lane], modules: &mut Modules) {
-        let mut each = |lane: &mut Lane, step: &mut dyn FnMut(&mut Self, &mut Lane) -> Checked| {
-            if lane.ended.is_none()
-                && let Err(ended) = step(self, lane)
-            {
-                lane.ended = Some(ended);
-            }
-        };
-        for lane in lanes.iter_mut() {
-            each(lane, &mut |session, lane| {
-                session.check(job, lane, job.restore, modules)
-            });
-        }
-        // What is timed beside a call shares its instance.
-        for lane in lanes.iter_mut().filter(|lane| lane.key.quantity == "call") {
-            each(lane, &mut |session, lane| {
-                session
-                    .place(job, lane.module, lane.budget, modules)
-                    .map(|_| ())
-            });
-        }
-        for lane in lanes {
-            each(lane, &mut |session, lane| {
-                session.batch(job, lane, 0, modules)
-            });
-        }
-    }
-
-    /// Checks what the timed calls left, and that a call still makes it of inputs that are written again.
-    fn left_and_again(&mut self, job: &Job, lane: &Lane, modules: &mut Modules) -> Checked {
-        if !job.restore {
-            self.check(job, lane, false, modules)?;
-        }
-        self.check(job, lane, true, modules)
-    }
-
-    fn batch(
-        &mut self,
-        job: &Job,
-        lane: &mut Lane,
-        round: u32,
-        modules: &mut Modules,
-    ) -> Result<(), (Outcome, String)> {
-        if job.restore {
-            self.worker
-                .run_within(
-                    lane.module,
-                    InstanceChoice::Same,
-                    lane.budget,
-                    job.writing(),
-                    WITHIN,
-                )
-                .map_err(|error| self.failed(error, modules))?;
-        }
-        let what = if lane.key.quantity == "batch" {
-            if round == 0 {
-                self.place_batch(job, lane, modules)?;
-            }
-            lane.batch_of_calls(job)
-        } else {
-            let call = Call {
-                export: job.entry.clone(),
-                arguments: vec![job.argument],
-                budget: lane.budget,
-            };
-            match lane.key.quantity.as_str() {
-                "hand" => Timed::Hand { call },
-                _ => Timed::Call { call },
-            }
-        };
-        let batch = self.effort.batch.as_nanos() as u64;
-        let times = self
-            .worker
-            .time(lane.module, what, (lane.iterations, batch, 1), WITHIN)
-            .map_err(|error| self.failed(error, modules))?;
-        lane.warm_up += times.warm_up;
-        lane.returned |= times.returned;
-        for sample in self.samples(&times, &lane.key, round)? {
-            lane.iterations = sample.iterations;
-            lane.samples.push(sample);
-        }
-        Ok(())
-    }
-
-    /// The batches of a reply as samples, the first in round `from`.
-    fn samples(
-        &self,
-        times: &Times,
-        key: &Key,
-        from: u32,
-    ) -> Result<Vec<Sample>, (Outcome, String)> {
-        let mut samples = Vec::new();
-        for series in &times.series {
-            let quantity = match (key.quantity.as_str(), series.name.as_str()) {
-                // A steady call is another thing than the first one of an instance.
-                ("stages", "call") => "first".to_owned(),
-                (traps, "trap") => traps.to_owned(),
-                (traps, "call") if traps.starts_with("trap-") => format!("{traps}-call"),
-                (_, name) => name.to_owned(),
-            };
-            for (round, batch) in series.batches.iter().enumerate() {
-                if batch.iterations == 0 || batch.nanoseconds == 0 {
-                    return Err((
-                        Outcome::Error,
-                        "the worker answered a batch of no time or no iterations".to_owned(),
-                    ));
-                }
-                samples.push(Sample {
-                    key: Key {
-                        quantity: quantity.clone(),
-                        ..key.clone()
-                    },
-                    process: self.process,
-                    round: from + round as u32,
-                    nanoseconds: batch.nanoseconds,
-                    iterations: batch.iterations,
-                });
-            }
-        }
-        if samples.is_empty() {
-            return Err((Outcome::Error, "the worker answered no batch".to_owned()));
-        }
-        Ok(samples)
     }
 }
 

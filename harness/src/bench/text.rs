@@ -1,5 +1,6 @@
 //! The tables on screen.
 
+mod cells;
 mod words;
 
 use super::{
@@ -7,10 +8,8 @@ use super::{
     native,
     tables::{Compared, Kernel, NotMeasured, Tables, Time},
 };
-use crate::{
-    statistics::{Estimate, Ratio},
-    tint,
-};
+use crate::statistics::{Estimate, Ratio};
+use cells::{add, duration, filled, ratio_shown, shown, table};
 use comfy_table::Table;
 use runtime_api::BudgetKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -433,69 +432,5 @@ impl Tables {
             None => text += "\n\nthe run did not come to its end",
         }
         text
-    }
-}
-
-fn table(headers: &[&str]) -> Table {
-    let mut table = tint::table(false);
-    table.set_header(headers.to_vec());
-    table
-}
-
-/// Adds a row that says something beside its first column.
-fn add(table: &mut Table, row: impl Into<Vec<String>>) {
-    let row = row.into();
-    if row.iter().skip(1).any(|cell| !cell.is_empty()) {
-        table.add_row(row);
-    }
-}
-
-fn filled(table: Table) -> Option<Table> {
-    (table.row_count() > 0).then_some(table)
-}
-
-fn shown(estimate: Option<&Estimate>) -> String {
-    estimate.map_or_else(String::new, estimate_shown)
-}
-
-fn estimate_shown(estimate: &Estimate) -> String {
-    let number = |value: f64| {
-        if value.abs() < 100.0 {
-            format!("{value:.1}")
-        } else {
-            format!("{value:.0}")
-        }
-    };
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!(
-            "{} [{}, {}]",
-            number(estimate.value),
-            number(low),
-            number(high)
-        ),
-        _ => number(estimate.value),
-    }
-}
-
-fn ratio_shown(ratio: &Ratio) -> String {
-    let estimate = &ratio.estimate;
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => {
-            format!(
-                "{:.3} [{low:.3}, {high:.3}] {}",
-                estimate.value,
-                ratio.word.name()
-            )
-        }
-        _ => format!("{:.3} {}", estimate.value, ratio.word.name()),
-    }
-}
-
-fn duration(nanoseconds: f64) -> String {
-    match nanoseconds {
-        value if value < 1e3 => format!("{value:.0} ns"),
-        value if value < 1e6 => format!("{:.2} us", value / 1e3),
-        value if value < 1e9 => format!("{:.2} ms", value / 1e6),
-        value => format!("{:.2} s", value / 1e9),
     }
 }

@@ -3,6 +3,7 @@
 use super::{engines::EngineArguments, probe::read_module};
 use crate::{
     exit::{self, Exit},
+    expectations::Ledger,
     fuzz::{Campaign, Finding, Reason, Tally},
     outcome::Whole,
     output::{Output, Progress},
@@ -10,7 +11,7 @@ use crate::{
     repeat::Repeat,
     results::Folder,
 };
-use anyhow::Result;
+use anyhow::{Context, Result};
 use assay_worker::Launch;
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -95,7 +96,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     }
     let folder = Folder::create(arguments.out.as_deref(), "fuzz")?;
     let repeat = |module: &Path| arguments.repeat(module);
-    let mut campaign = Campaign::new(&launches, &folder, &repeat);
+    let ledger = Ledger::built_in().context("failed to read the built-in expectations")?;
+    let mut campaign = Campaign::new(&launches, &folder, &repeat, ledger);
 
     let start = Instant::now();
     let mut shown = 0;

@@ -2,6 +2,7 @@
 //! two results of `conform` or `qualify`; `outputs` compares what several targets answered, bit for bit; `numbers` holds a pack
 //! against numbers that were recorded. Two runs of `bench` are compared by `bench::compare`.
 
+pub mod answers;
 pub mod cost;
 mod error;
 pub mod numbers;

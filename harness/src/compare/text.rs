@@ -1,6 +1,6 @@
 //! Comparisons for people.
 
-use super::{numbers, outcomes, outputs, packs};
+use super::{answers::Outputs, numbers, outcomes, outputs, packs};
 use crate::{statistics::Word, tint};
 use comfy_table::Table;
 use std::collections::BTreeMap;
@@ -161,7 +161,7 @@ impl packs::Comparison {
     }
 }
 
-fn what(outputs: &packs::Outputs) -> String {
+fn what(outputs: &Outputs) -> String {
     let mut text = match outputs.changed() {
         0 => format!("{} cases, none changed", outputs.cases),
         changed => format!("{changed} of {} changed", outputs.cases),

@@ -1,12 +1,12 @@
 //! Many modules, all engines: counts, and findings with what repeats them.
 
 use super::{
+    avoiding,
     generate::generate,
     judge::{Ended, Judgement, judge},
-    known,
     session::{Answer, Seen, Session, Step, Subject},
 };
-use crate::{parallel::Respondent, results::Folder};
+use crate::{expectations::Ledger, parallel::Respondent, results::Folder};
 use anyhow::{Context, Result};
 use assay_worker::{Launch, WorkerError};
 use serde::Serialize;
@@ -108,6 +108,7 @@ pub struct Campaign<'a> {
     engines: Vec<Engine>,
     folder: &'a Folder,
     repeat: &'a Repeat<'a>,
+    ledger: &'a Ledger,
     /// Engine id to counts.
     pub tallies: BTreeMap<String, Tally>,
     /// Engine id to why it cannot be started any more.
@@ -120,12 +121,18 @@ pub struct Campaign<'a> {
 }
 
 impl<'a> Campaign<'a> {
-    /// No module was shown yet. Findings go to `folder`.
-    pub fn new(launches: &[Launch], folder: &'a Folder, repeat: &'a Repeat<'a>) -> Self {
+    /// No module was shown yet. Findings go to `folder`; what `ledger` lists explains disagreements.
+    pub fn new(
+        launches: &[Launch],
+        folder: &'a Folder,
+        repeat: &'a Repeat<'a>,
+        ledger: &'a Ledger,
+    ) -> Self {
         Self {
             engines: launches.iter().map(Engine::start).collect(),
             folder,
             repeat,
+            ledger,
             tallies: launches
                 .iter()
                 .map(|launch| (launch.id.clone(), Tally::default()))
@@ -215,11 +222,12 @@ impl<'a> Campaign<'a> {
             let Some((engine, version)) = self.identities.get(&id).cloned() else {
                 continue;
             };
-            for defect in known::defects(&engine, &version) {
-                let gone = (defect.avoid)(&subject.wasm)
-                    .is_some_and(|avoiding| self.agrees(&id, avoiding, valid));
+            let known = self.ledger.fuzz().iter();
+            for known in known.filter(|known| known.is_about(&engine) && known.is_for(&version)) {
+                let gone = avoiding::written(known.what.avoid, &subject.wasm)
+                    .is_some_and(|wasm| self.agrees(&id, wasm, valid));
                 if gone {
-                    let reason = defect.reason.to_owned();
+                    let reason = known.reason.clone();
                     explained.insert(id.clone(), Ended::Explained { reason });
                     break;
                 }

@@ -4,10 +4,10 @@
 //! them: nothing they do depends on an engine, except where the specification leaves it to the engine (how deep calls may nest, what
 //! a budget pays for). Such a module counts as inconclusive on that engine from there on.
 
+mod avoiding;
 mod campaign;
 mod generate;
 mod judge;
-mod known;
 mod session;
 
 pub use campaign::{Campaign, Finding, Reason, Repeat, Tally};

@@ -1,7 +1,10 @@
 //! Pictures as SVG, by plotters. Lines and text take the colour of the text around them (`currentColor`), so that one
 //! picture serves light and dark pages; series are told apart by colour and by shape or label.
 
+mod legend;
+
 use anyhow::{Result, anyhow};
+use legend::{Style, legend_height, legend_line, shape, styles};
 use plotters::{
     coord::{
         CoordTranslate, Shift,
@@ -36,8 +39,6 @@ const ROW_HEIGHT: u32 = 26;
 const MARK_HEIGHT: u32 = 13;
 /// Space for the axis and its title.
 const AXIS: u32 = 52;
-const LEGEND_LINE: u32 = 20;
-const LEGEND_COLUMNS: u32 = 4;
 const FONT: (&str, f64) = ("sans-serif", 14.0);
 /// Width of a character, on average and rounded up: SVG has no measure of text before it is shown.
 const CHARACTER: u32 = 8;
@@ -260,44 +261,12 @@ pub fn scaling(title_x: &str, title_y: &str, lines: &[Line]) -> Result<String> {
     })
 }
 
-/// How an entry of the legend is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    /// A block of colour.
-    Block,
-    /// A mark with colour and shape.
-    Engine,
-    /// A broken line.
-    Yardstick,
-}
-
-/// Each line's style, and its place among those of the same style.
-fn styles(lines: &[Line]) -> Vec<(usize, Style)> {
-    let (mut yardsticks, mut engines) = (0, 0);
-    lines
-        .iter()
-        .map(|line| {
-            let (count, style) = if line.yardstick {
-                (&mut yardsticks, Style::Yardstick)
-            } else {
-                (&mut engines, Style::Engine)
-            };
-            *count += 1;
-            (*count - 1, style)
-        })
-        .collect()
-}
-
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b, X> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, RangedCoordf64>>;
 
 fn height(rows: usize, marks: usize, legend: usize) -> u32 {
     let row = ROW_HEIGHT.max(8 + MARK_HEIGHT * marks as u32);
     legend_height(legend) + AXIS + row * rows.max(1) as u32
-}
-
-fn legend_height(entries: usize) -> u32 {
-    14 + LEGEND_LINE * (entries as u32).div_ceil(LEGEND_COLUMNS)
 }
 
 /// Space for the names of rows.
@@ -412,47 +381,6 @@ where
         }
     }
     .map_err(failed)
-}
-
-/// The legend, above the plot, four entries to a line.
-fn legend_line(root: &Area<'_>, entries: &[(&str, Style)]) -> Result<()> {
-    let style = FONT
-        .into_text_style(root)
-        .color(&INK)
-        .pos(Pos::new(HPos::Left, VPos::Center));
-    let (mut yardsticks, mut others) = (0, 0);
-    for (index, (entry, kind)) in entries.iter().enumerate() {
-        let columns = LEGEND_COLUMNS as i32;
-        let x = 20 + (index as i32 % columns) * (WIDTH as i32 - 40) / columns;
-        let y = 14 + (index as i32 / columns) * LEGEND_LINE as i32;
-        let shape = if *kind == Style::Yardstick {
-            let (ink, _) = BROKEN[yardsticks % BROKEN.len()];
-            yardsticks += 1;
-            let ends = [(x - 14, y), (x + 8, y)];
-            root.draw(&PathElement::new(ends, ink.stroke_width(2)))
-        } else {
-            let series = others;
-            others += 1;
-            let fill = colour(series).filled();
-            match (kind, shape(series)) {
-                (Style::Block, _) => {
-                    root.draw(&Rectangle::new([(x - 8, y - 6), (x + 6, y + 6)], fill))
-                }
-                (_, 0) => root.draw(&Circle::new((x, y), 5, fill)),
-                (_, 1) => root.draw(&TriangleMarker::new((x, y), 7, fill)),
-                _ => root.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], fill)),
-            }
-        };
-        shape.map_err(failed)?;
-        root.draw(&Text::new((*entry).to_owned(), (x + 12, y), style.clone()))
-            .map_err(failed)?;
-    }
-    Ok(())
-}
-
-/// Where colours repeat, shapes do not.
-fn shape(series: usize) -> usize {
-    (series + series / PALETTE.len()) % 3
 }
 
 /// A number of an axis, in few characters.

@@ -1,12 +1,14 @@
 //! The official tests of the WebAssembly core specification as truth for engines and adapters: `.wast` scripts, whose modules
 //! are rewritten so that each assertion is an export that a worker can call. See `docs/spec-tests.md`.
 
+mod judged;
 mod module;
 mod plan;
 mod rewrite;
 mod run;
 mod scope;
 mod script;
+mod session;
 mod suite;
 mod summary;
 #[cfg(test)]

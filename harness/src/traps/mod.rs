@@ -6,9 +6,10 @@ use crate::{
     outcome::Outcome,
     probe::{self, End, Finding, Settings},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
-use runtime_api::{Budget, BudgetKind, Capabilities, Error, Limits, Options, Stage, Trap};
+use case::Expect;
+use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Stage};
 use runtime_host::{Call, Invocation, Outcome as Ended};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -16,12 +17,14 @@ use std::{
     time::Duration,
 };
 
+mod case;
 pub mod checks;
 mod fixtures;
 pub mod latency;
 mod summary;
 pub mod survey;
 
+pub use case::Case;
 pub use summary::Summary;
 pub use survey::{Survey, TrapReport};
 
@@ -39,31 +42,6 @@ const BYSTANDER: &str = r#"(module
   (func (export "bump") (result i32)
     (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
     (i32.load (i32.const 0))))"#;
-
-/// A module of `fixtures/traps` with what must come of it.
-pub struct Case {
-    /// The file's name without its extension.
-    pub name: &'static str,
-    /// Class of trap that it belongs to; `none` for a control, which must not trap.
-    pub class: String,
-    expect: Expect,
-    budget: Option<Budget>,
-    needs: Option<Need>,
-    features: Vec<&'static str>,
-    wasm: Vec<u8>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Expect {
-    Returned(i32),
-    Trap(Stage, String),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    MemoryLimit,
-    TableLimit,
-}
 
 /// What a case came to on an engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,100 +100,6 @@ pub fn cases() -> Result<Vec<Case>> {
             Case::parse(name, text).with_context(|| format!("failed to read fixture `{name}`"))
         })
         .collect()
-}
-
-impl Case {
-    fn parse(name: &'static str, text: &str) -> Result<Case> {
-        let directive = |key: &str| {
-            text.lines()
-                .map_while(|line| line.strip_prefix(";; "))
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
-        };
-        let first = text.lines().next().unwrap_or_default();
-        let expect = first
-            .strip_prefix(";; expect: ")
-            .and_then(|expect| expect.split_once(' '))
-            .context("its first line is not `;; expect: STAGE TRAP` or `;; expect: returned N`")?;
-        let expect = match expect {
-            ("returned", value) => Expect::Returned(value.parse()?),
-            ("instantiate", trap) => Expect::Trap(Stage::Instantiate, trap.to_owned()),
-            ("call", trap) => Expect::Trap(Stage::Call, trap.to_owned()),
-            (other, _) => bail!("`{other}` is no stage"),
-        };
-        let class = match (directive("class"), &expect) {
-            (Some(class), _) => class.to_owned(),
-            (None, Expect::Trap(_, trap)) => trap.clone(),
-            (None, Expect::Returned(_)) => bail!("it names no class"),
-        };
-        let budget =
-            match directive("budget").map(|text| text.split_once(':').unwrap_or((text, ""))) {
-                None => None,
-                Some(("none", "")) => Some(Budget::None),
-                Some(("epoch", ticks)) => Some(Budget::Epoch(ticks.parse()?)),
-                Some(("fuel", units)) => Some(Budget::Fuel(units.parse()?)),
-                Some(_) => bail!("its budget is none of none, epoch:N and fuel:N"),
-            };
-        let needs = match directive("needs") {
-            None => None,
-            Some("memory-limit") => Some(Need::MemoryLimit),
-            Some("table-limit") => Some(Need::TableLimit),
-            Some(other) => bail!("it needs `{other}`, which is unknown"),
-        };
-        let wasm = wat::parse_str(text)?;
-        // Limits are for the engines to hold here.
-        let features = kernel_pack::inspect_plain_module(&wasm, u32::MAX, u32::MAX)
-            .map_err(|refused| anyhow::anyhow!("{}: {}", refused.code, refused.message))?
-            .features_used
-            .iter()
-            .map(|feature| feature.as_str())
-            .collect();
-        Ok(Case {
-            name,
-            class,
-            expect,
-            budget,
-            needs,
-            features,
-            wasm,
-        })
-    }
-
-    fn expected(&self) -> String {
-        match &self.expect {
-            Expect::Returned(value) => format!("returned {value}"),
-            Expect::Trap(Stage::Instantiate, trap) => format!("instantiate {trap}"),
-            Expect::Trap(_, trap) => format!("call {trap}"),
-        }
-    }
-
-    /// Why an engine cannot be asked, if it cannot.
-    fn unsupported(&self, can: &Capabilities) -> Option<String> {
-        match self.needs {
-            Some(Need::MemoryLimit) if !can.memory_limit => {
-                Some("the engine has no limit of memory".to_owned())
-            }
-            Some(Need::TableLimit) if !can.table_limit => {
-                Some("the engine has no limit of tables".to_owned())
-            }
-            _ => probe::lacking(&self.features, can),
-        }
-    }
-
-    fn holds(&self, finding: &Finding) -> bool {
-        match &self.expect {
-            Expect::Returned(value) => {
-                finding.outcome == End::Returned && finding.value == Some(*value)
-            }
-            Expect::Trap(stage, trap) => {
-                finding.outcome == End::Trap
-                    && finding.trap == Some(trap)
-                    // An engine may notice what a module starts with when it compiles it.
-                    && (finding.stage == Some(*stage)
-                        || trap == Trap::ResourceLimit.name()
-                            && finding.stage == Some(Stage::Compile))
-            }
-        }
-    }
 }
 
 /// Runs all cases on an engine, one after the other in one worker, which is replaced when it is lost. `done` is called after

@@ -1,6 +1,6 @@
 //! What is known of a module besides its steady call: the phases of an invocation, and numbers without noise.
 
-use super::{FEWEST_ROUNDS, FUEL, Modules, Part, Session, WITHIN, amount, nothing};
+use super::{FUEL, Modules, Part, Session, WITHIN, amount, calls::FEWEST_ROUNDS, nothing};
 use crate::{
     bench::{
         job::{Expect, Group, Job},
@@ -32,72 +32,9 @@ impl Session<'_> {
         module: u64,
         modules: &mut Modules,
     ) -> Result<()> {
-        let budget = amount(kind);
-        let invocation = Invocation {
-            calls: vec![Call {
-                export: job.entry.clone(),
-                arguments: vec![job.argument],
-                budget,
-            }],
-            reads: job.output_read().into_iter().collect(),
-            ..job.writing()
-        };
-        let batch = self.effort.batch.as_nanos() as u64;
-        let few = (1, 0, if self.effort.quick { 1 } else { FEWEST_ROUNDS });
-        let many = (0, batch, ROUNDS);
-        let copied = job.check_read().filter(|read| read.length > 0);
-        let mut all = vec![
-            (
-                "stages",
-                Timed::Stages {
-                    budget,
-                    invocation: invocation.clone(),
-                },
-                (INSTANCES, 0, ROUNDS),
-            ),
-            (
-                "path",
-                Timed::Path {
-                    budget,
-                    invocation: invocation.clone(),
-                },
-                many,
-            ),
-            (
-                "reuse",
-                Timed::Reuse {
-                    budget,
-                    invocation: invocation.clone(),
-                },
-                many,
-            ),
-        ];
-        // Of a real kernel, and as untrusted code is compiled: it takes some engines long.
         let usual = self.usual();
-        if group.subject.is_some() && kind == usual {
-            all.push(("validate", Timed::Validate, few));
-            all.push(("compile", Timed::Compile, few));
-            if self.worker.has_operation("code") {
-                all.push(("load-cached", Timed::LoadCached, few));
-            }
-        }
-        if let Some(Read { at, length, .. }) = copied {
-            all.push(("write", Timed::Write { at, length }, many));
-            all.push(("read", Timed::Read { at, length }, many));
-            all.push(("in-place", Timed::InPlace { at, length }, many));
-        }
-        if let Expect::Frame { frame, .. } = &job.expect {
-            let what = Timed::Reset {
-                heap_base: frame.start(),
-                budget,
-                invocation: invocation.clone(),
-            };
-            all.push(("reset", what, many));
-        }
-        if self.part == Part::Goals {
-            all.retain(|(name, ..)| matches!(*name, "path" | "reset"));
-        }
-        for (name, what, how) in all {
+        let invocation = job.whole(amount(kind));
+        for (name, what, how) in self.timed(group, job, kind, &invocation) {
             let key = self.key(group, job, kind, None, name);
             let unknown = match name {
                 "in-place" => self.unknown("inplace"),
@@ -138,6 +75,72 @@ impl Session<'_> {
             self.footprint(group, job, module, invocation, modules)?;
         }
         Ok(())
+    }
+
+    /// The phases that are timed: their names, what a worker does for them, and iterations, least time and batches.
+    fn timed(
+        &self,
+        group: &Group,
+        job: &Job,
+        kind: BudgetKind,
+        invocation: &Invocation,
+    ) -> Vec<(&'static str, Timed, (u64, u64, u32))> {
+        let budget = amount(kind);
+        let batch = self.effort.batch.as_nanos() as u64;
+        let few = (1, 0, if self.effort.quick { 1 } else { FEWEST_ROUNDS });
+        let many = (0, batch, ROUNDS);
+        let copied = job.check_read().filter(|read| read.length > 0);
+        let mut all = vec![
+            (
+                "stages",
+                Timed::Stages {
+                    budget,
+                    invocation: invocation.clone(),
+                },
+                (INSTANCES, 0, ROUNDS),
+            ),
+            (
+                "path",
+                Timed::Path {
+                    budget,
+                    invocation: invocation.clone(),
+                },
+                many,
+            ),
+            (
+                "reuse",
+                Timed::Reuse {
+                    budget,
+                    invocation: invocation.clone(),
+                },
+                many,
+            ),
+        ];
+        // Of a real kernel, and as untrusted code is compiled: it takes some engines long.
+        if group.subject.is_some() && kind == self.usual() {
+            all.push(("validate", Timed::Validate, few));
+            all.push(("compile", Timed::Compile, few));
+            if self.worker.has_operation("code") {
+                all.push(("load-cached", Timed::LoadCached, few));
+            }
+        }
+        if let Some(Read { at, length, .. }) = copied {
+            all.push(("write", Timed::Write { at, length }, many));
+            all.push(("read", Timed::Read { at, length }, many));
+            all.push(("in-place", Timed::InPlace { at, length }, many));
+        }
+        if let Expect::Frame { frame, .. } = &job.expect {
+            let what = Timed::Reset {
+                heap_base: frame.start(),
+                budget,
+                invocation: invocation.clone(),
+            };
+            all.push(("reset", what, many));
+        }
+        if self.part == Part::Goals {
+            all.retain(|(name, ..)| matches!(*name, "path" | "reset"));
+        }
+        all
     }
 
     /// A number that is no time.

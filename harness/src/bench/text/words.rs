@@ -1,6 +1,6 @@
 //! The tables of words: whether goals and claims hold, and what this run cannot tell apart.
 
-use super::{add, estimate_shown, filled, ratio_shown, table};
+use super::cells::{add, estimate_shown, filled, ratio_shown, table};
 use crate::{
     bench::{
         record::Twin,

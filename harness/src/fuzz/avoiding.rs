@@ -1,7 +1,8 @@
-//! Defects of engines, and differences that the specification allows, that random modules meet again and again, each with a way to write a module so that it avoids the defect. A
-//! disagreement counts as explained by a defect exactly if it is gone, on all engines, in the module written that way: nothing else
-//! that is wrong with an engine can hide behind one.
+//! Ways to write a module so that it avoids a difference between engines that is known: a defect of one, or what the specification
+//! leaves open. Which engine has which, `fixtures/expectations.toml` says. A disagreement counts as explained exactly if it is gone, on
+//! all engines, in the module written that way: nothing else that is wrong with an engine can hide behind it.
 
+use crate::expectations::Avoid;
 use std::convert::Infallible;
 use wasm_encoder::{
     CodeSection, Function, Instruction,
@@ -9,85 +10,15 @@ use wasm_encoder::{
 };
 use wasmparser::{FunctionBody, Operator};
 
-/// A known defect of a version of an engine, or a way to differ that is allowed.
-pub(super) struct Defect {
-    /// Engine id, as the worker says it.
-    runtime: &'static str,
-    /// The version it was seen in.
-    version: &'static str,
-    /// What is wrong.
-    pub(super) reason: &'static str,
-    /// The module, written so that it avoids the defect; `None` if it is no module that can be read.
-    pub(super) avoid: fn(&[u8]) -> Option<Vec<u8>>,
-}
-
-const WASMI_STORE: &str = "wasmi panics at a store of a value at the address that it is itself, with an offset of more than 16 bits (fixtures/fuzz/wasmi-store-itself.wat)";
-const WASMI_TABLE: &str = "no defect: with a budget in time wasmi gives tables no more elements, because it cannot resume such a growth, and growth may always fail (runtimes/wasmi/src/limiter.rs)";
-const WAMR_TABLE: &str = "no defect: WAMR gives a table at most 1024 elements or twice those it starts with, and growth may always fail (fixtures/fuzz/wamr-table-growth.wat)";
-
-const DEFECTS: &[Defect] = &[
-    Defect {
-        runtime: "wasmi.fast",
-        version: "2.0.0",
-        reason: "wasmi's fast dispatch keeps a native frame for every refused growth, until the process has no stack left (fixtures/hostile/growth-refused-often.wat)",
-        avoid: refuse_growth,
-    },
-    Defect {
-        runtime: "wasmer.llvm",
-        version: "7.4.2",
-        reason: "wasmer's LLVM compiler refuses f64x2 operators on a result of f32x4 operators, and the reverse: it puts off making their NaNs canonical, and cannot put off both (fixtures/fuzz/wasmer-pending-nan.wat)",
-        avoid: invert_twice_after_float_lanes,
-    },
-    Defect {
-        runtime: "wasmi",
-        version: "2.0.0",
-        reason: WASMI_STORE,
-        avoid: invert_twice_before_stores,
-    },
-    Defect {
-        runtime: "wasmi.fast",
-        version: "2.0.0",
-        reason: WASMI_STORE,
-        avoid: invert_twice_before_stores,
-    },
-    Defect {
-        runtime: "wasmi",
-        version: "2.0.0",
-        reason: WASMI_TABLE,
-        avoid: refuse_table_growth,
-    },
-    Defect {
-        runtime: "wasmi.fast",
-        version: "2.0.0",
-        reason: WASMI_TABLE,
-        avoid: refuse_table_growth,
-    },
-    Defect {
-        runtime: "wamr.fast",
-        version: "2.4.3",
-        reason: "WAMR's fast interpreter overwrites values that lie on the stack below a block without results, if a `br` in it leaves an outer block (fixtures/fuzz/wamr-outer-branch.wat)",
-        avoid: branch_out_on_condition,
-    },
-    Defect {
-        runtime: "wamr.fast",
-        version: "2.4.3",
-        reason: WAMR_TABLE,
-        avoid: refuse_table_growth,
-    },
-    Defect {
-        runtime: "wamr.aot",
-        version: "2.4.3",
-        reason: WAMR_TABLE,
-        avoid: refuse_table_growth,
-    },
-];
-
-/// Known defects of a version of an engine.
-pub(super) fn defects(runtime: &str, version: &str) -> impl Iterator<Item = &'static Defect> {
-    let (runtime, version) = (runtime.to_owned(), version.to_owned());
-    DEFECTS
-        .iter()
-        .filter(move |defect| defect.runtime == runtime && defect.version == version)
+/// The module, written so that it avoids a difference; `None` if it is no module that can be read.
+pub(super) fn written(avoid: Avoid, wasm: &[u8]) -> Option<Vec<u8>> {
+    match avoid {
+        Avoid::RefuseGrowth => refuse_growth(wasm),
+        Avoid::RefuseTableGrowth => refuse_table_growth(wasm),
+        Avoid::InvertTwiceAfterFloatLanes => invert_twice_after_float_lanes(wasm),
+        Avoid::InvertTwiceBeforeStores => invert_twice_before_stores(wasm),
+        Avoid::BranchOutOnCondition => branch_out_on_condition(wasm),
+    }
 }
 
 /// `v128.not` twice changes nothing, and wants the bits as they are: nothing can be put off beyond it.
