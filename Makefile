@@ -40,10 +40,10 @@ all_executables = $(call executables,wamr wamr-aot wasmer-llvm)
 # The opt-in engines that a fresh machine still has to build; nothing where one of them is built.
 to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGINES)),$(shell scripts/setup --possible),$(ENGINES)))
 
-# The wasm32 packages and the fuzz targets have workspaces of their own.
-manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml
+# The wasm32 packages, the fuzz targets and clients of others have workspaces of their own.
+manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml
 
-.PHONY: help qualify bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke web web-test pack check-pack numbers check-numbers tables check-readme
+.PHONY: help qualify bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -115,6 +115,9 @@ doc: ## the documentation, without warnings
 
 fuzz-smoke: ## runs each coverage-guided fuzz target for a moment
 	scripts/fuzz-smoke
+
+compat: ## a client of packs that others wrote: what fits and what does not, docs/compatibility.md
+	$(CARGO) test --locked --release --manifest-path compat/ruvector/Cargo.toml
 
 web: ## makes the page that qualifies packs in a browser; needs npm and the target wasm32-wasip1
 	scripts/build-web $(ARGUMENTS)
