@@ -28,7 +28,8 @@ def converse(definition, *requests):
 
 
 def evaluate(definition, inputs, outputs, **attributes):
-    request = {"id": 1, "op": "evaluate", "operator": "mine", "attributes": attributes, "inputs": inputs, "outputs": outputs}
+    request = {"id": 1, "op": "evaluate", "operator": "mine"}
+    request |= {"attributes": attributes, "inputs": inputs, "outputs": outputs}
     [reply] = converse(definition, request)
     if "failed" in reply:
         raise AssertionError(reply["failed"])
@@ -73,12 +74,13 @@ class Definitions(unittest.TestCase):
 
     def test_what_fails_is_answered(self):
         _, one = tensor("input", 3, 7)
+        asked = {"op": "evaluate", "operator": "mine", "attributes": {}, "outputs": ["output"]}
         hello, *failed = converse(
             "silu_and_mul",
             {"id": 1, "op": "hello", "protocol": 1},
-            {"id": 2, "op": "evaluate", "operator": "mine", "attributes": {}, "inputs": [one], "outputs": ["output"]},
-            {"id": 3, "op": "evaluate", "operator": "mine", "attributes": {}, "inputs": [], "outputs": ["output"]},
-            {"id": 4, "op": "evaluate", "operator": "mine", "attributes": {}, "inputs": [one | {"dtype": "q8"}], "outputs": ["output"]},
+            asked | {"id": 2, "inputs": [one]},
+            asked | {"id": 3, "inputs": []},
+            asked | {"id": 4, "inputs": [one | {"dtype": "q8"}]},
         )
         self.assertEqual(hello["hello"]["operators"], ["*"])
         self.assertEqual([(reply["id"], "failed" in reply) for reply in failed], [(2, True), (3, True), (4, True)])

@@ -42,7 +42,7 @@ NO_FUNCTION = {
     "RandomUniformLike",
 }
 # Linear in each input: the same of absolute values is the size that errors of rounding are measured against.
-SUMS = {"Add", "Conv", "Gemm", "MatMul", "Mean", "ReduceMean", "ReduceSum", "Sum"}
+SUMS = {"Add", "Conv", "Gemm", "MatMul", "Mean", "ReduceMean", "ReduceSum", "RotaryEmbedding", "Sum"}
 
 
 class Refused(Exception):
@@ -121,7 +121,8 @@ def find_schema(operator, version):
     implementations = registered()
     of_its_own = operator not in implementations or len(implementations[operator]) > 1
     if schema.deprecated or not (of_its_own or form(schema) == form(latest)):
-        raise Refused(f"the reference evaluator has {operator} as of version {latest.since_version} only, not {version}")
+        only = f"as of version {latest.since_version} only"
+        raise Refused(f"the reference evaluator has {operator} {only}, not {version}")
     return schema, version
 
 
@@ -272,8 +273,13 @@ def evaluate(request):
     answers = [value if value is None else {"shape": list(value.shape), "data": encoded(value)} for value in values]
     if operator in SUMS and floats:
         sizes = {name: abs(value) if type(value) is float else value for name, value in attributes.items()}
-        magnitudes = [tensor if tensor is None or tensor.dtype.kind != "f" else np.abs(tensor) for tensor in inputs]
-        for answer, magnitude in zip(answers, run(operator, version, sizes, magnitudes, outputs)):
+        absolute = [tensor if tensor is None or tensor.dtype.kind != "f" else np.abs(tensor) for tensor in inputs]
+        magnitudes = run(operator, version, sizes, absolute, outputs)
+        if operator == "RotaryEmbedding":
+            # A sum and a difference: with the sine negated each is the other.
+            [turned] = run(operator, version, sizes, [*absolute[:2], -absolute[2], *absolute[3:]], outputs)
+            magnitudes = [np.maximum(np.abs(magnitudes[0]), np.abs(turned))]
+        for answer, magnitude in zip(answers, magnitudes):
             if answer is not None:
                 answer["magnitude"] = encoded(widened(operator, magnitude, floats))
     return {"outputs": answers}
