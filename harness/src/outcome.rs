@@ -13,6 +13,8 @@ pub enum Outcome {
     Unsupported,
     /// The engine is not in this build, with the reason and the command that adds it.
     Absent,
+    /// Nothing says what would be right, with the reason.
+    Unjudged,
     /// It fails as listed in the expectations, with a reason.
     KnownFailure,
     /// The harness could not tell.
@@ -34,6 +36,7 @@ impl fmt::Display for Outcome {
             Outcome::Pass => "pass",
             Outcome::Unsupported => "unsupported",
             Outcome::Absent => "absent",
+            Outcome::Unjudged => "unjudged",
             Outcome::KnownFailure => "known-failure",
             Outcome::Error => "error",
             Outcome::Fail => "fail",
@@ -80,6 +83,9 @@ pub struct Counts {
     pub unsupported: u64,
     /// See [`Outcome::Absent`].
     pub absent: u64,
+    /// See [`Outcome::Unjudged`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unjudged: u64,
     /// See [`Outcome::KnownFailure`].
     pub known_failure: u64,
     /// See [`Outcome::Error`].
@@ -94,6 +100,7 @@ impl Counts {
             Outcome::Fail => &mut self.fail,
             Outcome::Unsupported => &mut self.unsupported,
             Outcome::Absent => &mut self.absent,
+            Outcome::Unjudged => &mut self.unjudged,
             Outcome::KnownFailure => &mut self.known_failure,
             Outcome::Error => &mut self.error,
         } += 1;
@@ -101,6 +108,11 @@ impl Counts {
 
     /// All outcomes.
     pub fn total(&self) -> u64 {
-        self.pass + self.fail + self.unsupported + self.absent + self.known_failure + self.error
+        let judged = self.pass + self.fail + self.known_failure + self.error;
+        judged + self.unsupported + self.absent + self.unjudged
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -8,7 +8,11 @@ use crate::conform::{
     subject::{self, Subject},
 };
 use anyhow::{Context, Result};
-use kernel_cases::{case::Case, generate, truth::Verdict};
+use kernel_cases::{
+    case::Case,
+    generate,
+    truth::{self, Verdict},
+};
 use kernel_pack::{Pack, PackKernel};
 use runtime_api::{Budget, Limits};
 use runtime_host::{Call, Fill, Form, Frame, Invocation, Output, Read, Tensors, Write};
@@ -94,6 +98,8 @@ pub enum Expect {
         frame: Box<Frame>,
         /// The output.
         output: Vec<u8>,
+        /// What other outputs are judged by, within the tolerance; `None` where the bits are due.
+        case: Option<Box<Case>>,
     },
     /// The argument, and these bytes at this address.
     Bytes {
@@ -180,6 +186,17 @@ impl Job {
     /// That, in words.
     pub fn check_output_read(&self, bytes: &[u8]) -> Result<(), String> {
         match &self.expect {
+            Expect::Frame {
+                case: Some(case),
+                output,
+                ..
+            } if bytes != output => match truth::judge(case, bytes) {
+                Verdict::Pass { .. } => Ok(()),
+                Verdict::Fail(mismatch) => Err(format!("its output is wrong: {mismatch}")),
+                Verdict::NotApplicable(reason) | Verdict::Unknown(reason) => {
+                    Err(format!("its output cannot be judged: {reason}"))
+                }
+            },
             Expect::Frame { output, .. } => self.check_output(bytes, output),
             Expect::Bytes {
                 bytes: expected, ..
@@ -399,25 +416,34 @@ fn job(
     scope: Scope,
 ) -> Result<Result<Job, String>> {
     // Variants sum in another order: the yardstick of their output is the native build of the same lanes.
-    let Some(kernel) = kernel_core::variant(&subject.kernel, &subject.features) else {
-        return Ok(Err("this harness has no contract for it".to_owned()));
+    let Some(kernel) = subject.standard.definition else {
+        return Ok(Err(
+            "its contract names no built-in definition, whose native build is the yardstick"
+                .to_owned(),
+        ));
     };
-    let case = generate::sized(&subject.kernel, dimensions, scope.seed)
+    let case = generate::sized(kernel.id, dimensions, scope.seed)
         .with_context(|| format!("failed to make inputs for {}", subject.kernel))?;
-    let prepared = match subject::prepare(case, subject, kernel, 0) {
+    let prepared = match subject::prepare(case, subject, 0) {
         Ok(prepared) => prepared,
         Err(error) => return Ok(Err(format!("failed to {error}"))),
     };
-    match &prepared.native_truth {
-        Some(Verdict::Pass { .. } | Verdict::NotApplicable(_)) => {}
-        Some(Verdict::Fail(mismatch)) => {
-            anyhow::bail!("the native {} is wrong: {mismatch}", subject.kernel)
-        }
-        None => anyhow::bail!(
-            "the native {} refuses its input: status {}",
-            subject.kernel,
-            prepared.native.status
-        ),
+    let native = match prepared.native {
+        Some(native) => native,
+        None => subject::run_natively(&prepared.case, &prepared.first, subject, kernel),
+    };
+    anyhow::ensure!(
+        native.status == 0,
+        "the native {} refuses its input: status {}",
+        subject.kernel,
+        native.status
+    );
+    let truth = match prepared.native_truth {
+        Some(truth) => truth,
+        None => truth::judge(&prepared.case, &native.output),
+    };
+    if let Verdict::Fail(mismatch) = truth {
+        anyhow::bail!("the native {} is wrong: {mismatch}", subject.kernel)
     }
     let case = &prepared.case;
     let frame = prepared.first.frame;
@@ -456,7 +482,9 @@ fn job(
         apart: compared && rmsnorm && subject.variant == "base",
         expect: Expect::Frame {
             frame: Box::new(frame),
-            output: prepared.native.output,
+            output: native.output,
+            // Another source need not give the same bits.
+            case: (!subject.standard.same_source).then(|| Box::new(prepared.case)),
         },
     }))
 }

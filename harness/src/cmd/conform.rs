@@ -52,6 +52,9 @@ pub struct Selection {
     /// Folder of vector files besides those of the pack.
     #[arg(long, value_name = "DIR")]
     pub vectors: Option<PathBuf>,
+    /// Program that says what a kernel's answers are, as 'KERNEL=COMMAND ...' (repeatable); docs/oracle-protocol.md.
+    #[arg(long, value_name = "KERNEL=COMMAND")]
+    pub oracle: Vec<String>,
     /// Generated cases per kernel.
     #[arg(long, value_name = "N", default_value_t = CASES)]
     pub cases: u32,
@@ -129,6 +132,7 @@ impl Selection {
             adapters: self.engines.adapters.adapter.clone(),
             kernels: self.kernel.clone(),
             vectors: self.vectors.clone(),
+            oracles: self.oracle.clone(),
             cases: self.cases,
             seed: self.seed.unwrap_or(SEED),
             own_seed: self.own_seed.or(self.seed).unwrap_or_else(|| {

@@ -215,7 +215,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         summaries.push(summary);
         for finding in ran.findings {
             let list = match finding.outcome {
-                Outcome::Pass | Outcome::Unsupported | Outcome::Absent => continue,
+                Outcome::Pass | Outcome::Unsupported | Outcome::Absent | Outcome::Unjudged => {
+                    continue;
+                }
                 Outcome::KnownFailure => &mut known_failures,
                 Outcome::Fail | Outcome::Error => &mut failures,
             };

@@ -127,7 +127,7 @@ impl Outputs {
         };
         let Some(before) = &old.ended else { return };
         let case = &prepared.case;
-        let native = &prepared.native.output;
+        let native = prepared.native_output();
         let change = match (before, &observed.ended) {
             (Ended::Lost(_), _) | (_, Ended::Lost(_)) => {
                 self.unknown += 1;

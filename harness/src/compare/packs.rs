@@ -7,7 +7,7 @@ use super::{
     cost::{self, Effort, Measured, NotMeasured, Numbers, Pair, Time},
 };
 use crate::{
-    conform::{plan, run::Work, subject::Subject},
+    conform::{cases, plan, run::Work, standard::Standard, subject::Subject},
     outcome::Whole,
     registry,
     results::PackIdentity,
@@ -15,7 +15,7 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::Launch;
-use kernel_cases::case::{Case, Entry};
+use kernel_cases::case::Case;
 use kernel_pack::{Pack, PackKernel};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -148,9 +148,11 @@ pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Com
                     new.variant
                 ));
             }
-            if !(old.has_backward && new.has_backward) {
-                cases.retain(|case| case.entry == Entry::Forward);
-            }
+            cases.retain(|case| {
+                let asks =
+                    |subject: &Subject| subject.standard.asks(case.entry, subject.has_backward);
+                asks(&old) && asks(&new)
+            });
             match (Measured::new(old.clone()), Measured::new(new.clone())) {
                 (Ok(old), Ok(new)) => pairs.push(Pair { old, new }),
                 (Err(reason), _) | (_, Err(reason)) => {
@@ -232,20 +234,22 @@ fn select(request: &Request<'_>) -> Result<Vec<String>, CompareError> {
     Ok(ids)
 }
 
-/// The vectors of both packs, edge cases and generated cases.
+/// The vectors of both packs, edge cases and generated cases, by the newer pack's contract where it has the kernel.
 fn cases(request: &Request<'_>, kernel: &str) -> Result<Vec<Case>> {
-    let mut vectors = plan::vectors_of(request.old, kernel)?;
-    for case in plan::vectors_of(request.new, kernel)? {
+    let (old, new) = (request.old.kernel(kernel), request.new.kernel(kernel));
+    let Some(of) = new.or(old) else {
+        return Ok(Vec::new());
+    };
+    let standard = Standard::of(of, &[]);
+    let mut vectors = cases::vectors_of(request.old, kernel, &standard)?;
+    for case in cases::vectors_of(request.new, kernel, &standard)? {
         if !vectors.contains(&case) {
             vectors.push(case);
         }
     }
-    Ok(plan::with_others(
-        vectors,
-        kernel,
-        request.seed,
-        request.cases,
-    ))
+    cases::distinguish(&mut vectors);
+    vectors.extend(cases::fixed(&standard, request.seed, request.cases));
+    Ok(vectors)
 }
 
 fn module(old: Option<&Subject>, new: Option<&Subject>) -> Module {

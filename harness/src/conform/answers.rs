@@ -162,7 +162,7 @@ impl Answers {
                 variant: judged.subject.variant.clone(),
                 case: judged.name.clone(),
             };
-            let answer = Answer::of(&prepared.case, &prepared.native.output, &observed.ended);
+            let answer = Answer::of(&prepared.case, prepared.native_output(), &observed.ended);
             let of_case = self.0.entry(id).or_default();
             of_case.insert(runtime.to_owned(), answer);
         }

@@ -122,11 +122,11 @@ impl Device {
     /// The largest number of rows that fits, and the case of it; `None` for a kernel without a contract here. `subject` has the
     /// device's limits.
     pub fn fit(&self, subject: &Subject, seed: u64) -> Option<Fit> {
-        let kernel = kernel_core::kernel(&subject.kernel)?;
+        let kernel = subject.standard.definition?.id;
         let end = |subject: &Subject, rows: u32| {
-            let case = generate::sized(&subject.kernel, dimensions(&subject.kernel, rows), seed)?;
+            let case = generate::sized(kernel, dimensions(kernel, rows), seed)?;
             let name = case.name.trim_start_matches("sized:").to_owned();
-            let prepared = subject::prepare(case, subject, kernel, seed).ok()?;
+            let prepared = subject::prepare(case, subject, seed).ok()?;
             Some(Shape {
                 rows,
                 dimensions: name,
@@ -174,6 +174,7 @@ fn dimensions(kernel: &str, rows: u32) -> [u32; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conform::standard::Standard;
     use runtime_api::{Capabilities, Kind};
 
     fn subject(kernel: &str, heap_base: u32) -> Subject {
@@ -192,6 +193,7 @@ mod tests {
             fuel: None,
             has_backward: false,
             code: None,
+            standard: Standard::of_source(kernel).into(),
         };
         EMBEDDED.limit(&mut subject);
         subject
@@ -219,7 +221,7 @@ mod tests {
             assert!(largest.memory_bytes <= 128 * 1024, "{fit:?}");
             assert!(fit.beyond.memory_bytes > 128 * 1024, "{fit:?}");
             assert_eq!(fit.bytes, 160 * 1024 + 1000);
-            assert!(subject::prepare(fit.case(1).unwrap(), &subject, kernel, 1).is_ok());
+            assert!(subject::prepare(fit.case(1).unwrap(), &subject, 1).is_ok());
         }
     }
 

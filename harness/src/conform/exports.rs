@@ -19,26 +19,22 @@ const SPAN: u64 = 4096;
 /// The largest parameter struct and its surroundings.
 const PARAMS: u64 = 64;
 
-/// Asks all of it. Gives what is wrong, if anything is.
+/// What the module says of itself.
+pub(super) struct Says {
+    /// Whether there is a gradient.
+    pub(super) gradient: bool,
+}
+
+/// Asks all of it.
 ///
 /// # Errors
-/// How a call ended that did not return.
-pub(super) fn observe(
-    exchange: &mut Exchange<'_>,
-    kernel: &Kernel,
-    cases: &[&Case],
-) -> Result<Option<String>, Ended> {
-    let gradient = kernel.has_backward && exchange.subject.has_backward;
-    let found = Asked::new(exchange).all(kernel, gradient, cases);
-    match found {
-        Ok(()) => Ok(None),
-        Err(Stop::Wrong(what)) => Ok(Some(what)),
-        Err(Stop::Ended(ended)) => Err(ended),
-    }
+/// What is wrong, or how a call ended that did not return.
+pub(super) fn observe(exchange: &mut Exchange<'_>, cases: &[&Case]) -> Result<Says, Stop> {
+    Asked::new(exchange).all(cases)
 }
 
 /// Why nothing more is asked.
-enum Stop {
+pub(super) enum Stop {
     Wrong(String),
     Ended(Ended),
 }
@@ -77,12 +73,13 @@ impl<'a, 'b> Asked<'a, 'b> {
         }
     }
 
-    fn all(&mut self, kernel: &Kernel, gradient: bool, cases: &[&Case]) -> Result<(), Stop> {
-        self.info(gradient)?;
+    fn all(&mut self, cases: &[&Case]) -> Result<Says, Stop> {
+        let gradient = self.info()?;
         self.refused_info()?;
-        self.init(kernel, cases)?;
+        self.init(cases)?;
         self.misplaced_init(cases)?;
-        self.descriptors(gradient)
+        self.descriptors(gradient)?;
+        Ok(Says { gradient })
     }
 
     /// Calls an export on a fresh instance, with `written` in memory, and reads `length` bytes at `at`, which may have changed.
@@ -155,7 +152,8 @@ impl<'a, 'b> Asked<'a, 'b> {
     }
 
     /// `kernel_info` wherever it may write: every field, and nothing beyond its 20 bytes.
-    fn info(&mut self, gradient: bool) -> Result<(), Stop> {
+    /// Gives whether it states a gradient.
+    fn info(&mut self) -> Result<bool, Stop> {
         let size = KernelInfo::SIZE as u32;
         let first = self.heap_base.next_multiple_of(4);
         let mut seen: Option<[u8; KernelInfo::SIZE]> = None;
@@ -185,11 +183,11 @@ impl<'a, 'b> Asked<'a, 'b> {
                 format!("`kernel_info` states something else at address {out} than elsewhere")
             })?;
         }
-        let Some(bytes) = seen else { return Ok(()) };
-        self.fields(&KernelInfo::from_le_bytes(&bytes), gradient)
+        let Some(bytes) = seen else { return Ok(false) };
+        self.fields(&KernelInfo::from_le_bytes(&bytes))
     }
 
-    fn fields(&mut self, info: &KernelInfo, gradient: bool) -> Result<(), Stop> {
+    fn fields(&mut self, info: &KernelInfo) -> Result<bool, Stop> {
         let id = self.exchange.subject.kernel.clone();
         require(info.name_len as usize == id.len(), || {
             format!(
@@ -238,6 +236,11 @@ impl<'a, 'b> Asked<'a, 'b> {
                 info.abi_version
             )
         })?;
+        let exported = self.exchange.subject.has_backward;
+        let stated = info.flags & FLAG_HAS_BACKWARD != 0;
+        // What another source has is for its author to say.
+        let standard = &self.exchange.subject.standard;
+        let gradient = standard.gradient_due(exported).unwrap_or(stated);
         let flags = if gradient { FLAG_HAS_BACKWARD } else { 0 };
         require(info.flags == flags, || {
             format!(
@@ -245,7 +248,11 @@ impl<'a, 'b> Asked<'a, 'b> {
                 info.flags,
                 if gradient { "has" } else { "has not" }
             )
-        })
+        })?;
+        require(exported || !stated, || {
+            "`kernel_info` states a gradient, and there is no `kernel_backward`".to_owned()
+        })?;
+        Ok(gradient)
     }
 
     /// `kernel_info` where it may not write.
@@ -274,8 +281,9 @@ impl<'a, 'b> Asked<'a, 'b> {
         Ok(())
     }
 
-    /// `kernel_init` with each parameter struct of the cases, taken or refused as the native build of the same source does, and without.
-    fn init(&mut self, kernel: &Kernel, cases: &[&Case]) -> Result<(), Stop> {
+    /// `kernel_init` with each parameter struct of the cases, taken or refused as the definition does, and without. Where no definition is, a struct
+    /// is refused that the entry refuses for its parameters.
+    fn init(&mut self, cases: &[&Case]) -> Result<(), Stop> {
         for (params, length) in [(0, 0), (7, 0), (u32::MAX, 0)] {
             let answer = self.call(export::INIT, vec![params, length], None, (0, 0))?;
             require(answer.status == 0 && answer.untouched, || {
@@ -294,7 +302,8 @@ impl<'a, 'b> Asked<'a, 'b> {
             .collect();
         let at = self.heap_base.next_multiple_of(16);
         for params in structs {
-            let due = native_init(kernel, params);
+            let definition = self.exchange.subject.standard.definition;
+            let due = definition.map_or(3, |kernel| native_init(kernel, params));
             self.refused_init((at, params), (at, params.len() as u32), due)?;
         }
         Ok(())

@@ -1,12 +1,16 @@
-//! The six layers of a case, each reported separately because each failure means something else.
+//! The layers of a case, each reported separately because each failure means something else.
 
 use super::{
     observe::{Ended, Observed, describe},
-    subject::Prepared,
+    subject::{Native, Prepared},
 };
 use crate::outcome::Outcome;
 use kernel_abi::Status;
-use kernel_cases::truth::{self, Verdict};
+use kernel_cases::{
+    case::Case,
+    open,
+    truth::{self, Verdict},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,17 +29,20 @@ pub enum Layer {
     L5,
     /// Nothing outside output and scratch was written, and nothing the contract leaves open was read.
     L6,
+    /// The properties that the contract promises hold, whatever the truth is.
+    L7,
 }
 
 impl Layer {
     /// All layers.
-    pub const ALL: [Layer; 6] = [
+    pub const ALL: [Layer; 7] = [
         Layer::L1,
         Layer::L2,
         Layer::L3,
         Layer::L4,
         Layer::L5,
         Layer::L6,
+        Layer::L7,
     ];
 
     /// The layer in a word.
@@ -47,6 +54,7 @@ impl Layer {
             Layer::L4 => "truth",
             Layer::L5 => "external",
             Layer::L6 => "frame",
+            Layer::L7 => "properties",
         }
     }
 }
@@ -95,6 +103,7 @@ impl From<Verdict> for Judgement {
                 ..Self::fail(mismatch.to_string())
             },
             Verdict::NotApplicable(reason) => Self::of(Outcome::Unsupported, reason),
+            Verdict::Unknown(reason) => Self::of(Outcome::Error, reason),
         }
     }
 }
@@ -105,92 +114,140 @@ pub type Layers = BTreeMap<Layer, Judgement>;
 /// Judges a case on each of the engines that ran it, in the order of `observed`.
 pub fn judge(prepared: &Prepared, observed: &[&Observed]) -> Vec<Layers> {
     let agreement = agreement(prepared, observed);
+    // Engines mostly give the same bytes, and a truth takes long to compare with.
+    let mut seen: Vec<(i32, &[u8], Layers)> = Vec::new();
     observed
         .iter()
         .zip(agreement)
         .map(|(observed, agreement)| {
-            let mut layers = judge_alone(prepared, observed);
+            let mut layers = match &observed.ended {
+                Ended::Status { status, output } => {
+                    let output = output.as_deref().unwrap_or(prepared.native_output());
+                    let same = |one: &&(i32, &[u8], Layers)| one.0 == *status && one.1 == output;
+                    let mut layers = match seen.iter().find(same) {
+                        Some((.., layers)) => layers.clone(),
+                        None => {
+                            let layers = of_answer(prepared, *status, output);
+                            seen.push((*status, output, layers.clone()));
+                            layers
+                        }
+                    };
+                    layers.extend(of_call(prepared, observed, *status));
+                    layers
+                }
+                _ => not_returned(prepared, observed),
+            };
             layers.insert(Layer::L2, agreement);
             layers
         })
         .collect()
 }
 
+/// L7 of a case that is related to another one, on an engine that ran both; `None` if it is not, or if there is no answer.
+pub fn related(
+    prepared: &Prepared,
+    observed: &Observed,
+    other: (&Prepared, &Observed),
+) -> Option<Judgement> {
+    fn answer<'a>(prepared: &'a Prepared, observed: &'a Observed) -> Option<&'a [u8]> {
+        match &observed.ended {
+            Ended::Status { status: 0, output } => {
+                Some(output.as_deref().unwrap_or(prepared.native_output()))
+            }
+            _ => None,
+        }
+    }
+    let output = answer(prepared, observed)?;
+    let other = (&other.0.case, answer(other.0, other.1)?);
+    open::judge_relation(&prepared.case, output, other).map(Judgement::from)
+}
+
 /// Every layer that needs no other engine: all but L2's comparison.
 pub fn judge_alone(prepared: &Prepared, observed: &Observed) -> Layers {
-    let case = &prepared.case;
-    let mut layers = Layers::new();
     let Ended::Status { status, output } = &observed.ended else {
         return not_returned(prepared, observed);
     };
-    let output = output.as_deref().unwrap_or(&prepared.native.output);
-
-    layers.insert(
-        Layer::L1,
-        if *status != case.expect {
-            Judgement::fail(format!(
-                "status {} where {} is due",
-                Status(*status),
-                Status(case.expect)
-            ))
-        } else {
-            match &observed.lifecycle {
-                Ok(()) => Judgement::pass(),
-                Err(what) => Judgement::fail(what.clone()),
-            }
-        },
-    );
-
-    layers.insert(
-        Layer::L3,
-        if *status != prepared.native.status {
-            Judgement::fail(format!(
-                "status {} where the native build answers {}",
-                Status(*status),
-                Status(prepared.native.status)
-            ))
-        } else if *status != 0 {
-            Judgement::pass()
-        } else {
-            match truth::bits_differ(case, &prepared.native.output, output) {
-                None => Judgement::pass(),
-                Some(mismatch) => Judgement {
-                    max_ulp: mismatch.ulp,
-                    ..Judgement::fail(format!("differs from the native build: {mismatch}"))
-                },
-            }
-        },
-    );
-
-    if case.expects_output() {
-        let same_as_native = output == prepared.native.output;
-        let missing = || Judgement::fail(format!("no output: status {}", Status(*status)));
-        layers.insert(
-            Layer::L4,
-            match (&prepared.native_truth, *status) {
-                (_, status) if status != 0 => missing(),
-                (Some(verdict), _) if same_as_native => verdict.clone().into(),
-                _ => truth::judge(case, output).into(),
-            },
-        );
-        if !case.external.is_empty() {
-            let judgement = if *status != 0 {
-                missing()
-            } else {
-                external(prepared, output)
-            };
-            layers.insert(Layer::L5, judgement);
-        }
-    }
-
-    layers.insert(
-        Layer::L6,
-        match &observed.frame {
-            Ok(()) => Judgement::pass(),
-            Err(what) => Judgement::fail(what.clone()),
-        },
-    );
+    let output = output.as_deref().unwrap_or(prepared.native_output());
+    let mut layers = of_answer(prepared, *status, output);
+    layers.extend(of_call(prepared, observed, *status));
     layers
+}
+
+/// L1 and L6: what depends on more than the answer.
+fn of_call(prepared: &Prepared, observed: &Observed, status: i32) -> Layers {
+    let due = prepared.case.expect;
+    let of_status = if status != due {
+        Judgement::fail(format!(
+            "status {} where {} is due",
+            Status(status),
+            Status(due)
+        ))
+    } else {
+        held(&observed.lifecycle)
+    };
+    Layers::from([(Layer::L1, of_status), (Layer::L6, held(&observed.frame))])
+}
+
+fn held(what: &Result<(), String>) -> Judgement {
+    match what {
+        Ok(()) => Judgement::pass(),
+        Err(what) => Judgement::fail(what.clone()),
+    }
+}
+
+/// L3, L4, L5 and the part of L7 that needs no other case: what follows from the answer alone.
+fn of_answer(prepared: &Prepared, status: i32, output: &[u8]) -> Layers {
+    let case = &prepared.case;
+    let mut layers = Layers::new();
+    if let Some(native) = &prepared.native {
+        layers.insert(Layer::L3, same_source(case, native, status, output));
+    }
+    if !case.expects_output() {
+        return layers;
+    }
+    if status != 0 {
+        let missing = || Judgement::fail(format!("no output: status {}", Status(status)));
+        layers.insert(Layer::L4, missing());
+        if !case.external.is_empty() {
+            layers.insert(Layer::L5, missing());
+        }
+        return layers;
+    }
+    let native = prepared.native.as_ref();
+    let same_as_native = native.is_some_and(|native| output == native.output);
+    let truth = match &prepared.native_truth {
+        Some(verdict) if same_as_native => verdict.clone(),
+        _ => truth::judge(case, output),
+    };
+    layers.insert(Layer::L4, truth.into());
+    if !case.external.is_empty() {
+        layers.insert(Layer::L5, external(prepared, output));
+    }
+    if let Some(verdict) = open::judge_properties(case, output) {
+        layers.insert(Layer::L7, verdict.into());
+    }
+    layers
+}
+
+/// L3: what the same source gives natively.
+fn same_source(case: &Case, native: &Native, status: i32, output: &[u8]) -> Judgement {
+    if status != native.status {
+        return Judgement::fail(format!(
+            "status {} where the native build answers {}",
+            Status(status),
+            Status(native.status)
+        ));
+    }
+    if status != 0 {
+        return Judgement::pass();
+    }
+    match truth::bits_differ(case, &native.output, output) {
+        None => Judgement::pass(),
+        Some(mismatch) => Judgement {
+            max_ulp: mismatch.ulp,
+            ..Judgement::fail(format!("differs from the native build: {mismatch}"))
+        },
+    }
 }
 
 /// L5: every oracle that binds must hold; those that inform never fail, and alone they make no pass.
@@ -245,7 +302,9 @@ fn not_returned(prepared: &Prepared, observed: &Observed) -> Layers {
             Layer::L2 => false,
             Layer::L4 => prepared.case.expects_output(),
             Layer::L5 => prepared.case.expects_output() && !prepared.case.external.is_empty(),
-            Layer::L1 | Layer::L3 | Layer::L6 => true,
+            Layer::L3 => prepared.native.is_some(),
+            Layer::L7 => false,
+            Layer::L1 | Layer::L6 => true,
         })
         .map(|layer| (layer, Judgement::of(outcome, what.clone())))
         .collect()
@@ -278,7 +337,7 @@ fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
         .iter()
         .map(|observed| match &observed.ended {
             Ended::Status { status, output } => {
-                let output = output.as_deref().unwrap_or(&prepared.native.output);
+                let output = output.as_deref().unwrap_or(prepared.native_output());
                 Some(Answer::returned(prepared, *status, output))
             }
             Ended::Stopped(runtime_api::Error::Unsupported { .. }) | Ended::Lost(_) => None,
@@ -293,13 +352,14 @@ fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
         *groups.entry(answer).or_default() += 1;
     }
     let comparable: usize = groups.values().sum();
-    let native = Answer::returned(prepared, prepared.native.status, &prepared.native.output);
+    let native = prepared.native.as_ref();
+    let native = native.map(|native| Answer::returned(prepared, native.status, &native.output));
     let majority = groups
         .iter()
         .find(|(_, size)| **size * 2 > comparable)
         .map(|(answer, _)| *answer)
         .or_else(|| {
-            let votes = |answer: &Answer| usize::from(*answer == native);
+            let votes = |answer: &Answer| usize::from(native.as_ref() == Some(answer));
             groups
                 .iter()
                 .find(|(answer, size)| (**size + votes(answer)) * 2 > comparable + 1)

@@ -5,11 +5,13 @@
 //! `request` is what is asked for, `suite` the whole of a run, `report` its document.
 
 pub mod answers;
+pub mod cases;
 pub mod device;
 mod exports;
 pub mod forms;
 pub mod judge;
 pub mod observe;
+pub mod oracle;
 pub mod placement;
 pub mod plan;
 pub mod record;
@@ -18,5 +20,7 @@ pub mod request;
 pub mod run;
 pub mod sequence;
 pub mod shrink;
+pub mod standard;
 pub mod subject;
 pub mod suite;
+pub mod truths;

@@ -196,7 +196,10 @@ pub fn observe(
             describe(&ended)
         )),
     };
-    let output = (first.output != prepared.native.output).then_some(first.output);
+    let output = match &prepared.native {
+        Some(native) if native.output == first.output => None,
+        _ => Some(first.output),
+    };
     let observed = Observed {
         ended: Ended::Status {
             status: first.status,

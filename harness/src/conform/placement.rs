@@ -249,7 +249,7 @@ fn reaches_next(tweak: &Tweak) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conform::subject;
+    use crate::conform::{standard::Standard, subject};
     use std::collections::BTreeSet;
 
     fn subject() -> Subject {
@@ -268,6 +268,7 @@ mod tests {
             fuel: None,
             has_backward: true,
             code: None,
+            standard: Standard::of_source("lora_apply_f32").into(),
         }
     }
 

@@ -1,21 +1,20 @@
 //! From a verified pack and the user's choices to the work of a run.
 
 use super::{
+    cases,
     device::{Device, Fit},
     forms,
     run::Work,
     sequence,
+    standard::Standard,
     subject::Subject,
+    truths::{Oracles, Truth},
 };
 use crate::{exit, registry};
-use anyhow::{Context, Result};
-use kernel_cases::{
-    case::{Case, Entry},
-    edge, generate, vectors,
-};
+use anyhow::Result;
 use kernel_pack::{Feature, ModuleFacts, Pack, PackKernel, compat};
 use runtime_api::Info;
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 /// Bytes of call stack, unless a device has less.
 const STACK_BYTES: u32 = 512 * 1024;
@@ -41,6 +40,8 @@ pub struct Choice<'a> {
     pub module: Option<&'a str>,
     /// A device whose limits hold: its base modules only, and what fits.
     pub device: Option<&'static Device>,
+    /// Programs of the user's that know the truth, as `KERNEL=COMMAND`.
+    pub oracles: &'a [String],
 }
 
 /// The work of a run.
@@ -53,6 +54,8 @@ pub struct Plan {
     pub device: Option<&'static Device>,
     /// Which shapes fit it.
     pub fits: Vec<Fit>,
+    /// What says of each kernel what is right, in the order of the pack.
+    pub truths: Vec<Truth>,
 }
 
 impl Plan {
@@ -70,11 +73,12 @@ impl Plan {
 /// # Errors
 /// Usage for a kernel name that fits nothing, a vector folder that cannot be used, or a case name that no case has.
 pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
+    let mut oracles = Oracles::new(choice.oracles)?;
     let selected = select(pack, choice.kernels)?;
     let mut notes = Vec::new();
     let mut outside = Vec::new();
     if let Some(folder) = choice.vectors {
-        let loaded = vectors::load_folder(folder)
+        let loaded = cases::outside(folder, &selected)
             .map_err(|error| exit::usage(format!("failed to use --vectors: {error}")))?;
         notes.extend(loaded.skipped);
         outside = loaded.cases;
@@ -88,24 +92,32 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
     }
     let mut work = Vec::new();
     let mut fits = Vec::new();
+    let mut truths = Vec::new();
     for kernel in selected {
-        let mut cases = vectors_of(pack, kernel.id())?;
-        cases.extend(
+        let standard = Standard::of(kernel, &[]);
+        let mut vectors = cases::vectors_of(pack, kernel.id(), &standard)?;
+        let own_vectors = vectors.len();
+        vectors.extend(
             outside
                 .iter()
                 .filter(|case| case.kernel == kernel.id())
                 .cloned(),
         );
-        if cases.is_empty() {
+        if vectors.is_empty() {
             notes.push(format!(
                 "{}: no vectors of other libraries, so layer L5 says nothing about it",
                 kernel.id()
             ));
         }
-        let mut cases = with_others(cases, kernel.id(), choice.seed, choice.cases);
-        let drawn = 0..choice.cases.div_ceil(2);
-        cases
-            .extend(drawn.filter_map(|index| generate::drawn(kernel.id(), choice.own_seed, index)));
+        if !standard.same_source {
+            notes.push(format!(
+                "{}: its contract names no source of this project, so layer L3 does not apply",
+                kernel.id()
+            ));
+        }
+        let their_vectors = vectors.len() - own_vectors;
+        let mut cases = cases::all(vectors, &standard, choice);
+        let truth = oracles.ask(kernel, &standard, &mut cases, (own_vectors, their_vectors));
         let sequence = choice
             .case
             .filter(|name| name.starts_with(sequence::PREFIX));
@@ -135,13 +147,16 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             if let Some(name) = choice.case
                 && sequence.is_none()
             {
-                cases.retain(|case| case.name == name);
+                // What its answer follows from comes with it.
+                let named = cases.iter().find(|case| case.name == name);
+                let of =
+                    named.and_then(|case| Some(case.open.as_ref()?.relation.as_ref()?.of.clone()));
+                cases.retain(|case| case.name == name || Some(&case.name) == of.as_ref());
             }
-            if !subject.has_backward {
-                // The export is optional, and its absence was settled by the pre-pass.
-                cases.retain(|case| case.entry == Entry::Forward);
-            }
+            // The export is optional, and its absence was settled by the pre-pass.
+            cases.retain(|case| subject.standard.asks(case.entry, subject.has_backward));
             let mut placed = Work::new(subject, cases, choice.own_seed);
+            placed.unjudged.clone_from(&truth.unjudged);
             placed.with_sequences(choice.deep, sequence);
             placed.forms = forms;
             if choice.device.is_some() {
@@ -155,6 +170,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             }
             work.push(placed);
         }
+        truths.push(truth);
     }
     let brought = pack.artifacts().len();
     if choice.device.is_some() && brought > 0 {
@@ -185,37 +201,8 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         notes,
         device: choice.device,
         fits,
+        truths,
     })
-}
-
-/// The cases of a pack's own vectors for a kernel.
-///
-/// # Errors
-/// If they are damaged, or about another kernel.
-pub fn vectors_of(pack: &Pack, kernel: &str) -> Result<Vec<Case>> {
-    let mut cases = Vec::new();
-    let own = pack.vectors().iter();
-    for vector in own.filter(|vector| vector.kernel() == kernel) {
-        let loaded = vectors::load_bytes(vector.path(), vector.bytes())
-            .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
-        if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel) {
-            anyhow::bail!(
-                "the pack's vectors `{}` are listed for `{kernel}` and hold `{}`",
-                vector.path(),
-                stray.kernel
-            );
-        }
-        cases.extend(loaded);
-    }
-    Ok(cases)
-}
-
-/// The cases of vectors, each with a name of its own, and after them the edge cases and so many generated ones.
-pub fn with_others(mut vectors: Vec<Case>, kernel: &str, seed: u64, generated: u32) -> Vec<Case> {
-    distinguish(&mut vectors);
-    vectors.extend(edge::cases(kernel));
-    vectors.extend((0..generated).filter_map(|index| generate::case(kernel, seed, index)));
-    vectors
 }
 
 /// The kernels that one of `wanted` names; all if nothing is asked for.
@@ -241,25 +228,12 @@ pub fn select<'a>(pack: &'a Pack, wanted: &[String]) -> Result<Vec<&'a PackKerne
         .collect())
 }
 
-/// Case names must be unique within a kernel: a folder of vectors may use the pack's names again.
-fn distinguish(cases: &mut [Case]) {
-    let mut seen = BTreeSet::new();
-    for case in cases {
-        let mut name = case.name.clone();
-        let mut number = 2;
-        while !seen.insert(name.clone()) {
-            name = format!("{}~{number}", case.name);
-            number += 1;
-        }
-        case.name = name;
-    }
-}
-
 /// The modules of a kernel: its base module, then its variants.
 pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
     let limits = kernel.limits();
     let subject =
         |variant: String, features: Vec<String>, wasm: &[u8], facts: &ModuleFacts| Subject {
+            standard: Arc::new(Standard::of(kernel, &features)),
             kernel: kernel.id().to_owned(),
             variant,
             features,

@@ -188,7 +188,7 @@ impl Sums {
                 Outcome::Error => 4,
                 Outcome::KnownFailure => 3,
                 Outcome::Pass => 2,
-                Outcome::Unsupported => 1,
+                Outcome::Unsupported | Outcome::Unjudged => 1,
                 Outcome::Absent => 0,
             };
             if rank(judgement.outcome) > rank(sum.outcome) {
@@ -269,13 +269,13 @@ impl<'a> Recorder<'a> {
                 if self.written.insert(name.clone()) {
                     write_case(self.folder, &name, &prepared.case)?;
                     self.folder
-                        .file(&format!("{name}/native.bin"), &prepared.native.output)?;
+                        .file(&format!("{name}/native.bin"), prepared.native_output())?;
                     if let Some(Observed {
                         ended: Ended::Status { output, .. },
                         ..
                     }) = judged.observed
                     {
-                        let output = output.as_deref().unwrap_or(&prepared.native.output);
+                        let output = output.as_deref().unwrap_or(prepared.native_output());
                         self.folder.file(&format!("{name}/output.bin"), output)?;
                     }
                 }

@@ -1,6 +1,6 @@
 //! What conformance found: `conform.json`.
 
-use super::record::Entry;
+use super::{record::Entry, truths::Truth};
 use crate::{
     engine::{EngineReport, Status},
     numerics::Summary,
@@ -44,6 +44,9 @@ pub struct Conformance {
     /// Engines that were not run because they do not hold the limits of a device, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held_back: BTreeMap<String, String>,
+    /// What said of each kernel what is right.
+    #[serde(default)]
+    pub truths: Vec<Truth>,
     /// The results folder.
     #[serde(default)]
     pub evidence: String,

@@ -24,6 +24,8 @@ pub struct Request {
     pub kernels: Vec<String>,
     /// A folder of vector files besides those of the pack.
     pub vectors: Option<PathBuf>,
+    /// Programs of the user's that know the truth, as `KERNEL=COMMAND`.
+    pub oracles: Vec<String>,
     /// Generated cases per kernel.
     pub cases: u32,
     /// Seed of the generated cases.
@@ -51,6 +53,7 @@ impl Request {
             case,
             module,
             device: self.profile.device(),
+            oracles: &self.oracles,
         }
     }
 
@@ -75,6 +78,7 @@ impl Request {
         command
             .options("--kernel", [kernel])
             .paths("--vectors", self.vectors.as_deref())
+            .options("--oracle", &self.oracles)
             .options("--cases", (self.cases != CASES).then_some(self.cases))
             .options(
                 "--profile",
@@ -107,6 +111,7 @@ mod tests {
             adapters: vec!["mine=run it".to_owned()],
             kernels: Vec::new(),
             vectors: Some("vectors".into()),
+            oracles: vec!["rope_f32=python3 mine.py".to_owned()],
             cases: 3,
             seed: 7,
             own_seed: 9,
@@ -114,7 +119,7 @@ mod tests {
             profile: Profile::Embedded,
             code_cache: Some("cache".into()),
         };
-        let common = "--kernel rope_f32 --vectors vectors --cases 3 --profile embedded --code-cache cache --seed 7 --own-seed 9 --deep --case edge:one";
+        let common = "--kernel rope_f32 --vectors vectors --oracle 'rope_f32=python3 mine.py' --cases 3 --profile embedded --code-cache cache --seed 7 --own-seed 9 --deep --case edge:one";
         assert_eq!(
             request.repeat("wasmi", "rope_f32", "base", "edge:one", Layer::L1),
             format!(

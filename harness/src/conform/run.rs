@@ -16,8 +16,7 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::{Confinement, Launch, RunError, Worker};
-use kernel_cases::case::{Case, Source};
-use kernel_core::Kernel;
+use kernel_cases::case::{Case, Entry, Source};
 use runtime_api::{Error, Info};
 use std::collections::BTreeMap;
 
@@ -28,8 +27,8 @@ const MAX_LOST_WORKERS: u32 = 3;
 pub struct Work {
     /// The module.
     pub subject: Subject,
-    /// The same source natively, with as many lanes as the module is built for; `None` for a kernel that this project has no contract for.
-    pub kernel: Option<&'static Kernel>,
+    /// Why nothing says whether what it computes is right, if nothing does.
+    pub unjudged: Option<String>,
     /// What a pack brings of the module compiled.
     pub forms: Vec<CompiledForm>,
     /// Its cases, placed.
@@ -47,10 +46,10 @@ pub struct Work {
 impl Work {
     /// Places cases for a subject; what is drawn follows from `seed`.
     pub fn new(subject: Subject, cases: Vec<Case>, seed: u64) -> Work {
-        let kernel = kernel_core::variant(&subject.kernel, &subject.features);
+        let unjudged = subject.standard.contract.as_ref().err().cloned();
         let mut work = Work {
             subject,
-            kernel,
+            unjudged,
             forms: Vec::new(),
             cases: Vec::new(),
             unplaceable: Vec::new(),
@@ -58,9 +57,8 @@ impl Work {
             sequences_only: false,
             seed,
         };
-        let Some(kernel) = kernel else { return work };
         for case in cases {
-            match subject::prepare(case.clone(), &work.subject, kernel, seed) {
+            match subject::prepare(case.clone(), &work.subject, seed) {
                 Ok(prepared) => work.cases.push(prepared),
                 Err(error) => work.unplaceable.push((case, format!("failed to {error}"))),
             }
@@ -75,6 +73,13 @@ impl Work {
         } else {
             self.cases.len()
         }
+    }
+
+    /// The case that the answer of a case follows from, if it follows from one.
+    fn related(&self, index: usize) -> Option<usize> {
+        let call = self.cases[index].case.open.as_ref()?;
+        let of = &call.relation.as_ref()?.of;
+        self.cases.iter().position(|other| other.case.name == *of)
     }
 
     /// Adds sequences of its cases; only the one of this name, if one is named.
@@ -236,7 +241,13 @@ fn judge_work(
     for (index, prepared) in judged_cases() {
         let observed: Vec<&Observed> = ran.iter().map(|(_, cases)| &cases[index]).collect();
         let layers = judge::judge(prepared, &observed);
-        for (((engine, _), observed), layers) in ran.iter().zip(observed).zip(layers) {
+        let other = work.related(index);
+        for (((engine, cases), observed), mut layers) in ran.iter().zip(observed).zip(layers) {
+            if let Some(other) = other {
+                let (found, seen) = (&work.cases[other], &cases[other]);
+                let held = judge::related(prepared, observed, (found, seen));
+                layers.extend(held.map(|held| (Layer::L7, held)));
+            }
             judged(Judged {
                 engine: *engine,
                 subject: &work.subject,
@@ -250,6 +261,20 @@ fn judge_work(
     }
     for (engine, _) in &ran {
         judge_unplaceable(*engine, work, &work.subject, judged)?;
+        if let Some(reason) = &work.unjudged {
+            judged(Judged {
+                engine: *engine,
+                subject: &work.subject,
+                case: None,
+                name: "edge:truth".to_owned(),
+                source: Source::Edge,
+                observed: None,
+                layers: Layers::from([(
+                    Layer::L4,
+                    Judgement::of(Outcome::Unjudged, reason.clone()),
+                )]),
+            })?;
+        }
     }
     for (engine, reports) in reports.iter().enumerate() {
         judge_sequences(engine, work, &work.subject, &reports.module, judged)?;
@@ -490,15 +515,9 @@ impl<'a> Session<'a> {
         if let Err(reason) = gate(&info, &work.subject) {
             return alone(Report::Skipped(Outcome::Unsupported, reason));
         }
-        let Some(kernel) = work.kernel else {
-            return alone(Report::Skipped(
-                Outcome::Error,
-                format!(
-                    "this harness has no contract for a kernel `{}`: nothing to judge it by",
-                    work.subject.kernel
-                ),
-            ));
-        };
+        if let (Err(_), Some(reason)) = (&work.subject.standard.contract, &work.unjudged) {
+            return alone(Report::Skipped(Outcome::Unjudged, reason.clone()));
+        }
         let (mut forms, form) = match &mut self.worker {
             Ok(worker) => {
                 let decided = forms::decide(worker, &work.subject, &work.forms);
@@ -511,7 +530,7 @@ impl<'a> Session<'a> {
         };
         let Some(form) = form else {
             return Reports {
-                module: self.report(work, &work.subject, kernel, step),
+                module: self.report(work, &work.subject, step),
                 forms,
                 beside: None,
             };
@@ -523,18 +542,18 @@ impl<'a> Session<'a> {
         });
         let Some(code) = believed else {
             return Reports {
-                module: self.report(work, &work.subject, kernel, step),
-                beside: Some((subject.clone(), self.report(work, &subject, kernel, step))),
+                module: self.report(work, &work.subject, step),
+                beside: Some((subject.clone(), self.report(work, &subject, step))),
                 forms,
             };
         };
         let session = confined.get_or_insert_with(|| Session::confined(bare));
         let (module, beside) = if forms::compiles(&info) {
-            let module = self.report(work, &work.subject, kernel, step);
-            let beside = session.report(work, &subject, kernel, step);
+            let module = self.report(work, &work.subject, step);
+            let beside = session.report(work, &subject, step);
             (module, Some((subject, beside)))
         } else {
-            (session.report(work, &subject, kernel, step), None)
+            (session.report(work, &subject, step), None)
         };
         if let Some(confinement) = &session.confinement {
             code.confinement = confinement.words();
@@ -547,13 +566,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs the cases of `work` on one of its subjects.
-    fn report(
-        &mut self,
-        work: &Work,
-        subject: &Subject,
-        kernel: &Kernel,
-        step: &(dyn Fn() + Sync),
-    ) -> Report {
+    fn report(&mut self, work: &Work, subject: &Subject, step: &(dyn Fn() + Sync)) -> Report {
         let mut loaded = match self.load(subject) {
             Ok(loaded) => loaded,
             Err((outcome, reason)) => {
@@ -564,11 +577,11 @@ impl<'a> Session<'a> {
             }
         };
         let mut lost_workers = 0;
-        let mut cases = Vec::with_capacity(work.cases.len());
+        let mut observed_cases = Vec::with_capacity(work.cases.len());
         let mut all_alone = Vec::with_capacity(work.cases.len());
         for prepared in &work.cases {
             if lost_workers >= MAX_LOST_WORKERS {
-                cases.push(lost(format!(
+                observed_cases.push(lost(format!(
                     "not run: {MAX_LOST_WORKERS} workers were lost on this module"
                 )));
                 all_alone.push(None);
@@ -584,14 +597,14 @@ impl<'a> Session<'a> {
                     Ok(again) => loaded = again,
                     Err((_, reason)) => {
                         lost_workers = MAX_LOST_WORKERS;
-                        cases.push(observed);
+                        observed_cases.push(observed);
                         // The reason stands in the cases that follow; this one keeps its own.
                         self.worker = Err(reason);
                         continue;
                     }
                 }
             }
-            cases.push(observed);
+            observed_cases.push(observed);
         }
         let mut sequences = Vec::with_capacity(work.sequences.len());
         for sequence in &work.sequences {
@@ -613,13 +626,20 @@ impl<'a> Session<'a> {
                     loaded,
                 };
                 let cases: Vec<&Case> = work.cases.iter().map(|one| &one.case).collect();
-                match exports::observe(&mut exchange, kernel, &cases) {
-                    Ok(None) => Judgement::of(Outcome::Pass, String::new()),
-                    Ok(Some(what)) => Judgement::of(Outcome::Fail, what),
-                    Err(ended @ Ended::Lost(_)) => {
+                match exports::observe(&mut exchange, &cases) {
+                    Ok(says) => {
+                        if !says.gradient {
+                            leave_out_gradients(work, &mut observed_cases);
+                        }
+                        Judgement::of(Outcome::Pass, String::new())
+                    }
+                    Err(exports::Stop::Wrong(what)) => Judgement::of(Outcome::Fail, what),
+                    Err(exports::Stop::Ended(ended @ Ended::Lost(_))) => {
                         Judgement::of(Outcome::Error, observe::describe(&ended))
                     }
-                    Err(ended) => Judgement::of(Outcome::Fail, observe::describe(&ended)),
+                    Err(exports::Stop::Ended(ended)) => {
+                        Judgement::of(Outcome::Fail, observe::describe(&ended))
+                    }
                 }
             }
             Err(reason) => Judgement::of(Outcome::Error, reason.clone()),
@@ -629,8 +649,22 @@ impl<'a> Session<'a> {
         }
         Report::Ran {
             module,
-            cases,
+            cases: observed_cases,
             sequences,
+        }
+    }
+}
+
+/// Other people's kernels need have no gradient: where `kernel_info` says that there is none, the cases of it say nothing.
+fn leave_out_gradients(work: &Work, observed: &mut [Observed]) {
+    if work.subject.standard.same_source {
+        return;
+    }
+    for (prepared, observed) in work.cases.iter().zip(observed) {
+        if prepared.case.entry == Entry::Backward {
+            observed.ended = Ended::Stopped(Error::unsupported(
+                "`kernel_info` says that there is no gradient, so none is judged",
+            ));
         }
     }
 }

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::outcome::Outcome;
 use kernel_cases::{case::Case, generate};
-use kernel_core::Kernel;
 use proptest::strategy::ValueTree;
 use std::time::{Duration, Instant};
 
@@ -22,19 +21,20 @@ const MAX_TIME: Duration = Duration::from_secs(5);
 pub fn shrink(
     session: &mut Session<'_>,
     subject: &Subject,
-    kernel: &Kernel,
     layer: Layer,
     case: &str,
     (seed, own_seed): (u64, u64),
 ) -> Option<(Case, String)> {
+    // Open contracts draw shapes that cannot be made smaller step by step.
+    let kernel = subject.standard.definition?.id;
     let number = |prefix| case.strip_prefix(prefix)?.parse().ok();
     let mut tree = match number("generated:") {
-        Some(index) => generate::tree(&subject.kernel, seed, index)?,
-        None => generate::drawn_tree(&subject.kernel, own_seed, number("drawn:")?)?,
+        Some(index) => generate::tree(kernel, seed, index)?,
+        None => generate::drawn_tree(kernel, own_seed, number("drawn:")?)?,
     };
     let loaded = session.load(subject).ok()?;
     let mut fails = |case: Case| -> Option<(Case, String)> {
-        let prepared = subject::prepare(case, subject, kernel, own_seed).ok()?;
+        let prepared = subject::prepare(case, subject, own_seed).ok()?;
         let (observed, _) = session.one(subject, loaded, &prepared);
         if matches!(observed.ended, Ended::Lost(_)) {
             return None;

@@ -44,6 +44,18 @@ impl Standard {
         }
     }
 
+    /// Of a module that is compiled from this project's source.
+    #[cfg(test)]
+    pub(crate) fn of_source(id: &str) -> Self {
+        let definitions = kernel_pack::contract::definitions();
+        let definition = definitions.iter().find(|one| one.kernel == id).unwrap();
+        Self {
+            contract: Ok(Arc::new(definition.contract().unwrap())),
+            definition: kernel_core::kernel(id),
+            same_source: true,
+        }
+    }
+
     /// The same source natively, where the module is compiled from it.
     pub fn native(&self) -> Option<&'static Kernel> {
         self.definition.filter(|_| self.same_source)

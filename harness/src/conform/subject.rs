@@ -1,6 +1,9 @@
 //! What is judged: one module of one kernel, and its cases placed in memory, with the native result beside each.
 
-use super::placement::{self, Place};
+use super::{
+    placement::{self, Place},
+    standard::Standard,
+};
 use kernel_abi::{Descriptor, PAGE_BYTES, export};
 use kernel_cases::{
     case::{Case, Entry, Tweak, Word},
@@ -41,6 +44,8 @@ pub struct Subject {
     pub has_backward: bool,
     /// Native code to be loaded in the place of compiling the module.
     pub code: Option<Arc<[u8]>>,
+    /// What it is judged by.
+    pub standard: Arc<Standard>,
 }
 
 impl Subject {
@@ -62,10 +67,18 @@ pub struct Prepared {
     pub first: Placed,
     /// Where its second run has it: nothing may depend on that.
     pub second: Place,
-    /// The same source compiled natively, on the first frame.
-    pub native: Native,
+    /// The same source compiled natively, on the first frame; `None` for a module of another source.
+    pub native: Option<Native>,
     /// Layer L4 of the native output.
     pub native_truth: Option<truth::Verdict>,
+}
+
+impl Prepared {
+    /// The native build's output; none where there is no native build.
+    pub fn native_output(&self) -> &[u8] {
+        let native = self.native.as_ref();
+        native.map_or(&[], |native| &native.output)
+    }
 }
 
 /// A frame, and what is known of the memory around it.
@@ -113,21 +126,19 @@ pub struct Native {
     pub output: Vec<u8>,
 }
 
-/// Places a case for a subject and runs it natively; what is drawn follows from `seed`.
+/// Places a case for a subject, and runs it natively where it is of this project's source; what is drawn follows from `seed`.
 ///
 /// # Errors
 /// If the case does not fit the memory that the manifest allows.
-pub fn prepare(
-    case: Case,
-    subject: &Subject,
-    kernel: &Kernel,
-    seed: u64,
-) -> Result<Prepared, PlaceError> {
+pub fn prepare(case: Case, subject: &Subject, seed: u64) -> Result<Prepared, PlaceError> {
     let first = place(&case, subject, &Place::ordinary(&case, subject))?;
     let second = Place::drawn(&case, subject, seed);
-    let native = run_natively(&case, &first, subject, kernel);
-    let native_truth =
-        (case.expects_output() && native.status == 0).then(|| truth::judge(&case, &native.output));
+    let native = subject.standard.native();
+    let native = native.map(|kernel| run_natively(&case, &first, subject, kernel));
+    let native_truth = native
+        .as_ref()
+        .filter(|native| case.expects_output() && native.status == 0)
+        .map(|native| truth::judge(&case, &native.output));
     Ok(Prepared {
         case,
         first,
@@ -214,7 +225,8 @@ fn word_mut(descriptor: &mut Descriptor, word: Word) -> &mut u32 {
     }
 }
 
-fn run_natively(case: &Case, placed: &Placed, subject: &Subject, kernel: &Kernel) -> Native {
+/// Runs a kernel of this project natively on a placed case.
+pub fn run_natively(case: &Case, placed: &Placed, subject: &Subject, kernel: &Kernel) -> Native {
     let frame = &placed.frame;
     let mut memory = vec![0; (u64::from(placed.pages) * PAGE_BYTES) as usize];
     let within = frame.start() as usize..frame.end() as usize;

@@ -110,6 +110,11 @@ pub fn run(
     let (results, mut counts) = recorder.finish();
     let absent = engines.iter().filter(|one| one.status == Status::Absent);
     counts.absent += (absent.count() * plan.work.len()) as u64;
+    for truth in &plan.truths {
+        if let Some(reason) = &truth.unjudged {
+            reasons.push(format!("{} was not judged: {reason}", truth.kernel));
+        }
+    }
     if counts.pass == 0 {
         reasons.push("nothing passed".to_owned());
     }
@@ -125,6 +130,7 @@ pub fn run(
         results,
         numerics: Vec::new(),
         held_back,
+        truths: plan.truths,
         evidence: folder.path().display().to_string(),
     };
     conformance.verdict = conformance.follows();
@@ -236,21 +242,15 @@ fn make_smaller(
         let subject = work
             .iter()
             .filter(of_kernel)
-            .find_map(|work| Some((work.subject(&failed.variant)?, work.kernel?)));
-        if let Some((subject, kernel)) = subject {
+            .find_map(|work| work.subject(&failed.variant));
+        if let Some(subject) = subject.filter(|subject| subject.standard.definition.is_some()) {
             let bare = registry::without_code_cache(&launches[failed.engine]);
             let mut session = match subject.code {
                 Some(_) => Session::confined(&bare),
                 None => Session::new(&launches[failed.engine]),
             };
-            let smallest = shrink::shrink(
-                &mut session,
-                &subject,
-                kernel,
-                failed.layer,
-                &failed.case,
-                seeds,
-            );
+            let smallest =
+                shrink::shrink(&mut session, &subject, failed.layer, &failed.case, seeds);
             let what = match &smallest {
                 Some(smallest) => shrink::describe(smallest),
                 None => {

@@ -48,7 +48,7 @@ impl Finding {
         match self.outcome {
             Outcome::Pass | Outcome::KnownFailure => false,
             Outcome::Unsupported => self.feature.is_none(),
-            Outcome::Fail | Outcome::Error | Outcome::Absent => true,
+            Outcome::Fail | Outcome::Error | Outcome::Absent | Outcome::Unjudged => true,
         }
     }
 }

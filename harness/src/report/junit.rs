@@ -166,7 +166,9 @@ fn outputs(tables: &Tables) -> BTreeMap<(&str, &str, &str), (Outcome, &str)> {
 fn status(outcome: Outcome, detail: &str) -> TestCaseStatus {
     let mut status = match outcome {
         Outcome::Pass => return TestCaseStatus::success(),
-        Outcome::Unsupported | Outcome::Absent | Outcome::KnownFailure => TestCaseStatus::skipped(),
+        Outcome::Unsupported | Outcome::Absent | Outcome::Unjudged | Outcome::KnownFailure => {
+            TestCaseStatus::skipped()
+        }
         Outcome::Error => TestCaseStatus::non_success(NonSuccessKind::Error),
         Outcome::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };

@@ -157,7 +157,9 @@ pub(super) fn headers(names: &[&str]) -> Vec<String> {
 pub(super) fn tone(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Pass => Tone::Plain,
-        Outcome::Unsupported | Outcome::Absent | Outcome::KnownFailure => Tone::Limited,
+        Outcome::Unsupported | Outcome::Absent | Outcome::Unjudged | Outcome::KnownFailure => {
+            Tone::Limited
+        }
         Outcome::Error | Outcome::Fail => Tone::Bad,
     }
 }

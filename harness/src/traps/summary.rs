@@ -113,7 +113,7 @@ impl Summary {
             Outcome::Pass => return,
             Outcome::Unsupported => &mut self.unsupported,
             Outcome::KnownFailure => &mut self.limitations,
-            Outcome::Fail | Outcome::Error | Outcome::Absent => {
+            Outcome::Fail | Outcome::Error | Outcome::Absent | Outcome::Unjudged => {
                 self.failures.push(format!("{name}: {outcome}: {detail}"));
                 return;
             }

@@ -11,7 +11,7 @@ mod relation;
 mod tests;
 mod vectors;
 
-pub use expected::{Expected, Strength, Values};
+pub use expected::{Expected, Strength, Values, contradicts};
 pub(crate) use expected::{judge, judge_outputs};
 pub use relation::Relation;
 pub(crate) use vectors::calls as vector_calls;
@@ -19,6 +19,7 @@ pub(crate) use vectors::calls as vector_calls;
 use crate::{
     case::{Case, Entry, Source},
     number,
+    truth::Verdict,
 };
 use kernel_pack::{
     Dtype, Param,
@@ -113,6 +114,18 @@ pub fn generated(contract: &Arc<Contract>, seed: u64, index: u32) -> Vec<Case> {
 /// A forward call with the largest typical shape of about so many elements, for measuring, named `sized:` and its axes.
 pub fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Option<Case> {
     draw::sized(contract, elements, seed)
+}
+
+/// What the answer of a case says of itself by the properties of its contract; `None` if they say nothing of one call.
+pub fn judge_properties(case: &Case, output: &[u8]) -> Option<Verdict> {
+    relation::judge_alone(case, case.open.as_ref()?, output)
+}
+
+/// Whether the answer of a case follows from that of the other one as its relation says; `None` if it is related to none.
+pub fn judge_relation(case: &Case, output: &[u8], other: (&Case, &[u8])) -> Option<Verdict> {
+    let call = case.open.as_ref()?;
+    let relation = call.relation.as_ref()?;
+    Some(relation.judge(call, output, other.0.open.as_ref()?, other.1))
 }
 
 /// Why cases of a contract cannot be made, if they cannot.

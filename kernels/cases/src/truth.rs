@@ -36,6 +36,8 @@ pub enum Verdict {
     Fail(Mismatch),
     /// There is nothing to judge by, and why.
     NotApplicable(String),
+    /// What should judge did not answer, and why: nobody knows.
+    Unknown(String),
 }
 
 /// An element that is not what it should be.
@@ -347,6 +349,7 @@ fn judge_stress(case: &Case, expectation: Expectation, output: &[u8]) -> Verdict
         Verdict::Fail(mismatch) => Verdict::Fail(mismatch),
         Verdict::Pass { .. } => Verdict::NotApplicable(format!("{no_truth}: it is finite")),
         Verdict::NotApplicable(_) => Verdict::NotApplicable(no_truth.to_owned()),
+        unknown @ Verdict::Unknown(_) => unknown,
     }
 }
 

@@ -137,13 +137,32 @@ pub fn load_open(
     file.cases.iter().map(case).collect()
 }
 
+/// How a file of this name is read: [`load_bytes`], or [`load_open`] with the contract of its kernel.
+pub type Load<'a> = dyn Fn(&str, &[u8]) -> Result<Vec<Case>, VectorError> + 'a;
+
+/// The kernel that a file is about.
+///
+/// # Errors
+/// If the bytes are no JSON object with a `kernel`.
+pub fn kernel_of(file_name: &str, bytes: &[u8]) -> Result<String, VectorError> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        kernel: String,
+    }
+    let head: Head = serde_json::from_slice(bytes).map_err(|source| VectorError::Json {
+        file: file_name.to_owned(),
+        source,
+    })?;
+    Ok(head.kernel)
+}
+
 /// Reads every `*.json` of a folder, not of folders within it. Where two files have a case of the same kernel and name,
 /// the later one's carries the name of its file.
 ///
 /// # Errors
 /// If a file cannot be read or loaded, or if there is no case at all. Files of kernels that this harness does not know are
 /// skipped.
-pub fn load_folder(path: &Path) -> Result<Folder, VectorError> {
+pub fn load_folder(path: &Path, load: &Load<'_>) -> Result<Folder, VectorError> {
     let unreadable = |source| VectorError::Read {
         path: path.to_owned(),
         source,
@@ -171,7 +190,7 @@ pub fn load_folder(path: &Path) -> Result<Folder, VectorError> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        match load_bytes(&file, &read(&path, &file)?) {
+        match load(&file, &read(&path, &file)?) {
             Ok(cases) => {
                 for mut case in cases {
                     if !names.insert((case.kernel.clone(), case.name.clone())) {

@@ -103,6 +103,9 @@ impl Kernel {
     }
 }
 
+/// Version of this source: a module of the same version gives the same bits.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// All kernels of the core pack, as their base modules compute.
 pub static KERNELS: [Kernel; 13] = all::<f32>();
 

@@ -12,6 +12,7 @@ mod limits;
 pub mod page;
 #[cfg_attr(target_family = "wasm", path = "in_process.rs")]
 mod process;
+mod program;
 pub mod protocol;
 mod remote;
 mod server;
@@ -28,6 +29,7 @@ pub use executable::{main, serve_process};
 pub use limits::{MEMORY_VARIABLE, VariableError, WorkerLimits};
 #[cfg(target_family = "wasm")]
 pub use process::{Exchange, Peer};
+pub use program::Program;
 pub use protocol::InstanceChoice;
 pub use remote::Remote;
 pub use server::serve;

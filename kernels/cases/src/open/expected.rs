@@ -2,6 +2,7 @@
 
 use super::{Call, Tensor};
 use crate::{
+    case::External,
     number,
     truth::{Mismatch, Verdict},
 };
@@ -144,11 +145,12 @@ pub(crate) fn judge(call: &Call, output: &[u8]) -> Verdict {
     }
     let mut largest: f64 = 0.0;
     let mut silent = None;
+    let mut unknown = None;
     for expected in &call.expected {
         let outputs = match &expected.outputs {
             Ok(outputs) => outputs,
             Err(reason) => {
-                silent = Some(format!("{}: {reason}", expected.truth));
+                unknown = Some(format!("{}: {reason}", expected.truth));
                 continue;
             }
         };
@@ -161,13 +163,15 @@ pub(crate) fn judge(call: &Call, output: &[u8]) -> Verdict {
                 });
             }
             Verdict::NotApplicable(reason) => {
-                silent = Some(format!("{}: {reason}", expected.truth))
+                silent = Some(format!("{}: {reason}", expected.truth));
             }
+            Verdict::Unknown(reason) => unknown = Some(reason),
         }
     }
-    match silent {
-        Some(reason) => Verdict::NotApplicable(reason),
-        None => Verdict::Pass { max_ulp: largest },
+    match (unknown, silent) {
+        (Some(reason), _) => Verdict::Unknown(reason),
+        (None, Some(reason)) => Verdict::NotApplicable(reason),
+        (None, None) => Verdict::Pass { max_ulp: largest },
     }
 }
 
@@ -256,5 +260,13 @@ pub(super) fn describe(dtype: Dtype, value: f64) -> String {
             format!("0x{digits} ({:?})", number::round(dtype, value))
         }
         _ => format!("{value}"),
+    }
+}
+
+/// Where a vector is not what a truth says, if it is not.
+pub fn contradicts(call: &Call, truth: &[Values], vector: &External) -> Option<Mismatch> {
+    match judge_outputs(call, truth, &vector.bytes, 1.0) {
+        Verdict::Fail(mismatch) => Some(mismatch),
+        _ => None,
     }
 }

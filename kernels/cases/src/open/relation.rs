@@ -289,7 +289,13 @@ fn scaled(case: &Case, call: &Call, name: &str, factor: f64, answer: f64) -> Opt
 
 impl Relation {
     /// Holds the answer of the case against that of the other one.
-    pub fn judge(&self, call: &Call, output: &[u8], other: &Call, other_output: &[u8]) -> Verdict {
+    pub(super) fn judge(
+        &self,
+        call: &Call,
+        output: &[u8],
+        other: &Call,
+        other_output: &[u8],
+    ) -> Verdict {
         let mut due = Vec::new();
         for (index, tensor) in other.outputs.iter().enumerate() {
             let values = number::decode(tensor.dtype, tensor.of(other_output));

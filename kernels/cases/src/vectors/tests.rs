@@ -61,7 +61,7 @@ fn same(kernel: &str, actual: &[u8], expected: &[u8]) -> bool {
 
 #[test]
 fn every_vector_of_the_core_pack_is_mapped() {
-    let folder = load_folder(&fixtures()).unwrap();
+    let folder = load_folder(&fixtures(), &load_bytes).unwrap();
     assert!(folder.skipped.is_empty());
     // Per kernel: calls, calls with an oracle that binds bit for bit, calls with one that binds within the tolerance.
     let expected = [
@@ -105,7 +105,7 @@ fn every_vector_of_the_core_pack_is_mapped() {
 #[test]
 fn every_mapped_call_is_accepted_and_exact_where_an_oracle_binds_bit_for_bit() {
     let mut exact = 0;
-    for case in load_folder(&fixtures()).unwrap().cases {
+    for case in load_folder(&fixtures(), &load_bytes).unwrap().cases {
         let name = format!("{} {}", case.kernel, case.name);
         let ran = native::run(&case);
         assert_eq!((ran.status, case.expect), (0, 0), "{name}");
@@ -128,7 +128,7 @@ fn every_mapped_call_is_accepted_and_exact_where_an_oracle_binds_bit_for_bit() {
 #[test]
 fn what_binds_holds_for_the_native_kernels_and_a_changed_bit_does_not() {
     let mut bound = 0;
-    for case in load_folder(&fixtures()).unwrap().cases {
+    for case in load_folder(&fixtures(), &load_bytes).unwrap().cases {
         let output = native::run(&case).output;
         for external in &case.external {
             let verdict = truth::judge_external(&case, external, &output);
@@ -572,10 +572,10 @@ fn no_damage_to_a_byte_panics() {
 #[test]
 fn a_folder_is_read_file_by_file_and_what_it_cannot_use_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let error = load_folder(folder.path()).unwrap_err();
+    let error = load_folder(folder.path(), &load_bytes).unwrap_err();
     assert!(matches!(error, VectorError::NoCases { .. }));
     assert!(matches!(
-        load_folder(&folder.path().join("missing")).unwrap_err(),
+        load_folder(&folder.path().join("missing"), &load_bytes).unwrap_err(),
         VectorError::Read { .. }
     ));
 
@@ -584,12 +584,12 @@ fn a_folder_is_read_file_by_file_and_what_it_cannot_use_is_said() {
     };
     fs::write(folder.path().join("README.md"), "text").unwrap();
     write("other.json", &json!({"kernel": "convert_f16", "cases": []}));
-    let error = load_folder(folder.path()).unwrap_err();
+    let error = load_folder(folder.path(), &load_bytes).unwrap_err();
     assert!(matches!(error, VectorError::NoCases { .. }));
 
     write("b.json", &fixture("swiglu_f32"));
     write("a.json", &fixture("swiglu_f32"));
-    let loaded = load_folder(folder.path()).unwrap();
+    let loaded = load_folder(folder.path(), &load_bytes).unwrap();
     assert_eq!(
         loaded.skipped,
         [
@@ -602,14 +602,14 @@ fn a_folder_is_read_file_by_file_and_what_it_cannot_use_is_said() {
 
     fs::create_dir(folder.path().join("c.json")).unwrap();
     assert!(matches!(
-        load_folder(folder.path()).unwrap_err(),
+        load_folder(folder.path(), &load_bytes).unwrap_err(),
         VectorError::NotRegular { .. }
     ));
     fs::remove_dir(folder.path().join("c.json")).unwrap();
 
     fs::write(folder.path().join("d.json"), "{").unwrap();
     assert!(matches!(
-        load_folder(folder.path()).unwrap_err(),
+        load_folder(folder.path(), &load_bytes).unwrap_err(),
         VectorError::Json { .. }
     ));
 }
@@ -619,7 +619,7 @@ const DOCUMENT: &str = include_str!("../../../../docs/vectors.md");
 #[test]
 fn the_document_lists_what_binds() {
     let mut bound = BTreeSet::new();
-    for case in load_folder(&fixtures()).unwrap().cases {
+    for case in load_folder(&fixtures(), &load_bytes).unwrap().cases {
         for external in case.external {
             if external.binding != Binding::Informs && external.oracle != "onnx_node_test" {
                 bound.insert((

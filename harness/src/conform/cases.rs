@@ -1,0 +1,129 @@
+//! The cases of a kernel: an author's and other people's vectors, what is at a limit or wrong, and what is drawn.
+
+use super::{plan::Choice, standard::Standard};
+use anyhow::{Context, Result};
+use kernel_cases::{
+    case::Case,
+    edge, generate, open,
+    vectors::{self, Folder, VectorError},
+};
+use kernel_pack::{Pack, PackKernel};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+/// The cases of a pack's own vectors for a kernel.
+///
+/// # Errors
+/// If they are damaged, or about another kernel.
+pub fn vectors_of(pack: &Pack, kernel: &str, standard: &Standard) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    let own = pack.vectors().iter();
+    for vector in own.filter(|vector| vector.kernel() == kernel) {
+        let loaded = load(standard, kernel, vector.path(), vector.bytes())
+            .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
+        if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel) {
+            anyhow::bail!(
+                "the pack's vectors `{}` are listed for `{kernel}` and hold `{}`",
+                vector.path(),
+                stray.kernel
+            );
+        }
+        cases.extend(loaded);
+    }
+    Ok(cases)
+}
+
+/// The cases of a vector file about a kernel: of this project's kernels by what is known of them, of others by their contract.
+///
+/// # Errors
+/// If it is damaged, or does not fit the contract.
+pub fn load(
+    standard: &Standard,
+    kernel: &str,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Vec<Case>, VectorError> {
+    match (&standard.contract, kernel_core::kernel(kernel)) {
+        (Ok(contract), None) => vectors::load_open(contract, name, bytes),
+        (Ok(contract), Some(_)) if standard.open().is_some() => {
+            vectors::load_open(contract, name, bytes)
+        }
+        _ => vectors::load_bytes(name, bytes),
+    }
+}
+
+/// The cases of a folder of vector files, of the selected kernels by their contracts.
+///
+/// # Errors
+/// See [`vectors::load_folder`].
+pub fn outside(folder: &Path, selected: &[&PackKernel]) -> Result<Folder, VectorError> {
+    vectors::load_folder(folder, &|name, bytes| {
+        let about = vectors::kernel_of(name, bytes)?;
+        match selected.iter().find(|kernel| kernel.id() == about) {
+            Some(kernel) => load(&Standard::of(kernel, &[]), kernel.id(), name, bytes),
+            None => vectors::load_bytes(name, bytes),
+        }
+    })
+}
+
+/// All cases of a kernel: vectors, each with a name of its own, after them edge cases, and generated ones of the fixed and of the run's own seed.
+pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> Vec<Case> {
+    distinguish(&mut vectors);
+    vectors.extend(fixed(standard, choice.seed, choice.cases));
+    let own = 0..choice.cases.div_ceil(2);
+    match (standard.definition, standard.open()) {
+        (Some(kernel), _) => vectors
+            .extend(own.filter_map(|index| generate::drawn(kernel.id, choice.own_seed, index))),
+        (None, Some(contract)) => {
+            let drawn = own.flat_map(|index| open::generated(contract, choice.own_seed, index));
+            vectors.extend(drawn.map(|case| Case {
+                name: case.name.replacen("generated:", "drawn:", 1),
+                ..renamed(case)
+            }));
+        }
+        (None, None) => {}
+    }
+    vectors
+}
+
+/// Edge cases and so many generated ones: the same for everybody who names this seed.
+pub fn fixed(standard: &Standard, seed: u64, generated: u32) -> Vec<Case> {
+    match (standard.definition, standard.open()) {
+        (Some(kernel), _) => {
+            let mut cases = edge::cases(kernel.id);
+            cases.extend((0..generated).filter_map(|index| generate::case(kernel.id, seed, index)));
+            cases
+        }
+        (None, Some(contract)) => {
+            let mut cases = open::edge_cases(contract);
+            cases.extend((0..generated).flat_map(|index| open::generated(contract, seed, index)));
+            cases
+        }
+        (None, None) => Vec::new(),
+    }
+}
+
+/// A drawn case is related to drawn ones.
+fn renamed(case: Case) -> Case {
+    let open = case.open.as_deref().map(|call| {
+        let mut call = call.clone();
+        if let Some(relation) = &mut call.relation {
+            relation.of = relation.of.replacen("generated:", "drawn:", 1);
+        }
+        Arc::new(call)
+    });
+    Case { open, ..case }
+}
+
+/// Case names must be unique within a kernel: a folder of vectors may use the pack's names again.
+pub fn distinguish(cases: &mut [Case]) {
+    let mut seen = BTreeSet::new();
+    for case in cases {
+        let mut name = case.name.clone();
+        let mut number = 2;
+        while !seen.insert(name.clone()) {
+            name = format!("{}~{number}", case.name);
+            number += 1;
+        }
+        case.name = name;
+    }
+}

@@ -1,0 +1,371 @@
+//! Who says of a kernel what is right, whose word that is, and whether it is enough.
+
+use super::{
+    observe::Ended,
+    oracle::{Oracle, Question},
+    run::Session,
+    standard::Standard,
+    subject::{self, Subject},
+};
+use crate::registry;
+use anyhow::Result;
+use kernel_cases::{
+    case::{Binding, Case, Source},
+    number,
+    open::{Call, Expected, Strength, Values, contradicts},
+};
+use kernel_pack::{PackKernel, contract::TruthSource};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Calls that a truth must cover before a kernel counts as judged by it.
+pub const ENOUGH: usize = 32;
+/// The engine that runs reference modules: an interpreter, which shares no compiler with what is judged.
+const REFERENCE_ENGINE: &str = "wasmi";
+
+/// What says of a kernel what is right.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Truth {
+    /// Kernel id.
+    pub kernel: String,
+    /// All that was asked.
+    pub sources: Vec<Asked>,
+    /// Why the kernel is not judged, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unjudged: Option<String>,
+}
+
+/// A truth that was asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its name: `onnx Gelu-20`.
+    pub name: String,
+    /// Whose word it is.
+    pub strength: Strength,
+    /// Calls that it covers.
+    pub cases: usize,
+    /// Why it says nothing, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<String>,
+}
+
+impl Truth {
+    /// The strength that the verdict on the kernel has; `None` if it is not judged.
+    pub fn strength(&self) -> Option<Strength> {
+        let enough = self.sources.iter().filter(|asked| asked.cases >= ENOUGH);
+        enough.map(|asked| asked.strength).max()
+    }
+
+    /// In words: `truth: onnx Gelu-20, 214 cases`.
+    pub fn words(&self) -> String {
+        if let Some(reason) = &self.unjudged {
+            return format!("unjudged: {reason}");
+        }
+        let strength = self.strength();
+        let best = self
+            .sources
+            .iter()
+            .filter(|asked| Some(asked.strength) == strength);
+        let best = best.filter(|asked| asked.cases >= ENOUGH);
+        let said: Vec<String> = best
+            .map(|asked| format!("{}, {} cases", asked.name, asked.cases))
+            .collect();
+        format!("truth: {}", said.join("; "))
+    }
+
+    fn conclude(&mut self) {
+        if self.strength().is_some() || self.unjudged.is_some() {
+            return;
+        }
+        let said: Vec<String> = self
+            .sources
+            .iter()
+            .map(|asked| match &asked.absent {
+                Some(reason) => format!("{}: {reason}", asked.name),
+                None => format!(
+                    "{}: {} cases where at least {ENOUGH} are needed",
+                    asked.name, asked.cases
+                ),
+            })
+            .collect();
+        self.unjudged = Some(match said.is_empty() {
+            true => "its contract names no truth, the pack lists no vectors for it, and nobody brought an oracle (--oracle, --vectors)".to_owned(),
+            false => said.join("; "),
+        });
+    }
+}
+
+/// The oracles of a run, each started when it is first needed.
+pub struct Oracles {
+    onnx: Option<Result<Oracle, String>>,
+    /// Of the user, by kernel: the command, and the oracle once it is started.
+    own: BTreeMap<String, (Vec<String>, Option<Result<Oracle, String>>)>,
+}
+
+impl Oracles {
+    /// With the user's own, as `KERNEL=COMMAND`.
+    ///
+    /// # Errors
+    /// Usage for what is not of that form.
+    pub fn new(own: &[String]) -> Result<Self> {
+        let usage =
+            |text: &str| crate::exit::usage(format!("--oracle takes KERNEL=COMMAND, not {text:?}"));
+        let mut oracles = BTreeMap::new();
+        for text in own {
+            let (kernel, command) = text.split_once('=').ok_or_else(|| usage(text))?;
+            let command = shlex::split(command)
+                .filter(|command| !command.is_empty())
+                .ok_or_else(|| usage(text))?;
+            oracles.insert(kernel.to_owned(), (command, None));
+        }
+        Ok(Self {
+            onnx: None,
+            own: oracles,
+        })
+    }
+
+    /// Asks all truths of a kernel what its calls answer, and says whether that is enough. Of the cases so many are the author's vectors, and so many
+    /// vectors that the user brought.
+    pub fn ask(
+        &mut self,
+        kernel: &PackKernel,
+        standard: &Standard,
+        cases: &mut [Case],
+        vectors: (usize, usize),
+    ) -> Truth {
+        let mut truth = Truth {
+            kernel: kernel.id().to_owned(),
+            sources: Vec::new(),
+            unjudged: standard.contract.as_ref().err().cloned(),
+        };
+        let Ok(contract) = &standard.contract else {
+            return truth;
+        };
+        if let (Some(_), Some(definition)) = (standard.definition, contract.definition) {
+            truth.sources.push(Asked {
+                name: format!("builtin {}", definition.name),
+                strength: Strength::Independent,
+                cases: cases.iter().filter(|case| has_answer(case)).count(),
+                absent: None,
+            });
+        } else {
+            if let Err(reason) = kernel_cases::open::check(contract) {
+                truth.unjudged = Some(reason);
+                return truth;
+            }
+            self.ask_open(kernel, standard, cases, &mut truth);
+        }
+        let binding = |source: &Case| {
+            source.source == Source::Vector
+                && source
+                    .external
+                    .iter()
+                    .any(|external| external.binding != Binding::Informs)
+        };
+        let (own, theirs) = cases.split_at(vectors.0.min(cases.len()));
+        let theirs = &theirs[..vectors.1.min(theirs.len())];
+        for (name, strength, cases) in [
+            ("the author's own vectors", Strength::Own, own),
+            ("vectors of the user", Strength::Independent, theirs),
+        ] {
+            let cases = cases.iter().filter(|case| binding(case)).count();
+            if cases > 0 {
+                truth.sources.push(Asked {
+                    name: name.to_owned(),
+                    strength,
+                    cases,
+                    absent: None,
+                });
+            }
+        }
+        truth.conclude();
+        truth
+    }
+
+    fn ask_open(
+        &mut self,
+        kernel: &PackKernel,
+        standard: &Standard,
+        cases: &mut [Case],
+        truth: &mut Truth,
+    ) {
+        let Ok(contract) = &standard.contract else {
+            return;
+        };
+        let id = kernel.id();
+        if let Some((command, started)) = self.own.get_mut(id) {
+            let oracle = started.get_or_insert_with(|| Oracle::of_user(id, command));
+            let name = match oracle {
+                Ok(oracle) => format!("oracle {}", oracle.name()),
+                Err(_) => format!("oracle {}", command.join(" ")),
+            };
+            let asked = evaluate(oracle, &name, cases, |case, call| {
+                Question::kernel(id, case, call)
+            });
+            truth.sources.push(asked);
+        }
+        for source in &contract.truth {
+            match source {
+                TruthSource::Onnx(onnx) => {
+                    let oracle = self.onnx.get_or_insert_with(Oracle::onnx);
+                    let name = format!("onnx {}-{}", onnx.op, onnx.version);
+                    let asked = evaluate(oracle, &name, cases, |case, call| {
+                        Question::onnx(onnx, case, call)
+                    });
+                    truth.sources.push(asked);
+                }
+                TruthSource::Reference(_) => {
+                    truth.sources.push(run_reference(kernel, cases));
+                }
+                TruthSource::Builtin | TruthSource::Vectors => {}
+            }
+        }
+    }
+}
+
+/// Whether a case has an answer that a truth can be about.
+fn has_answer(case: &Case) -> bool {
+    case.expects_output() && !case.stress && case.tweaks.is_empty()
+}
+
+/// Asks an oracle about all cases that have an answer.
+fn evaluate<'q>(
+    oracle: &mut Result<Oracle, String>,
+    name: &str,
+    cases: &mut [Case],
+    question: impl Fn(&Case, &Call) -> Question<'q>,
+) -> Asked {
+    let asked = |cases, absent| Asked {
+        name: name.to_owned(),
+        strength: Strength::Independent,
+        cases,
+        absent,
+    };
+    let oracle = match oracle {
+        Ok(oracle) => oracle,
+        Err(reason) => return asked(0, Some(reason.clone())),
+    };
+    let mut covered = 0;
+    let mut failed = None;
+    for case in cases.iter_mut().filter(|case| has_answer(case)) {
+        let Some(call) = case.open.clone() else {
+            continue;
+        };
+        let outputs = oracle
+            .evaluate(&call, question(case, &call))
+            .and_then(|outputs| agreeing(case, &call, outputs));
+        match &outputs {
+            Ok(_) => covered += 1,
+            Err(reason) => failed = Some(reason.clone()),
+        }
+        add(case, &call, name, Strength::Independent, outputs);
+    }
+    asked(covered, failed.filter(|_| covered == 0))
+}
+
+/// A truth that contradicts vectors that bind is none: one of the two is wrong, and nobody knows which.
+fn agreeing(case: &Case, call: &Call, outputs: Vec<Values>) -> Result<Vec<Values>, String> {
+    for external in &case.external {
+        if external.binding != Binding::Informs
+            && let Some(mismatch) = contradicts(call, &outputs, external)
+        {
+            return Err(format!(
+                "it contradicts the vector's {}: {mismatch}",
+                external.oracle
+            ));
+        }
+    }
+    Ok(outputs)
+}
+
+fn add(
+    case: &mut Case,
+    call: &Arc<Call>,
+    name: &str,
+    strength: Strength,
+    outputs: Result<Vec<Values>, String>,
+) {
+    let mut call = (**call).clone();
+    call.expected.push(Expected {
+        truth: name.to_owned(),
+        strength,
+        outputs,
+    });
+    case.open = Some(Arc::new(call));
+}
+
+/// Runs the author's reference module on all cases that have an answer.
+fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
+    let name = "the author's reference module";
+    let asked = |cases, absent| Asked {
+        name: name.to_owned(),
+        strength: Strength::Own,
+        cases,
+        absent,
+    };
+    let Some(reference) = kernel.reference() else {
+        return asked(0, Some("the pack has none".to_owned()));
+    };
+    let engines = registry::engines();
+    let mut engines = engines
+        .iter()
+        .filter(|engine| engine.id == REFERENCE_ENGINE);
+    let Some(launch) = engines.find_map(|engine| engine.launch()) else {
+        return asked(
+            0,
+            Some(format!(
+                "it runs on {REFERENCE_ENGINE}, which this build lacks"
+            )),
+        );
+    };
+    let Some(of_kernel) = super::plan::subjects(kernel).into_iter().next() else {
+        return asked(0, None);
+    };
+    let facts = reference.facts();
+    let subject = Subject {
+        variant: "reference".to_owned(),
+        wasm: reference.wasm().to_vec(),
+        entry_point: reference.entry_point().to_owned(),
+        heap_base: facts.heap_base,
+        minimum_pages: facts.memory_minimum_pages,
+        has_backward: facts.has_backward,
+        ..of_kernel
+    };
+    let mut session = Session::new(launch);
+    let loaded = match session.load(&subject) {
+        Ok(loaded) => loaded,
+        Err((_, reason)) => return asked(0, Some(reason)),
+    };
+    let mut covered = 0;
+    let mut failed = None;
+    for case in cases.iter_mut().filter(|case| has_answer(case)) {
+        let Some(call) = case.open.clone() else {
+            continue;
+        };
+        let outputs = match subject::prepare(case.clone(), &subject, 0) {
+            Err(error) => Err(format!("failed to {error}")),
+            Ok(prepared) => match session.one(&subject, loaded, &prepared).0.ended {
+                Ended::Status {
+                    status: 0,
+                    output: Some(output),
+                } => Ok(decoded(&call, &output)),
+                ended => Err(super::observe::describe(&ended)),
+            },
+        };
+        let outputs = outputs.and_then(|outputs| agreeing(case, &call, outputs));
+        match &outputs {
+            Ok(_) => covered += 1,
+            Err(reason) => failed = Some(reason.clone()),
+        }
+        add(case, &call, name, Strength::Own, outputs);
+    }
+    asked(covered, failed.filter(|_| covered == 0))
+}
+
+fn decoded(call: &Call, output: &[u8]) -> Vec<Values> {
+    let outputs = call.outputs.iter().map(|tensor| Values {
+        values: number::decode(tensor.dtype, tensor.of(output)),
+        magnitude: None,
+    });
+    outputs.collect()
+}
