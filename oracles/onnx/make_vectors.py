@@ -1,4 +1,4 @@
-"""Writes fixtures/vectors/onnx_operators.json: operators as onnxruntime computes them, which shares no code with `onnx`.
+"""Writes fixtures/vectors/onnx_operators.json: what onnxruntime computes, which shares no code with `onnx`.
 
 python3 oracles/onnx/make_vectors.py, with onnxruntime 1.31.1 beside requirements.txt. `ort` is computed in f32, and may
 move by a few units in the last place on other processors; `ort_f64` in f64, where onnxruntime can.

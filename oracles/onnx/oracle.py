@@ -38,8 +38,8 @@ COMPUTED_IN_F32 = {
 }
 # ... and these are no function of their inputs' values, or read what is no tensor.
 NO_FUNCTION = {
-    "Bernoulli", "BitCast", "Dropout", "ImageDecoder", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
-    "RandomUniformLike",
+    "Bernoulli", "BitCast", "Dropout", "ImageDecoder", "Multinomial", "RandomNormal", "RandomNormalLike",
+    "RandomUniform", "RandomUniformLike",
 }
 # Linear in each input: the same of absolute values is the size that errors of rounding are measured against.
 SUMS = {"Add", "Conv", "Gemm", "MatMul", "Mean", "ReduceMean", "ReduceSum", "RotaryEmbedding", "Sum"}
