@@ -34,12 +34,12 @@ BLOCKS = ("q8", "q4")
 # Not answered: the reference evaluator computes these in f32 whatever it is given ...
 COMPUTED_IN_F32 = {
     "AffineGrid", "CausalConvWithState", "DeformConv", "DequantizeLinear", "DynamicQuantizeLinear", "GridSample",
-    "LinearAttention", "MelWeightMatrix", "TfIdfVectorizer",
+    "LinearAttention", "MeanVarianceNormalization", "MelWeightMatrix", "TfIdfVectorizer",
 }
-# ... and these are no function of their inputs, or read what is no tensor.
+# ... and these are no function of their inputs' values, or read what is no tensor.
 NO_FUNCTION = {
-    "Bernoulli", "Dropout", "ImageDecoder", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
-    "RandomUniformLike",
+    "Bernoulli", "BitCast", "Dropout", "ImageDecoder", "Multinomial", "RandomNormal", "RandomNormalLike",
+    "RandomUniform", "RandomUniformLike",
 }
 # Linear in each input: the same of absolute values is the size that errors of rounding are measured against.
 SUMS = {"Add", "Conv", "Gemm", "MatMul", "Mean", "ReduceMean", "ReduceSum", "RotaryEmbedding", "Sum"}
@@ -112,7 +112,7 @@ def find_schema(operator, version):
     if operator in COMPUTED_IN_F32:
         raise Refused(f"the reference evaluator computes {operator} in f32")
     if operator in NO_FUNCTION:
-        raise Refused(f"{operator} is no function of its tensors")
+        raise Refused(f"{operator} is no function of its tensors' values")
     try:
         schema = onnx.defs.get_schema(operator, version)
     except onnx.defs.SchemaError:

@@ -7,15 +7,17 @@ import pathlib
 import subprocess
 import sys
 import unittest
+import warnings
 
 import numpy as np
+import onnx
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import oracle
 
 ROOT = pathlib.Path(__file__).parents[2]
 PACK_VECTORS = ROOT / "fixtures/packs/core/vectors"
-TYPES = {"f32": "<f4", "f16": "<f2", "i32": "<i4", "u8": "<u1"}
+TYPES = {"f32": "<f4", "f64": "<f8", "f16": "<f2", "i8": "<i1", "u8": "<u1", "i32": "<i4", "u32": "<u4"}
 
 
 def tensor(array, name="x", dtype=None):
@@ -111,6 +113,60 @@ class AgainstVectors(unittest.TestCase):
             operator = case["name"].capitalize()
             [got] = evaluate(operator, [tensor(array(case["inputs"]["x"]))], 22)
             self.close(got, array(case["outputs"]["cr"]), 0, operator)
+
+
+    def test_onnxruntime(self):
+        operators, wide = set(), set()
+        for case in vectors(ROOT / "fixtures/vectors/onnx_operators.json"):
+            inputs = [tensor(array(one)) for one in case["inputs"]]
+            [got] = evaluate(case["operator"], inputs, case["version"], case["attributes"])
+            np.testing.assert_allclose(array(case["outputs"]["ort"]), got, rtol=2e-6, atol=2e-6, err_msg=case["name"])
+            operators.add(case["operator"])
+            if "ort_f64" in case["outputs"]:
+                want = array(case["outputs"]["ort_f64"])
+                # onnxruntime has the constants of the tanh approximation in f32.
+                near = 5e-7 if case["operator"] == "Gelu" else 1e-13
+                np.testing.assert_allclose(got, want, rtol=1e-13, atol=near, err_msg=case["name"])
+                wide.add(case["operator"])
+        self.assertLessEqual({"Gelu", "LayerNormalization", "RMSNormalization", "Softmax"}, operators)
+        self.assertLessEqual({"LayerNormalization", "RMSNormalization", "Softmax"}, wide)
+
+    def test_node_tests_of_onnx(self):
+        """Every node test of the package that is one operator on tensors of these dtypes."""
+        from onnx.backend.test.case.node import collect_testcases
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tests = [test for test in collect_testcases(None) if len(test.model.graph.node) == 1]
+        seen, refused = set(), set()
+        for test in tests:
+            [node], (inputs, wanted) = test.model.graph.node, test.data_sets[0]
+            kinds = {getattr(one, "dtype", None) for one in (*inputs, *wanted)}
+            simple = kinds <= {np.dtype(kind) for kind in TYPES.values()} - {np.dtype("f8")} and not node.domain
+            if not simple or node.op_type not in oracle.operators():
+                continue
+            given = iter(inputs)
+            feeds = [tensor(np.asarray(next(given))) if name else None for name in node.input]
+            attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+            if any(isinstance(value, onnx.TensorProto) for value in attributes.values()):
+                continue
+            attributes = json.loads(json.dumps(attributes, default=bytes.decode))
+            version = next(one.version for one in test.model.opset_import if not one.domain)
+            reply = ask(node.op_type, feeds, version, attributes, [name or "" for name in node.output])
+            if "failed" in reply:
+                refused.add((node.op_type, reply["failed"]))
+                continue
+            answers = [one for one in reply["evaluated"]["outputs"] if one is not None]
+            for one, want in zip(answers, wanted):
+                got = f64(one["data"], one["shape"])
+                f16 = any(one.dtype == np.float16 for one in inputs)
+                # Some of these were typed in with four digits. How exact the oracle is, other tests say.
+                near = 2e-3 if f16 else 3e-4
+                np.testing.assert_allclose(got, want.astype("f8"), rtol=near, atol=near, err_msg=test.name)
+            seen.add(node.op_type)
+        self.assertGreaterEqual(len(seen), 100)
+        self.assertLessEqual({"Clip", "Gelu", "LayerNormalization", "RMSNormalization", "Softmax", "SwiGLU"}, seen)
+        self.assertEqual(refused, set())
 
 
 class InF64(unittest.TestCase):

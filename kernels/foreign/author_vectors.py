@@ -1,6 +1,6 @@
 """Writes fixtures/packs/foreign/vectors: the authors' own vectors of kernels without another truth, 40 of each.
 
-python3 kernels/foreign/make_vectors.py, with numpy. Outputs are computed in f64 and rounded once. The same version of
+python3 kernels/foreign/author_vectors.py, with numpy. Outputs are computed in f64 and rounded once. The same version of
 numpy gives the same bytes. The format is that of docs/vectors.md; inputs and outputs have the names of the manifest.
 """
 
@@ -60,7 +60,12 @@ def drawn(generator, index, *shape):
 
 
 KERNELS = {
-    "dot": (dot, dot_sizes, {"a": ("rows", "depth"), "b": ("columns", "depth"), "c": ("rows", "columns")}, {"y": "f32"}),
+    "dot": (
+        dot,
+        dot_sizes,
+        {"a": ("rows", "depth"), "b": ("columns", "depth"), "c": ("rows", "columns")},
+        {"y": "f32"},
+    ),
     "silu_and_mul": (silu_and_mul, silu_sizes, {"input": ("tokens", "width")}, {"output": "f32"}),
     "quantize_rows_i8": (quantize_rows_i8, quantize_sizes, {"x": ("rows", "hidden")}, {"scale": "f32", "codes": "i8"}),
 }
@@ -110,7 +115,7 @@ def main():
     for kernel, (formula, *_) in KERNELS.items():
         made = {
             "kernel": kernel,
-            "formula": "kernels/foreign/make_vectors.py",
+            "formula": "kernels/foreign/author_vectors.py",
             "versions": {"numpy": np.__version__},
             "cases": list(cases(kernel)),
         }
