@@ -95,6 +95,7 @@ pub(super) fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Optio
             };
             values.insert(name.clone(), Value::Integer(drawn.into()));
         }
+        solve(contract, &mut values);
         let defaults = contract
             .params
             .iter()
@@ -154,11 +155,19 @@ pub(super) fn total(built: &Built) -> u64 {
 pub(super) fn built(contract: &Contract, random: &mut Random, most: u64) -> Option<Built> {
     for attempt in 0..TRIES {
         let mut values = BTreeMap::new();
+        // Sizes that real models have go together: those at the same place of the lists.
+        let together = random.below(1 << 16) as usize;
+        let typical = random.below(4) == 0;
         for (name, axis) in &contract.axes {
+            let drawn = match axis.typical.as_slice() {
+                [] => None,
+                list => typical.then(|| list[together % list.len()]),
+            };
             // The longer nothing is found, the smaller the dimensions.
-            let drawn = dimension(axis, random, 15 - attempt * 14 / TRIES);
+            let drawn = drawn.unwrap_or_else(|| dimension(axis, random, 15 - attempt * 14 / TRIES));
             values.insert(name.clone(), Value::Integer(drawn.into()));
         }
+        solve(contract, &mut values);
         for (name, param) in &contract.params {
             if !contract.axes.contains_key(name) {
                 values.insert(name.clone(), parameter(contract, name, param, random));
@@ -172,6 +181,19 @@ pub(super) fn built(contract: &Contract, random: &mut Random, most: u64) -> Opti
         }
     }
     None
+}
+
+/// Gives axes the values that equations among the constraints say.
+pub(super) fn solve(contract: &Contract, values: &mut BTreeMap<String, Value>) {
+    for constraint in &contract.constraints {
+        let Some((name, value)) = constraint.equation() else {
+            continue;
+        };
+        let value = value.integer(&|name| values.get(name)?.integer());
+        if let (Ok(value), true) = (value, contract.axes.contains_key(name)) {
+            values.insert(name.to_owned(), Value::Integer(value));
+        }
+    }
 }
 
 /// Blocks of 32 elements lie along the last dimension.

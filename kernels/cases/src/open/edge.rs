@@ -301,6 +301,7 @@ fn at_limits(contract: &Arc<Contract>) -> Vec<Case> {
         if let Some((name, value)) = special {
             values.insert(name.clone(), Value::Integer(value.into()));
         }
+        draw::solve(contract, &mut values);
         let built = Built::new(contract, values).ok()?;
         let small =
             draw::total(&built) <= draw::MAX_ELEMENTS && draw::whole_blocks(contract, &built);

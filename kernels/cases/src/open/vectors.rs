@@ -125,10 +125,10 @@ fn fits(array: &file::Array, tensor: &Tensor) -> Result<(), String> {
     Ok(())
 }
 
-/// What each oracle of the case says: one array for all outputs, or `ORACLE.OUTPUT` for each.
-fn external(
+/// What is due: by the names of the outputs, or for each oracle an array of the only output, or `ORACLE.OUTPUT` for each.
+fn external<'v>(
     contract: &Contract,
-    vector: &VectorCase,
+    vector: &'v VectorCase,
     outputs: &[Tensor],
 ) -> Result<Vec<External>, String> {
     let binding = match () {
@@ -137,25 +137,32 @@ fn external(
         () => Binding::Tolerance,
     };
     let mut oracles: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
-    for name in vector.outputs.keys() {
-        let oracle = name
-            .split_once('.')
-            .map_or(name.as_str(), |(oracle, _)| oracle);
-        if oracles.contains_key(oracle) {
-            continue;
-        }
+    let gather = |array_of: &dyn Fn(&Tensor) -> Option<&'v file::Array>, what: &str| {
         let mut bytes = Vec::new();
         for tensor in outputs {
-            let of_output = vector.outputs.get(&format!("{oracle}.{}", tensor.name));
-            let array = match (of_output, outputs.len()) {
-                (Some(array), _) => array,
-                (None, 1) => &vector.outputs[name],
-                (None, _) => return Err(format!("outputs.{oracle}.{} is missing", tensor.name)),
-            };
-            fits(array, tensor).map_err(|what| format!("outputs.{name}: {what}"))?;
+            let name = &tensor.name;
+            let array = array_of(tensor).ok_or_else(|| format!("outputs{what}.{name} is missing"))?;
+            fits(array, tensor).map_err(|what| format!("outputs of {name}: {what}"))?;
             bytes.extend_from_slice(&array.bytes);
         }
-        oracles.insert(oracle, bytes);
+        Ok::<_, String>(bytes)
+    };
+    if outputs.iter().any(|tensor| vector.outputs.contains_key(&tensor.name)) {
+        // By the names of the outputs: the author's own word.
+        let of = |tensor: &Tensor| vector.outputs.get(&tensor.name);
+        oracles.insert("author", gather(&of, "")?);
+    } else {
+        for name in vector.outputs.keys() {
+            let oracle = name.split_once('.').map_or(name.as_str(), |(oracle, _)| oracle);
+            if oracles.contains_key(oracle) {
+                continue;
+            }
+            let of = |tensor: &Tensor| {
+                let named = vector.outputs.get(&format!("{oracle}.{}", tensor.name));
+                named.or_else(|| vector.outputs.get(oracle).filter(|_| outputs.len() == 1))
+            };
+            oracles.insert(oracle, gather(&of, &format!(".{oracle}"))?);
+        }
     }
     let magnitude = match &vector.magnitude {
         Some(array) => Some(array.floats().ok_or("`mag` has no floats")?),

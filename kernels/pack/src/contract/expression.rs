@@ -128,6 +128,22 @@ impl Expression {
         }
     }
 
+    /// The name that an equation says the value of, and that value: `head_dim == 2 * half`.
+    pub fn equation(&self) -> Option<(&str, Expression)> {
+        let Node::Binary(Operator::Equal, left, right) = &self.root else {
+            return None;
+        };
+        let (name, value) = match (&**left, &**right) {
+            (Node::Name(name), value) | (value, Node::Name(name)) => (name, value),
+            _ => return None,
+        };
+        let value = Expression {
+            text: self.text.clone(),
+            root: value.clone(),
+        };
+        Some((name, value))
+    }
+
     /// The names in it.
     pub fn names(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();
