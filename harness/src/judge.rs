@@ -11,12 +11,14 @@ use crate::{
         judge::Layer,
         record::Entry,
         report::Conformance,
+        truths::Truth,
     },
     engine::{EngineReport, NativeCode, Status},
     outcome::Outcome,
     results::PackIdentity,
     traps::{self, Survey, latency},
 };
+use kernel_cases::open::Strength;
 use runtime_api::COMPILED_ELSEWHERE;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -93,6 +95,8 @@ pub enum NotAsked {
         /// How many the pack has.
         all: usize,
     },
+    /// Somebody else's word: these kernels rest on their author's alone.
+    OtherTruth(Vec<String>),
 }
 
 /// What follows from the evidence.
@@ -142,14 +146,50 @@ pub fn judge(evidence: &Evidence, profile: Profile) -> Verdict {
     }
 }
 
-/// What nobody asked, of a run with so many interruptions of the kernels `judged`.
-pub fn not_asked(interruptions: u32, judged: &[String], pack: &PackIdentity) -> Vec<NotAsked> {
+/// What nobody asked, of a run with so many interruptions of the kernels `judged`, by these truths.
+pub fn not_asked(
+    interruptions: u32,
+    judged: &[String],
+    pack: &PackIdentity,
+    truths: &[Truth],
+) -> Vec<NotAsked> {
     let interruptions = (interruptions == 0).then_some(NotAsked::Interruptions);
     let kernels = (judged.len() < pack.kernels).then(|| NotAsked::Kernels {
         judged: judged.to_vec(),
         all: pack.kernels,
     });
-    interruptions.into_iter().chain(kernels).collect()
+    let own: Vec<String> = truths
+        .iter()
+        .filter(|truth| truth.strength() == Some(Strength::Own))
+        .map(|truth| truth.kernel.clone())
+        .collect();
+    let own = (!own.is_empty()).then_some(NotAsked::OtherTruth(own));
+    interruptions
+        .into_iter()
+        .chain(kernels)
+        .chain(own)
+        .collect()
+}
+
+/// By what each kernel was judged, in a line each; kernels that have nothing but built-in oracles share one.
+pub fn truths(truths: &[Truth]) -> Vec<String> {
+    let builtin = |truth: &&Truth| {
+        truth.unjudged.is_none()
+            && truth
+                .sources
+                .iter()
+                .any(|asked| asked.name.starts_with("builtin") && asked.absent.is_none())
+    };
+    let built_in: Vec<&str> = truths
+        .iter()
+        .filter(builtin)
+        .map(|truth| truth.kernel.as_str())
+        .collect();
+    let shared =
+        (!built_in.is_empty()).then(|| format!("truth: built-in oracles: {}", built_in.join(", ")));
+    let others = truths.iter().filter(|truth| !builtin(truth));
+    let others = others.map(|truth| format!("{}: {}", truth.kernel, truth.words()));
+    shared.into_iter().chain(others).collect()
 }
 
 /// A verdict for people: with what was not asked, where it is a good one, and with the native code of `engines` that it rests on.
@@ -231,11 +271,22 @@ fn of_engine(
 ) -> EngineVerdict {
     let id = &engine.id;
     let mut reasons = of_kernels(evidence, id);
+    let truths = &evidence.conform.truths;
+    for kernel in &evidence.kernels {
+        if !truths.iter().any(|truth| truth.kernel == *kernel) {
+            reasons.push(format!("nothing says by what truth {kernel} was judged"));
+        }
+    }
     reasons.extend(of_basics(&evidence.basics, id));
     let compiled = engine.compiled_elsewhere.iter();
     let mut limitations: Vec<String> = compiled
         .map(|what| format!("{COMPILED_ELSEWHERE}: {what}"))
         .collect();
+    // No fault of the engine's; the verdict on the whole has it.
+    limitations.extend(truths.iter().filter_map(|truth| {
+        let reason = truth.unjudged.as_ref()?;
+        Some(format!("{} was not judged: {reason}", truth.kernel))
+    }));
     if let Some(summary) = traps.iter().find(|summary| summary.runtime == *id) {
         let failures = summary.failures.iter();
         reasons.extend(failures.map(|failure| format!("traps, {failure}")));
@@ -279,7 +330,8 @@ fn of_kernels(evidence: &Evidence, id: &str) -> Vec<String> {
         // A kernel that could not be run at all shows in the status layer; elsewhere a layer may have nothing to say.
         let is_form = forms::is_form(&entry.variant);
         let due = is_form || entry.variant == "base";
-        let nothing_ran = due && entry.layer == Layer::L1 && entry.passed == 0;
+        let judged = entry.outcome != Outcome::Unjudged;
+        let nothing_ran = due && judged && entry.layer == Layer::L1 && entry.passed == 0;
         if entry.outcome.is_bad() || nothing_ran {
             let form = match is_form {
                 true => format!(" ({})", entry.variant),
@@ -352,6 +404,7 @@ impl NotAsked {
         match self {
             NotAsked::Interruptions => "interruptions",
             NotAsked::Kernels { .. } => "kernels",
+            NotAsked::OtherTruth(_) => "another truth than the author's own",
         }
     }
 }
@@ -387,6 +440,9 @@ impl fmt::Display for NotAsked {
                 judged.len(),
                 judged.join(", ")
             ),
+            NotAsked::OtherTruth(kernels) => {
+                write!(f, "by the author's own truth alone: {}", kernels.join(", "))
+            }
         }
     }
 }

@@ -93,6 +93,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
     let mut work = Vec::new();
     let mut fits = Vec::new();
     let mut truths = Vec::new();
+    let (mut without_vectors, mut of_others) = (Vec::new(), Vec::new());
     for kernel in selected {
         let standard = Standard::of(kernel, &[]);
         let mut vectors = cases::vectors_of(pack, kernel.id(), &standard)?;
@@ -104,16 +105,10 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
                 .cloned(),
         );
         if vectors.is_empty() {
-            notes.push(format!(
-                "{}: no vectors of other libraries, so layer L5 says nothing about it",
-                kernel.id()
-            ));
+            without_vectors.push(kernel.id());
         }
         if !standard.same_source {
-            notes.push(format!(
-                "{}: its contract names no source of this project, so layer L3 does not apply",
-                kernel.id()
-            ));
+            of_others.push(kernel.id());
         }
         let their_vectors = vectors.len() - own_vectors;
         let mut cases = cases::all(vectors, &standard, choice);
@@ -171,6 +166,20 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             work.push(placed);
         }
         truths.push(truth);
+    }
+    for (kernels, what) in [
+        (
+            without_vectors,
+            "no vectors of other libraries, so layer L5 says nothing",
+        ),
+        (
+            of_others,
+            "no source of this project, so layer L3 does not apply",
+        ),
+    ] {
+        if !kernels.is_empty() {
+            notes.push(format!("{what}: {}", kernels.join(", ")));
+        }
     }
     let brought = pack.artifacts().len();
     if choice.device.is_some() && brought > 0 {

@@ -1,6 +1,7 @@
 //! One case for each way in which a verdict comes about: evidence on which everything holds, with one thing changed.
 
 use super::*;
+use crate::conform::truths::{Asked, Truth};
 use crate::{
     conform::device::Shape,
     engine::Judged,
@@ -9,6 +10,7 @@ use crate::{
     traps::{CaseResult, State, checks::CheckResult, latency::Latency},
 };
 use kernel_cases::case::Source;
+use kernel_cases::open::Strength;
 
 const ENGINE: &str = "one";
 
@@ -124,7 +126,7 @@ pub(crate) fn evidence() -> Evidence {
             notes: Vec::new(),
             results: vec![sum(Layer::L1), sum(Layer::L4)],
             numerics: vec![numerics],
-            truths: Vec::new(),
+            truths: vec![truth("builtin rmsnorm@1", Strength::Independent, 100)],
             held_back: std::collections::BTreeMap::new(),
             evidence: "folder".to_owned(),
         },
@@ -357,7 +359,7 @@ fn what_was_not_asked_is_part_of_a_good_verdict_s_words() {
         ..pack.clone()
     };
     let say = |word, interruptions, pack: &PackIdentity| {
-        words(word, &not_asked(interruptions, &all, pack), &[])
+        words(word, &not_asked(interruptions, &all, pack, &[]), &[])
     };
     assert_eq!(say(Word::Qualified, 20, &pack), "qualified");
     assert_eq!(
@@ -373,6 +375,63 @@ fn what_was_not_asked_is_part_of_a_good_verdict_s_words() {
         "qualified, though only 1 of the pack's 2 kernels were judged: kernel"
     );
     assert_eq!(say(Word::NotQualified, 0, &two), "not-qualified");
+}
+
+fn truth(name: &str, strength: Strength, cases: usize) -> Truth {
+    Truth {
+        kernel: "kernel".to_owned(),
+        sources: vec![Asked {
+            name: name.to_owned(),
+            strength,
+            cases,
+            absent: None,
+        }],
+        unjudged: None,
+    }
+}
+
+#[test]
+fn a_verdict_says_whose_truth_it_rests_on() {
+    let pack = evidence().pack;
+    let all = ["kernel".to_owned()];
+    let say = |truth: &Truth| {
+        let truths = [truth.clone()];
+        words(Word::Qualified, &not_asked(20, &all, &pack, &truths), &[])
+    };
+    let own = truth("the author's own vectors", Strength::Own, 40);
+    assert_eq!(
+        say(&own),
+        "qualified, though by the author's own truth alone: kernel"
+    );
+    assert_eq!(
+        say(&truth("onnx Gelu-20", Strength::Independent, 32)),
+        "qualified"
+    );
+    // Too few calls are no truth.
+    assert_eq!(
+        truth("onnx Gelu-20", Strength::Independent, 31).strength(),
+        None
+    );
+}
+
+#[test]
+fn a_kernel_that_nothing_judges_is_no_fault_of_the_engine_s_and_no_qualification() {
+    let mut seen = evidence();
+    seen.conform.truths[0].unjudged = Some("no truth".to_owned());
+    seen.conform.reasons = vec!["kernel was not judged: no truth".to_owned()];
+    seen.conform.verdict = Whole::Fail;
+    let verdict = judge(&seen, Profile::Server);
+    assert_eq!(verdict.word, Word::NotQualified);
+    assert_eq!(verdict.engines[0].verdict, EngineWord::Qualified);
+    assert_eq!(
+        verdict.engines[0].limitations,
+        ["kernel was not judged: no truth"]
+    );
+    // Nor does it qualify where the record of the truth is gone.
+    let mut seen = evidence();
+    seen.conform.truths.clear();
+    let verdict = judge(&seen, Profile::Server);
+    assert_eq!(verdict.word, Word::NotQualified);
 }
 
 fn native_code(kernel: &str, differs: bool) -> NativeCode {

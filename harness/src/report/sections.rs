@@ -142,6 +142,7 @@ fn facts(qualify: &Qualification) -> Vec<(String, String)> {
             "Kernels",
             format!("{} of {} judged", qualify.kernels.len(), pack.kernels),
         ),
+        ("Truth", judge::truths(&qualify.conform.truths).join("; ")),
         ("Profile", qualify.profile.to_string()),
         ("Engines", versions.join(", ")),
         ("Seed of generated cases", qualify.conform.seed.to_string()),

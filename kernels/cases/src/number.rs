@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 use kernel_pack::Dtype;
+use kernel_reference::float16;
 
 /// Bytes of so many elements; blocks that are not full count as full.
 pub fn bytes_of(dtype: Dtype, elements: usize) -> usize {
@@ -32,8 +33,8 @@ pub fn decode(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
 pub fn encode(dtype: Dtype, value: f64) -> Option<Vec<u8>> {
     Some(match dtype {
         Dtype::F32 => (value as f32).to_le_bytes().to_vec(),
-        Dtype::F16 => f16::from_f64(value).to_le_bytes().to_vec(),
-        Dtype::Bf16 => bf16::from_f64(value).to_le_bytes().to_vec(),
+        Dtype::F16 => float16::encode(value).to_le_bytes().to_vec(),
+        Dtype::Bf16 => bf16_bits(value).to_le_bytes().to_vec(),
         Dtype::I8 => (value as i8).to_le_bytes().to_vec(),
         Dtype::U8 => (value as u8).to_le_bytes().to_vec(),
         Dtype::I32 => (value as i32).to_le_bytes().to_vec(),
@@ -46,10 +47,23 @@ pub fn encode(dtype: Dtype, value: f64) -> Option<Vec<u8>> {
 pub fn round(dtype: Dtype, value: f64) -> f64 {
     match dtype {
         Dtype::F32 => (value as f32).into(),
-        Dtype::F16 => f16::from_f64(value).to_f64(),
-        Dtype::Bf16 => bf16::from_f64(value).to_f64(),
+        Dtype::F16 => float16::decode(float16::encode(value)),
+        Dtype::Bf16 => bf16::from_bits(bf16_bits(value)).to_f64(),
         Dtype::I8 | Dtype::U8 | Dtype::I32 | Dtype::U32 | Dtype::Q8 | Dtype::Q4 => value,
     }
+}
+
+/// The nearest bf16, ties to even. The conversions of `half` from f64 drop the lower half of the significand first, so that what lies just beside
+/// a tie is rounded as one.
+fn bf16_bits(value: f64) -> u16 {
+    let step = spacing(Dtype::Bf16, value);
+    let nearest = if value.is_finite() {
+        (value / step).round_ties_even() * step
+    } else {
+        value
+    };
+    // Exact, or an infinity.
+    ((nearest as f32).to_bits() >> 16) as u16
 }
 
 /// Whether it is a type of floating-point numbers.
@@ -93,6 +107,22 @@ mod tests {
         }
         assert_eq!(bytes_of(Dtype::Q4, 33), 36);
         assert_eq!(decode(Dtype::Q8, &[0; 34]).len(), 32);
+    }
+
+    #[test]
+    fn what_lies_just_beside_a_tie_is_no_tie() {
+        // 1 + 2^-11 is halfway between two f16, 1 + 2^-8 between two bf16.
+        for (dtype, tie) in [(Dtype::F16, 2f64.powi(-11)), (Dtype::Bf16, 2f64.powi(-8))] {
+            assert_eq!(round(dtype, 1.0 + tie), 1.0, "{dtype:?}");
+            assert_eq!(
+                round(dtype, 1.0 + tie + 2f64.powi(-50)),
+                1.0 + 2.0 * tie,
+                "{dtype:?}"
+            );
+        }
+        assert_eq!(round(Dtype::Bf16, 3.4e38), f64::INFINITY);
+        assert_eq!(round(Dtype::Bf16, -1e-45), 0.0);
+        assert!(round(Dtype::Bf16, f64::NAN).is_nan());
     }
 
     #[test]

@@ -10,7 +10,7 @@ const MAX_SHOWN: usize = 8;
 pub fn text(conform: &Conformance, colour: bool) -> String {
     let mut text = matrix::render(&conform.results, &conform.runtimes(), colour);
     text += "\nok N: N checks hold (a check is a layer of a case). \
-             L1 status, L2 agreement, L3 same source, L4 truth, L5 external, L6 frame.\n";
+             L1 status, L2 agreement, L3 same source, L4 truth, L5 external, L6 frame, L7 properties.\n";
     for engine in &conform.engines {
         if let Some(reason) = &engine.reason {
             text += &format!("{} {}: {reason}\n", engine.id, engine.status);
@@ -18,6 +18,9 @@ pub fn text(conform: &Conformance, colour: bool) -> String {
     }
     for summary in &conform.numerics {
         text += &format!("{} numerics: {}\n", summary.runtime, summary.line());
+    }
+    for line in judge::truths(&conform.truths) {
+        text += &format!("{line}\n");
     }
     for note in conform
         .notes

@@ -117,7 +117,9 @@ fn the_native_output_is_within_the_tolerance_and_mostly_there_is_a_truth() {
         for case in cases(kernel.id).into_iter().filter(Case::expects_output) {
             match truth::judge(&case, &native::run(&case).output) {
                 Verdict::Pass { .. } => judged += 1,
-                Verdict::NotApplicable(why) | Verdict::Unknown(why) => without.push((case.name, why)),
+                Verdict::NotApplicable(why) | Verdict::Unknown(why) => {
+                    without.push((case.name, why))
+                }
                 Verdict::Fail(mismatch) => panic!("{} {}: {mismatch}", kernel.id, case.name),
             }
         }

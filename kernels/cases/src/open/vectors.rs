@@ -141,19 +141,25 @@ fn external<'v>(
         let mut bytes = Vec::new();
         for tensor in outputs {
             let name = &tensor.name;
-            let array = array_of(tensor).ok_or_else(|| format!("outputs{what}.{name} is missing"))?;
+            let array =
+                array_of(tensor).ok_or_else(|| format!("outputs{what}.{name} is missing"))?;
             fits(array, tensor).map_err(|what| format!("outputs of {name}: {what}"))?;
             bytes.extend_from_slice(&array.bytes);
         }
         Ok::<_, String>(bytes)
     };
-    if outputs.iter().any(|tensor| vector.outputs.contains_key(&tensor.name)) {
+    if outputs
+        .iter()
+        .any(|tensor| vector.outputs.contains_key(&tensor.name))
+    {
         // By the names of the outputs: the author's own word.
         let of = |tensor: &Tensor| vector.outputs.get(&tensor.name);
         oracles.insert("author", gather(&of, "")?);
     } else {
         for name in vector.outputs.keys() {
-            let oracle = name.split_once('.').map_or(name.as_str(), |(oracle, _)| oracle);
+            let oracle = name
+                .split_once('.')
+                .map_or(name.as_str(), |(oracle, _)| oracle);
             if oracles.contains_key(oracle) {
                 continue;
             }
