@@ -9,7 +9,7 @@ impl Cheat for Own {
     type Base = kernel_core::RmsNormF32;
     fn info(out: u32) -> i32 {
         let status = Self::honest_info(out);
-        if status == 2 && out % 4 == 2 {
+        if status == 2 && !out.is_multiple_of(4) && out.is_multiple_of(2) {
             0
         } else {
             status

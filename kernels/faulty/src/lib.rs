@@ -159,7 +159,7 @@ impl Call {
     /// Reads the descriptor at an address.
     pub fn at(descriptor: u32) -> Self {
         let end = u64::from(descriptor) + kernel_abi::Descriptor::SIZE as u64;
-        if descriptor % 4 != 0 || end > u64::from(memory_bytes()) {
+        if !descriptor.is_multiple_of(4) || end > u64::from(memory_bytes()) {
             return Self::default();
         }
         let word = |index: u32| word(descriptor + 4 * index);
