@@ -103,7 +103,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             ));
         }
         let mut cases = with_others(cases, kernel.id(), choice.seed, choice.cases);
-        let drawn = 0..choice.cases.div_ceil(2);
+        let drawn = 0..choice.cases.div_ceil(3);
         cases
             .extend(drawn.filter_map(|index| generate::drawn(kernel.id(), choice.own_seed, index)));
         let sequence = choice

@@ -17,6 +17,9 @@ const MANY_ELEMENTS: u32 = 128 << 10;
 /// The same for one case of some kernels: tensors of 4 MiB.
 const MOST_ELEMENTS: u32 = 1 << 20;
 
+/// Multiplications of an adapter, at most; for one case 16 times as many.
+const MULTIPLICATIONS: u32 = 128 << 10;
+
 /// Hidden and intermediate dimensions of models, in elements.
 const WIDTHS: [u32; 22] = [
     32, 64, 96, 128, 256, 320, 512, 768, 896, 1024, 1152, 1536, 2048, 2560, 3072, 3584, 4096, 5120,
@@ -93,7 +96,7 @@ pub(super) fn drafts(family: Family, index: u32, large: bool) -> BoxedStrategy<D
         .prop_map(
             move |(dimensions, scalar, angles, layout, tensors, backward, more_scratch)| Draft {
                 max_elements,
-                dimensions,
+                dimensions: affordable(family, dimensions, max_elements),
                 scalar,
                 angles,
                 layout,
@@ -104,6 +107,20 @@ pub(super) fn drafts(family: Family, index: u32, large: bool) -> BoxedStrategy<D
             },
         )
         .boxed()
+}
+
+/// Fewer rows, where an adapter would multiply too often.
+fn affordable(family: Family, dimensions: [u32; 4], max_elements: u32) -> [u32; 4] {
+    let Family::Lora(_) = family else {
+        return dimensions;
+    };
+    let [rows, input, rank, output] = dimensions;
+    let most = match max_elements {
+        USUAL_ELEMENTS => MULTIPLICATIONS,
+        _ => 16 * MULTIPLICATIONS,
+    };
+    let rows = rows.min(most / (rank * (input + output))).max(1);
+    [rows, input, rank, output]
 }
 
 /// A width of models, or one right beside it.
