@@ -69,7 +69,7 @@ pub fn outside(folder: &Path, selected: &[&PackKernel]) -> Result<Folder, Vector
 pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> Vec<Case> {
     distinguish(&mut vectors);
     vectors.extend(fixed(standard, choice.seed, choice.cases));
-    let own = 0..choice.cases.div_ceil(2);
+    let own = 0..choice.cases.div_ceil(3);
     match (standard.definition, standard.open()) {
         (Some(kernel), _) => vectors
             .extend(own.filter_map(|index| generate::drawn(kernel.id, choice.own_seed, index))),

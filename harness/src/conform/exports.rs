@@ -109,7 +109,7 @@ impl<'a, 'b> Asked<'a, 'b> {
         let (at, length) = if length == 0 { (from, 0) } else { (at, length) };
         let before = at.saturating_sub(from);
         let behind = (memory_end - u64::from(at) - u64::from(length)) as u32;
-        let reads = vec![
+        let reads = [
             read(at, length, Form::Bytes),
             read(from.min(at), before, Form::Sha256),
             read(at.wrapping_add(length), behind, Form::Sha256),

@@ -339,7 +339,7 @@ impl Exchange<'_> {
             writes.push(Write::Fill {
                 at: around.at,
                 length: around.length,
-                fill: frame.around(),
+                fill: around.byte,
             });
             reads.push(Read {
                 at: around.at,
@@ -372,7 +372,7 @@ impl Exchange<'_> {
             .check(&after, status == 0)
             .map_err(|violation| violation.to_string());
         for (name, around) in around {
-            if reads.next().is_none_or(|read| read.0 != around.digest) {
+            if reads.next().is_none_or(|read| read.0 != around.digest()) {
                 frame_check = frame_check.and(Err(format!(
                     "memory {name} changed (at or after address {})",
                     around.at

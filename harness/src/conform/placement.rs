@@ -79,7 +79,7 @@ impl Place {
             pages: 0,
         };
         if !same_distances {
-            random.shuffle(&mut arrangement.order);
+            shuffle(&mut random, &mut arrangement.order);
         }
         let touching = random.u8(..4) == 0;
         for gap in &mut arrangement.gaps {
@@ -163,6 +163,19 @@ pub(super) fn random(seed: u64, names: &[&str]) -> Rng {
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
     Rng::with_seed(u64::from_le_bytes(first))
+}
+
+/// An index below `length`, which is not 0. As fastrand's own, but the same on machines of 32 bits and of 64.
+pub(super) fn index(random: &mut Rng, length: usize) -> usize {
+    random.u32(..length as u32) as usize
+}
+
+/// Another order, the same on machines of 32 bits and of 64.
+pub(super) fn shuffle<T>(random: &mut Rng, items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        let other = index(random, last + 1);
+        items.swap(last, other);
+    }
 }
 
 /// SHA-256 of so many times a byte.

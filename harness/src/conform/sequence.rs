@@ -32,8 +32,10 @@ const CALLS: usize = 256;
 const DEEP_CALLS: usize = 3000;
 /// Calls of each shorter sequence.
 const SHORT_CALLS: usize = 64;
-/// Tensors of a case that is called once only, at the end of the longest sequence, and not at all by engines that interpret.
+/// Tensors of a case that is called once only, at the end of the longest sequence.
 const LARGE_BYTES: usize = 128 << 10;
+/// Tensors of a case that engines which interpret are not asked for in sequences.
+const LARGE_FOR_INTERPRETERS: usize = 32 << 10;
 /// Tensors of a case that is tried at each place.
 const PLACED_BYTES: usize = 16 << 10;
 /// Memory is compared as a whole each so many calls.
@@ -91,7 +93,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
             .collect();
         match forward.len() {
             0 => Init::None,
-            count => Init::Of(forward[random.usize(..count)]),
+            count => Init::Of(forward[placement::index(random, count)]),
         }
     };
     let mut sequences = Vec::new();
@@ -105,7 +107,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
         if small.is_empty() || number >= 2 && steps.len() >= calls {
             break;
         }
-        random.shuffle(&mut round);
+        placement::shuffle(&mut random, &mut round);
         for &index in &round {
             step(&mut steps, index, &mut random);
         }
@@ -113,7 +115,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
     let mut large: Vec<usize> = (0..cases.len())
         .filter(|index| !small.contains(index))
         .collect();
-    random.shuffle(&mut large);
+    placement::shuffle(&mut random, &mut large);
     for index in large {
         step(&mut steps, index, &mut random);
     }
@@ -123,7 +125,8 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
     for init in [Init::None, initial(&mut random), initial(&mut random)] {
         let mut steps = Vec::new();
         while steps.len() < SHORT_CALLS && !small.is_empty() {
-            step(&mut steps, small[random.usize(..small.len())], &mut random);
+            let index = small[placement::index(&mut random, small.len())];
+            step(&mut steps, index, &mut random);
         }
         sequences.push((init, steps));
     }
@@ -245,7 +248,11 @@ pub(super) fn run(
         alone,
         calls: 0,
         left_out: 0,
-        largest: if interprets { LARGE_BYTES } else { usize::MAX },
+        largest: if interprets {
+            LARGE_FOR_INTERPRETERS
+        } else {
+            usize::MAX
+        },
     };
     let stop = living.run(sequence);
     let judgement = |outcome, detail: &str| Judgement::of(outcome, detail);
@@ -446,7 +453,7 @@ impl Living<'_> {
     }
 
     fn step(&mut self, step: Step, number: usize) -> Result<(), Why> {
-        let whole = number % NOW_AND_THEN == 0;
+        let whole = number.is_multiple_of(NOW_AND_THEN);
         match step {
             Step::Case { index, seed } => {
                 let place = self.cases[index].second.again(seed);

@@ -101,8 +101,8 @@ pub struct Around {
     pub at: u32,
     /// Bytes.
     pub length: u32,
-    /// SHA-256 of them before the call.
-    pub digest: [u8; 32],
+    /// Each of them before the call.
+    pub byte: u8,
 }
 
 impl Around {
@@ -112,8 +112,13 @@ impl Around {
         Self {
             at: from as u32,
             length,
-            digest: placement::digest_of(byte, length),
+            byte,
         }
+    }
+
+    /// SHA-256 of them before the call.
+    pub fn digest(&self) -> [u8; 32] {
+        placement::digest_of(self.byte, self.length)
     }
 }
 

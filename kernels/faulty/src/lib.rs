@@ -56,3 +56,178 @@ macro_rules! faulty {
 pub fn stray(address: usize) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut(address)
 }
+
+/// A kernel that behaves in its own way around a right one. What it does not say is the right kernel's.
+pub trait Cheat {
+    /// The right kernel.
+    type Base: kernel_core::Definition;
+
+    /// `kernel_forward` of the right kernel.
+    fn honest_forward(descriptor: u32) -> i32 {
+        kernel_guest::forward::<Self::Base>(descriptor)
+    }
+
+    /// `kernel_backward` of the right kernel.
+    fn honest_backward(descriptor: u32) -> i32 {
+        kernel_guest::backward::<Self::Base>(descriptor)
+    }
+
+    /// `kernel_init` of the right kernel.
+    fn honest_init(params: u32, length: u32) -> i32 {
+        kernel_guest::init::<Self::Base>(params, length)
+    }
+
+    /// `kernel_info` of the right kernel.
+    fn honest_info(out: u32) -> i32 {
+        kernel_guest::info::<Self::Base>(out)
+    }
+
+    /// `kernel_forward`.
+    fn forward(descriptor: u32) -> i32 {
+        Self::honest_forward(descriptor)
+    }
+
+    /// `kernel_backward`.
+    fn backward(descriptor: u32) -> i32 {
+        Self::honest_backward(descriptor)
+    }
+
+    /// `kernel_init`.
+    fn init(params: u32, length: u32) -> i32 {
+        Self::honest_init(params, length)
+    }
+
+    /// `kernel_info`.
+    fn info(out: u32) -> i32 {
+        Self::honest_info(out)
+    }
+}
+
+/// Exports a [`Cheat`].
+#[macro_export]
+macro_rules! cheat {
+    ($own:ty) => {
+        /// Runs the kernel on a descriptor.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn kernel_forward(descriptor: u32) -> i32 {
+            <$own as $crate::Cheat>::forward(descriptor)
+        }
+
+        /// Computes the gradient for a descriptor.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn kernel_backward(descriptor: u32) -> i32 {
+            <$own as $crate::Cheat>::backward(descriptor)
+        }
+
+        /// Checks parameters, if there are any.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn kernel_init(params: u32, length: u32) -> i32 {
+            <$own as $crate::Cheat>::init(params, length)
+        }
+
+        /// Writes the kernel's identity.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn kernel_info(out: u32) -> i32 {
+            <$own as $crate::Cheat>::info(out)
+        }
+
+        /// There is nothing to clean up.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn kernel_cleanup() -> i32 {
+            0
+        }
+    };
+}
+
+/// Where the regions of a call lie, as its descriptor has it; all 0 where that cannot be read.
+#[derive(Clone, Copy, Default)]
+#[allow(missing_docs)] // the names are those of the ABI
+pub struct Call {
+    pub a: u32,
+    pub a_size: u32,
+    pub b: u32,
+    pub b_size: u32,
+    pub output: u32,
+    pub output_size: u32,
+    pub scratch: u32,
+    pub scratch_size: u32,
+    pub params: u32,
+    pub params_size: u32,
+}
+
+impl Call {
+    /// Reads the descriptor at an address.
+    pub fn at(descriptor: u32) -> Self {
+        let end = u64::from(descriptor) + kernel_abi::Descriptor::SIZE as u64;
+        if !descriptor.is_multiple_of(4) || end > u64::from(memory_bytes()) {
+            return Self::default();
+        }
+        let word = |index: u32| word(descriptor + 4 * index);
+        Self {
+            a: word(0),
+            a_size: word(1),
+            b: word(2),
+            b_size: word(3),
+            output: word(4),
+            output_size: word(5),
+            scratch: word(6),
+            scratch_size: word(7),
+            params: word(8),
+            params_size: word(9),
+        }
+    }
+
+    /// First addresses of the inputs, scratch and the parameters.
+    pub fn starts(&self) -> [u32; 4] {
+        [self.a, self.b, self.scratch, self.params]
+    }
+
+    /// First addresses after the inputs, the output, scratch and the parameters.
+    pub fn ends(&self) -> [u32; 5] {
+        [
+            self.a.wrapping_add(self.a_size),
+            self.b.wrapping_add(self.b_size),
+            self.output.wrapping_add(self.output_size),
+            self.scratch.wrapping_add(self.scratch_size),
+            self.params.wrapping_add(self.params_size),
+        ]
+    }
+}
+
+/// Bytes of memory; at most 2^32 - 1.
+pub fn memory_bytes() -> u32 {
+    u32::try_from(core::arch::wasm32::memory_size(0) as u64 * kernel_abi::PAGE_BYTES)
+        .unwrap_or(u32::MAX)
+}
+
+/// The first address that is not the module's own.
+pub fn heap_base() -> u32 {
+    unsafe extern "C" {
+        static __heap_base: u8;
+    }
+    (&raw const __heap_base).addr() as u32
+}
+
+/// A word of memory.
+pub fn word(address: u32) -> u32 {
+    // SAFETY: none beyond memory's end, where it traps; reading what it was not given is what a cheat does.
+    unsafe { stray(address as usize).cast::<u32>().read_volatile() }
+}
+
+/// A byte of memory.
+pub fn byte(address: u32) -> u8 {
+    // SAFETY: as for `word`.
+    unsafe { stray(address as usize).read_volatile() }
+}
+
+/// Overwrites a word of memory.
+pub fn set_word(address: u32, word: u32) {
+    // SAFETY: none; writing where it may not is what a cheat does.
+    unsafe { stray(address as usize).cast::<u32>().write_volatile(word) };
+}
+
+/// Changes a byte of memory.
+pub fn spoil(address: u32) {
+    // SAFETY: as for `set_word`.
+    unsafe { stray(address as usize).write_volatile(byte(address) ^ 0x11) };
+}

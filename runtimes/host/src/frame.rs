@@ -118,7 +118,6 @@ pub struct Frame {
     image: Vec<u8>,
     descriptor_address: u32,
     placed: Descriptor,
-    around: u8,
 }
 
 /// Where the regions of a call go.
@@ -233,7 +232,6 @@ impl Frame {
                 .collect(),
             descriptor_address,
             placed,
-            around: arrangement.around,
         };
         frame.set_descriptor(&placed);
         frame
@@ -279,11 +277,6 @@ impl Frame {
     /// Memory content from [`start`](Self::start) to [`end`](Self::end) before the call.
     pub fn image(&self) -> &[u8] {
         &self.image
-    }
-
-    /// What the memory around the frame is filled with.
-    pub fn around(&self) -> u8 {
-        self.around
     }
 
     /// Pages of memory that the frame needs.

@@ -245,11 +245,11 @@ const QUANTISED_CLASSES: [Class; 12] = {
 
 /// One of these, each as often. As proptest's own `select`, but for its index: that one draws a `usize`, of other bits of the seed on
 /// machines of 32 bits than on those of 64, and all that is drawn after it would differ.
-fn pick<T: Copy + Debug>(from: &'static [T]) -> impl Strategy<Value = T> + Clone {
+pub(super) fn pick<T: Copy + Debug>(from: &'static [T]) -> impl Strategy<Value = T> + Clone {
     (0..from.len() as u64).prop_map(move |index| from[index as usize])
 }
 
-fn values(classes: &'static [Class]) -> impl Strategy<Value = Values> + Clone {
+pub(super) fn values(classes: &'static [Class]) -> impl Strategy<Value = Values> + Clone {
     // A smaller seed is no simpler than another.
     (pick(classes), any::<u64>().no_shrink()).prop_map(|(class, seed)| Values { class, seed })
 }

@@ -343,3 +343,26 @@ fn the_usual_number_of_cases_takes_no_time() {
     // Without optimisation half a second; the rest is for machines that do something else as well.
     assert!(elapsed.as_secs() < 10, "{elapsed:?}");
 }
+
+/// A false alarm in a case that a run draws for itself would refuse an honest kernel by chance.
+#[test]
+fn the_native_kernels_hold_on_what_runs_draw_for_themselves() {
+    for kernel in &KERNELS {
+        let mut judged = 0;
+        for (seed, index) in (0..6).flat_map(|seed| (0..32).map(move |index| (seed, index))) {
+            let case = drawn(kernel.id, seed, index).unwrap();
+            assert_eq!(case, drawn(kernel.id, seed, index).unwrap());
+            let ran = native::run(&case);
+            let what = format!("{} {seed} {index}", kernel.id);
+            assert_eq!((ran.status, ran.violation), (case.expect, None), "{what}");
+            if case.expects_output() {
+                match truth::judge(&case, &ran.output) {
+                    Verdict::Pass { .. } => judged += 1,
+                    Verdict::NotApplicable(_) => {}
+                    Verdict::Fail(mismatch) => panic!("{what}: {mismatch}"),
+                }
+            }
+        }
+        assert!(judged > 120, "{}: {judged}", kernel.id);
+    }
+}

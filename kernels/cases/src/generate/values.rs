@@ -40,6 +40,8 @@ pub(super) enum Class {
     Denormal,
     /// In each block of 32 one that makes the scale a power of two, and otherwise values between two codes.
     Ties,
+    /// The same, each value one unit in the last place above or below, or neither.
+    BesideTies,
     /// Normal values, one in eight NaN, infinite, very large, the smallest or -0.
     Specials,
 }
@@ -70,7 +72,7 @@ impl Values {
 
     /// f32 elements that are going to be quantised.
     pub(super) fn quantised(self, count: usize, largest: LargestCode) -> Vec<u8> {
-        if self.class != Class::Ties {
+        if !matches!(self.class, Class::Ties | Class::BesideTies) {
             return self.bytes(Float::F32, count);
         }
         (0..count as u64)
@@ -143,7 +145,7 @@ impl Values {
         let random = random(self.seed, index);
         match self.class {
             Class::Constant => self.constant(),
-            Class::Normal | Class::Ties => 4.0 * signed_unit(random),
+            Class::Normal | Class::Ties | Class::BesideTies => 4.0 * signed_unit(random),
             Class::SignedZeros => signed_zero(random),
             Class::Small => magnitude(random, -20..-10),
             Class::Large => magnitude(random, 10..20),
@@ -171,7 +173,9 @@ impl Values {
         let random = random(self.seed, index);
         match self.class {
             Class::Constant => f16::from_f32(self.constant()),
-            Class::Normal | Class::Ties => f16::from_f32(4.0 * signed_unit(random)),
+            Class::Normal | Class::Ties | Class::BesideTies => {
+                f16::from_f32(4.0 * signed_unit(random))
+            }
             Class::SignedZeros => f16::from_f32(signed_zero(random)),
             Class::Small => f16::from_f32(magnitude(random, -12..-6)),
             Class::Large => f16::from_f32(magnitude(random, 4..8)),
@@ -208,7 +212,16 @@ impl Values {
             let code = random(self.seed, index) % (2 * largest as u64 - 1);
             code as f32 - largest as f32 + 0.5
         };
-        steps * scale
+        let tie: f32 = steps * scale;
+        if self.class == Class::Ties || steps == -(largest as f32) {
+            return tie;
+        }
+        // Never 0, and no power of two times a code is at the end of the range.
+        match random(self.seed ^ 1, index) % 3 {
+            0 => f32::from_bits(tie.to_bits() + 1),
+            1 => f32::from_bits(tie.to_bits() - 1),
+            _ => tie,
+        }
     }
 }
 

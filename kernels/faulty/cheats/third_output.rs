@@ -1,0 +1,23 @@
+//! swiglu_f32 whose first output byte is wrong from the third call of an instance on.
+#![no_std]
+
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use kernel_faulty::{Call, Cheat, spoil};
+
+/// Calls so far.
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+struct Own;
+
+impl Cheat for Own {
+    type Base = kernel_core::SwigluF32;
+    fn forward(descriptor: u32) -> i32 {
+        let status = Self::honest_forward(descriptor);
+        if CALLS.fetch_add(1, Relaxed) >= 2 && status == 0 {
+            spoil(Call::at(descriptor).output);
+        }
+        status
+    }
+}
+
+kernel_faulty::cheat!(Own);
