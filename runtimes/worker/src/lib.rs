@@ -6,7 +6,9 @@
 
 mod client;
 mod confinement;
+mod error;
 mod executable;
+mod launch;
 mod limits;
 #[cfg(all(target_family = "wasm", feature = "browser"))]
 pub mod page;
@@ -22,9 +24,11 @@ mod server;
 mod system;
 mod timing;
 
-pub use client::{GRACE, Launch, RUNNER_VARIABLE, RunError, Worker, WorkerError};
+pub use client::{GRACE, Worker};
 pub use confinement::Confinement;
+pub use error::{RunError, WorkerError};
 pub use executable::{main, serve_process};
+pub use launch::{Launch, RUNNER_VARIABLE};
 pub use limits::{MEMORY_VARIABLE, VariableError, WorkerLimits};
 #[cfg(target_family = "wasm")]
 pub use process::{Exchange, Peer};
