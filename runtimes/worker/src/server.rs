@@ -121,22 +121,10 @@ fn handle(
             options,
             code,
         } => {
-            let module = if code.is_empty() {
-                runtime.compile(&wasm, &options)?
-            } else {
-                load_code(runtime, &wasm, &code, &options)?
-            };
+            let loaded = load(runtime, wasm, options, &code)?;
             let number = *next_module;
             *next_module += 1;
-            modules.insert(
-                number,
-                Loaded {
-                    instance: None,
-                    module,
-                    wasm,
-                    options,
-                },
-            );
+            modules.insert(number, loaded);
             Ok(Answer::Loaded { module: number })
         }
         Operation::Run {
@@ -208,6 +196,20 @@ fn handle(
             Ok(Answer::Dropped {})
         }
     }
+}
+
+fn load(runtime: &dyn Runtime, wasm: Vec<u8>, options: Options, code: &[u8]) -> Result<Loaded> {
+    let module = if code.is_empty() {
+        runtime.compile(&wasm, &options)?
+    } else {
+        load_code(runtime, &wasm, code, &options)?
+    };
+    Ok(Loaded {
+        instance: None,
+        module,
+        wasm,
+        options,
+    })
 }
 
 /// Runs an invocation, and drops the instance where nobody knows its state any more.
