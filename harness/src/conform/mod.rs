@@ -17,3 +17,5 @@ pub mod run;
 pub mod shrink;
 pub mod subject;
 pub mod suite;
+#[cfg(test)]
+mod support;

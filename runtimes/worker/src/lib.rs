@@ -4,6 +4,11 @@
 //!
 //! An adapter is an executable that calls [`serve`] over its [`Runtime`](runtime_api::Runtime), or [`main`] over several.
 
+/// The document of the protocol, whose Rust is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/worker-protocol.md")]
+struct Document;
+
 mod client;
 mod confinement;
 mod error;
