@@ -26,7 +26,7 @@ pub enum LedgerError {
 }
 
 /// All expectations.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     spec: Vec<Expectation<Lines>>,
     numerics: Vec<Expectation<Operations>>,
@@ -35,7 +35,7 @@ pub struct Ledger {
 }
 
 /// What is known to fail on an engine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Expectation<T> {
     engine: GlobMatcher,
     /// The engine's version that was seen to fail; any if there is none.
@@ -68,7 +68,7 @@ impl<T> Expectation<T> {
 }
 
 /// Checks of a script.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lines {
     /// The script's name.
     pub file: String,
@@ -84,20 +84,20 @@ impl fmt::Display for Lines {
 }
 
 /// Numeric instructions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Operations {
     /// Their names.
     pub operations: Vec<String>,
 }
 
 /// Cases of the trap matrix.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cases {
     cases: Vec<GlobMatcher>,
 }
 
 /// What an engine is known to do otherwise than others with random modules.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Difference {
     /// How a module is written so that it avoids the difference.
     pub avoid: Avoid,

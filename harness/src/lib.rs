@@ -26,6 +26,9 @@ pub mod registry;
 pub mod repeat;
 pub mod report;
 pub mod results;
+// As `cycles`.
+#[cfg(all(test, not(target_family = "wasm")))]
+mod sizes;
 pub mod spec;
 pub mod statistics;
 mod tint;

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use assay_worker::Launch;
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Mutex, time::Instant};
+use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf, sync::Mutex, time::Instant};
 
 /// Run the official tests of the WebAssembly core specification on every engine.
 #[derive(clap::Args)]
@@ -128,36 +128,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let plan =
         Plan::of(&sources, &filter).map_err(|error| exit::usage(format!("failed to {error}")))?;
     if plan.checks() == 0 {
-        let why: Vec<String> = plan
-            .out_of_scope
-            .iter()
-            .map(|(reason, number)| format!("{number} not in scope: {reason}"))
-            .collect();
-        return Err(exit::usage(format!(
-            "there is nothing to run ({}); docs/spec-tests.md says what is in scope",
-            if why.is_empty() {
-                "no assertion is there".to_owned()
-            } else {
-                why.join(", ")
-            }
-        )));
+        return Err(nothing(&plan));
     }
-    let own;
-    let ledger = match (&arguments.expectations, &arguments.wast) {
-        (Some(path), _) => {
-            let text = fs::read_to_string(path).map_err(|error| {
-                exit::usage(format!("failed to read `{}`: {error}", path.display()))
-            })?;
-            own = Ledger::parse(&text)
-                .map_err(|error| exit::usage(format!("`{}`: failed to {error}", path.display())))?;
-            &own
-        }
-        (None, Some(_)) => {
-            own = Ledger::empty();
-            &own
-        }
-        (None, None) => Ledger::built_in().context("failed to read the built-in expectations")?,
-    };
+    let ledger = ledger(arguments)?;
     let folder = Folder::create(arguments.out.as_deref(), "spec")?;
 
     let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
@@ -199,7 +172,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         let (mut ran, seconds) = ran?;
         if let Some(info) = &ran.info {
             reasons.extend(spec::judge_expectations(
-                ledger,
+                &ledger,
                 info,
                 &mut ran.findings,
                 full,
@@ -243,6 +216,41 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     output.document(&report)?;
     output.text(&text(&report, output.colour()))?;
     Ok(if bad { Exit::Failed } else { Exit::Passed })
+}
+
+/// Why there is nothing to run.
+fn nothing(plan: &Plan) -> anyhow::Error {
+    let why: Vec<String> = plan
+        .out_of_scope
+        .iter()
+        .map(|(reason, number)| format!("{number} not in scope: {reason}"))
+        .collect();
+    exit::usage(format!(
+        "there is nothing to run ({}); docs/spec-tests.md says what is in scope",
+        if why.is_empty() {
+            "no assertion is there".to_owned()
+        } else {
+            why.join(", ")
+        }
+    ))
+}
+
+/// What is known to fail: of the official tests what stands in this binary, of others nothing but what is given.
+fn ledger(arguments: &Arguments) -> Result<Cow<'static, Ledger>> {
+    match (&arguments.expectations, &arguments.wast) {
+        (Some(path), _) => {
+            let text = fs::read_to_string(path).map_err(|error| {
+                exit::usage(format!("failed to read `{}`: {error}", path.display()))
+            })?;
+            let ledger = Ledger::parse(&text)
+                .map_err(|error| exit::usage(format!("`{}`: failed to {error}", path.display())))?;
+            Ok(Cow::Owned(ledger))
+        }
+        (None, Some(_)) => Ok(Cow::Owned(Ledger::empty())),
+        (None, None) => Ledger::built_in()
+            .map(Cow::Borrowed)
+            .context("failed to read the built-in expectations"),
+    }
 }
 
 fn sources(arguments: &Arguments) -> Result<Vec<Source>> {
@@ -329,6 +337,47 @@ fn text(report: &Report, colour: bool) -> String {
             report.evidence
         ));
     }
+    lines.push(table(report, colour));
+    for engine in &report.engines {
+        for (reason, number) in &engine.unsupported_because {
+            lines.push(format!(
+                "{}: {number} unsupported: {}",
+                engine.id,
+                reason.escape_debug()
+            ));
+        }
+    }
+    for absent in &report.absent {
+        lines.push(format!("{}: absent: {}", absent.id, absent.reason));
+    }
+    let suite = &report.suite;
+    let kinds: Vec<String> = suite
+        .by_kind
+        .iter()
+        .map(|(kind, number)| format!("{number} {kind}"))
+        .collect();
+    lines.push(format!(
+        "{}: {} scripts, {} checks in scope ({}), {} not in scope",
+        suite.source,
+        suite.files,
+        suite.in_scope,
+        kinds.join(", "),
+        suite.out_of_scope
+    ));
+    for (reason, number) in &suite.out_of_scope_because {
+        lines.push(format!("    {number} {reason}"));
+    }
+    lines.extend(
+        report
+            .reasons
+            .iter()
+            .map(|reason| format!("failed: {reason}")),
+    );
+    lines.push(format!("evidence: {}", report.evidence));
+    lines.join("\n")
+}
+
+fn table(report: &Report, colour: bool) -> String {
     let mut table = tint::table(colour);
     table.set_header([
         "engine",
@@ -368,42 +417,5 @@ fn text(report: &Report, colour: bool) -> String {
             Cell::new(format!("{:.1}", engine.seconds)).set_alignment(CellAlignment::Right),
         ]);
     }
-    lines.push(table.to_string());
-    for engine in &report.engines {
-        for (reason, number) in &engine.unsupported_because {
-            lines.push(format!(
-                "{}: {number} unsupported: {}",
-                engine.id,
-                reason.escape_debug()
-            ));
-        }
-    }
-    for absent in &report.absent {
-        lines.push(format!("{}: absent: {}", absent.id, absent.reason));
-    }
-    let suite = &report.suite;
-    let kinds: Vec<String> = suite
-        .by_kind
-        .iter()
-        .map(|(kind, number)| format!("{number} {kind}"))
-        .collect();
-    lines.push(format!(
-        "{}: {} scripts, {} checks in scope ({}), {} not in scope",
-        suite.source,
-        suite.files,
-        suite.in_scope,
-        kinds.join(", "),
-        suite.out_of_scope
-    ));
-    for (reason, number) in &suite.out_of_scope_because {
-        lines.push(format!("    {number} {reason}"));
-    }
-    lines.extend(
-        report
-            .reasons
-            .iter()
-            .map(|reason| format!("failed: {reason}")),
-    );
-    lines.push(format!("evidence: {}", report.evidence));
-    lines.join("\n")
+    table.to_string()
 }

@@ -174,8 +174,7 @@ fn dimensions(kernel: &str, rows: u32) -> [u32; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conform::standard::Standard;
-    use runtime_api::{Capabilities, Kind};
+    use crate::conform::{standard::Standard, support};
 
     fn subject(kernel: &str, heap_base: u32) -> Subject {
         let mut subject = Subject {
@@ -233,20 +232,10 @@ mod tests {
 
     #[test]
     fn an_engine_without_a_limit_is_none_for_the_device() {
-        let info = |stack_limit| Info {
-            id: "one".to_owned(),
-            engine: "one".to_owned(),
-            version: "1.0.0".to_owned(),
-            kind: Kind::Interpreter,
-            build: Default::default(),
-            capabilities: Capabilities {
-                features: Vec::new(),
-                budgets: Vec::new(),
-                interruption: String::new(),
-                memory_limit: true,
-                table_limit: true,
-                stack_limit,
-            },
+        let info = |stack_limit| {
+            let mut info = support::info();
+            info.capabilities.stack_limit = stack_limit;
+            info
         };
         assert_eq!(EMBEDDED.gate(&info(true)), Ok(()));
         assert!(EMBEDDED.gate(&info(false)).unwrap_err().contains("stack"));

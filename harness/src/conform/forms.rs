@@ -352,24 +352,16 @@ pub fn unclaimed<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runtime_api::{Capabilities, Kind};
+    use crate::conform::support;
+    use runtime_api::Kind;
 
     fn info(target: Option<&str>) -> Info {
         let target = target.map(|target| (CODE_TARGET.to_owned(), target.to_owned()));
         Info {
             id: "one.fast".to_owned(),
-            engine: "one".to_owned(),
-            version: "1.0.0".to_owned(),
             kind: Kind::Aot,
             build: target.into_iter().collect(),
-            capabilities: Capabilities {
-                features: Vec::new(),
-                budgets: Vec::new(),
-                interruption: String::new(),
-                memory_limit: true,
-                table_limit: true,
-                stack_limit: true,
-            },
+            ..support::info()
         }
     }
 

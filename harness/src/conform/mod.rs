@@ -23,4 +23,6 @@ pub mod shrink;
 pub mod standard;
 pub mod subject;
 pub mod suite;
+#[cfg(test)]
+mod support;
 pub mod truths;

@@ -21,6 +21,9 @@ pub const FILE: &str = "qualify.json";
 pub struct Qualification {
     /// The verdict in a word; [`words`](Self::words) has what nobody asked besides.
     pub verdict: Word,
+    /// What [`words`](Self::words) gives; records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// What for.
     pub profile: Profile,
     /// Which pack.
@@ -70,8 +73,9 @@ impl Qualification {
             trap_summaries,
         } = judge::judge(&evidence, profile);
         let conform = evidence.conform;
-        Self {
+        let mut qualification = Self {
             verdict: word,
+            words: None,
             profile,
             pack: evidence.pack,
             kernels: evidence.kernels,
@@ -85,7 +89,9 @@ impl Qualification {
             emulated,
             evidence: conform.evidence.clone(),
             conform,
-        }
+        };
+        qualification.words = Some(qualification.words());
+        qualification
     }
 
     /// What nobody asked.

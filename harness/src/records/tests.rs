@@ -81,6 +81,7 @@ fn every_document_is_read_as_it_was_written() {
     let qualification = qualification();
     let text = round_trip(&qualification);
     for key in [
+        "words",
         "interruptions",
         "fits",
         "trap_summaries",

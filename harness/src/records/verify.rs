@@ -257,12 +257,15 @@ impl Verification {
                 traps: traps.survey,
                 interruptions: stands.interruptions,
             };
-            let follows = Qualification::of(
+            let mut follows = Qualification::of(
                 evidence,
                 stands.profile,
                 stands.architecture.clone(),
                 stands.emulated.clone(),
             );
+            if stands.words.is_none() {
+                follows.words = None;
+            }
             self.same(qualification::FILE, "the evidence", &stands, &follows);
             self.follows = Some(follows.verdict);
         }

@@ -21,32 +21,52 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn section(tables: &Tables) -> Result<Section> {
     let mut parts = Vec::new();
     if !tables.means.is_empty() {
-        let rows = tables
-            .means
-            .iter()
-            .map(|mean| {
-                vec![
-                    Cell::new(&mean.runtime),
-                    Cell::new(&mean.variant),
-                    Cell::new(&mean.size),
-                    Cell::number(format!("{:.2}", mean.over_native), mean.over_native),
-                    Cell::number(
-                        format!("{:.2} ({})", mean.worst.1, mean.worst.0),
-                        mean.worst.1,
-                    ),
-                    Cell::number(
-                        format!("{} of {}", mean.kernels, mean.of),
-                        mean.kernels as f64,
-                    ),
-                ]
-            })
-            .collect();
-        parts.push(Part::Table(Table {
+        parts.push(means(tables));
+    }
+    parts.extend(figures(tables)?);
+    parts.push(calls(tables));
+    if !tables.ceilings.is_empty() {
+        parts.push(ceilings(tables));
+    }
+    parts.push(crossovers(tables));
+    Ok(Section {
+        id: "kernels",
+        title: "Kernels against native code",
+        parts,
+    })
+}
+
+fn means(tables: &Tables) -> Part {
+    let rows = tables
+        .means
+        .iter()
+        .map(|mean| {
+            vec![
+                Cell::new(&mean.runtime),
+                Cell::new(&mean.variant),
+                Cell::new(&mean.size),
+                Cell::number(format!("{:.2}", mean.over_native), mean.over_native),
+                Cell::number(
+                    format!("{:.2} ({})", mean.worst.1, mean.worst.0),
+                    mean.worst.1,
+                ),
+                Cell::number(
+                    format!("{} of {}", mean.kernels, mean.of),
+                    mean.kernels as f64,
+                ),
+            ]
+        })
+        .collect();
+    Part::Table(Table {
             caption: "Time over the native build of the same source for the baseline processor: geometric mean over the kernels that all engines have".to_owned(),
             headers: headers(&["engine", "module", "size", "mean ratio", "largest ratio", "kernels"]),
             rows,
-        }));
-    }
+        })
+}
+
+/// A picture of each kernel that was measured at several sizes.
+fn figures(tables: &Tables) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
     let names: BTreeSet<&str> = tables
         .kernels
         .iter()
@@ -72,6 +92,10 @@ pub fn section(tables: &Tables) -> Result<Section> {
             svg: charts::scaling("elements of the main tensor", "nanoseconds per call", &lines)?,
         }));
     }
+    Ok(parts)
+}
+
+fn calls(tables: &Tables) -> Part {
     let rows = tables
         .kernels
         .iter()
@@ -102,7 +126,7 @@ pub fn section(tables: &Tables) -> Result<Section> {
             ]
         })
         .collect();
-    parts.push(Part::Folded(Table {
+    Part::Folded(Table {
         caption: "Kernels: time of a call with its 95 % interval, beside its limits".to_owned(),
         headers: headers(&[
             "engine",
@@ -118,7 +142,10 @@ pub fn section(tables: &Tables) -> Result<Section> {
             "over native (this processor)",
         ]),
         rows,
-    }));
+    })
+}
+
+fn ceilings(tables: &Tables) -> Part {
     let ceilings: Vec<_> = tables
         .ceilings
         .iter()
@@ -140,14 +167,16 @@ pub fn section(tables: &Tables) -> Result<Section> {
             ]
         })
         .collect();
-    if !ceilings.is_empty() {
-        parts.push(Part::Table(Table {
+
+    Part::Table(Table {
             caption: "Bandwidth ceiling of this machine, in GB/s with its 95 % interval: the triad a = b + s * c, one thread"
                 .to_owned(),
             headers: headers(&["build", "size of an array", "bytes of a pass", "GB/s"]),
             rows: ceilings,
-        }));
-    }
+        })
+}
+
+fn crossovers(tables: &Tables) -> Part {
     let crossovers = tables
         .crossovers
         .iter()
@@ -168,15 +197,10 @@ pub fn section(tables: &Tables) -> Result<Section> {
             ]
         })
         .collect();
-    parts.push(Part::Folded(Table {
+    Part::Folded(Table {
         caption: "Cross-over: t = overhead + slope x elements, and the size from which the overhead is below 10 %".to_owned(),
         headers: headers(&["engine", "kernel", "overhead", "slope", "elements", "sizes"]),
         rows: crossovers,
-    }));
-    Ok(Section {
-        id: "kernels",
-        title: "Kernels against native code",
-        parts,
     })
 }
 

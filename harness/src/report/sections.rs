@@ -232,7 +232,8 @@ fn verdict(qualify: &Qualification) -> Section {
     }
 }
 
-fn support(conform: &Conformance) -> Section {
+/// Checks that pass, by kernel and engine.
+fn passed(conform: &Conformance) -> Part {
     #[derive(Default)]
     struct Sum {
         passed: u64,
@@ -290,12 +291,16 @@ fn support(conform: &Conformance) -> Section {
         .collect();
     let mut columns = headers(&["kernel"]);
     columns.extend(engines.iter().map(|engine| (*engine).to_owned()));
-    let mut parts = vec![Part::Table(Table {
+    Part::Table(Table {
         caption: "Checks that pass, of all pairs of case and layer; those that neither pass nor fail do not apply, for the reasons in the list"
             .to_owned(),
         headers: columns,
         rows,
-    })];
+    })
+}
+
+fn support(conform: &Conformance) -> Section {
+    let mut parts = vec![passed(conform)];
     let mut why: Vec<_> = conform
         .engines
         .iter()

@@ -53,6 +53,22 @@ pub(crate) struct Additions {
 }
 
 impl Additions {
+    /// A function that calls the start function, exported as `alias`. What is exported may be the operand of ref.func, so it is not the
+    /// start function itself.
+    fn add_caller(&mut self, start: u32, counts: &Counts, alias: &str) {
+        let caller = counts
+            .functions
+            .saturating_add(u32::try_from(self.functions.len()).unwrap_or(u32::MAX));
+        let mut body = wasm_encoder::Function::new([]);
+        body.instructions().call(start).end();
+        let kind = u32::try_from(self.types.len()).unwrap_or(u32::MAX);
+        self.functions.push(kind);
+        self.types.push(START_FUNCTION_TYPE.to_vec());
+        self.bodies.push(encoded(&body));
+        self.exports
+            .push(export_entry(alias, ExportKind::Func, caller));
+    }
+
     fn entries(&self, id: SectionId, first_type: u32) -> Vec<Vec<u8>> {
         match id {
             SectionId::Type => self.types.clone(),
@@ -105,25 +121,15 @@ pub(crate) fn prepare(wasm: &[u8], limits: &Limits) -> Result<Prepared, String> 
             _ => {}
         }
     }
-    let mut start = None;
-    if let Some(function) = start_function {
-        check_start(&payloads, function)?;
-        let alias = exports.len().to_string();
-        // Not the start function itself: what is exported may be the operand of ref.func.
-        let caller = counts
-            .functions
-            .saturating_add(u32::try_from(additions.functions.len()).unwrap_or(u32::MAX));
-        let mut body = wasm_encoder::Function::new([]);
-        body.instructions().call(function).end();
-        let kind = u32::try_from(additions.types.len()).unwrap_or(u32::MAX);
-        additions.functions.push(kind);
-        additions.types.push(START_FUNCTION_TYPE.to_vec());
-        additions.bodies.push(encoded(&body));
-        additions
-            .exports
-            .push(export_entry(&alias, ExportKind::Func, caller));
-        start = Some(alias);
-    }
+    let start = match start_function {
+        Some(function) => {
+            check_start(&payloads, function)?;
+            let alias = exports.len().to_string();
+            additions.add_caller(function, &counts, &alias);
+            Some(alias)
+        }
+        None => None,
+    };
     let tables = tables::cap(wasm, &payloads, &counts, limits, &mut additions)?;
 
     let mut excess = tables.excess;

@@ -1,14 +1,18 @@
+//! A worker as the harness has it: asks, waits, and stops what does not answer.
+
 use super::{
     confinement::Confinement,
-    limits::{Silence, VariableError, WorkerLimits},
+    error::{RunError, WorkerError},
+    launch::Launch,
+    limits::{Silence, WorkerLimits},
     process::Process,
     protocol::{
         Answer, Facts, Footprint, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION,
     },
 };
-use runtime_api::{Budget, Error, Form, Info, Options};
+use runtime_api::{Budget, Form, Info, Options};
 use runtime_host::{Invocation, Observation};
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 /// How long compiling, dropping and moving bytes may take beyond any budget.
 const WORK_TIME: Duration = Duration::from_secs(60);
@@ -16,145 +20,6 @@ const WORK_TIME: Duration = Duration::from_secs(60);
 const AHEAD_TIME: Duration = Duration::from_secs(150);
 /// A call that is still running this long after its budget is killed with its worker.
 pub const GRACE: Duration = Duration::from_millis(500);
-
-/// How to start a worker.
-#[derive(Clone, Debug)]
-pub struct Launch {
-    /// The engine's id.
-    pub id: String,
-    /// The executable.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-    /// Whether the worker must state this very id: an engine of this project, unlike one from outside, is what it is called.
-    pub states_id: bool,
-    /// Who answers in place of a process, which WebAssembly has not; `None`: nobody does.
-    #[cfg(target_family = "wasm")]
-    pub peer: Option<super::Peer>,
-}
-
-/// The environment variable with the command that starts executables of this build where the system cannot do it itself, for
-/// instance `qemu-arm -L /usr/arm-linux-gnueabihf`.
-pub const RUNNER_VARIABLE: &str = "ASSAY_RUNNER";
-
-impl Launch {
-    /// Starts an executable of this build, by the command in `ASSAY_RUNNER` if there is one.
-    ///
-    /// # Errors
-    /// [`VariableError::Runner`].
-    pub fn own(id: &str, program: PathBuf, arguments: &[&str]) -> Result<Launch, VariableError> {
-        Launch::by_runner(std::env::var_os(RUNNER_VARIABLE), id, program, arguments)
-    }
-
-    fn by_runner(
-        runner: Option<OsString>,
-        id: &str,
-        program: PathBuf,
-        arguments: &[&str],
-    ) -> Result<Launch, VariableError> {
-        let arguments = arguments.iter().map(OsString::from);
-        let words = runner.map_or(Some(Vec::new()), |runner| shlex::split(runner.to_str()?));
-        let mut words = words.ok_or(VariableError::Runner)?.into_iter();
-        let (program, arguments) = match words.next() {
-            None => (program, arguments.collect()),
-            Some(runner) => (
-                PathBuf::from(runner),
-                words
-                    .map(OsString::from)
-                    .chain([program.into_os_string()])
-                    .chain(arguments)
-                    .collect(),
-            ),
-        };
-        Ok(Launch {
-            states_id: true,
-            ..Launch::foreign(id, program, arguments)
-        })
-    }
-
-    /// An engine that is in this very module.
-    #[cfg(target_family = "wasm")]
-    pub fn within(id: &str, peer: super::Peer) -> Launch {
-        Launch {
-            states_id: true,
-            peer: Some(peer),
-            ..Launch::foreign(id, PathBuf::from("assay"), Vec::new())
-        }
-    }
-
-    /// Starts an executable of somebody else.
-    pub fn foreign(id: &str, program: PathBuf, arguments: Vec<OsString>) -> Launch {
-        Launch {
-            id: id.to_owned(),
-            program,
-            arguments,
-            states_id: false,
-            #[cfg(target_family = "wasm")]
-            peer: None,
-        }
-    }
-}
-
-/// A worker that cannot go on: the cell it was working on is lost, a new worker can be started.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WorkerError {
-    /// The executable cannot be started.
-    #[error("start worker `{id}` ({program}): {message}")]
-    Start {
-        /// Engine id.
-        id: String,
-        /// The executable.
-        program: String,
-        /// What the operating system says.
-        message: String,
-    },
-    /// The process ended in the middle of the conversation.
-    #[error("hear from worker `{id}`: it ended ({status}){stderr}")]
-    Crashed {
-        /// Engine id.
-        id: String,
-        /// Exit code or signal.
-        status: String,
-        /// The end of its stderr.
-        stderr: String,
-    },
-    /// It did not answer in time and was killed.
-    #[error("hear from worker `{id}` within {seconds:.1} s: it was killed")]
-    TimedOut {
-        /// Engine id.
-        id: String,
-        /// How long it had.
-        seconds: f64,
-    },
-    /// It used more memory than a worker may and was killed.
-    #[error("hear from worker `{id}`: it used more than {mebibytes} MiB of memory and was killed")]
-    Memory {
-        /// Engine id.
-        id: String,
-        /// What it may use.
-        mebibytes: u64,
-    },
-    /// It answered something that is not the protocol.
-    #[error("understand worker `{id}`: {message}")]
-    Protocol {
-        /// Engine id.
-        id: String,
-        /// What is wrong.
-        message: String,
-    },
-}
-
-/// Why an operation has no result: the engine said no, or the worker is gone.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum RunError {
-    /// The engine's own answer.
-    #[error(transparent)]
-    Engine(#[from] Error),
-    /// The worker failed; it is stopped.
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
-}
 
 /// A running worker process.
 pub struct Worker {
@@ -606,35 +471,5 @@ fn empty_info(id: &str) -> Info {
             table_limit: false,
             stack_limit: false,
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_runner_starts_what_the_system_cannot() {
-        let launch = |runner: Option<&str>| {
-            let runner = runner.map(OsString::from);
-            Launch::by_runner(
-                runner,
-                "a.one",
-                PathBuf::from("/bin/assay"),
-                &["worker", "a.one"],
-            )
-        };
-        for none in [None, Some("")] {
-            let launch = launch(none).unwrap();
-            assert_eq!(launch.program, PathBuf::from("/bin/assay"));
-            assert_eq!(launch.arguments, ["worker", "a.one"]);
-        }
-        let emulated = launch(Some("qemu-arm -L '/usr/an arm'")).unwrap();
-        assert_eq!(emulated.program, PathBuf::from("qemu-arm"));
-        assert_eq!(
-            emulated.arguments,
-            ["-L", "/usr/an arm", "/bin/assay", "worker", "a.one"]
-        );
-        assert!(launch(Some("qemu-arm 'unfinished")).is_err());
     }
 }

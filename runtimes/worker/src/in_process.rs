@@ -3,7 +3,7 @@
 //! over, and what never ends is ended only with this whole process, from outside.
 
 use super::{
-    client::Launch,
+    launch::Launch,
     limits::{Silence, WorkerLimits},
     server::Server,
 };

@@ -4,9 +4,16 @@
 //!
 //! An adapter is an executable that calls [`serve`] over its [`Runtime`](runtime_api::Runtime), or [`main`] over several.
 
+/// The document of the protocol, whose Rust is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/worker-protocol.md")]
+struct Document;
+
 mod client;
 mod confinement;
+mod error;
 mod executable;
+mod launch;
 mod limits;
 #[cfg(all(target_family = "wasm", feature = "browser"))]
 pub mod page;
@@ -23,9 +30,11 @@ mod server;
 mod system;
 mod timing;
 
-pub use client::{GRACE, Launch, RUNNER_VARIABLE, RunError, Worker, WorkerError};
+pub use client::{GRACE, Worker};
 pub use confinement::Confinement;
+pub use error::{RunError, WorkerError};
 pub use executable::{main, serve_process};
+pub use launch::{Launch, RUNNER_VARIABLE};
 pub use limits::{MEMORY_VARIABLE, VariableError, WorkerLimits};
 #[cfg(target_family = "wasm")]
 pub use process::{Exchange, Peer};

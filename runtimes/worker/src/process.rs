@@ -1,7 +1,7 @@
 //! The process of a worker: its pipes, what it may use, and its end, which is also the end of whatever it started.
 
 use super::{
-    client::Launch,
+    launch::Launch,
     limits::{Silence, WorkerLimits},
     protocol::MAX_LINE_BYTES,
     system,

@@ -1,7 +1,7 @@
 //! A program that is asked line by line, contained as a worker is: what says what an answer should be.
 
 use super::{
-    client::Launch,
+    launch::Launch,
     limits::{Silence, WorkerLimits},
     process::Process,
 };

@@ -1,5 +1,7 @@
 use super::{
-    client::{Launch, RunError, Worker, WorkerError},
+    client::Worker,
+    error::{RunError, WorkerError},
+    launch::Launch,
     protocol::InstanceChoice,
 };
 use runtime_api::{Budget, Entry, Error, Info, Instance, Module, Options, Result, Runtime};

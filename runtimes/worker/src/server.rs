@@ -3,7 +3,8 @@ use super::{
     protocol::{Answer, Facts, InstanceChoice, MAX_LINE_BYTES, Operation, Reply, Request, VERSION},
     timing,
 };
-use runtime_api::{Error, Instance, Module, Options, Result, Runtime, TrustedCode};
+use runtime_api::{Budget, Error, Form, Instance, Module, Options, Result, Runtime, TrustedCode};
+use runtime_host::{Invocation, Observation};
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, Read, Write},
@@ -120,22 +121,10 @@ fn handle(
             options,
             code,
         } => {
-            let module = if code.is_empty() {
-                runtime.compile(&wasm, &options)?
-            } else {
-                load_code(runtime, &wasm, &code, &options)?
-            };
+            let loaded = load(runtime, wasm, options, &code)?;
             let number = *next_module;
             *next_module += 1;
-            modules.insert(
-                number,
-                Loaded {
-                    instance: None,
-                    module,
-                    wasm,
-                    options,
-                },
-            );
+            modules.insert(number, loaded);
             Ok(Answer::Loaded { module: number })
         }
         Operation::Run {
@@ -145,24 +134,7 @@ fn handle(
             invocation,
         } => {
             let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
-            if instance == InstanceChoice::Fresh {
-                loaded.instance = None;
-                loaded.instance = Some(loaded.module.instantiate(budget)?);
-            }
-            let live = live(loaded, module)?;
-            let observation = runtime_host::execute(live, &invocation);
-            let harmless = match &observation {
-                Ok(observation) => observation.calls.iter().all(|call| match call {
-                    runtime_host::Outcome::Returned(_) => true,
-                    runtime_host::Outcome::Failed(error) => is_refusal(error),
-                }),
-                // Before calls, the only trap is growth beyond the limit.
-                Err(error) => is_refusal(error) || matches!(error, Error::Trap { .. }),
-            };
-            if !harmless {
-                loaded.instance = None;
-            }
-            observation.map(Answer::Ran)
+            run(loaded, module, instance, budget, &invocation).map(Answer::Ran)
         }
         Operation::Global { module, export } => {
             let loaded = modules.get_mut(&module).ok_or_else(|| unknown(module))?;
@@ -174,14 +146,7 @@ fn handle(
             options,
             form,
         } => {
-            let text = runtime.inspect(&wasm, &options, form)?;
-            if text.len() > MAX_LINE_BYTES / 2 {
-                // Escaped, it might not fit a line.
-                return Err(Error::unsupported(format!(
-                    "{} bytes of text are more than the protocol carries",
-                    text.len()
-                )));
-            }
+            let text = inspect(runtime, &wasm, &options, form)?;
             Ok(Answer::Inspected { text })
         }
         Operation::Precompile {
@@ -231,6 +196,60 @@ fn handle(
             Ok(Answer::Dropped {})
         }
     }
+}
+
+fn load(runtime: &dyn Runtime, wasm: Vec<u8>, options: Options, code: &[u8]) -> Result<Loaded> {
+    let module = if code.is_empty() {
+        runtime.compile(&wasm, &options)?
+    } else {
+        load_code(runtime, &wasm, code, &options)?
+    };
+    Ok(Loaded {
+        instance: None,
+        module,
+        wasm,
+        options,
+    })
+}
+
+/// Runs an invocation, and drops the instance where nobody knows its state any more.
+fn run(
+    loaded: &mut Loaded,
+    module: u64,
+    instance: InstanceChoice,
+    budget: Budget,
+    invocation: &Invocation,
+) -> Result<Observation> {
+    if instance == InstanceChoice::Fresh {
+        loaded.instance = None;
+        loaded.instance = Some(loaded.module.instantiate(budget)?);
+    }
+    let live = live(loaded, module)?;
+    let observation = runtime_host::execute(live, invocation);
+    let harmless = match &observation {
+        Ok(observation) => observation.calls.iter().all(|call| match call {
+            runtime_host::Outcome::Returned(_) => true,
+            runtime_host::Outcome::Failed(error) => is_refusal(error),
+        }),
+        // Before calls, the only trap is growth beyond the limit.
+        Err(error) => is_refusal(error) || matches!(error, Error::Trap { .. }),
+    };
+    if !harmless {
+        loaded.instance = None;
+    }
+    observation
+}
+
+fn inspect(runtime: &dyn Runtime, wasm: &[u8], options: &Options, form: Form) -> Result<String> {
+    let text = runtime.inspect(wasm, options, form)?;
+    if text.len() > MAX_LINE_BYTES / 2 {
+        // Escaped, it might not fit a line.
+        return Err(Error::unsupported(format!(
+            "{} bytes of text are more than the protocol carries",
+            text.len()
+        )));
+    }
+    Ok(text)
 }
 
 #[allow(unsafe_code, reason = "the harness decides whose code is loaded")]

@@ -359,6 +359,7 @@ fn the_native_kernels_hold_on_what_runs_draw_for_themselves() {
                 match truth::judge(&case, &ran.output) {
                     Verdict::Pass { .. } => judged += 1,
                     Verdict::NotApplicable(_) => {}
+                    Verdict::Unknown(why) => panic!("{what}: {why}"),
                     Verdict::Fail(mismatch) => panic!("{what}: {mismatch}"),
                 }
             }

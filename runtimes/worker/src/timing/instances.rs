@@ -1,6 +1,6 @@
 //! What instances cost that trap, and how much memory instances take.
 
-use super::{MAX_INSTANCES, Repeat, adapter, entry, nanoseconds, parts};
+use super::{MAX_INSTANCES, Repeat, adapter, entry, invocations::parts, nanoseconds};
 use crate::{
     protocol::{Batch, Footprint, Series, Times},
     server::Loaded,

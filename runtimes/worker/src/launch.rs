@@ -1,0 +1,112 @@
+//! How a worker is started.
+
+use super::limits::VariableError;
+use std::{ffi::OsString, path::PathBuf};
+
+/// How to start a worker.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The engine's id.
+    pub id: String,
+    /// The executable.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Whether the worker must state this very id: an engine of this project, unlike one from outside, is what it is called.
+    pub states_id: bool,
+    /// Who answers in place of a process, which WebAssembly has not; `None`: nobody does.
+    #[cfg(target_family = "wasm")]
+    pub peer: Option<super::Peer>,
+}
+
+/// The environment variable with the command that starts executables of this build where the system cannot do it itself, for
+/// instance `qemu-arm -L /usr/arm-linux-gnueabihf`.
+pub const RUNNER_VARIABLE: &str = "ASSAY_RUNNER";
+
+impl Launch {
+    /// Starts an executable of this build, by the command in `ASSAY_RUNNER` if there is one.
+    ///
+    /// # Errors
+    /// [`VariableError::Runner`].
+    pub fn own(id: &str, program: PathBuf, arguments: &[&str]) -> Result<Launch, VariableError> {
+        Launch::by_runner(std::env::var_os(RUNNER_VARIABLE), id, program, arguments)
+    }
+
+    fn by_runner(
+        runner: Option<OsString>,
+        id: &str,
+        program: PathBuf,
+        arguments: &[&str],
+    ) -> Result<Launch, VariableError> {
+        let arguments = arguments.iter().map(OsString::from);
+        let words = runner.map_or(Some(Vec::new()), |runner| shlex::split(runner.to_str()?));
+        let mut words = words.ok_or(VariableError::Runner)?.into_iter();
+        let (program, arguments) = match words.next() {
+            None => (program, arguments.collect()),
+            Some(runner) => (
+                PathBuf::from(runner),
+                words
+                    .map(OsString::from)
+                    .chain([program.into_os_string()])
+                    .chain(arguments)
+                    .collect(),
+            ),
+        };
+        Ok(Launch {
+            states_id: true,
+            ..Launch::foreign(id, program, arguments)
+        })
+    }
+
+    /// An engine that is in this very module.
+    #[cfg(target_family = "wasm")]
+    pub fn within(id: &str, peer: super::Peer) -> Launch {
+        Launch {
+            states_id: true,
+            peer: Some(peer),
+            ..Launch::foreign(id, PathBuf::from("assay"), Vec::new())
+        }
+    }
+
+    /// Starts an executable of somebody else.
+    pub fn foreign(id: &str, program: PathBuf, arguments: Vec<OsString>) -> Launch {
+        Launch {
+            id: id.to_owned(),
+            program,
+            arguments,
+            states_id: false,
+            #[cfg(target_family = "wasm")]
+            peer: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_starts_what_the_system_cannot() {
+        let launch = |runner: Option<&str>| {
+            let runner = runner.map(OsString::from);
+            Launch::by_runner(
+                runner,
+                "a.one",
+                PathBuf::from("/bin/assay"),
+                &["worker", "a.one"],
+            )
+        };
+        for none in [None, Some("")] {
+            let launch = launch(none).unwrap();
+            assert_eq!(launch.program, PathBuf::from("/bin/assay"));
+            assert_eq!(launch.arguments, ["worker", "a.one"]);
+        }
+        let emulated = launch(Some("qemu-arm -L '/usr/an arm'")).unwrap();
+        assert_eq!(emulated.program, PathBuf::from("qemu-arm"));
+        assert_eq!(
+            emulated.arguments,
+            ["-L", "/usr/an arm", "/bin/assay", "worker", "a.one"]
+        );
+        assert!(launch(Some("qemu-arm 'unfinished")).is_err());
+    }
+}
