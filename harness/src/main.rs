@@ -40,6 +40,8 @@ enum Command {
     Aot(cmd::aot::Arguments),
     Report(cmd::report::Arguments),
     VerifyReport(cmd::verify_report::Arguments),
+    Try(cmd::try_module::Arguments),
+    Contract(cmd::contract::Arguments),
     Pack(cmd::pack::Arguments),
     Trust(cmd::trust::Arguments),
     #[command(hide = true)]
@@ -83,6 +85,8 @@ fn run(command: &Command, output: &Output) -> anyhow::Result<exit::Exit> {
         Command::Aot(arguments) => cmd::aot::run(arguments, output),
         Command::Report(arguments) => cmd::report::run(arguments, output),
         Command::VerifyReport(arguments) => cmd::verify_report::run(arguments, output),
+        Command::Try(arguments) => cmd::try_module::run(arguments, output),
+        Command::Contract(arguments) => cmd::contract::run(arguments, output),
         Command::Pack(arguments) => cmd::pack::run(arguments, output),
         Command::Trust(arguments) => cmd::trust::run(arguments, output),
         Command::Worker(arguments) => cmd::worker::run(arguments),

@@ -55,6 +55,17 @@ impl Output {
             .context("failed to write to stdout")
     }
 
+    /// Prints a JSON document whose order means something, with `--json` and without.
+    ///
+    /// # Errors
+    /// If stdout cannot be written, a closed pipe included.
+    pub fn raw(&self, document: &str) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "{document}")
+            .and_then(|()| stdout.flush())
+            .context("failed to write to stdout")
+    }
+
     /// Whether stdout takes colour: a terminal, and NO_COLOR not set.
     pub fn colour(&self) -> bool {
         std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())

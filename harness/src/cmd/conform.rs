@@ -6,7 +6,7 @@ use crate::{
     conform::{
         device::Profile,
         plan, report,
-        request::{CASES, Request, SEED},
+        request::{CASES, Request, SEED, drawn_seed},
         suite,
     },
     exit::{self, Exit},
@@ -135,10 +135,7 @@ impl Selection {
             oracles: self.oracle.clone(),
             cases: self.cases,
             seed: self.seed.unwrap_or(SEED),
-            own_seed: self.own_seed.or(self.seed).unwrap_or_else(|| {
-                // Short, because people copy it.
-                u64::from(fastrand::u32(1..))
-            }),
+            own_seed: self.own_seed.or(self.seed).unwrap_or_else(drawn_seed),
             deep: self.deep,
             profile: self.profile,
             code_cache: self.code_cache.clone(),

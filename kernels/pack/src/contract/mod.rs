@@ -5,8 +5,10 @@
 
 mod definition;
 mod expression;
+mod import;
 mod read;
 mod resolve;
+mod show;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 pub use definition::{Definition, definitions};
 pub use expression::{Expression, LONGEST_EXPRESSION, Undefined, Use};
+pub use import::{Imported, import};
 pub(crate) use read::{ContractEntry, entry, read_file};
 pub use resolve::Shape;
 pub(crate) use resolve::resolve;
@@ -339,6 +342,18 @@ impl Contract {
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self, crate::Rejection> {
         let written = read_file(bytes, name)?;
         resolve::alone(&written, name)
+    }
+
+    /// Checks a contract that may need a manifest: `None` if it is well formed, and states no tensors of its own.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn check_file(bytes: &[u8], name: &str) -> Result<Option<Self>, crate::Rejection> {
+        let written = read_file(bytes, name)?;
+        match written.inputs.is_some() && written.outputs.is_some() {
+            true => resolve::alone(&written, name).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Files of the pack that the contract needs besides its own.

@@ -119,11 +119,14 @@ fn complete(interface: &Interface<'_>, written: &Written) -> Result<Contract, Fl
         .collect();
     let axes = axes(&inputs, &outputs, params, written)?;
     let mut constraints = written.constraints.clone();
-    constraints.extend(
-        of_definition
-            .iter()
-            .flat_map(|written| written.constraints.iter().cloned()),
-    );
+    for constraint in of_definition
+        .iter()
+        .flat_map(|written| &written.constraints)
+    {
+        if !constraints.contains(constraint) {
+            constraints.push(constraint.clone());
+        }
+    }
     let contract = Contract {
         kernel: interface.id.to_owned(),
         definition,

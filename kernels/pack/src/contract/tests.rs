@@ -302,3 +302,71 @@ fn a_constraint_without_a_value_does_not_hold() {
     assert!(at(0, 6).contains("rows is outside"));
     assert!(at(1 << 40, 6).contains("rows is outside"));
 }
+
+#[test]
+fn what_is_shown_reads_back() {
+    let with_everything = r#"{"axes": {"rows": {"typical": [1, 17]}, "hidden": {"multiple_of": 2, "max": 4096}}, "constraints": ["rows <= 4096"],
+        "regions": {"scratch": "rows * 4"}, "domain": {"x": {"class": "log_uniform", "min": 0.5, "max": 8, "special": ["nans"]}, "alpha": {"class": "integers", "min": -2}},
+        "truth": ["vectors", {"reference": {"path": "reference/gelu.wasm", "hash": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}],
+        "tolerance": {"ulp": 2, "nmse": "1e-12 * hidden"}, "properties": ["elementwise", "at_least: -0.25", {"linear_in": "x"}]}"#;
+    let all = definitions().iter().filter_map(Definition::contract);
+    for contract in all.chain([parse(GELU).unwrap(), with(with_everything).unwrap()]) {
+        let shown = contract.to_json();
+        let again = Contract::parse(shown.as_bytes(), "shown.json").unwrap();
+        assert_eq!(again.to_json(), shown);
+        let names = |contract: &Contract| {
+            format!(
+                "{:?}",
+                (
+                    &contract.params,
+                    &contract.a,
+                    &contract.b,
+                    contract.initial,
+                    &contract.properties
+                )
+            )
+        };
+        assert_eq!(names(&again), names(&contract), "{}", contract.kernel);
+    }
+}
+
+#[test]
+fn definitions_of_others_are_imported() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/definitions");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            let imported = import(&std::fs::read(&path).unwrap(), "definition.json").unwrap();
+            assert!(
+                imported.notes.iter().any(|note| note.contains("--oracle")),
+                "{path:?}"
+            );
+            assert!(!imported.contract.outputs.is_empty());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 5);
+    for (text, reason) in [
+        (r#"{"name": "x"}"#, "axes is missing"),
+        (
+            r#"{"name": "x", "axes": {"n": {"type": "dynamic"}}}"#,
+            "must be var or const",
+        ),
+        (
+            r#"{"name": "x", "axes": {}, "inputs": {"a": {"shape": [1], "dtype": "float64"}}, "outputs": {}}"#,
+            "kernels have float32",
+        ),
+        (
+            r#"{"name": "x", "axes": {}, "inputs": {"a": {"shape": [1], "dtype": "int8"}}, "outputs": {}}"#,
+            "lacks outputs",
+        ),
+    ] {
+        let refused = import(text.as_bytes(), "definition.json").unwrap_err();
+        assert!(refused.message.contains(reason), "{refused}");
+    }
+}
