@@ -207,6 +207,24 @@ pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Com
         not_measured: found.not_measured,
     };
     comparison.regressions = comparison.judge();
+    // Where nothing was asked, nothing is known to be the same.
+    let compared = |module: &Module| {
+        let mut answers = comparison.outputs.iter();
+        answers.any(|one| {
+            one.kernel == module.kernel && one.variant == module.variant && one.cases > 0
+        })
+    };
+    let changed = comparison.modules.iter();
+    let changed = changed.filter(|module| module.change == Change::Changed && !compared(module));
+    let unseen: Vec<String> = changed
+        .map(|module| {
+            format!(
+                "{} ({}) changed, and no case of it was compared: no contract says which calls it takes, or no engine ran it",
+                module.kernel, module.variant
+            )
+        })
+        .collect();
+    comparison.regressions.extend(unseen);
     if !comparison.regressions.is_empty() {
         comparison.verdict = Whole::Fail;
     }

@@ -370,3 +370,51 @@ fn definitions_of_others_are_imported() {
         assert!(refused.message.contains(reason), "{refused}");
     }
 }
+
+/// docs/contract.md is for authors: it names every definition and kernel, and what can be claimed.
+#[test]
+fn the_document_has_every_definition_class_property_and_limit() {
+    const DOCUMENT: &str = include_str!("../../../../docs/contract.md");
+    let has = |text: &str| assert!(DOCUMENT.contains(&format!("`{text}`")), "{text}");
+    for definition in definitions() {
+        has(&definition.name);
+        has(&definition.kernel);
+    }
+    for class in [
+        "normal",
+        "uniform",
+        "log_uniform",
+        "unit",
+        "integers",
+        "angles",
+        "constant",
+    ] {
+        has(class);
+    }
+    for property in [
+        "row_independent",
+        "elementwise",
+        "permutes_with: AXIS",
+        "linear_in: X",
+        "scale_invariant: X",
+        "norm_preserving",
+        "inverse_of: KERNEL",
+        "sums_to_one: AXIS",
+        "finite",
+        "at_least: NUMBER",
+        "at_most: NUMBER",
+    ] {
+        has(property);
+        let spelled = property
+            .replace("NUMBER", "1")
+            .replace("AXIS", "hidden")
+            .replace('X', "x")
+            .replace("KERNEL", "gelu");
+        assert!(
+            with(&format!(r#"{{"properties": ["{spelled}"]}}"#)).is_ok(),
+            "{spelled}"
+        );
+    }
+    assert!(DOCUMENT.contains(&format!("at most {LARGEST_CONTRACT} bytes")));
+    assert!(DOCUMENT.contains(&format!("At most {LONGEST_EXPRESSION} characters")));
+}
