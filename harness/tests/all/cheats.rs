@@ -74,3 +74,54 @@ fn right_kernels_that_come_close_to_cheats_pass() {
         }
     }
 }
+
+/// A failure in a sequence names the call, and the command beside it gives the same failure again; a run without an own seed draws one.
+#[test]
+fn a_failing_sequence_names_its_call_and_is_repeated_by_its_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = fs::read(root().join("fixtures/cheats/third_output.wasm")).unwrap();
+    let pack = pack_of(folder.path(), "swiglu_f32", &module, None);
+    let run = |out: &str, more: &[&str]| {
+        let out = folder.path().join(out);
+        let mut arguments = vec!["conform", pack.to_str().unwrap(), "--runtime", "wasmi"];
+        arguments.extend(more);
+        arguments.extend(["--out", out.to_str().unwrap()]);
+        json(&arguments)
+    };
+    let failing = |document: &Value| {
+        let results = document["results"].as_array().unwrap().iter();
+        let failing: Vec<(String, String, String)> = results
+            .filter(|entry| entry["outcome"] == "fail" && entry["case"] == "sequence:1")
+            .map(|entry| {
+                let text = |key: &str| entry[key].as_str().unwrap().to_owned();
+                (text("layer"), text("detail"), text("repeat"))
+            })
+            .collect();
+        failing
+    };
+    let (exit, first) = run("first", &[]);
+    assert_eq!(exit, 1);
+    let (_, other) = run("other", &[]);
+    assert!(first["own_seed"].as_u64().unwrap() > 0);
+    assert_ne!(first["own_seed"], other["own_seed"]);
+
+    let found = failing(&first);
+    let [(layer, detail, repeat)] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(layer, "L6");
+    assert!(detail.contains("step ") && detail.contains("of one instance"));
+    let words = shlex::split(repeat).unwrap();
+    let from = words.iter().position(|word| word == "--seed").unwrap();
+    let options: Vec<&str> = words[from..].iter().map(String::as_str).collect();
+    let kernel = ["--kernel", "swiglu_f32"];
+    let (exit, again) = run("again", &[&kernel, &options[..]].concat());
+    assert_eq!(exit, 1);
+    assert_eq!(failing(&again), found);
+    // Nothing else is judged.
+    let results = again["results"].as_array().unwrap().iter();
+    let sources: BTreeSet<&str> = results
+        .map(|entry| entry["source"].as_str().unwrap())
+        .collect();
+    assert_eq!(sources, BTreeSet::from(["edge", "sequence"]));
+}
