@@ -21,11 +21,11 @@ pub const FILE: &str = "qualify.json";
 pub struct Qualification {
     /// The verdict in a word; [`words`](Self::words) has what nobody asked besides.
     pub verdict: Word,
+    /// What for.
+    pub profile: Profile,
     /// What [`words`](Self::words) gives; records of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
-    /// What for.
-    pub profile: Profile,
     /// Which pack.
     pub pack: PackIdentity,
     /// The kernels that the verdict is about: fewer than the pack's where `--kernel` chose.

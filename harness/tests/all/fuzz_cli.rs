@@ -1,6 +1,7 @@
 //! `assay fuzz` on the real binary: engines that agree pass, engines that lie are found, and what was found before stays found.
 
 use crate::support::{self, adapter, assay, hostile, json, root};
+use assay::expectations::Ledger;
 use serde_json::Value;
 use std::path::Path;
 
@@ -152,4 +153,40 @@ fn what_was_found_before_is_as_it_was() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The ledger explains what these modules show, and nothing else: an entry without its module is out of date, a defect without its entry
+/// would be found again and again.
+#[test]
+fn the_ledger_and_the_modules_name_the_same_differences() {
+    let fixtures = root().join("fixtures");
+    let known = Ledger::built_in().unwrap().fuzz();
+    let shown = |module: &str| -> Vec<(String, String)> {
+        let path = fixtures.join(format!("{module}.wat"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("no {module}"));
+        text.lines()
+            .filter_map(|line| line.strip_prefix(";; defect: ")?.split_once(' '))
+            .map(|(engine, version)| (engine.to_owned(), version.to_owned()))
+            .collect()
+    };
+    for entry in known {
+        let module = &entry.what.module;
+        let shows = shown(module);
+        // What ends a process does so on one engine only, which fixtures/hostile says in words.
+        let named = shows
+            .iter()
+            .any(|(id, version)| entry.is_about(id) && entry.is_for(version));
+        assert!(named || module.starts_with("hostile/"), "{entry:?}");
+    }
+    for module in hostile::texts(&fixtures.join("fuzz")) {
+        let name = format!("fuzz/{}", module.name);
+        for (id, version) in shown(&name) {
+            let mut of_module = known.iter().filter(|entry| entry.what.module == name);
+            let entry = of_module.any(|entry| entry.is_about(&id) && entry.is_for(&version));
+            assert!(
+                entry,
+                "the ledger has no entry for {name} on {id} {version}"
+            );
+        }
+    }
 }
