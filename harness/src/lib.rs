@@ -7,6 +7,7 @@ pub mod bench;
 pub mod cmd;
 pub mod compare;
 pub mod conform;
+pub mod coverage;
 // Reads the sources, which a module built for WebAssembly does not have beside it.
 #[cfg(all(test, not(target_family = "wasm")))]
 mod cycles;
@@ -26,6 +27,7 @@ pub mod registry;
 pub mod repeat;
 pub mod report;
 pub mod results;
+mod rewrite;
 pub mod spec;
 pub mod statistics;
 mod tint;

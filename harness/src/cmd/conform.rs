@@ -4,6 +4,7 @@ use super::engines::EngineArguments;
 use crate::{
     acceptance::Acceptance,
     conform::{
+        coverage,
         device::Profile,
         plan, report,
         request::{CASES, Request, SEED},
@@ -34,6 +35,9 @@ pub struct Arguments {
     /// Run that case only on this module of its kernel: `base`, a variant's features, or a compiled form (beside its base module).
     #[arg(long, value_name = "NAME", requires = "case")]
     module: Option<String>,
+    /// Say which code the cases ran; code that none ran fails.
+    #[arg(long, conflicts_with = "case")]
+    coverage: bool,
 }
 
 /// What `conform` and `qualify` run, and on what.
@@ -81,10 +85,16 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let (case, module) = (arguments.case.as_deref(), arguments.module.as_deref());
     let plan = plan::plan(&pack, &request.choice(case, module))?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
+    let covered = arguments
+        .coverage
+        .then(|| coverage::of_modules(&plan.work, output));
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
     // A command that repeats one case of a kernel asks for nothing else.
     if arguments.case.is_none() {
         conform.add_numerics(numerics::on_all(&engines, &folder, output)?);
+    }
+    if let Some(covered) = covered {
+        conform.add_coverage(covered);
     }
     folder.document(report::FILE, &conform)?;
     output.document(&conform)?;

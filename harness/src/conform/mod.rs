@@ -2,9 +2,10 @@
 //!
 //! `kernel_cases` says what is run and what is right. `subject` places cases in memory, `device` limits that; `observe` runs one on one engine;
 //! `judge` derives the layers; `run` drives it all; `record` keeps it, `answers` what every engine said, for targets to be compared.
-//! `request` is what is asked for, `suite` the whole of a run, `report` its document.
+//! `coverage` says which code the cases ran. `request` is what is asked for, `suite` the whole of a run, `report` its document.
 
 pub mod answers;
+pub mod coverage;
 pub mod device;
 pub mod forms;
 pub mod judge;

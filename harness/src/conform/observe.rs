@@ -64,6 +64,9 @@ pub fn load(worker: &mut Worker, subject: &Subject) -> Result<Loaded, RunError> 
         Some(code) => worker.load_code(&subject.wasm, code, &options)?,
         None => worker.load(&subject.wasm, &options)?,
     };
+    if let Some(flags) = &subject.flags {
+        worker.gather(module, &flags.export, flags.words, budget);
+    }
     Ok(Loaded {
         module,
         budget,

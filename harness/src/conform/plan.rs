@@ -263,6 +263,7 @@ pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
             fuel: limits.max_fuel,
             has_backward: facts.has_backward,
             code: None,
+            flags: None,
         };
     let mut subjects = vec![subject(
         "base".to_owned(),

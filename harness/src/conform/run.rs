@@ -376,6 +376,40 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Why the engine cannot run a subject: it did not start, or lacks a feature.
+    pub fn lacks(&self, subject: &Subject) -> Option<String> {
+        let features = match self.info() {
+            Ok(info) => info.capabilities.features,
+            Err(reason) => return Some(reason),
+        };
+        let mut needed = subject.features.iter();
+        let missing = needed.find(|feature| !features.contains(feature))?;
+        Some(format!("{} lacks `{missing}`", self.launch.id))
+    }
+
+    /// Runs all cases of `work` on a module that keeps flags, and returns what it told of them.
+    ///
+    /// # Errors
+    /// The reason why nothing is known: the module was not run, or a worker was lost with what it knew.
+    pub fn flags(&mut self, work: &Work, subject: &Subject) -> Result<Vec<u32>, String> {
+        let Some(kernel) = work.kernel else {
+            return Err("this harness has no contract for the kernel".to_owned());
+        };
+        let cases = match self.report(work, subject, kernel, &|| ()) {
+            Report::Ran { cases, .. } => cases,
+            Report::Skipped(_, reason) => return Err(reason),
+        };
+        let lost = cases.iter().find_map(|observed| match &observed.ended {
+            Ended::Lost(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        match (lost, &self.worker) {
+            (Some(reason), _) => Err(reason),
+            (None, Err(reason)) => Err(reason.clone()),
+            (None, Ok(worker)) => Ok(worker.gathered().to_vec()),
+        }
+    }
+
     /// Judges a module, and the form of it that fits the engine: beside the module, or where the engine cannot compile, instead of it. What was
     /// not found to be the module's own runs in the confined session, which is started for the first of them.
     fn reports<'c>(

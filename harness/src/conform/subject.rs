@@ -1,5 +1,6 @@
 //! What is judged: one module of one kernel, and its cases placed in memory, with the native result beside each.
 
+use crate::coverage::Flags;
 use kernel_abi::{Descriptor, PAGE_BYTES, export};
 use kernel_cases::{
     case::{Case, Entry, Tweak, Word},
@@ -41,6 +42,8 @@ pub struct Subject {
     pub has_backward: bool,
     /// Native code to be loaded in the place of compiling the module.
     pub code: Option<Arc<[u8]>>,
+    /// How the module tells which blocks ran, where it was rewritten to keep that.
+    pub flags: Option<Flags>,
 }
 
 impl Subject {

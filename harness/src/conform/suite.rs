@@ -121,6 +121,7 @@ pub fn run(
         notes,
         results,
         numerics: Vec::new(),
+        coverage: Vec::new(),
         held_back,
         evidence: folder.path().display().to_string(),
     };

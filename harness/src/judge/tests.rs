@@ -123,6 +123,7 @@ pub(crate) fn evidence() -> Evidence {
             notes: Vec::new(),
             results: vec![sum(Layer::L1), sum(Layer::L4)],
             numerics: vec![numerics],
+            coverage: Vec::new(),
             held_back: std::collections::BTreeMap::new(),
             evidence: "folder".to_owned(),
         },
