@@ -17,6 +17,7 @@ pub mod expectations;
 pub mod fuzz;
 pub mod judge;
 pub mod machine;
+pub mod mutate;
 pub mod numerics;
 pub mod outcome;
 pub mod output;

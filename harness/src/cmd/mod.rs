@@ -9,6 +9,7 @@ pub mod engines;
 pub mod fuzz;
 pub mod inspect;
 pub mod list;
+pub mod mutate;
 pub mod pack;
 pub mod probe;
 pub mod qualify;

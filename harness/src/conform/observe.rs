@@ -89,7 +89,8 @@ pub fn options(subject: &Subject, metering: BudgetKind) -> Options {
     }
 }
 
-fn budget(info: &Info, subject: &Subject) -> Budget {
+/// What a call of a subject may cost on an engine: time, else fuel, else nothing is counted and only the watchdog ends it.
+pub fn budget(info: &Info, subject: &Subject) -> Budget {
     let can = |kind| info.capabilities.budgets.contains(&kind);
     if can(BudgetKind::Epoch) {
         Budget::Epoch(subject.ticks)

@@ -531,24 +531,31 @@ impl<'a> Session<'a> {
             }
             cases.push(observed);
         }
-        let module = match &mut self.worker {
-            Ok(worker) => {
-                let gradient = kernel.has_backward && subject.has_backward;
-                match observe::observe_module(worker, subject, loaded, gradient) {
-                    Ok(None) => Judgement::of(Outcome::Pass, String::new()),
-                    Ok(Some(what)) => Judgement::of(Outcome::Fail, what),
-                    Err(ended @ Ended::Lost(_)) => {
-                        Judgement::of(Outcome::Error, observe::describe(&ended))
-                    }
-                    Err(ended) => Judgement::of(Outcome::Fail, observe::describe(&ended)),
-                }
-            }
-            Err(reason) => Judgement::of(Outcome::Error, reason.clone()),
-        };
+        let module = self.module(kernel, subject, loaded);
         if module.outcome == Outcome::Error {
             self.restart();
         }
         Report::Ran { module, cases }
+    }
+
+    /// Judges what concerns a module as a whole.
+    pub fn module(
+        &mut self,
+        kernel: &Kernel,
+        subject: &Subject,
+        loaded: observe::Loaded,
+    ) -> Judgement {
+        let worker = match &mut self.worker {
+            Ok(worker) => worker,
+            Err(reason) => return Judgement::of(Outcome::Error, reason.clone()),
+        };
+        let gradient = kernel.has_backward && subject.has_backward;
+        match observe::observe_module(worker, subject, loaded, gradient) {
+            Ok(None) => Judgement::of(Outcome::Pass, String::new()),
+            Ok(Some(what)) => Judgement::of(Outcome::Fail, what),
+            Err(ended @ Ended::Lost(_)) => Judgement::of(Outcome::Error, observe::describe(&ended)),
+            Err(ended) => Judgement::of(Outcome::Fail, observe::describe(&ended)),
+        }
     }
 }
 

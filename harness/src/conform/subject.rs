@@ -54,6 +54,11 @@ impl Subject {
             Entry::Backward => export::BACKWARD,
         }
     }
+
+    /// A descriptor with the changes of a case, in a memory of so many bytes.
+    pub fn tweaked(&self, placed: &Descriptor, tweaks: &[Tweak], memory_bytes: u64) -> Descriptor {
+        tweaked(placed, tweaks, self.heap_base, memory_bytes)
+    }
 }
 
 /// A case placed for a subject.
@@ -132,12 +137,7 @@ fn place(case: &Case, subject: &Subject, fill: Fill) -> Result<Placed, PlaceErro
     let mut frame = Frame::place(&tensors, subject.heap_base, subject.max_pages, fill)?;
     let pages = frame.pages().max(subject.minimum_pages);
     let memory_bytes = u64::from(pages) * PAGE_BYTES;
-    let descriptor = tweaked(
-        frame.placed(),
-        &case.tweaks,
-        subject.heap_base,
-        memory_bytes,
-    );
+    let descriptor = subject.tweaked(frame.placed(), &case.tweaks, memory_bytes);
     frame.set_descriptor(&descriptor);
     // Below 2^32: the frame has at least 64 bytes.
     let tail = (memory_bytes - frame.end()) as u32;

@@ -1,0 +1,75 @@
+//! What `conform` says of a module, as soon as something does not hold.
+
+use crate::{
+    conform::{
+        judge::{self, Judgement, Layer},
+        observe::Ended,
+        run::{Session, Work},
+        subject::Subject,
+    },
+    outcome::Outcome,
+};
+use serde::{Deserialize, Serialize};
+
+/// Why a module does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Death {
+    /// The layers that fail; `coverage` where it is code that no case ran any more.
+    pub layers: Vec<String>,
+    /// The first case that fails, or `edge:module`.
+    pub case: String,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// Judges a module by all cases of `work`, one after the other until one fails, then by the checks of a module as a whole.
+///
+/// # Errors
+/// The reason why the harness could not tell.
+pub(super) fn judge(
+    session: &mut Session<'_>,
+    work: &Work,
+    subject: &Subject,
+) -> Result<Option<Death>, String> {
+    let died = |layer: &str, case: &str, detail: String| Death {
+        layers: vec![layer.to_owned()],
+        case: case.to_owned(),
+        detail,
+    };
+    let loaded = match session.load(subject) {
+        Ok(loaded) => loaded,
+        Err((Outcome::Fail, reason)) => return Ok(Some(died("load", "", reason))),
+        Err((_, reason)) => return Err(reason),
+    };
+    for prepared in &work.cases {
+        let observed = session.one(subject, loaded, prepared);
+        if let Ended::Lost(reason) = &observed.ended {
+            return Err(reason.clone());
+        }
+        let mut layers = judge::judge_alone(prepared, &observed);
+        // Of agreement one engine alone can only tell that NaN bits do not matter.
+        if let Some(what) = observed.nan_bits {
+            layers.insert(Layer::L2, Judgement::of(Outcome::Fail, what));
+        }
+        let bad = layers
+            .iter()
+            .filter(|(_, judgement)| judgement.outcome.is_bad());
+        let bad: Vec<_> = bad.collect();
+        if let Some((_, first)) = bad.first() {
+            return Ok(Some(Death {
+                layers: bad.iter().map(|(layer, _)| format!("{layer:?}")).collect(),
+                case: prepared.case.name.clone(),
+                detail: first.detail.clone(),
+            }));
+        }
+    }
+    let Some(kernel) = work.kernel else {
+        return Err("this harness has no contract for the kernel".to_owned());
+    };
+    let module = session.module(kernel, subject, loaded);
+    match module.outcome {
+        Outcome::Pass => Ok(None),
+        Outcome::Fail => Ok(Some(died("L1", "edge:module", module.detail))),
+        _ => Err(module.detail),
+    }
+}
