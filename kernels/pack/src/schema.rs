@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use crate::fallback::Fallback;
 use crate::feature::Feature;
+use crate::module::State;
 
 /// The only schema today.
 pub const SCHEMA: &str = "https://ruvllm.dev/schemas/kernel-pack-v1.json";
@@ -116,6 +117,8 @@ pub struct KernelEntry {
     pub tolerance: Option<Tolerance>,
     /// The same kernel built with more features.
     pub variants: Vec<VariantEntry>,
+    /// State outside of memory that its modules may have.
+    pub state: BTreeSet<State>,
 }
 
 /// A tensor's name, type and shape.
