@@ -105,6 +105,7 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         (OUT, PARAMETERS),
         (WORK, OUT),
         (WORK, A),
+        (WORK, PARAMETERS),
     ];
     if inputs.len() == 2 {
         pairs.extend([(A, B), (OUT, B), (B, PARAMETERS), (WORK, B)]);
@@ -166,9 +167,27 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         );
     }
 
-    // An absent region's offset means nothing.
+    // An absent region's offset means nothing. A region that the kernel has no use for is refused wherever it lies.
     if inputs.len() == 1 {
         table.row("absent-b-anywhere", OK, good().set(B.offset, 7));
+        let present = || good().set(B.size, 16);
+        for onto in [A, OUT, WORK, PARAMETERS] {
+            let over = present().copy(B.offset, onto.offset, 0);
+            table.row(format!("unused-b-over-{}", onto.name), INPUT, over);
+        }
+        let over = present().copy(B.offset, PARAMETERS.offset, -DESCRIPTOR_BEFORE_PARAMS);
+        table.row("unused-b-over-descriptor", INPUT, over);
+        let misaligned = present().copy(B.offset, WORK.offset, 8);
+        table.row("unused-misaligned-b", INPUT, misaligned);
+        for (name, tweak) in [
+            ("below-heap", Tweak::BelowHeap(B.offset, FAR_BELOW_HEAP)),
+            ("behind-memory", Tweak::FromMemoryEnd(B.offset, 0)),
+            ("straddling-end", Tweak::FromMemoryEnd(B.offset, 8)),
+            ("at-end", Tweak::FromMemoryEnd(B.offset, 16)),
+            ("offset-near-2^32", Tweak::Set(B.offset, u32::MAX - 15)),
+        ] {
+            table.row(format!("unused-b-{name}"), INPUT, present().tweak(tweak));
+        }
     }
 
     // Two things wrong at once: the earlier check answers.
@@ -250,7 +269,6 @@ pub(super) fn backward_rows(table: &mut Table, good: &Call, element: usize, bad_
     row("no-params", PARAMS, good().params_length(0));
     row("byte-long-params", PARAMS, good().add(PARAMETERS.size, 1));
     row("bad-value", PARAMS, good().params(bad_params));
-    row("misaligned-params", INPUT, good().add(PARAMETERS.offset, 8));
     for region in [A, B] {
         for (name, by) in [("short", -element), ("long", element)] {
             let name = format!("{name}-{}", region.name);
@@ -259,20 +277,52 @@ pub(super) fn backward_rows(table: &mut Table, good: &Call, element: usize, bad_
         let name = format!("absent-{}", region.name);
         row(&name, INPUT, good().set(region.size, 0));
     }
+    let with_scratch = || good().scratch(good().scratch_size.max(64));
+    for region in [A, B, OUT, WORK, PARAMETERS] {
+        let wrong = [
+            ("misaligned", with_scratch().add(region.offset, 8)),
+            (
+                "below-heap",
+                with_scratch().tweak(Tweak::BelowHeap(region.offset, FAR_BELOW_HEAP)),
+            ),
+            (
+                "behind-memory",
+                with_scratch().tweak(Tweak::FromMemoryEnd(region.offset, 0)),
+            ),
+            (
+                "offset-near-2^32",
+                with_scratch().set(region.offset, u32::MAX - 15),
+            ),
+        ];
+        for (name, call) in wrong {
+            row(&format!("{name}-{}", region.name), INPUT, call);
+        }
+    }
+    for region in [A, B, OUT, WORK] {
+        let size = with_scratch().set(region.size, u32::MAX);
+        row(&format!("size-2^32-1-{}", region.name), INPUT, size);
+        let onto = -DESCRIPTOR_BEFORE_PARAMS;
+        let over = with_scratch().copy(region.offset, PARAMETERS.offset, onto);
+        row(&format!("{}-over-descriptor", region.name), INPUT, over);
+    }
+    for (moved, onto) in [
+        (A, B),
+        (A, PARAMETERS),
+        (B, PARAMETERS),
+        (OUT, PARAMETERS),
+        (WORK, PARAMETERS),
+        (WORK, OUT),
+        (WORK, A),
+        (WORK, B),
+        (OUT, B),
+    ] {
+        let over = with_scratch().copy(moved.offset, onto.offset, 0);
+        row(&format!("{}-over-{}", moved.name, onto.name), INPUT, over);
+    }
     row("short-output", OUTPUT, good().add(OUT.size, -element));
     row("long-output", OUTPUT, good().add(OUT.size, element));
     row("absent-output", OUTPUT, good().set(OUT.size, 0));
-    row("misaligned-a", INPUT, good().add(A.offset, 4));
-    row(
-        "output-below-heap",
-        INPUT,
-        good().tweak(Tweak::BelowHeap(OUT.offset, FAR_BELOW_HEAP)),
-    );
-    row(
-        "b-behind-memory",
-        INPUT,
-        good().tweak(Tweak::FromMemoryEnd(B.offset, 0)),
-    );
+    row("misaligned-a-by-4", INPUT, good().add(A.offset, 4));
     row("output-over-a", INPUT, good().copy(OUT.offset, A.offset, 0));
     row(
         "output-into-b",

@@ -80,6 +80,11 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ("5x33", 5, 33),
         ("4x3", 4, 3),
         ("1x1000", 1, 1000),
+        // For all widths of unrolled loops, with rows enough for several at a time.
+        ("4x64", 4, 64),
+        ("9x131", 9, 131),
+        ("5x257", 5, 257),
+        ("3x1026", 3, 1026),
     ] {
         table.row(
             name,
@@ -171,6 +176,10 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         OK,
         gradient(EPS, 5, &plain(15), &mixed(15), &plain(3)),
     );
+    for (name, rows, hidden) in [("4x64", 4, 64), ("9x131", 9, 131), ("3x1026", 3, 1026)] {
+        let (dy, x) = (mixed(rows * hidden), plain(rows * hidden));
+        row(name, OK, gradient(EPS, rows, &dy, &x, &plain(hidden)));
+    }
     row(
         "zeros",
         OK,
