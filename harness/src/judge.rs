@@ -12,6 +12,7 @@ use crate::{
         record::Entry,
         report::Conformance,
     },
+    coverage::Coverage,
     engine::{EngineReport, NativeCode, Status},
     outcome::Outcome,
     results::PackIdentity,
@@ -86,6 +87,17 @@ pub struct EngineVerdict {
 pub enum NotAsked {
     /// How late engines stop.
     Interruptions,
+    /// Code that no case ran, and that nobody has shown to be unreachable.
+    Code {
+        /// Basic blocks that did not run.
+        blocks: usize,
+        /// All of them.
+        all: u64,
+        /// The modules that they are in.
+        modules: usize,
+    },
+    /// Which code the cases ran.
+    Coverage,
     /// Kernels that were left out.
     Kernels {
         /// Those that were judged.
@@ -142,14 +154,31 @@ pub fn judge(evidence: &Evidence, profile: Profile) -> Verdict {
     }
 }
 
-/// What nobody asked, of a run with so many interruptions of the kernels `judged`.
-pub fn not_asked(interruptions: u32, judged: &[String], pack: &PackIdentity) -> Vec<NotAsked> {
+/// What nobody asked, of a run with so many interruptions of the kernels `judged`, whose cases ran this code.
+pub fn not_asked(
+    interruptions: u32,
+    judged: &[String],
+    pack: &PackIdentity,
+    coverage: &[Coverage],
+) -> Vec<NotAsked> {
     let interruptions = (interruptions == 0).then_some(NotAsked::Interruptions);
+    let open = |module: &Coverage| module.open().count();
+    let blocks = coverage.iter().map(open).sum();
+    let code = match blocks {
+        _ if coverage.is_empty() => Some(NotAsked::Coverage),
+        0 => None,
+        blocks => Some(NotAsked::Code {
+            blocks,
+            all: coverage.iter().map(|module| module.blocks).sum(),
+            modules: coverage.iter().filter(|module| open(module) > 0).count(),
+        }),
+    };
     let kernels = (judged.len() < pack.kernels).then(|| NotAsked::Kernels {
         judged: judged.to_vec(),
         all: pack.kernels,
     });
-    interruptions.into_iter().chain(kernels).collect()
+    let all = [interruptions, code, kernels];
+    all.into_iter().flatten().collect()
 }
 
 /// A verdict for people: with what was not asked, where it is a good one, and with the native code of `engines` that it rests on.
@@ -351,6 +380,8 @@ impl NotAsked {
     pub const fn name(&self) -> &'static str {
         match self {
             NotAsked::Interruptions => "interruptions",
+            NotAsked::Code { .. } => "code",
+            NotAsked::Coverage => "coverage",
             NotAsked::Kernels { .. } => "kernels",
         }
     }
@@ -381,6 +412,16 @@ impl fmt::Display for NotAsked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NotAsked::Interruptions => f.write_str("nobody knows how late engines stop"),
+            NotAsked::Code {
+                blocks,
+                all,
+                modules,
+            } => write!(
+                f,
+                "no case ran {blocks} of {all} basic blocks of code, in {modules} module{}",
+                if *modules == 1 { "" } else { "s" }
+            ),
+            NotAsked::Coverage => f.write_str("nobody knows which code the cases ran"),
             NotAsked::Kernels { judged, all } => write!(
                 f,
                 "only {} of the pack's {all} kernels were judged: {}",

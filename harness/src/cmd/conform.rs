@@ -6,10 +6,12 @@ use crate::{
     conform::{
         coverage,
         device::Profile,
-        plan, report,
+        plan::{self, Plan},
+        report,
         request::{CASES, Request, SEED},
-        suite,
+        search, suite,
     },
+    coverage::Coverage,
     exit::{self, Exit},
     numerics,
     output::Output,
@@ -18,7 +20,7 @@ use crate::{
     results::Folder,
 };
 use anyhow::Result;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Judge every kernel of a pack on every engine: status, agreement, same source, truth, external vectors, frame;
 /// and every numeric instruction.
@@ -35,7 +37,7 @@ pub struct Arguments {
     /// Run that case only on this module of its kernel: `base`, a variant's features, or a compiled form (beside its base module).
     #[arg(long, value_name = "NAME", requires = "case")]
     module: Option<String>,
-    /// Say which code the cases ran; code that none ran fails.
+    /// Say which code the cases ran, and fail where there is code that none ran.
     #[arg(long, conflicts_with = "case")]
     coverage: bool,
 }
@@ -62,6 +64,9 @@ pub struct Selection {
     /// Seed of the generated cases.
     #[arg(long, value_name = "N", default_value_t = SEED)]
     pub seed: u64,
+    /// So many seconds to look for cases that run code which no other case runs; docs/soundness.md.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    search: u64,
     /// What the engines are asked for.
     #[arg(long, value_enum, default_value_t = Profile::Server)]
     pub profile: Profile,
@@ -83,7 +88,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = selection.engines()?;
     let pack = request.acceptance.load(&request.pack)?;
     let (case, module) = (arguments.case.as_deref(), arguments.module.as_deref());
-    let plan = plan::plan(&pack, &request.choice(case, module))?;
+    let searched = case.filter(|name| name.starts_with(search::PREFIX));
+    let listed = if searched.is_some() { None } else { case };
+    let mut plan = plan::plan(&pack, &request.choice(listed, module))?;
+    match searched {
+        Some(name) => search::only(&mut plan, name, request.seed)?,
+        None => selection.search(&mut plan, output),
+    }
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
     let covered = arguments
         .coverage
@@ -94,6 +105,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         conform.add_numerics(numerics::on_all(&engines, &folder, output)?);
     }
     if let Some(covered) = covered {
+        let gaps: Vec<String> = covered.iter().filter_map(Coverage::gap).collect();
+        conform.reasons.extend(gaps);
         conform.add_coverage(covered);
     }
     folder.document(report::FILE, &conform)?;
@@ -121,6 +134,13 @@ impl Selection {
             }
         }
         Ok(engines)
+    }
+
+    /// Adds what a search finds to a plan, where one is asked for.
+    pub(super) fn search(&self, plan: &mut Plan, output: &Output) {
+        if self.search > 0 {
+            search::search(plan, Duration::from_secs(self.search), self.seed, output);
+        }
     }
 
     /// What is asked for, without the command line around it.

@@ -3,6 +3,8 @@
 //! They run on an engine of this very executable, whatever engines are judged: an engine that gets something wrong, or lies, says nothing here.
 
 use super::{
+    plan::{self, Choice, Plan},
+    request::Request,
     run::{Session, Work},
     subject::Subject,
 };
@@ -11,8 +13,32 @@ use crate::{
     output::Output,
     parallel, registry,
 };
+use anyhow::Result;
 use assay_worker::Launch;
+use kernel_pack::{Pack, State};
 use sha2::{Digest, Sha256};
+
+/// What the cases of a plan run of the modules that they are about. A device has a part of the cases and of the modules only, as many as fit:
+/// what it has not run is no gap of theirs, so that all cases are asked in its place.
+///
+/// # Errors
+/// As [`plan::plan`].
+pub fn of_pack(
+    pack: &Pack,
+    plan: &Plan,
+    request: &Request,
+    output: &Output,
+) -> Result<Vec<Coverage>> {
+    if plan.device.is_none() {
+        return Ok(of_modules(&plan.work, output));
+    }
+    let choice = Choice {
+        device: None,
+        ..request.choice(None, None)
+    };
+    let whole = plan::plan(pack, &choice)?;
+    Ok(of_modules(&whole.work, output))
+}
 
 /// What the cases of each module run of it.
 pub fn of_modules(work: &[Work], output: &Output) -> Vec<Coverage> {
@@ -55,6 +81,10 @@ fn measured(work: &Work, launches: &[Launch]) -> Result<Coverage, String> {
         let coverage = flagged.coverage(&own.kernel, &own.variant, &words);
         let mut coverage = coverage.map_err(undecoded)?;
         coverage.runtime = launch.id.clone();
+        if own.state.contains(&State::Globals) {
+            // What the pack declares; that answers do not depend on it is for the layers to see.
+            coverage.globals_changed.clear();
+        }
         let ledger = Ledger::built_in().map_err(|error| format!("failed to {error}"))?;
         ledger.mark(&mut coverage, &digest(&own.wasm));
         return Ok(coverage);

@@ -192,6 +192,7 @@ mod tests {
             fuel: None,
             has_backward: false,
             code: None,
+            state: Default::default(),
             flags: None,
         };
         EMBEDDED.limit(&mut subject);

@@ -15,6 +15,7 @@ pub mod record;
 pub mod report;
 pub mod request;
 pub mod run;
+pub mod search;
 pub mod shrink;
 pub mod subject;
 pub mod suite;

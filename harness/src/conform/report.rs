@@ -77,10 +77,10 @@ impl Conformance {
         self.verdict = self.follows();
     }
 
-    /// Adds which code ran, and lets code that no case ran count.
+    /// Adds which code ran, and lets what speaks against a module count. Code that no case ran is for whoever asks for a verdict to judge.
     pub fn add_coverage(&mut self, coverage: Vec<Coverage>) {
         self.reasons
-            .extend(coverage.iter().filter_map(Coverage::reason));
+            .extend(coverage.iter().flat_map(Coverage::faults));
         self.coverage = coverage;
         self.verdict = self.follows();
     }

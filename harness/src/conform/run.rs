@@ -47,14 +47,25 @@ impl Work {
             cases: Vec::new(),
             unplaceable: Vec::new(),
         };
-        let Some(kernel) = kernel else { return work };
-        for case in cases {
-            match subject::prepare(case.clone(), &work.subject, kernel) {
-                Ok(prepared) => work.cases.push(prepared),
-                Err(error) => work.unplaceable.push((case, format!("failed to {error}"))),
-            }
-        }
+        cases.into_iter().for_each(|case| work.add(case));
         work
+    }
+
+    /// Places one more case.
+    pub fn add(&mut self, case: Case) {
+        let Some(kernel) = self.kernel else { return };
+        match subject::prepare(case.clone(), &self.subject, kernel) {
+            Ok(prepared) => self.cases.push(prepared),
+            Err(error) => self.unplaceable.push((case, format!("failed to {error}"))),
+        }
+    }
+
+    /// A case that was drawn, placed: what the native build answers is the status that is due. `None` where it does not fit.
+    pub fn prepared(&self, case: Case) -> Option<Prepared> {
+        let prepared = subject::prepare(case, &self.subject, self.kernel?).ok()?;
+        let mut case = prepared.case.clone();
+        case.expect = prepared.native.status;
+        Some(Prepared { case, ..prepared })
     }
 
     /// The module of this name: the one that all engines run, or a form of it.
@@ -408,6 +419,11 @@ impl<'a> Session<'a> {
             (None, Err(reason)) => Err(reason.clone()),
             (None, Ok(worker)) => Ok(worker.gathered().to_vec()),
         }
+    }
+
+    /// What runs of the module that was loaded last told of its flags, if it keeps some.
+    pub fn gathered(&self) -> &[u32] {
+        self.worker.as_ref().map_or(&[], Worker::gathered)
     }
 
     /// Judges a module, and the form of it that fits the engine: beside the module, or where the engine cannot compile, instead of it. What was

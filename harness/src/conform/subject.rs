@@ -7,9 +7,10 @@ use kernel_cases::{
     truth,
 };
 use kernel_core::Kernel;
+use kernel_pack::State;
 use runtime_host::{Fill, Frame, Output, PlaceError, Tensors};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// One module of one kernel: the base module or a variant.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Subject {
     pub has_backward: bool,
     /// Native code to be loaded in the place of compiling the module.
     pub code: Option<Arc<[u8]>>,
+    /// State outside of memory that the module may have.
+    pub state: BTreeSet<State>,
     /// How the module tells which blocks ran, where it was rewritten to keep that.
     pub flags: Option<Flags>,
 }

@@ -3,6 +3,7 @@
 //! Code that no case ran is code that nobody judged. This module rewrites, and makes of flags a [`Coverage`]; `conform::coverage` runs the
 //! cases. [`ledger`] has what is known to be unreachable, with the proof.
 
+pub mod dictionary;
 pub mod ledger;
 mod report;
 
@@ -32,6 +33,8 @@ pub struct Flagged {
     module: Module,
     /// Of each function that has a body.
     blocks: Vec<Vec<flow::Block>>,
+    /// The mutable globals, by index.
+    globals: Vec<u32>,
 }
 
 /// How a module tells its flags: an export that takes the number of a word, and returns it.
@@ -67,6 +70,11 @@ impl Flagged {
             changed.insert(index, body.edited(&module, &edits));
         }
         let words = number.div_ceil(FLAGS_OF_WORD) as u32;
+        let globals = module.mutable_globals()?;
+        let told: Vec<Vec<Instruction<'_>>> = (0..words)
+            .map(|word| vec![Instruction::GlobalGet(first_global + word)])
+            .chain(globals.chunks(FLAGS_OF_WORD).map(globals_changed))
+            .collect();
         let mut changes = BTreeMap::from([(
             section::CODE,
             Change {
@@ -88,16 +96,15 @@ impl Flagged {
             });
         }
         let one = [ValType::I32];
-        added.function(
-            &module,
-            &export,
-            (&one, &one),
-            &tell_flags(first_global, words),
-        );
+        added.function(&module, &export, (&one, &one), &tell_flags(&told));
         added.into_changes(&mut changes);
         Ok(Flagged {
             wasm: module.assemble(&changes)?,
-            flags: Flags { export, words },
+            flags: Flags {
+                export,
+                words: told.len() as u32,
+            },
+            globals: globals.into_iter().map(|(index, _)| index).collect(),
             blocks,
             module,
         })
@@ -130,6 +137,10 @@ impl Flagged {
                 number += 1;
             }
         }
+        let first = number.div_ceil(FLAGS_OF_WORD) * FLAGS_OF_WORD;
+        let changed = self.globals.iter().enumerate();
+        let changed = changed.filter(|(global, _)| ran(first + global));
+        coverage.globals_changed = changed.map(|(_, index)| *index).collect();
         Ok(coverage)
     }
 }
@@ -153,8 +164,46 @@ fn set_flag(body: &Body<'_>, block: &flow::Block, first_global: u32, number: usi
     }
 }
 
-/// A function that returns the global of this number: one block in the other, so that the number chooses how far to leave.
-fn tell_flags(first_global: u32, words: u32) -> Function {
+/// A flag for each global that is not what it was in the beginning.
+fn globals_changed(globals: &[(u32, Instruction<'static>)]) -> Vec<Instruction<'static>> {
+    let mut all = vec![Instruction::I32Const(0)];
+    for (flag, (global, begins_with)) in globals.iter().enumerate() {
+        let get = Instruction::GlobalGet(*global);
+        let differs = match begins_with {
+            Instruction::I64Const(_) => vec![get, begins_with.clone(), Instruction::I64Ne],
+            Instruction::F32Const(value) => vec![
+                get,
+                Instruction::I32ReinterpretF32,
+                Instruction::I32Const(value.bits() as i32),
+                Instruction::I32Ne,
+            ],
+            Instruction::F64Const(value) => vec![
+                get,
+                Instruction::I64ReinterpretF64,
+                Instruction::I64Const(value.bits() as i64),
+                Instruction::I64Ne,
+            ],
+            Instruction::V128Const(_) => vec![
+                get,
+                begins_with.clone(),
+                Instruction::V128Xor,
+                Instruction::V128AnyTrue,
+            ],
+            _ => vec![get, begins_with.clone(), Instruction::I32Ne],
+        };
+        all.extend(differs);
+        all.extend([
+            Instruction::I32Const(flag as i32),
+            Instruction::I32Shl,
+            Instruction::I32Or,
+        ]);
+    }
+    all
+}
+
+/// A function that returns the word of this number: one block in the other, so that the number chooses how far to leave.
+fn tell_flags(told: &[Vec<Instruction<'_>>]) -> Function {
+    let words = told.len() as u32;
     let mut function = Function::new([]);
     for _ in 0..=words {
         function.instruction(&Instruction::Block(wasm_encoder::BlockType::Empty));
@@ -163,8 +212,10 @@ fn tell_flags(first_global: u32, words: u32) -> Function {
     function.instruction(&Instruction::LocalGet(0));
     function.instruction(&Instruction::BrTable(targets.into(), words));
     function.instruction(&Instruction::End);
-    for word in 0..words {
-        function.instruction(&Instruction::GlobalGet(first_global + word));
+    for word in told {
+        word.iter().for_each(|instruction| {
+            function.instruction(instruction);
+        });
         function.instruction(&Instruction::Return);
         function.instruction(&Instruction::End);
     }

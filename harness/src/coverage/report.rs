@@ -25,6 +25,10 @@ pub struct Coverage {
     pub only_traps_ran: u64,
     /// The blocks that did not run, without those that only trap.
     pub uncovered: Vec<Uncovered>,
+    /// Mutable globals that were not what they were in the beginning after some call: a kernel restores its stack pointer, and has no others
+    /// unless its pack declares them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub globals_changed: Vec<u32>,
     /// Why nothing is known; empty where something is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
@@ -68,6 +72,7 @@ impl Coverage {
             only_traps: 0,
             only_traps_ran: 0,
             uncovered: Vec::new(),
+            globals_changed: Vec::new(),
             error: String::new(),
         }
     }
@@ -111,24 +116,45 @@ impl Coverage {
         self.uncovered.iter().filter(open).map(|one| &one.block)
     }
 
-    /// Whether all code ran that can: what else speaks against the pack, in a line.
-    pub fn reason(&self) -> Option<String> {
+    /// Share of instructions that ran, in percent.
+    pub fn share(&self) -> f64 {
+        100.0 * self.instructions_ran as f64 / self.instructions.max(1) as f64
+    }
+
+    /// What speaks against the module, in a line each, besides code that no case ran.
+    pub fn faults(&self) -> Vec<String> {
         let Coverage {
             kernel, variant, ..
         } = self;
+        let mut faults = Vec::new();
         if !self.error.is_empty() {
-            return Some(format!(
+            faults.push(format!(
                 "coverage, {kernel} ({variant}): nobody knows which code ran: {}",
                 self.error
             ));
         }
+        for global in &self.globals_changed {
+            faults.push(format!(
+                "coverage, {kernel} ({variant}): a call left global {global} changed, and the pack declares no state in globals"
+            ));
+        }
+        faults
+    }
+
+    /// Code that no case ran and that nobody has shown to be unreachable, in a line; `None` if there is none.
+    pub fn gap(&self) -> Option<String> {
         let first = self.open().next()?;
         let blocks = self.open().count();
         let instructions: u64 = self.open().map(|block| block.instructions).sum();
         Some(format!(
-            "coverage, {kernel} ({variant}): no case ran {blocks} of {} basic blocks ({instructions} of {} instructions), the first in {} \
-             at byte {}: {}",
-            self.blocks, self.instructions, first.function, first.offset, first.text
+            "coverage, {} ({}): no case ran {blocks} of {} basic blocks ({instructions} of {} instructions), the first in {} at byte {}: {}",
+            self.kernel,
+            self.variant,
+            self.blocks,
+            self.instructions,
+            first.function,
+            first.offset,
+            first.text
         ))
     }
 }

@@ -33,11 +33,11 @@ fn flags_that_are_not_set_name_the_code() {
     let all = flagged.coverage("k", "base", &[0b011111]).unwrap();
     assert_eq!((all.blocks, all.ran), (5, 5));
     assert_eq!((all.only_traps, all.only_traps_ran), (1, 0));
-    assert_eq!(all.reason(), None);
+    assert_eq!(all.gap(), None);
     let some = flagged.coverage("k", "base", &[0b001101]).unwrap();
     let open: Vec<_> = some.open().map(|block| block.text.as_str()).collect();
     assert_eq!(open, ["call $seldom; else", "i32.const 1; end"]);
-    let reason = some.reason().unwrap();
+    let reason = some.gap().unwrap();
     assert!(reason.contains("2 of 5 basic blocks"), "{reason}");
     assert!(reason.contains("kernel_forward at byte"), "{reason}");
     let none = flagged.coverage("k", "base", &[]).unwrap();
@@ -57,10 +57,10 @@ fn an_entry_of_the_ledger_is_about_blocks_of_one_module() {
     };
     let mut other = coverage();
     ledger(offset).mark(&mut other, "cd");
-    assert!(other.reason().is_some());
+    assert!(other.gap().is_some());
     let mut known = coverage();
     ledger(offset).mark(&mut known, "ab");
-    assert_eq!(known.reason(), None);
+    assert_eq!(known.gap(), None);
     assert!(ledger(offset).stale(&known, "ab").is_empty());
     assert_eq!(ledger(1).stale(&known, "ab"), [1]);
     assert!(Ledger::built_in().is_ok());

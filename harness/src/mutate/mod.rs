@@ -16,3 +16,6 @@ pub use judge::Death;
 pub use mutant::Place;
 pub use report::{FILE, Fate, Judged, OfKind, Report, text};
 pub use run::{Asked, run};
+
+#[cfg(all(test, feature = "wasmi"))]
+mod tests;

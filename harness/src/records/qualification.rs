@@ -90,7 +90,12 @@ impl Qualification {
 
     /// What nobody asked.
     pub fn not_asked(&self) -> Vec<NotAsked> {
-        judge::not_asked(self.interruptions, &self.kernels, &self.pack)
+        judge::not_asked(
+            self.interruptions,
+            &self.kernels,
+            &self.pack,
+            &self.conform.coverage,
+        )
     }
 
     /// The verdict for people: never a bare "qualified" where something was not asked.

@@ -14,10 +14,12 @@ use std::{
     collections::{BTreeMap, HashMap},
     ops::Range,
 };
-use wasm_encoder::{Encode, ExportKind, Function, Module as EncodedModule, RawSection};
+use wasm_encoder::{
+    Encode, ExportKind, Function, Instruction, Module as EncodedModule, RawSection,
+};
 use wasmparser::{
-    BinaryReader, BinaryReaderError, ExternalKind, FuncType, GlobalType, Parser, Payload, TypeRef,
-    ValType, WasmFeatures,
+    BinaryReader, BinaryReaderError, ExternalKind, FuncType, GlobalSectionReader, GlobalType,
+    Operator, Parser, Payload, TypeRef, ValType, WasmFeatures,
 };
 
 /// What packs and scripts may use: WebAssembly 2.0, which is WebAssembly 1.0 with the seven features of packs.
@@ -219,6 +221,37 @@ impl Module {
             prefix.push('_');
         }
         prefix
+    }
+
+    /// The mutable globals that the module defines, by index, each with what it begins with; those of references are left out.
+    ///
+    /// # Errors
+    /// If they cannot be decoded.
+    pub(crate) fn mutable_globals(
+        &self,
+    ) -> Result<Vec<(u32, Instruction<'static>)>, BinaryReaderError> {
+        let Some(contents) = self.contents(section::GLOBAL) else {
+            return Ok(Vec::new());
+        };
+        let reader = GlobalSectionReader::new(BinaryReader::new(contents, 0))?;
+        let imported = self.globals.len() as u32 - reader.count();
+        let mut globals = Vec::new();
+        for (index, global) in reader.into_iter().enumerate() {
+            let global = global?;
+            let mut operators = global.init_expr.get_operators_reader();
+            let begins_with = match operators.read()? {
+                Operator::I32Const { value } => Instruction::I32Const(value),
+                Operator::I64Const { value } => Instruction::I64Const(value),
+                Operator::F32Const { value } => Instruction::F32Const(value.into()),
+                Operator::F64Const { value } => Instruction::F64Const(value.into()),
+                Operator::V128Const { value } => Instruction::V128Const(value.i128()),
+                _ => continue,
+            };
+            if global.ty.mutable {
+                globals.push((imported + index as u32, begins_with));
+            }
+        }
+        Ok(globals)
     }
 
     /// The contents of a section.
