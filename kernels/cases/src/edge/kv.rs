@@ -106,6 +106,14 @@ pub(super) fn pack_rows(table: &mut Table, format: Format) {
         table.row(name, OK, call(rows, &mixed(rows * dim)));
     }
 
+    // A NaN and an infinity at each place of a block.
+    for (name, special) in [("nan", f32::NAN), ("inf", f32::INFINITY)] {
+        let blocks: Vec<f32> = (0..32)
+            .flat_map(|place| with(plain(32), place, special))
+            .collect();
+        table.row(format!("{name}-at-each-place"), OK, call(2, &blocks));
+    }
+
     let ramp: Vec<f32> = (0..32).map(|index| index as f32 - 16.0).collect();
     // The scale is 1 and every value lies between two codes.
     let ties: Vec<f32> = (0..32)

@@ -157,6 +157,11 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ("1x200x32x200", [1, 200, 32, 200]),
         ("4x65x64x65", [4, 65, 64, 65]),
         ("2x65x7x65", [2, 65, 7, 65]),
+        // Sums of more than 64 terms, in blocks of each width.
+        ("2x70x72x24", [2, 70, 72, 24]),
+        ("1x130x66x13", [1, 130, 66, 13]),
+        ("1x66x130x9", [1, 66, 130, 9]),
+        ("2x129x24x66", [2, 129, 24, 66]),
     ] {
         table.row(name, OK, call(2.0, &Tensors::plain(shape)));
     }

@@ -140,6 +140,10 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     ] {
         table.row(name, OK, call(1.0, 1, &x, &gate));
     }
+    // Half the product of x and 1.5 lies between two values of f16, at any place of an unrolled loop: the last bit of a conversion shows.
+    let between: Vec<f32> = (0..67).map(|k| 1.0 + (2 * k + 1) as f32 / 1024.0).collect();
+    table.row("ties-beta-0", OK, call(0.0, 1, &between, &[1.5; 67]));
+
     let base = call(1.0, 1, &plain(4), &plain(4));
     table.row("nans", OK, base.clone().a(float.nans()));
     table.row("nans-in-gate", OK, base.clone().b(float.nans()));
