@@ -162,7 +162,7 @@ pub fn run(
         }
         for (index, work) in work.iter().enumerate() {
             let reports = session.reports(work, gate, step, (&mut confined, &bare));
-            if !say(Message::Reports(engine, index, reports)) {
+            if !say(Message::Reports(engine, index, Box::new(reports))) {
                 return;
             }
         }
@@ -176,7 +176,7 @@ pub fn run(
                 let reports = pending
                     .entry(index)
                     .or_insert_with(|| launches.iter().map(|_| None).collect());
-                reports[engine] = Some(report);
+                reports[engine] = Some(*report);
                 if reports.iter().all(Option::is_some) {
                     let reports = pending.remove(&index).unwrap_or_default();
                     let reports: Vec<_> = reports.into_iter().flatten().collect();
@@ -192,7 +192,7 @@ pub fn run(
 
 enum Message {
     Info(usize, Result<Info, String>),
-    Reports(usize, usize, Reports),
+    Reports(usize, usize, Box<Reports>),
 }
 
 fn judge_work(

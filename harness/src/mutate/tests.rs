@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test whose helpers fail as tests do")]
+
 use super::{
     fault::Kind,
     mutant::{self, Mutant},

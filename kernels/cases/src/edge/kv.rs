@@ -245,6 +245,16 @@ pub(super) fn unpack_rows(table: &mut Table, format: Format) {
     common_rows(table, &call(2, &blocks), format.bytes);
 
     table.row("1x32", OK, call(1, &blocks[..1]));
+    // Special scales in each block of a row: loops over blocks are unrolled.
+    for (name, scale) in [
+        ("subnormal", 0x0201),
+        ("negative-subnormal", 0x83fe),
+        ("inf", 0x7c00),
+        ("nan", 0x7e01),
+    ] {
+        let nine: Vec<Vec<u8>> = (0..9).map(|index| block(scale, index, 29)).collect();
+        table.row(format!("every-scale-{name}"), OK, call(1, &nine));
+    }
     table.row("3x32", OK, call(3, &blocks[1..]));
     // Every byte that codes can have.
     let per_block = 256 / count;

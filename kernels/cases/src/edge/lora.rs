@@ -322,6 +322,58 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     ] {
         table.row(name, OK, call(scale, &change));
     }
+    // Large terms that cancel, far apart: whatever is added to another sum than in the contract's order is lost. Widths and terms
+    // are for all ways through the loops; f16 that is subnormal lies at each place of them.
+    let shape = [2, 130, 93, 29];
+    let plain_sums = Tensors::plain(shape);
+    let mut cancelling = plain_sums.clone();
+    for term in 0..130 {
+        cancelling.a[term * 93 + 92] = cancelling.a[term * 93];
+    }
+    cancelling.x[0] = 60_000.0;
+    cancelling.x[129] = -60_000.0;
+    for column in 0..93 {
+        cancelling.a[129 * 93 + column] = cancelling.a[column];
+    }
+    for column in 0..29 {
+        cancelling.b[column] = 5000.0;
+        cancelling.b[92 * 29 + column] = -5000.0;
+    }
+    table.row("large-terms-cancel", OK, call(0.125, &cancelling));
+    let subnormals = |count: usize| -> Vec<f32> {
+        (0..count)
+            .map(|index| float.tiny() * (index % 7 + 1) as f32)
+            .collect()
+    };
+    for (name, tensors) in [
+        (
+            "a-of-subnormals",
+            Tensors {
+                a: subnormals(130 * 93),
+                ..plain_sums.clone()
+            },
+        ),
+        (
+            "b-of-subnormals",
+            Tensors {
+                b: subnormals(93 * 29),
+                ..plain_sums.clone()
+            },
+        ),
+        (
+            "x-of-subnormals",
+            Tensors {
+                x: subnormals(2 * 130),
+                ..plain_sums
+            },
+        ),
+    ] {
+        let zeros = Tensors {
+            base: vec![0.0; 2 * 29],
+            ..tensors
+        };
+        table.row(name, OK, call(16_384.0, &zeros));
+    }
     let wide = Tensors {
         x: mixed(32),
         ..tensors.clone()

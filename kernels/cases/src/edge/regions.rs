@@ -97,6 +97,19 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         PARAMS,
         good().set(PARAMETERS.size, u32::MAX),
     );
+    // What a load of 8 or 16 bits in the place of 32 would take for the same.
+    for region in tensors() {
+        let name = format!("size-2^16-more-{}", region.name);
+        table.row(name, INPUT, good().add(region.size, 1 << 16));
+    }
+    for region in all() {
+        let name = format!("offset-2^16-more-{}", region.name);
+        table.row(name, INPUT, good().add(region.offset, 1 << 16));
+    }
+    for (name, by) in [("2^8", 1 << 8), ("2^16", 1 << 16)] {
+        let name = format!("params-size-{name}-more");
+        table.row(name, PARAMS, good().add(PARAMETERS.size, by));
+    }
 
     // Regions that share a byte, the first moved over the second.
     let mut pairs = vec![
@@ -298,7 +311,15 @@ pub(super) fn backward_rows(table: &mut Table, good: &Call, element: usize, bad_
             row(&format!("{name}-{}", region.name), INPUT, call);
         }
     }
+    for region in [A, B, OUT, WORK, PARAMETERS] {
+        let more = with_scratch().add(region.offset, 1 << 16);
+        row(&format!("offset-2^16-more-{}", region.name), INPUT, more);
+    }
+    let more = good().add(PARAMETERS.size, 1 << 8);
+    row("params-size-2^8-more", PARAMS, more);
     for region in [A, B, OUT, WORK] {
+        let more = with_scratch().add(region.size, 1 << 16);
+        row(&format!("size-2^16-more-{}", region.name), INPUT, more);
         let size = with_scratch().set(region.size, u32::MAX);
         row(&format!("size-2^32-1-{}", region.name), INPUT, size);
         let onto = -DESCRIPTOR_BEFORE_PARAMS;

@@ -83,6 +83,8 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         // For all widths of unrolled loops, with rows enough for several at a time.
         ("4x64", 4, 64),
         ("9x131", 9, 131),
+        ("4x111", 4, 111),
+        ("5x23", 5, 23),
         ("5x257", 5, 257),
         ("3x1026", 3, 1026),
     ] {
@@ -186,7 +188,12 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         OK,
         gradient(0.0, 1, &between, &root_1, &[1.0; 64]),
     );
-    for (name, rows, hidden) in [("4x64", 4, 64), ("9x131", 9, 131), ("3x1026", 3, 1026)] {
+    for (name, rows, hidden) in [
+        ("4x64", 4, 64),
+        ("9x131", 9, 131),
+        ("2x23", 2, 23),
+        ("3x1026", 3, 1026),
+    ] {
         let (dy, x) = (mixed(rows * hidden), plain(rows * hidden));
         row(name, OK, gradient(EPS, rows, &dy, &x, &plain(hidden)));
     }
