@@ -9,6 +9,7 @@ use crate::{
     },
     outcome::Outcome,
 };
+use runtime_api::{Error, Trap};
 use serde::{Deserialize, Serialize};
 
 /// Why a module does not hold.
@@ -20,6 +21,16 @@ pub struct Death {
     pub case: String,
     /// What is wrong.
     pub detail: String,
+}
+
+/// How many times as long a call may take once more that was ended by its deadline.
+const PATIENCE: u64 = 10;
+
+fn is_deadline(ended: &Ended) -> bool {
+    let Ended::Stopped(Error::Trap { trap, .. }) = ended else {
+        return false;
+    };
+    *trap == Trap::EpochDeadline
 }
 
 /// Judges a module by all cases of `work`, one after the other until one fails, then by the checks of a module as a whole.
@@ -42,7 +53,16 @@ pub(super) fn judge(
         Err((_, reason)) => return Err(reason),
     };
     for prepared in &work.cases {
-        let observed = session.one(subject, loaded, prepared);
+        let mut observed = session.one(subject, loaded, prepared);
+        if is_deadline(&observed.ended) {
+            // Perhaps the machine was busy.
+            let patient = Subject {
+                ticks: subject.ticks.saturating_mul(PATIENCE),
+                ..subject.clone()
+            };
+            let loaded = session.load(&patient).map_err(|(_, reason)| reason)?;
+            observed = session.one(&patient, loaded, prepared);
+        }
         if let Ended::Lost(reason) = &observed.ended {
             return Err(reason.clone());
         }

@@ -20,10 +20,14 @@ use crate::{
 use anyhow::{Context, Result};
 use assay_worker::Launch;
 use fastrand::Rng;
+use runtime_api::{Budget, BudgetKind};
 use std::collections::BTreeMap;
 
 /// Ticks that a call of a mutant may take, where the manifest allows more: one that loops is not waited for. The original must hold with them.
 const TICKS: u64 = 30;
+
+/// Fuel that a drawn call may take: ten times what the largest of the cases of the core pack takes, about.
+const FUEL: u64 = 50_000_000;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -190,10 +194,15 @@ impl OfModule<'_> {
             return Ok(survivors.iter().map(|_| None).collect());
         }
         let runtime = registry::open(self.searching)?;
+        // Fuel where there is some: what is wrong must not depend on how busy the machine is.
+        let budgets = &runtime.info().capabilities.budgets;
         let draws = Draws {
             seed: self.seed,
             calls: self.asked.calls,
-            budget: observe::budget(runtime.info(), subject),
+            budget: match budgets.contains(&BudgetKind::Fuel) {
+                true => Budget::Fuel(FUEL),
+                false => observe::budget(runtime.info(), subject),
+            },
         };
         search::search(runtime.as_ref(), self.work, survivors, draws)
             .with_context(|| format!("failed to search on {}", self.searching))

@@ -4,7 +4,7 @@ use super::draw::{self, Drawn};
 use crate::conform::{record, run::Work, subject::Subject};
 use fastrand::Rng;
 use kernel_cases::{case::Case, truth};
-use runtime_api::{Budget, Instance, Module, Runtime};
+use runtime_api::{Budget, Error, Instance, Module, Runtime, Trap};
 use runtime_host::{Outcome, execute};
 
 /// A call that shows that a mutant is wrong.
@@ -33,7 +33,7 @@ pub(super) struct Draws {
 #[derive(PartialEq)]
 enum Answer {
     /// It did not return, or the call could not be made.
-    Stopped(String),
+    Stopped(Error),
     Returned {
         calls: Vec<i32>,
         /// NaN as a class where the status is 0.
@@ -42,6 +42,16 @@ enum Answer {
         frame: Vec<Vec<u8>>,
         pages: u32,
     },
+}
+
+impl Answer {
+    /// Whether the budget ended it.
+    fn is_too_long(&self) -> bool {
+        let Answer::Stopped(Error::Trap { trap, .. }) = self else {
+            return false;
+        };
+        matches!(trap, Trap::FuelExhausted | Trap::EpochDeadline)
+    }
 }
 
 /// A module, and the instance that serves it.
@@ -70,18 +80,18 @@ impl Served {
             Some(live) => live,
             None => match self.module.instantiate(budget) {
                 Ok(instance) => instance,
-                Err(error) => return Answer::Stopped(error.to_string()),
+                Err(error) => return Answer::Stopped(error),
             },
         };
         let observation = match execute(instance.as_mut(), &drawn.invocation) {
             Ok(observation) => observation,
-            Err(error) => return Answer::Stopped(error.to_string()),
+            Err(error) => return Answer::Stopped(error),
         };
         let mut calls = Vec::new();
         for outcome in observation.calls {
             match outcome {
                 Outcome::Returned(value) => calls.push(value),
-                Outcome::Failed(error) => return Answer::Stopped(error.to_string()),
+                Outcome::Failed(error) => return Answer::Stopped(error),
             }
         }
         self.live = Some(instance);
@@ -143,6 +153,10 @@ pub(super) fn search(
         pages = drawn.invocation.pages;
         since_fresh = if fresh { 0 } else { since_fresh + 1 };
         let right = original.answer(&drawn, fresh, draws.budget);
+        if right.is_too_long() {
+            // Nothing is known of the right answer; the next call is on fresh instances.
+            continue;
+        }
         for (candidate, found) in candidates.iter_mut().zip(&mut found) {
             let Some(served) = candidate else { continue };
             let answer = served.answer(&drawn, fresh, draws.budget);
