@@ -43,7 +43,7 @@ to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGIN
 # The wasm32 packages, the fuzz targets and clients of others have workspaces of their own.
 manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml
 
-.PHONY: help qualify bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme
+.PHONY: help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -61,6 +61,9 @@ define first_verdict
 	-@$(assay) qualify $(PACK) $(trust) --runtime 'wasmtime.*' --runtime wasmi
 	@echo "=== now for the others"
 endef
+
+mutate: build-rust ## plants faults into the core pack's modules, and says which conform finds; ARGUMENTS="--count 520 --seed N"
+	$(assay) mutate $(PACK) $(trust) $(ARGUMENTS)
 
 bench: setup build ## measures the core pack on every engine that is ready, beside native code for this very processor
 	RUSTFLAGS="-C target-cpu=native" $(release) -p assay --no-default-features --features native-worker --bin assay-native --target-dir $(target)/native

@@ -13,6 +13,7 @@ use crate::{
         report::Conformance,
         truths::Truth,
     },
+    coverage::Coverage,
     engine::{EngineReport, NativeCode, Status},
     outcome::Outcome,
     results::PackIdentity,
@@ -88,6 +89,17 @@ pub struct EngineVerdict {
 pub enum NotAsked {
     /// How late engines stop.
     Interruptions,
+    /// Code that no case ran, and that nobody has shown to be unreachable.
+    Code {
+        /// Basic blocks that did not run.
+        blocks: usize,
+        /// All of them.
+        all: u64,
+        /// The modules that they are in.
+        modules: usize,
+    },
+    /// Which code the cases ran.
+    Coverage,
     /// Kernels that were left out.
     Kernels {
         /// Those that were judged.
@@ -146,14 +158,26 @@ pub fn judge(evidence: &Evidence, profile: Profile) -> Verdict {
     }
 }
 
-/// What nobody asked, of a run with so many interruptions of the kernels `judged`, by these truths.
+/// What nobody asked, of a run with so many interruptions of the kernels `judged`, by these truths, whose cases ran this code.
 pub fn not_asked(
     interruptions: u32,
     judged: &[String],
     pack: &PackIdentity,
     truths: &[Truth],
+    coverage: &[Coverage],
 ) -> Vec<NotAsked> {
     let interruptions = (interruptions == 0).then_some(NotAsked::Interruptions);
+    let open = |module: &Coverage| module.open().count();
+    let blocks = coverage.iter().map(open).sum();
+    let code = match blocks {
+        _ if coverage.is_empty() => Some(NotAsked::Coverage),
+        0 => None,
+        blocks => Some(NotAsked::Code {
+            blocks,
+            all: coverage.iter().map(|module| module.blocks).sum(),
+            modules: coverage.iter().filter(|module| open(module) > 0).count(),
+        }),
+    };
     let kernels = (judged.len() < pack.kernels).then(|| NotAsked::Kernels {
         judged: judged.to_vec(),
         all: pack.kernels,
@@ -164,11 +188,8 @@ pub fn not_asked(
         .map(|truth| truth.kernel.clone())
         .collect();
     let own = (!own.is_empty()).then_some(NotAsked::OtherTruth(own));
-    interruptions
-        .into_iter()
-        .chain(kernels)
-        .chain(own)
-        .collect()
+    let all = [interruptions, code, kernels, own];
+    all.into_iter().flatten().collect()
 }
 
 /// By what each kernel was judged, in a line each; kernels that have nothing but built-in oracles share one.
@@ -403,6 +424,8 @@ impl NotAsked {
     pub const fn name(&self) -> &'static str {
         match self {
             NotAsked::Interruptions => "interruptions",
+            NotAsked::Code { .. } => "code",
+            NotAsked::Coverage => "coverage",
             NotAsked::Kernels { .. } => "kernels",
             NotAsked::OtherTruth(_) => "another truth than the author's own",
         }
@@ -434,6 +457,16 @@ impl fmt::Display for NotAsked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NotAsked::Interruptions => f.write_str("nobody knows how late engines stop"),
+            NotAsked::Code {
+                blocks,
+                all,
+                modules,
+            } => write!(
+                f,
+                "no case ran {blocks} of {all} basic blocks of code, in {modules} module{}",
+                if *modules == 1 { "" } else { "s" }
+            ),
+            NotAsked::Coverage => f.write_str("nobody knows which code the cases ran"),
             NotAsked::Kernels { judged, all } => write!(
                 f,
                 "only {} of the pack's {all} kernels were judged: {}",

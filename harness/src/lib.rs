@@ -7,6 +7,7 @@ pub mod bench;
 pub mod cmd;
 pub mod compare;
 pub mod conform;
+pub mod coverage;
 // Reads the sources, which a module built for WebAssembly does not have beside it.
 #[cfg(all(test, not(target_family = "wasm")))]
 mod cycles;
@@ -16,6 +17,7 @@ pub mod expectations;
 pub mod fuzz;
 pub mod judge;
 pub mod machine;
+pub mod mutate;
 pub mod numerics;
 pub mod outcome;
 pub mod output;
@@ -26,6 +28,7 @@ pub mod registry;
 pub mod repeat;
 pub mod report;
 pub mod results;
+mod rewrite;
 // As `cycles`.
 #[cfg(all(test, not(target_family = "wasm")))]
 mod sizes;

@@ -4,11 +4,14 @@ use super::engines::EngineArguments;
 use crate::{
     acceptance::Acceptance,
     conform::{
+        coverage,
         device::Profile,
-        plan, report,
+        plan::{self, Plan},
+        report,
         request::{CASES, Request, SEED, drawn_seed},
-        suite,
+        search, suite,
     },
+    coverage::Coverage,
     exit::{self, Exit},
     numerics,
     output::Output,
@@ -17,7 +20,7 @@ use crate::{
     results::Folder,
 };
 use anyhow::Result;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Judge every kernel of a pack on every engine: status, agreement, same source, truth, external vectors, frame;
 /// and every numeric instruction.
@@ -34,6 +37,9 @@ pub struct Arguments {
     /// Run that case only on this module of its kernel: `base`, a variant's features, or a compiled form (beside its base module).
     #[arg(long, value_name = "NAME", requires = "case")]
     module: Option<String>,
+    /// Say which code the cases ran, and fail where there is code that none ran.
+    #[arg(long, conflicts_with = "case")]
+    coverage: bool,
 }
 
 /// What `conform` and `qualify` run, and on what.
@@ -68,6 +74,9 @@ pub struct Selection {
     /// Ten times longer sequences of calls on one instance.
     #[arg(long)]
     pub deep: bool,
+    /// So many seconds to look for cases that run code which no other case runs; docs/soundness.md.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    search: u64,
     /// What the engines are asked for.
     #[arg(long, value_enum, default_value_t = Profile::Server)]
     pub profile: Profile,
@@ -89,12 +98,26 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = selection.engines()?;
     let pack = request.acceptance.load(&request.pack)?;
     let (case, module) = (arguments.case.as_deref(), arguments.module.as_deref());
-    let plan = plan::plan(&pack, &request.choice(case, module))?;
+    let searched = case.filter(|name| name.starts_with(search::PREFIX));
+    let listed = if searched.is_some() { None } else { case };
+    let mut plan = plan::plan(&pack, &request.choice(listed, module))?;
+    match searched {
+        Some(name) => search::only(&mut plan, name, request.seed)?,
+        None => selection.search(&mut plan, output),
+    }
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
+    let covered = arguments
+        .coverage
+        .then(|| coverage::of_modules(&plan.work, output));
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
     // A command that repeats one case of a kernel asks for nothing else.
     if arguments.case.is_none() {
         conform.add_numerics(numerics::on_all(&engines, &folder, output)?);
+    }
+    if let Some(covered) = covered {
+        let gaps: Vec<String> = covered.iter().filter_map(Coverage::gap).collect();
+        conform.reasons.extend(gaps);
+        conform.add_coverage(covered);
     }
     folder.document(report::FILE, &conform)?;
     output.document(&conform)?;
@@ -121,6 +144,18 @@ impl Selection {
             }
         }
         Ok(engines)
+    }
+
+    /// Adds what a search finds to a plan, where one is asked for.
+    pub(super) fn search(&self, plan: &mut Plan, output: &Output) {
+        if self.search > 0 {
+            search::search(
+                plan,
+                Duration::from_secs(self.search),
+                self.seed.unwrap_or(SEED),
+                output,
+            );
+        }
     }
 
     /// What is asked for, without the command line around it.

@@ -12,11 +12,11 @@ use crate::{
 use anyhow::Result;
 use assay_worker::Worker;
 use comfy_table::{Table, presets};
-use kernel_pack::Feature;
+use kernel_pack::{Feature, PackKernel, PackVariant};
 use runtime_api::{BudgetKind, Capabilities, Info, Kind};
 use serde::Serialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -185,7 +185,16 @@ struct KernelRow {
     max_memory_pages: u32,
     max_epoch_ticks: u64,
     variants: usize,
+    /// State outside of memory of any of its modules.
+    state: BTreeSet<&'static str>,
     vectors: usize,
+}
+
+fn state(kernel: &PackKernel) -> BTreeSet<&'static str> {
+    let variants = kernel.variants().iter().map(PackVariant::facts);
+    let all = [kernel.facts()].into_iter().chain(variants);
+    all.flat_map(|facts| facts.state.iter().map(|state| state.as_str()))
+        .collect()
 }
 
 fn list_pack(path: &Path, acceptance: &Acceptance, output: &Output) -> Result<Exit> {
@@ -203,6 +212,7 @@ fn list_pack(path: &Path, acceptance: &Acceptance, output: &Output) -> Result<Ex
             max_memory_pages: kernel.limits().max_memory_pages,
             max_epoch_ticks: kernel.limits().max_epoch_ticks,
             variants: kernel.variants().len(),
+            state: state(kernel),
             vectors: pack
                 .vectors()
                 .iter()
@@ -213,7 +223,7 @@ fn list_pack(path: &Path, acceptance: &Acceptance, output: &Output) -> Result<Ex
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
-        "kernel", "category", "bytes", "pages", "ticks", "variants", "vectors", "sha256",
+        "kernel", "category", "bytes", "pages", "ticks", "variants", "vectors", "state", "sha256",
     ]);
     for kernel in &kernels {
         table.add_row([
@@ -224,6 +234,10 @@ fn list_pack(path: &Path, acceptance: &Acceptance, output: &Output) -> Result<Ex
             kernel.max_epoch_ticks.to_string(),
             kernel.variants.to_string(),
             kernel.vectors.to_string(),
+            match kernel.state.is_empty() {
+                true => "none".to_owned(),
+                false => Vec::from_iter(kernel.state.iter().copied()).join(" "),
+            },
             kernel.sha256.chars().take(16).collect(),
         ]);
     }

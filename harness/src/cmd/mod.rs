@@ -11,6 +11,7 @@ pub mod exits;
 pub mod fuzz;
 pub mod inspect;
 pub mod list;
+pub mod mutate;
 pub mod pack;
 pub mod probe;
 pub mod qualify;

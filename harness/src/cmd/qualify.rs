@@ -4,7 +4,7 @@
 use super::conform::Selection;
 use crate::{
     basics,
-    conform::{plan, report as conformance, suite},
+    conform::{coverage, plan, report as conformance, suite},
     exit::Exit,
     judge::{Evidence, Word},
     machine::{self, Fingerprint},
@@ -45,12 +45,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = arguments.selection.engines()?;
     let pack = request.acceptance.load(&request.pack)?;
     request.acceptance.remember(&pack)?;
-    let plan = plan::plan(&pack, &request.choice(None, None))?;
+    let mut plan = plan::plan(&pack, &request.choice(None, None))?;
+    arguments.selection.search(&mut plan, output);
     let kernels = plan.kernels();
     let fits = plan.fits.clone();
     let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
+    let covered = coverage::of_pack(&pack, &plan, &request, output)?;
 
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
+    conform.add_coverage(covered);
     conform.add_numerics(numerics::on_all(&engines, &folder, output)?);
     folder.document(conformance::FILE, &conform)?;
     let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();

@@ -193,6 +193,8 @@ mod tests {
             has_backward: false,
             code: None,
             standard: Standard::of_source(kernel).into(),
+            state: Default::default(),
+            flags: None,
         };
         EMBEDDED.limit(&mut subject);
         subject

@@ -2,10 +2,11 @@
 //!
 //! `kernel_cases` says what is run and what is right. `subject` and `placement` place cases in memory, `device` limits that; `observe` runs one on fresh instances of one
 //! engine, `sequence` many on one instance, `exports` asks what needs no tensors; `judge` derives the layers; `run` drives it all; `record` keeps it, `answers` what every engine said, for targets to be compared.
-//! `request` is what is asked for, `suite` the whole of a run, `report` its document.
+//! `coverage` says which code the cases ran, `search` looks for cases that run more. `request` is what is asked for, `suite` the whole of a run, `report` its document.
 
 pub mod answers;
 pub mod cases;
+pub mod coverage;
 pub mod device;
 mod exports;
 pub mod forms;
@@ -18,6 +19,7 @@ pub mod record;
 pub mod report;
 pub mod request;
 pub mod run;
+pub mod search;
 pub mod sequence;
 pub mod shrink;
 pub mod standard;

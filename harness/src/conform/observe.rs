@@ -78,6 +78,9 @@ pub fn load(worker: &mut Worker, subject: &Subject) -> Result<Loaded, RunError> 
         Some(code) => worker.load_code(&subject.wasm, code, &options)?,
         None => worker.load(&subject.wasm, &options)?,
     };
+    if let Some(flags) = &subject.flags {
+        worker.gather(module, &flags.export, flags.words, budget);
+    }
     Ok(Loaded {
         module,
         budget,
@@ -100,7 +103,8 @@ pub fn options(subject: &Subject, metering: BudgetKind) -> Options {
     }
 }
 
-fn budget(info: &Info, subject: &Subject) -> Budget {
+/// What a call of a subject may cost on an engine: time, else fuel, else nothing is counted and only the watchdog ends it.
+pub fn budget(info: &Info, subject: &Subject) -> Budget {
     let can = |kind| info.capabilities.budgets.contains(&kind);
     if can(BudgetKind::Epoch) {
         Budget::Epoch(subject.ticks)

@@ -17,7 +17,7 @@ use runtime_api::Info;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 /// Bytes of call stack, unless a device has less.
-const STACK_BYTES: u32 = 512 * 1024;
+pub(crate) const STACK_BYTES: u32 = 512 * 1024;
 
 /// What the user chose.
 #[derive(Clone, Debug)]
@@ -260,6 +260,8 @@ pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
             fuel: limits.max_fuel,
             has_backward: facts.has_backward,
             code: None,
+            state: facts.state.clone(),
+            flags: None,
         };
     let mut subjects = vec![subject(
         "base".to_owned(),

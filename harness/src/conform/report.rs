@@ -2,6 +2,7 @@
 
 use super::{record::Entry, truths::Truth};
 use crate::{
+    coverage::Coverage,
     engine::{EngineReport, Status},
     numerics::Summary,
     outcome::{Counts, Whole},
@@ -41,6 +42,9 @@ pub struct Conformance {
     /// The numeric instructions, one summary per engine that is ready; empty where one case alone was asked for.
     #[serde(default)]
     pub numerics: Vec<Summary>,
+    /// Which code the cases ran, of each module; empty where that was not asked.
+    #[serde(default)]
+    pub coverage: Vec<Coverage>,
     /// Engines that were not run because they do not hold the limits of a device, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held_back: BTreeMap<String, String>,
@@ -76,6 +80,14 @@ impl Conformance {
                 .extend(reasons.map(|reason| format!("{id}, {reason}")));
         }
         self.numerics = numerics;
+        self.verdict = self.follows();
+    }
+
+    /// Adds which code ran, and lets what speaks against a module count. Code that no case ran is for whoever asks for a verdict to judge.
+    pub fn add_coverage(&mut self, coverage: Vec<Coverage>) {
+        self.reasons
+            .extend(coverage.iter().flat_map(Coverage::faults));
+        self.coverage = coverage;
         self.verdict = self.follows();
     }
 }

@@ -57,13 +57,25 @@ impl Work {
             sequences_only: false,
             seed,
         };
-        for case in cases {
-            match subject::prepare(case.clone(), &work.subject, seed) {
-                Ok(prepared) => work.cases.push(prepared),
-                Err(error) => work.unplaceable.push((case, format!("failed to {error}"))),
-            }
-        }
+        cases.into_iter().for_each(|case| work.add(case));
         work
+    }
+
+    /// Places one more case.
+    pub fn add(&mut self, case: Case) {
+        match subject::prepare(case.clone(), &self.subject, self.seed) {
+            Ok(prepared) => self.cases.push(prepared),
+            Err(error) => self.unplaceable.push((case, format!("failed to {error}"))),
+        }
+    }
+
+    /// A case that was drawn, placed: what the native build answers is the status that is due. `None` where it does not fit, and where nothing says what
+    /// is due.
+    pub fn prepared(&self, case: Case) -> Option<Prepared> {
+        let prepared = subject::prepare(case, &self.subject, self.seed).ok()?;
+        let mut case = prepared.case.clone();
+        case.expect = prepared.native.as_ref()?.status;
+        Some(Prepared { case, ..prepared })
     }
 
     /// Cases that are judged by themselves.
@@ -470,7 +482,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a sequence; true besides its layers if the worker was lost with it.
-    fn sequence(
+    pub fn sequence(
         &mut self,
         subject: &Subject,
         loaded: observe::Loaded,
@@ -492,6 +504,45 @@ impl<'a> Session<'a> {
                 (Layers::from([(Layer::L1, lost)]), false)
             }
         }
+    }
+
+    /// Why the engine cannot run a subject: it did not start, or lacks a feature.
+    pub fn lacks(&self, subject: &Subject) -> Option<String> {
+        let features = match self.info() {
+            Ok(info) => info.capabilities.features,
+            Err(reason) => return Some(reason),
+        };
+        let mut needed = subject.features.iter();
+        let missing = needed.find(|feature| !features.contains(feature))?;
+        Some(format!("{} lacks `{missing}`", self.launch.id))
+    }
+
+    /// Runs all cases of `work` on a module that keeps flags, and returns what it told of them.
+    ///
+    /// # Errors
+    /// The reason why nothing is known: the module was not run, or a worker was lost with what it knew.
+    pub fn flags(&mut self, work: &Work, subject: &Subject) -> Result<Vec<u32>, String> {
+        if let Err(reason) = &subject.standard.contract {
+            return Err(reason.clone());
+        }
+        let cases = match self.report(work, subject, &|| ()) {
+            Report::Ran { cases, .. } => cases,
+            Report::Skipped(_, reason) => return Err(reason),
+        };
+        let lost = cases.iter().find_map(|observed| match &observed.ended {
+            Ended::Lost(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        match (lost, &self.worker) {
+            (Some(reason), _) => Err(reason),
+            (None, Err(reason)) => Err(reason.clone()),
+            (None, Ok(worker)) => Ok(worker.gathered().to_vec()),
+        }
+    }
+
+    /// What runs of the module that was loaded last told of its flags, if it keeps some.
+    pub fn gathered(&self) -> &[u32] {
+        self.worker.as_ref().map_or(&[], Worker::gathered)
     }
 
     /// Judges a module, and the form of it that fits the engine: beside the module, or where the engine cannot compile, instead of it. What was
@@ -618,32 +669,10 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        let module = match &mut self.worker {
-            Ok(worker) => {
-                let mut exchange = Exchange {
-                    worker,
-                    subject,
-                    loaded,
-                };
-                let cases: Vec<&Case> = work.cases.iter().map(|one| &one.case).collect();
-                match exports::observe(&mut exchange, &cases) {
-                    Ok(says) => {
-                        if !says.gradient {
-                            leave_out_gradients(work, &mut observed_cases);
-                        }
-                        Judgement::of(Outcome::Pass, String::new())
-                    }
-                    Err(exports::Stop::Wrong(what)) => Judgement::of(Outcome::Fail, what),
-                    Err(exports::Stop::Ended(ended @ Ended::Lost(_))) => {
-                        Judgement::of(Outcome::Error, observe::describe(&ended))
-                    }
-                    Err(exports::Stop::Ended(ended)) => {
-                        Judgement::of(Outcome::Fail, observe::describe(&ended))
-                    }
-                }
-            }
-            Err(reason) => Judgement::of(Outcome::Error, reason.clone()),
-        };
+        let (module, gradient) = self.module(subject, loaded, &work.cases);
+        if !gradient {
+            leave_out_gradients(work, &mut observed_cases);
+        }
         if module.outcome == Outcome::Error {
             self.restart();
         }
@@ -651,6 +680,36 @@ impl<'a> Session<'a> {
             module,
             cases: observed_cases,
             sequences,
+        }
+    }
+
+    /// Judges what concerns a module as a whole, and says whether it states a gradient; where that is not known, it may.
+    pub fn module(
+        &mut self,
+        subject: &Subject,
+        loaded: observe::Loaded,
+        cases: &[Prepared],
+    ) -> (Judgement, bool) {
+        let worker = match &mut self.worker {
+            Ok(worker) => worker,
+            Err(reason) => return (Judgement::of(Outcome::Error, reason.clone()), true),
+        };
+        let mut exchange = Exchange {
+            worker,
+            subject,
+            loaded,
+        };
+        let cases: Vec<&Case> = cases.iter().map(|one| &one.case).collect();
+        match exports::observe(&mut exchange, &cases) {
+            Ok(says) => (Judgement::of(Outcome::Pass, String::new()), says.gradient),
+            Err(exports::Stop::Wrong(what)) => (Judgement::of(Outcome::Fail, what), true),
+            Err(exports::Stop::Ended(ended)) => {
+                let outcome = match ended {
+                    Ended::Lost(_) => Outcome::Error,
+                    _ => Outcome::Fail,
+                };
+                (Judgement::of(outcome, observe::describe(&ended)), true)
+            }
         }
     }
 }

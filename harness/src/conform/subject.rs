@@ -4,14 +4,16 @@ use super::{
     placement::{self, Place},
     standard::Standard,
 };
+use crate::coverage::Flags;
 use kernel_abi::{Descriptor, PAGE_BYTES, export};
 use kernel_cases::{
     case::{Case, Entry, Tweak, Word},
     truth,
 };
 use kernel_core::Kernel;
+use kernel_pack::State;
 use runtime_host::{Frame, Output, PlaceError, Tensors};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// One module of one kernel: the base module or a variant.
 #[derive(Clone, Debug)]
@@ -46,6 +48,10 @@ pub struct Subject {
     pub code: Option<Arc<[u8]>>,
     /// What it is judged by.
     pub standard: Arc<Standard>,
+    /// State outside of memory that the module may have.
+    pub state: BTreeSet<State>,
+    /// How the module tells which blocks ran, where it was rewritten to keep that.
+    pub flags: Option<Flags>,
 }
 
 impl Subject {
@@ -55,6 +61,16 @@ impl Subject {
             Entry::Forward => &self.entry_point,
             Entry::Backward => export::BACKWARD,
         }
+    }
+
+    /// A descriptor at an address with the changes of a case, in a memory of so many bytes.
+    pub fn tweaked(
+        &self,
+        (placed, address): (&Descriptor, u32),
+        tweaks: &[Tweak],
+        memory_bytes: u64,
+    ) -> Descriptor {
+        tweaked((placed, address), tweaks, self.heap_base, memory_bytes)
     }
 }
 
@@ -176,7 +192,11 @@ pub fn place(case: &Case, subject: &Subject, place: &Place) -> Result<Placed, Pl
     let mut frame = Frame::arranged(&tensors(case), subject.max_pages, arrangement)?;
     let pages = frame.pages().max(place.pages).max(subject.minimum_pages);
     let memory_bytes = u64::from(pages) * PAGE_BYTES;
-    let descriptor = tweaked(&frame, &case.tweaks, subject.heap_base, memory_bytes);
+    let descriptor = subject.tweaked(
+        (frame.placed(), frame.descriptor_address()),
+        &case.tweaks,
+        memory_bytes,
+    );
     frame.set_descriptor(&descriptor);
     let around = arrangement.around;
     Ok(Placed {
@@ -187,8 +207,12 @@ pub fn place(case: &Case, subject: &Subject, place: &Place) -> Result<Placed, Pl
     })
 }
 
-fn tweaked(frame: &Frame, tweaks: &[Tweak], heap_base: u32, memory_bytes: u64) -> Descriptor {
-    let placed = frame.placed();
+fn tweaked(
+    (placed, address): (&Descriptor, u32),
+    tweaks: &[Tweak],
+    heap_base: u32,
+    memory_bytes: u64,
+) -> Descriptor {
     let mut descriptor = *placed;
     for tweak in tweaks {
         let (word, value) = match *tweak {
@@ -199,9 +223,7 @@ fn tweaked(frame: &Frame, tweaks: &[Tweak], heap_base: u32, memory_bytes: u64) -
             Tweak::FromMemoryEnd(word, before) => {
                 (word, (memory_bytes as u32).wrapping_sub(before))
             }
-            Tweak::Descriptor(word, by) => {
-                (word, frame.descriptor_address().wrapping_add_signed(by))
-            }
+            Tweak::Descriptor(word, by) => (word, address.wrapping_add_signed(by)),
             Tweak::BelowHeap(word, below) => (word, heap_base.wrapping_sub(below)),
             Tweak::LastBelowHeap(word) => (word, heap_base.saturating_sub(1) / 16 * 16),
         };

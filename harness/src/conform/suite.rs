@@ -129,6 +129,7 @@ pub fn run(
         notes,
         results,
         numerics: Vec::new(),
+        coverage: Vec::new(),
         held_back,
         truths: plan.truths,
         evidence: folder.path().display().to_string(),

@@ -4,6 +4,7 @@ use super::*;
 use crate::conform::truths::{Asked, Truth};
 use crate::{
     conform::device::Shape,
+    coverage::{Block, Uncovered},
     engine::Judged,
     numerics,
     outcome::{Counts, Whole},
@@ -127,6 +128,7 @@ pub(crate) fn evidence() -> Evidence {
             results: vec![sum(Layer::L1), sum(Layer::L4)],
             numerics: vec![numerics],
             truths: vec![truth("builtin rmsnorm@1", Strength::Independent, 100)],
+            coverage: Vec::new(),
             held_back: std::collections::BTreeMap::new(),
             evidence: "folder".to_owned(),
         },
@@ -359,7 +361,11 @@ fn what_was_not_asked_is_part_of_a_good_verdict_s_words() {
         ..pack.clone()
     };
     let say = |word, interruptions, pack: &PackIdentity| {
-        words(word, &not_asked(interruptions, &all, pack, &[]), &[])
+        words(
+            word,
+            &not_asked(interruptions, &all, pack, &[], &[covered(3)]),
+            &[],
+        )
     };
     assert_eq!(say(Word::Qualified, 20, &pack), "qualified");
     assert_eq!(
@@ -375,6 +381,57 @@ fn what_was_not_asked_is_part_of_a_good_verdict_s_words() {
         "qualified, though only 1 of the pack's 2 kernels were judged: kernel"
     );
     assert_eq!(say(Word::NotQualified, 0, &two), "not-qualified");
+
+    let say = |coverage: &[Coverage]| {
+        words(
+            Word::Qualified,
+            &not_asked(1, &all, &pack, &[], coverage),
+            &[],
+        )
+    };
+    assert_eq!(
+        say(&[covered(3), covered(1)]),
+        "qualified, though no case ran 2 of 6 basic blocks of code, in 1 module"
+    );
+    assert_eq!(
+        say(&[]),
+        "qualified, though nobody knows which code the cases ran"
+    );
+    let mut shown = covered(1);
+    for uncovered in &mut shown.uncovered {
+        uncovered.unreachable = Some("a proof".to_owned());
+    }
+    assert_eq!(say(&[shown]), "qualified");
+}
+
+/// A module of three blocks of which so many ran.
+pub(crate) fn covered(ran: u64) -> Coverage {
+    let mut coverage = Coverage::unknown("kernel", "base", "");
+    coverage.blocks = 3;
+    coverage.ran = ran;
+    let block = Block {
+        function: "kernel_forward".to_owned(),
+        offset: 100,
+        instructions: 2,
+        text: "i32.const 1; return".to_owned(),
+    };
+    let uncovered = Uncovered {
+        block,
+        unreachable: None,
+    };
+    coverage.uncovered = (ran..3).map(|_| uncovered.clone()).collect();
+    coverage
+}
+
+#[test]
+fn a_call_that_leaves_a_global_changed_speaks_against_the_pack() {
+    let mut evidence = evidence();
+    let mut changed = covered(3);
+    assert_eq!(judge(&evidence, Profile::Server).word, Word::Qualified);
+    changed.globals_changed = vec![1];
+    evidence.conform.add_coverage(vec![changed]);
+    assert_eq!(judge(&evidence, Profile::Server).word, Word::NotQualified);
+    assert!(evidence.conform.reasons[0].contains("left global 1 changed"));
 }
 
 fn truth(name: &str, strength: Strength, cases: usize) -> Truth {
@@ -396,7 +453,11 @@ fn a_verdict_says_whose_truth_it_rests_on() {
     let all = ["kernel".to_owned()];
     let say = |truth: &Truth| {
         let truths = [truth.clone()];
-        words(Word::Qualified, &not_asked(20, &all, &pack, &truths), &[])
+        words(
+            Word::Qualified,
+            &not_asked(20, &all, &pack, &truths, &[covered(3)]),
+            &[],
+        )
     };
     let own = truth("the author's own vectors", Strength::Own, 40);
     assert_eq!(

@@ -101,6 +101,7 @@ impl Qualification {
             &self.kernels,
             &self.pack,
             &self.conform.truths,
+            &self.conform.coverage,
         )
     }
 

@@ -8,8 +8,9 @@ use crate::{
         judge::{Judgement, Layer},
         record::{Entry, Line},
     },
+    coverage::Coverage,
     engine::{Judged, NativeCode},
-    judge::tests::evidence,
+    judge::tests::{covered, evidence},
     machine::Fingerprint,
     numerics,
     outcome::Outcome,
@@ -36,6 +37,10 @@ fn qualification() -> Qualification {
     let conform = &mut evidence.conform;
     conform.reasons.push("a reason".to_owned());
     conform.notes.push("a note".to_owned());
+    let mut coverage = covered(1);
+    coverage.globals_changed = vec![1];
+    coverage.uncovered[0].unreachable = Some("a proof".to_owned());
+    conform.coverage = vec![coverage, Coverage::unknown("kernel", "simd", "why")];
     let held_back = &mut conform.held_back;
     held_back.insert("two".to_owned(), "no limit".to_owned());
     conform.engines[0].compiled_elsewhere = Some("code".to_owned());
@@ -86,6 +91,8 @@ fn every_document_is_read_as_it_was_written() {
         "fits",
         "trap_summaries",
         "held_back",
+        "coverage",
+        "globals_changed",
         "native_code_not_compared",
     ] {
         assert!(text.contains(&format!("\"{key}\"")), "{key}");

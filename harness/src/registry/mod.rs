@@ -105,6 +105,15 @@ pub fn pooled_worker(of: &str) -> Option<Launch> {
     }
 }
 
+/// The workers of the engines that are in this very executable, the fastest first.
+pub fn in_this_executable() -> Vec<Launch> {
+    let here = known().into_iter().filter_map(|engine| match engine.place {
+        Place::Here(open) => launch_here(engine.id, open).ok(),
+        _ => None,
+    });
+    here.collect()
+}
+
 /// Opens an engine in this process.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Reports on a terminal: text with tables, in colour where it is taken.
 
 mod conformance;
+mod coverage;
 mod matrix;
 mod qualification;
 mod traps;

@@ -1,16 +1,16 @@
 //! Makes a module self-contained: imports become definitions, and each action of the script becomes an exported function
 //! without parameters that passes the constants, calls, compares the results bit by bit, and returns 1 if they are as expected.
-//!
-//! What the module had is not encoded again: sections keep their bytes, and get items in front or behind. Indexes stay.
 
 use super::{
-    module::{Definitions, Items, Survey, items, number, section},
+    module::{Definitions, Survey},
     scope::OutOfScope,
     value::{Constant, Expected, all_of},
 };
+use crate::rewrite::{Added, Change, items, number, section};
+use std::collections::BTreeMap;
 use wasm_encoder::{
-    ConstExpr, DataSection, ElementSection, Encode, ExportKind, Function, GlobalSection,
-    GlobalType, Instruction, Module, RawSection, ValType as EncodedValType,
+    ConstExpr, DataSection, ElementSection, Encode, Function, GlobalSection, GlobalType,
+    Instruction, ValType as EncodedValType,
     reencode::{self, Reencode},
 };
 use wasmparser::{BinaryReader, DataSectionReader, ElementSectionReader, GlobalSectionReader};
@@ -60,8 +60,8 @@ pub(super) struct Diagnosis {
 
 /// The module with its actions. One that needs nothing stays as it is, byte for byte.
 pub(super) fn rewrite(survey: &Survey, wrappers: &[Wrapper]) -> Result<Vec<u8>, RewriteError> {
-    if wrappers.is_empty() && survey.imports.is_empty() {
-        return Ok(survey.wasm.clone());
+    if wrappers.is_empty() && survey.module.imports.is_empty() {
+        return Ok(survey.module.wasm.clone());
     }
     let mut added = Added::default();
     for wrapper in wrappers {
@@ -72,7 +72,7 @@ pub(super) fn rewrite(survey: &Survey, wrappers: &[Wrapper]) -> Result<Vec<u8>, 
             compare(&mut body, local as u32, *expected);
         }
         body.instruction(&Instruction::End);
-        added.function(survey, &wrapper.export, &body);
+        add(&mut added, survey, &wrapper.export, &body);
     }
     assemble(survey, added)
 }
@@ -92,7 +92,7 @@ pub(super) fn diagnose(survey: &Survey, wrappers: &[Wrapper]) -> Result<Diagnosi
                     for instruction in &word {
                         body.instruction(instruction);
                     }
-                    let global = survey.globals() + added.globals.count;
+                    let global = survey.module.globals.len() as u32 + added.globals.count;
                     body.instruction(&Instruction::GlobalSet(global));
                     added.globals.push(|bytes| {
                         GlobalType {
@@ -110,13 +110,13 @@ pub(super) fn diagnose(survey: &Survey, wrappers: &[Wrapper]) -> Result<Diagnosi
         }
         body.instruction(&Instruction::I32Const(1));
         body.instruction(&Instruction::End);
-        added.function(survey, &wrapper.export, &body);
+        add(&mut added, survey, &wrapper.export, &body);
     }
     for (export, global) in &words {
         let mut body = Function::new([]);
         body.instruction(&Instruction::GlobalGet(*global));
         body.instruction(&Instruction::End);
-        added.function(survey, export, &body);
+        add(&mut added, survey, export, &body);
     }
     Ok(Diagnosis {
         wasm: assemble(survey, added)?,
@@ -141,43 +141,18 @@ pub(super) fn bits_of(results: &[ValType], words: &[u32]) -> Vec<u128> {
         .collect()
 }
 
-/// Items for the ends of sections.
-#[derive(Default)]
-struct Added {
-    functions: Items,
-    globals: Items,
-    exports: Items,
-    bodies: Items,
-}
-
-impl Added {
-    /// Adds an exported function of no parameters and one i32.
-    fn function(&mut self, survey: &Survey, export: &str, body: &Function) {
-        let index = survey.functions() + self.functions.count;
-        self.functions
-            .push(|bytes| wrapper_type(survey).0.encode(bytes));
-        self.bodies.push(|bytes| body.encode(bytes));
-        self.exports.push(|bytes| {
-            export.encode(bytes);
-            ExportKind::Func.encode(bytes);
-            index.encode(bytes);
-        });
-    }
-}
-
-/// The index of the wrappers' type, and whether it has to be added.
-fn wrapper_type(survey: &Survey) -> (u32, bool) {
-    let mut types = survey.types.iter();
-    match types.position(|kind| kind.params().is_empty() && kind.results() == [ValType::I32]) {
-        Some(index) => (index as u32, false),
-        None => (survey.types.len() as u32, true),
-    }
+/// Adds an exported function of no parameters and one i32.
+fn add(added: &mut Added, survey: &Survey, export: &str, body: &Function) {
+    added.function(&survey.module, export, (&[], &[ValType::I32]), body);
 }
 
 fn results(survey: &Survey, wrapper: &Wrapper) -> Result<Vec<ValType>, RewriteError> {
     let results = match wrapper.target {
-        Target::Function(index) => survey.function(index).map(|kind| kind.results().to_vec()),
-        Target::Global(index) => survey.global(index).map(|kind| vec![kind]),
+        Target::Function(index) => survey
+            .module
+            .function(index)
+            .map(|kind| kind.results().to_vec()),
+        Target::Global(index) => survey.module.global(index).map(|kind| vec![kind]),
     };
     results.ok_or_else(|| RewriteError::Target(wrapper.export.clone()))
 }
@@ -285,59 +260,27 @@ fn word_instructions(kind: ValType) -> Vec<Vec<Instruction<'static>>> {
 
 fn assemble(survey: &Survey, added: Added) -> Result<Vec<u8>, RewriteError> {
     let definitions = survey.definitions().map_err(RewriteError::Link)?;
-    let mut types = Items::default();
-    if let (_, true) = wrapper_type(survey) {
-        // A function type of no parameters and one i32.
-        types.push(|bytes| bytes.extend([0x60, 0, 1, 0x7f]));
-    }
-    let nothing = Items::default();
-    let mut module = Module::new();
-    for (id, before, after) in [
-        (section::TYPE, &nothing, &types),
-        (section::FUNCTION, &definitions.functions, &added.functions),
-        (section::TABLE, &definitions.tables, &nothing),
-        (section::MEMORY, &definitions.memories, &nothing),
-        (section::GLOBAL, &definitions.globals, &added.globals),
-        (section::EXPORT, &nothing, &added.exports),
-        (section::START, &nothing, &nothing),
-        (section::ELEMENT, &nothing, &nothing),
-        (section::DATA_COUNT, &nothing, &nothing),
-        (section::CODE, &definitions.bodies, &added.bodies),
-        (section::DATA, &nothing, &nothing),
+    let mut changes = BTreeMap::new();
+    added.into_changes(&mut changes);
+    for (id, before) in [
+        (section::FUNCTION, &definitions.functions),
+        (section::TABLE, &definitions.tables),
+        (section::MEMORY, &definitions.memories),
+        (section::GLOBAL, &definitions.globals),
+        (section::CODE, &definitions.bodies),
     ] {
-        let mut old = contents(survey, id).map(<[u8]>::to_vec);
-        if !definitions.values.is_empty()
-            && let Some(contents) = &mut old
-        {
-            *contents = without_imported_globals(definitions, id, contents)?;
-        }
-        if before.count + after.count == 0 {
-            if let Some(data) = &old {
-                module.section(&RawSection { id, data });
+        let change: &mut Change = changes.entry(id).or_default();
+        change.before = before.clone();
+    }
+    if !definitions.values.is_empty() {
+        for id in [section::GLOBAL, section::ELEMENT, section::DATA] {
+            if let Some(contents) = survey.module.contents(id) {
+                let contents = without_imported_globals(definitions, id, contents)?;
+                changes.entry(id).or_default().contents = Some(contents);
             }
-            continue;
-        }
-        let old = old.unwrap_or_else(|| vec![0]);
-        let (count, bytes) = items(&old)?;
-        let mut data = Vec::new();
-        (before.count + count + after.count).encode(&mut data);
-        data.extend_from_slice(&before.bytes);
-        data.extend_from_slice(bytes);
-        data.extend_from_slice(&after.bytes);
-        module.section(&RawSection { id, data: &data });
-    }
-    for (id, range) in &survey.sections {
-        if *id == section::CUSTOM {
-            let data = &survey.wasm[range.clone()];
-            module.section(&RawSection { id: *id, data });
         }
     }
-    Ok(module.finish())
-}
-
-fn contents(survey: &Survey, id: u8) -> Option<&[u8]> {
-    let (_, range) = survey.sections.iter().find(|(other, _)| *other == id)?;
-    survey.wasm.get(range.clone())
+    Ok(survey.module.assemble(&changes)?)
 }
 
 /// A section whose constant expressions have the values of the imported globals in their places.
@@ -445,8 +388,8 @@ mod tests {
         .unwrap();
         assert!(is_valid(&wasm));
         let after = Survey::of(wasm).unwrap();
-        assert!(after.imports.is_empty());
-        assert_eq!(after.functions(), survey.functions() + 1);
+        assert!(after.module.imports.is_empty());
+        assert_eq!(after.module.functions(), survey.module.functions() + 1);
     }
 
     #[test]
@@ -473,7 +416,7 @@ mod tests {
     #[test]
     fn a_module_that_needs_nothing_stays_as_it_is() {
         let survey = survey("(module (func))");
-        assert_eq!(rewrite(&survey, &[]).unwrap(), survey.wasm);
+        assert_eq!(rewrite(&survey, &[]).unwrap(), survey.module.wasm);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is in scope: WebAssembly 2.0, whose features are exactly those that packs may use. Decided from the script, never by
 //! what an engine does.
 
+use crate::rewrite;
 use kernel_pack::Feature;
 use serde::Serialize;
 use std::fmt;
@@ -47,14 +48,9 @@ impl fmt::Display for OutOfScope {
     }
 }
 
-/// WebAssembly 2.0 is WebAssembly 1.0 with the seven features of packs.
-pub(super) const fn pack_features() -> WasmFeatures {
-    WasmFeatures::WASM2
-}
-
 /// Whether a module is valid with the features of packs.
 pub(super) fn is_valid(wasm: &[u8]) -> bool {
-    verdict(wasm, pack_features()).is_none()
+    verdict(wasm, rewrite::FEATURES).is_none()
 }
 
 /// Whether a module is valid in WebAssembly 3.0.
@@ -64,10 +60,10 @@ pub(super) fn is_valid_later(wasm: &[u8]) -> bool {
 
 /// The features without which a validator judges the module otherwise, or for another reason: those that the module needs.
 pub(super) fn needs(wasm: &[u8]) -> Vec<&'static str> {
-    let with_all = verdict(wasm, pack_features());
+    let with_all = verdict(wasm, rewrite::FEATURES);
     FEATURES
         .iter()
-        .filter(|(_, flag)| verdict(wasm, pack_features().difference(*flag)) != with_all)
+        .filter(|(_, flag)| verdict(wasm, rewrite::FEATURES.difference(*flag)) != with_all)
         .map(|(feature, _)| feature.as_str())
         .collect()
 }

@@ -1,12 +1,13 @@
 //! Follows a script: which module an assertion is about, and whether it is in scope.
 
 use super::{
-    module::{Exported, Survey},
+    module::Survey,
     plan::{Check, Due, Filter, Kind, ScriptError, Source, Step, Unit, What, class_of},
     rewrite::{RewriteError, Target, Wrapper, rewrite},
     scope::{OutOfScope, is_valid, is_valid_later, needs},
     value::{Constant, Expected},
 };
+use crate::rewrite::{Exported, Module};
 use runtime_api::Trap;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -218,11 +219,11 @@ impl<'a> Reader<'a> {
 
     /// Notes whose state a module may change: the state of those from which it imports.
     fn taint(&mut self, wasm: &[u8]) {
-        let Ok(survey) = Survey::of(wasm.to_vec()) else {
+        let Ok(module) = Module::of(wasm.to_vec()) else {
             return;
         };
-        for (module, _) in &survey.imports {
-            if let Some(Place::Unit(unit)) = self.registered.get(module) {
+        for import in &module.imports {
+            if let Some(Place::Unit(unit)) = self.registered.get(&import.module) {
                 self.shared.insert(*unit);
             }
         }
@@ -306,7 +307,7 @@ impl<'a> Reader<'a> {
         let What::Runs { survey, steps } = &mut self.units[unit].what else {
             return Err(self.wrong(at, "there is no instance"));
         };
-        let target = match (survey.export(name), &exec) {
+        let target = match (survey.module.export(name), &exec) {
             (Some(Exported::Function(index)), WastExecute::Invoke(_)) => Target::Function(index),
             (Some(Exported::Global(index)), WastExecute::Get { .. }) => Target::Global(index),
             _ => {
@@ -324,9 +325,13 @@ impl<'a> Reader<'a> {
         };
         let (takes, gives) = match target {
             Target::Function(index) => survey
+                .module
                 .function(index)
                 .map(|kind| (kind.params().to_vec(), kind.results().to_vec())),
-            Target::Global(index) => survey.global(index).map(|kind| (Vec::new(), vec![kind])),
+            Target::Global(index) => survey
+                .module
+                .global(index)
+                .map(|kind| (Vec::new(), vec![kind])),
         }
         .unwrap_or_default();
         let fits = arguments.iter().map(|argument| argument.kind()).eq(takes)
@@ -337,7 +342,7 @@ impl<'a> Reader<'a> {
         if !fits {
             return Err(self.wrong(at, "arguments or results are not of the export's type"));
         }
-        let export = format!("{} {}", survey.free_prefix(), steps.len());
+        let export = format!("{} {}", survey.module.free_prefix(), steps.len());
         steps.push(Step {
             check,
             wrapper: Wrapper {
@@ -355,7 +360,7 @@ impl<'a> Reader<'a> {
     fn add(&mut self, at: Span, kind: Kind, what: impl FnOnce(&Self) -> What) -> Place {
         let what = what(self);
         let features = match &what {
-            What::Runs { survey, .. } => needs(&survey.wasm),
+            What::Runs { survey, .. } => needs(&survey.module.wasm),
             What::Refused | What::Traps(_) => Vec::new(),
         };
         self.units.push(Unit {
@@ -414,13 +419,12 @@ impl<'a> Reader<'a> {
 /// A module that every engine must refuse, without imports, so that it is not refused for those.
 fn invalid(wasm: Vec<u8>, binary: bool) -> Result<Vec<u8>, OutOfScope> {
     let wasm = match Survey::of(wasm.clone()) {
-        Ok(survey) if !survey.imports.is_empty() && !binary => {
-            rewrite(&survey, &[]).map_err(|error| match error {
+        Ok(survey) if !survey.module.imports.is_empty() && !binary => rewrite(&survey, &[])
+            .map_err(|error| match error {
                 RewriteError::Link(reason) => reason,
                 _ => OutOfScope::Imports,
-            })?
-        }
-        Ok(survey) if !survey.imports.is_empty() => return Err(OutOfScope::Imports),
+            })?,
+        Ok(survey) if !survey.module.imports.is_empty() => return Err(OutOfScope::Imports),
         _ => wasm,
     };
     if is_valid(&wasm) {

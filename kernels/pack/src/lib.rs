@@ -39,7 +39,8 @@ pub use fallback::Fallback;
 pub use feature::Feature;
 pub use key::PublicKey;
 pub use module::{
-    ModuleFacts, ModuleRules, PlainFacts, entry_parameters, inspect_module, inspect_plain_module,
+    ModuleFacts, ModuleRules, PlainFacts, State, entry_parameters, inspect_module,
+    inspect_plain_module,
 };
 pub use pack::{
     Pack, PackArtifact, PackKernel, PackReference, PackVariant, PackVector, Policy, UntrustedPack,

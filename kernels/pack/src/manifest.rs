@@ -12,6 +12,7 @@ use crate::feature::Feature;
 use crate::fields::{Field, Object, Place, check_identifier};
 use crate::json::{self, Value};
 use crate::key::decode_key;
+use crate::module::State;
 use crate::path::check_path;
 use crate::schema::{
     ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
@@ -207,10 +208,22 @@ fn kernel(field: Field<'_>, caps: &HostCaps) -> Result<KernelEntry, Rejection> {
             .optional("contract")
             .map(contract::entry)
             .transpose()?,
+        state: list(object.optional("state"), State::ALL.len(), |field| {
+            state(&field)
+        })?
+        .into_iter()
+        .collect(),
         id,
     };
     object.finish()?;
     Ok(kernel)
+}
+
+fn state(field: &Field<'_>) -> Result<State, Rejection> {
+    State::parse(field.string()?).ok_or_else(|| {
+        let names = State::ALL.map(State::as_str).join(" ");
+        field.place.invalid(format_args!("must be one of {names}"))
+    })
 }
 
 /// `path` and `hash` of an entry.

@@ -598,7 +598,9 @@ fn inspect_entry(
         max_memory_pages: entry.limits.max_memory_pages,
         max_table_elements: entry.limits.max_table_elements,
     };
-    inspect_module(wasm, &rules).map_err(|rejection| {
+    let facts = inspect_module(wasm, &rules);
+    let declared = facts.and_then(|facts| facts.check_state(&entry.state).map(|()| facts));
+    declared.map_err(|rejection| {
         Rejection {
             message: format!("{}: {}", file.path, rejection.message),
             ..rejection

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::contract::ContractEntry;
 use crate::fallback::Fallback;
 use crate::feature::Feature;
+use crate::module::State;
 
 /// The only schema today.
 pub const SCHEMA: &str = "https://ruvllm.dev/schemas/kernel-pack-v1.json";
@@ -119,6 +120,8 @@ pub struct KernelEntry {
     pub variants: Vec<VariantEntry>,
     /// What it promises, or where that stands.
     pub(crate) contract: Option<ContractEntry>,
+    /// State outside of memory that its modules may have.
+    pub state: BTreeSet<State>,
 }
 
 /// A tensor's name, type and shape.

@@ -95,8 +95,16 @@ pub struct KernelHost<'a> {
     fallback: Option<Box<Native<'a>>>,
     log: Box<dyn FnMut(&Failure) + 'a>,
     live: Option<Live>,
-    resets: bool,
+    after_call: AfterCall,
     metrics: Metrics,
+}
+
+/// What becomes of an instance after a call that was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AfterCall {
+    Keep,
+    Reset,
+    Drop,
 }
 
 struct Live {
@@ -121,7 +129,7 @@ impl<'a> KernelHost<'a> {
             fallback,
             log: Box::new(log),
             live: None,
-            resets: false,
+            after_call: AfterCall::Keep,
             metrics: Metrics::default(),
         }
     }
@@ -129,7 +137,14 @@ impl<'a> KernelHost<'a> {
     /// The same host with an instance that is reset after each call: nothing that a caller's tensors held, and nothing that
     /// the kernel kept of them in memory, is there for the next one. [`Image`] says what that undoes and what it does not.
     pub fn with_reset(mut self) -> Self {
-        self.resets = true;
+        self.after_call = AfterCall::Reset;
+        self
+    }
+
+    /// The same host with a fresh instance for each call, which also undoes what a reset does not: for modules with state outside of their memory,
+    /// of which `kernel_pack::ModuleFacts::is_resettable` is false.
+    pub fn with_fresh_instances(mut self) -> Self {
+        self.after_call = AfterCall::Drop;
         self
     }
 
@@ -210,7 +225,7 @@ impl<'a> KernelHost<'a> {
         if let Some(init) = live.init {
             initialise(instance, init, &frame, contract.budget)?;
             live.init = None;
-            if self.resets {
+            if self.after_call == AfterCall::Reset {
                 live.image = Some(Image::take(instance, contract.heap_base)?);
             }
         }
@@ -220,6 +235,9 @@ impl<'a> KernelHost<'a> {
             if image.restore(instance).is_err() {
                 self.live = None;
             }
+        }
+        if self.after_call == AfterCall::Drop {
+            self.live = None;
         }
         Ok(output)
     }

@@ -10,7 +10,8 @@ const PART_BYTES: u64 = 1 << 30;
 ///
 /// A reset brings back every byte below `__heap_base` and clears all of memory above it, the tensors of the last caller among
 /// it. It does not undo what lies elsewhere: globals that a module changes, tables, dropped segments, and the size of memory: pages
-/// that were added stay, cleared. Kernels of the pack keep no state at all, and what Rust has as state lies in memory. After a trap there is
+/// that were added stay, cleared. A module that has any of these is not resettable (`kernel_pack::ModuleFacts::is_resettable`), and its instances
+/// are dropped. Kernels of the pack keep no state at all, and what Rust has as state lies in memory. After a trap there is
 /// nothing to reset: the instance is dropped, because its stack pointer, a global, stands where it stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {

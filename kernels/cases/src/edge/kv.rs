@@ -106,6 +106,14 @@ pub(super) fn pack_rows(table: &mut Table, format: Format) {
         table.row(name, OK, call(rows, &mixed(rows * dim)));
     }
 
+    // A NaN and an infinity at each place of a block.
+    for (name, special) in [("nan", f32::NAN), ("inf", f32::INFINITY)] {
+        let blocks: Vec<f32> = (0..32)
+            .flat_map(|place| with(plain(32), place, special))
+            .collect();
+        table.row(format!("{name}-at-each-place"), OK, call(2, &blocks));
+    }
+
     let ramp: Vec<f32> = (0..32).map(|index| index as f32 - 16.0).collect();
     // The scale is 1 and every value lies between two codes.
     let ties: Vec<f32> = (0..32)
@@ -237,6 +245,16 @@ pub(super) fn unpack_rows(table: &mut Table, format: Format) {
     common_rows(table, &call(2, &blocks), format.bytes);
 
     table.row("1x32", OK, call(1, &blocks[..1]));
+    // Special scales in each block of a row: loops over blocks are unrolled.
+    for (name, scale) in [
+        ("subnormal", 0x0201),
+        ("negative-subnormal", 0x83fe),
+        ("inf", 0x7c00),
+        ("nan", 0x7e01),
+    ] {
+        let nine: Vec<Vec<u8>> = (0..9).map(|index| block(scale, index, 29)).collect();
+        table.row(format!("every-scale-{name}"), OK, call(1, &nine));
+    }
     table.row("3x32", OK, call(3, &blocks[1..]));
     // Every byte that codes can have.
     let per_block = 256 / count;

@@ -147,6 +147,21 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ("3x7x33x5", [3, 7, 33, 5]),
         ("1x300x1x1", [1, 300, 1, 1]),
         ("1x1x65x100", [1, 1, 65, 100]),
+        // The ranks that people use, and columns for all widths of the loops over them.
+        ("2x64x8x64", [2, 64, 8, 64]),
+        ("3x70x8x129", [3, 70, 8, 129]),
+        ("2x130x16x67", [2, 130, 16, 67]),
+        ("1x67x16x130", [1, 67, 16, 130]),
+        ("5x66x4x131", [5, 66, 4, 131]),
+        ("2x131x12x66", [2, 131, 12, 66]),
+        ("1x200x32x200", [1, 200, 32, 200]),
+        ("4x65x64x65", [4, 65, 64, 65]),
+        ("2x65x7x65", [2, 65, 7, 65]),
+        // Sums of more than 64 terms, in blocks of each width.
+        ("2x70x72x24", [2, 70, 72, 24]),
+        ("1x130x66x13", [1, 130, 66, 13]),
+        ("1x66x130x9", [1, 66, 130, 9]),
+        ("2x129x24x66", [2, 129, 24, 66]),
     ] {
         table.row(name, OK, call(2.0, &Tensors::plain(shape)));
     }
@@ -307,6 +322,58 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     ] {
         table.row(name, OK, call(scale, &change));
     }
+    // Large terms that cancel, far apart: whatever is added to another sum than in the contract's order is lost. Widths and terms
+    // are for all ways through the loops; f16 that is subnormal lies at each place of them.
+    let shape = [2, 130, 93, 29];
+    let plain_sums = Tensors::plain(shape);
+    let mut cancelling = plain_sums.clone();
+    for term in 0..130 {
+        cancelling.a[term * 93 + 92] = cancelling.a[term * 93];
+    }
+    cancelling.x[0] = 60_000.0;
+    cancelling.x[129] = -60_000.0;
+    for column in 0..93 {
+        cancelling.a[129 * 93 + column] = cancelling.a[column];
+    }
+    for column in 0..29 {
+        cancelling.b[column] = 5000.0;
+        cancelling.b[92 * 29 + column] = -5000.0;
+    }
+    table.row("large-terms-cancel", OK, call(0.125, &cancelling));
+    let subnormals = |count: usize| -> Vec<f32> {
+        (0..count)
+            .map(|index| float.tiny() * (index % 7 + 1) as f32)
+            .collect()
+    };
+    for (name, tensors) in [
+        (
+            "a-of-subnormals",
+            Tensors {
+                a: subnormals(130 * 93),
+                ..plain_sums.clone()
+            },
+        ),
+        (
+            "b-of-subnormals",
+            Tensors {
+                b: subnormals(93 * 29),
+                ..plain_sums.clone()
+            },
+        ),
+        (
+            "x-of-subnormals",
+            Tensors {
+                x: subnormals(2 * 130),
+                ..plain_sums
+            },
+        ),
+    ] {
+        let zeros = Tensors {
+            base: vec![0.0; 2 * 29],
+            ..tensors
+        };
+        table.row(name, OK, call(16_384.0, &zeros));
+    }
     let wide = Tensors {
         x: mixed(32),
         ..tensors.clone()
@@ -346,6 +413,10 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ("1x1x1x1", [1, 1, 1, 1]),
         ("3x5x2x7", [3, 5, 2, 7]),
         ("1x33x3x34", [1, 33, 3, 34]),
+        ("2x64x8x66", [2, 64, 8, 66]),
+        ("3x131x16x67", [3, 131, 16, 67]),
+        ("5x66x4x131", [5, 66, 4, 131]),
+        ("2x130x33x130", [2, 130, 33, 130]),
     ] {
         row(
             name,

@@ -138,6 +138,19 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         PARAMS,
         good().set(PARAMETERS.size, u32::MAX),
     );
+    // What a load of 8 or 16 bits in the place of 32 would take for the same.
+    for region in tensors() {
+        let name = format!("size-2^16-more-{}", region.name);
+        table.row(name, INPUT, good().add(region.size, 1 << 16));
+    }
+    for region in all() {
+        let name = format!("offset-2^16-more-{}", region.name);
+        table.row(name, INPUT, good().add(region.offset, 1 << 16));
+    }
+    for (name, by) in [("2^8", 1 << 8), ("2^16", 1 << 16)] {
+        let name = format!("params-size-{name}-more");
+        table.row(name, PARAMS, good().add(PARAMETERS.size, by));
+    }
 
     // Regions that share a byte: the first is moved over the second, and what is around that leaves the others alone.
     let mut pairs = vec![
@@ -147,6 +160,7 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         (WORK, PARAMETERS),
         (WORK, OUT),
         (WORK, A),
+        (WORK, PARAMETERS),
     ];
     if inputs.len() == 2 {
         pairs.extend([(A, B), (OUT, B), (B, PARAMETERS), (WORK, B)]);
@@ -197,9 +211,27 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         );
     }
 
-    // An absent region's offset means nothing.
+    // An absent region's offset means nothing. A region that the kernel has no use for is refused wherever it lies.
     if inputs.len() == 1 {
         table.row("absent-b-anywhere", OK, good().set(B.offset, 7));
+        let present = || good().set(B.size, 16);
+        for onto in [A, OUT, WORK, PARAMETERS] {
+            let over = present().copy(B.offset, onto.offset, 0);
+            table.row(format!("unused-b-over-{}", onto.name), INPUT, over);
+        }
+        let over = present().tweak(Tweak::Descriptor(B.offset, 0));
+        table.row("unused-b-over-descriptor", INPUT, over);
+        let misaligned = present().copy(B.offset, WORK.offset, 8);
+        table.row("unused-misaligned-b", INPUT, misaligned);
+        for (name, tweak) in [
+            ("below-heap", Tweak::BelowHeap(B.offset, FAR_BELOW_HEAP)),
+            ("behind-memory", Tweak::FromMemoryEnd(B.offset, 0)),
+            ("straddling-end", Tweak::FromMemoryEnd(B.offset, 8)),
+            ("at-end", Tweak::FromMemoryEnd(B.offset, 16)),
+            ("offset-near-2^32", Tweak::Set(B.offset, u32::MAX - 15)),
+        ] {
+            table.row(format!("unused-b-{name}"), INPUT, present().tweak(tweak));
+        }
     }
 
     // Two things wrong at once: the earlier check answers.

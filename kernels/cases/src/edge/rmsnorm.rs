@@ -80,6 +80,12 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ("5x33", 5, 33),
         ("4x3", 4, 3),
         ("1x1000", 1, 1000),
+        // For all widths of unrolled loops, with rows enough for several at a time.
+        ("4x64", 4, 64),
+        ("9x131", 9, 131),
+        ("4x111", 4, 111),
+        ("5x23", 5, 23),
+        ("5x257", 5, 257),
     ] {
         table.row(
             name,
@@ -118,6 +124,11 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         let weight = plain(x.len());
         table.row(name, OK, call(eps, 1, &x, &weight));
     }
+    // The root is 1 exactly, and 1.5 times a weight lies between two values of f16: the last bit of a conversion shows.
+    let root_1 = [1.5, 1.5, 1.5, 0.5, -0.5, 0.5, 0.5, 0.5].repeat(8);
+    let between: Vec<f32> = (0..64).map(|k| 1.0 + (2 * k + 1) as f32 / 1024.0).collect();
+    table.row("ties-root-1", OK, call(0.0, 1, &root_1, &between));
+
     let second_row = [plain(8), with(plain(8), 1, f32::NAN), plain(8)].concat();
     table.row(
         "nan-in-one-row-of-three",
@@ -172,6 +183,15 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         OK,
         gradient(EPS, 5, &plain(15), &mixed(15), &plain(3)),
     );
+    row(
+        "ties-root-1",
+        OK,
+        gradient(0.0, 1, &between, &root_1, &[1.0; 64]),
+    );
+    for (name, rows, hidden) in [("4x64", 4, 64), ("9x131", 9, 131), ("2x23", 2, 23)] {
+        let (dy, x) = (mixed(rows * hidden), plain(rows * hidden));
+        row(name, OK, gradient(EPS, rows, &dy, &x, &plain(hidden)));
+    }
     row(
         "zeros",
         OK,

@@ -289,12 +289,25 @@ fn size_rows(table: &mut Table, tensor: Tensor, good: &Call, shape: Shape) {
 
 fn shape_rows(table: &mut Table, tensor: Tensor) {
     let head = tensor.head();
-    for (name, shape) in [
+    // Pairs for all widths of unrolled loops; blocks have no others than 16.
+    let pairs: &[(&str, Shape)] = match tensor {
+        Tensor::Float(_) => &[
+            ("3-pairs", [1, 3, 2, 6]),
+            ("7-pairs", [1, 2, 3, 14]),
+            ("13-pairs", [2, 2, 1, 26]),
+            ("22-pairs", [1, 2, 1, 44]),
+            ("29-pairs", [1, 2, 1, 58]),
+            ("75-pairs", [1, 2, 1, 150]),
+        ],
+        Tensor::Q8 => &[],
+    };
+    let shapes = [
         ("smallest", [1, 1, 1, head]),
         ("all-dimensions", [2, 3, 2, head * 5]),
         ("wide-head", [1, 2, 1, 256]),
         ("many-positions", [1, 70, 1, head]),
-    ] {
+    ];
+    for (name, shape) in shapes.iter().chain(pairs).copied() {
         let [_, seq, _, head_dim] = shape;
         let angles = mixed(seq * head_dim / 2);
         for layout in [0, 1] {

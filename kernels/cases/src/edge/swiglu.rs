@@ -81,7 +81,7 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     // Gates through the range of the exponential; x = 1 and x = -1.
     let sweep: Vec<f32> = [
         0.0, 1e-8, 1e-4, 0.5, 1.0, 8.0, 16.0, 17.0, 18.0, 20.0, 40.0, 79.9, 80.0, 80.1, 87.0, 88.0,
-        88.73, 89.0, 100.0, 103.0, 104.0, 150.0, 708.0, 746.0, 1e4, 6e4, 1e30,
+        88.73, 89.0, 100.0, 103.0, 104.0, 150.0, 708.0, 709.5, 720.0, 744.0, 746.0, 1e4, 6e4, 1e30,
     ]
     .into_iter()
     .map(|gate: f32| gate.min(float.max()))
@@ -140,6 +140,10 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     ] {
         table.row(name, OK, call(1.0, 1, &x, &gate));
     }
+    // Half the product of x and 1.5 lies between two values of f16, at any place of an unrolled loop: the last bit of a conversion shows.
+    let between: Vec<f32> = (0..67).map(|k| 1.0 + (2 * k + 1) as f32 / 1024.0).collect();
+    table.row("ties-beta-0", OK, call(0.0, 1, &between, &[1.5; 67]));
+
     let base = call(1.0, 1, &plain(4), &plain(4));
     table.row("nans", OK, base.clone().a(float.nans()));
     table.row("nans-in-gate", OK, base.clone().b(float.nans()));

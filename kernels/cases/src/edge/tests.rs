@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 fn every_kernel_has_a_table_and_no_other_name_has() {
     for kernel in &KERNELS {
         let count = cases(kernel.id).len();
-        assert!((100..=420).contains(&count), "{}: {count}", kernel.id);
+        assert!((100..=600).contains(&count), "{}: {count}", kernel.id);
     }
     assert!(cases("softmax_f32").is_empty());
     assert!(cases("").is_empty());

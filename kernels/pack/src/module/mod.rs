@@ -14,10 +14,12 @@ use crate::feature::Feature;
 
 mod interface;
 mod plain;
+mod state;
 mod survey;
 
 use interface::Interface;
 pub use plain::{PlainFacts, entry_parameters, inspect_plain_module};
+pub use state::State;
 #[cfg(test)]
 pub(crate) use survey::{
     MOST_BRANCH_TARGETS, MOST_LOCALS, MOST_OPERAND_CHECKS, MOST_PARAMETERS, RUN_BY_ENGINES,
@@ -51,6 +53,8 @@ pub struct ModuleFacts {
     pub has_backward: bool,
     /// Features that the module uses.
     pub features_used: BTreeSet<Feature>,
+    /// State that the module can change and that does not lie in its memory. [`check_state`](Self::check_state) refuses what is not declared.
+    pub state: BTreeSet<State>,
 }
 
 /// Decides whether a module may be given to engines, and what they need to know of it.
@@ -90,6 +94,7 @@ pub fn inspect_module(bytes: &[u8], rules: &ModuleRules<'_>) -> Result<ModuleFac
         memory_maximum_pages: maximum,
         table_elements,
         has_backward,
+        state: survey.state(u64::from(minimum) * kernel_abi::PAGE_BYTES),
         features_used: survey.features,
     })
 }

@@ -10,6 +10,8 @@ use wasmparser::{
 use crate::error::{Code, Rejection, quoted};
 use crate::feature::Feature;
 
+use super::State;
+
 /// Local variables of one function, parameters not counted.
 pub(crate) const MOST_LOCALS: u64 = 50_000;
 /// Parameters of one function type.
@@ -49,6 +51,10 @@ pub(super) struct Survey<'bytes> {
     pub(super) exports: Vec<Export<'bytes>>,
     /// Of each global: the value of an initialiser that is a plain `i32.const`.
     pub(super) global_constants: Vec<Option<i32>>,
+    /// Globals that code sets, by index.
+    globals_set: BTreeSet<u32>,
+    /// State besides globals.
+    state: BTreeSet<State>,
     /// Branches, calls and blocks.
     control_operators: u64,
     /// Targets of all `br_table`.
@@ -292,6 +298,25 @@ impl<'bytes> Survey<'bytes> {
                     self.features.insert(Feature::ReferenceTypes);
                 }
             }
+            Operator::GlobalSet { global_index } => {
+                self.globals_set.insert(*global_index);
+            }
+            Operator::MemoryGrow { .. } => {
+                self.state.insert(State::MemoryGrow);
+            }
+            Operator::TableSet { .. }
+            | Operator::TableGrow { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableInit { .. } => {
+                self.state.insert(State::Tables);
+            }
+            Operator::DataDrop { .. } => {
+                self.state.insert(State::DataDrop);
+            }
+            Operator::ElemDrop { .. } => {
+                self.state.insert(State::ElemDrop);
+            }
             _ => {}
         }
         if let Some(feature) = feature_of_proposal(proposal(operator)) {
@@ -324,6 +349,22 @@ impl<'bytes> Survey<'bytes> {
         if reference != RefType::FUNCREF {
             self.features.insert(Feature::ReferenceTypes);
         }
+    }
+
+    /// State that does not lie in a memory of so many bytes. One global that code sets and that begins as an address in memory is taken for
+    /// the stack pointer: compilers restore it before they return, and conformance looks whether the module does.
+    pub(super) fn state(&self, memory_bytes: u64) -> BTreeSet<State> {
+        let mut state = self.state.clone();
+        let is_address = |index: &&u32| {
+            let constant = self.global_constants.get(**index as usize).copied();
+            let address = constant.flatten().map(|value| u64::from(value as u32));
+            address.is_some_and(|address| address > 0 && address <= memory_bytes)
+        };
+        let stack_pointers = self.globals_set.iter().filter(is_address).count().min(1);
+        if self.globals_set.len() > stack_pointers {
+            state.insert(State::Globals);
+        }
+        state
     }
 
     pub(super) fn check_complexity(&self) -> Result<(), Rejection> {

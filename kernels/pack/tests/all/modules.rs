@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::{self, altered, extended, tiny_module};
-use kernel_pack::{Code, Feature, ModuleFacts, ModuleRules, Rejection, inspect_module};
+use kernel_pack::{Code, Feature, ModuleFacts, ModuleRules, Rejection, State, inspect_module};
 
 fn inspect(bytes: &[u8]) -> Result<ModuleFacts, Rejection> {
     let rules = ModuleRules {
@@ -32,6 +32,74 @@ fn facts_are_those_of_the_module() {
     assert!(inspect(&extended(backward)).unwrap().has_backward);
     let high = altered("(i32.const 1024)", "(i32.const 0xffff0000)");
     assert_eq!(inspect(&high).unwrap().heap_base, 0xffff_0000);
+}
+
+#[test]
+fn state_outside_of_memory_is_noticed_and_refused_unless_it_is_declared() {
+    for (state, text) in [
+        (
+            State::MemoryGrow,
+            "(func (drop (memory.grow (i32.const 1))))",
+        ),
+        (
+            State::Globals,
+            "(global $kept (mut f32) (f32.const 0)) (func (global.set $kept (f32.const 1)))",
+        ),
+        // A counter is no address, and of two that may be stack pointers one is not.
+        (
+            State::Globals,
+            "(global $count (mut i32) (i32.const 0)) (func (global.set $count (i32.const 1)))",
+        ),
+        (
+            State::Globals,
+            "(global $a (mut i32) (i32.const 1024)) (global $b (mut i32) (i32.const 2048))
+             (func (global.set $a (i32.const 1)) (global.set $b (i32.const 1)))",
+        ),
+        (
+            State::Globals,
+            "(global $far (mut i32) (i32.const 65537)) (func (global.set $far (i32.const 1)))",
+        ),
+        (
+            State::Tables,
+            "(table $t 1 funcref) (func (table.set $t (i32.const 0) (ref.null func)))",
+        ),
+        (
+            State::Tables,
+            "(table $t 1 funcref) (func (drop (table.grow $t (ref.null func) (i32.const 1))))",
+        ),
+        (State::DataDrop, r#"(data $d "x") (func (data.drop $d))"#),
+        (
+            State::ElemDrop,
+            "(func $f) (elem $e func $f) (func (elem.drop $e))",
+        ),
+    ] {
+        let facts = inspect(&extended(text)).unwrap();
+        assert_eq!(facts.state, BTreeSet::from([state]), "{text}");
+        assert!(!facts.is_resettable());
+        let refused = facts.check_state(&BTreeSet::new()).unwrap_err();
+        assert_eq!(refused.code, Code::ModuleInvalid);
+        assert!(refused.message.ends_with(state.as_str()), "{refused:?}");
+        assert!(facts.check_state(&BTreeSet::from([state])).is_ok());
+        assert_eq!(State::parse(state.as_str()), Some(state));
+    }
+}
+
+#[test]
+fn what_compilers_make_has_no_state() {
+    for text in [
+        // A stack pointer, as clang, Rust and Zig have it; AssemblyScript's has another place among globals.
+        "(global $__stack_pointer (mut i32) (i32.const 65536))
+         (func (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 16))))",
+        "(global $~lib/memory/__data_end i32 (i32.const 8)) (global $~lib/memory/__stack_pointer (mut i32) (i32.const 32776))
+         (global $~argumentsLength (mut i32) (i32.const 0))
+         (func (global.set $~lib/memory/__stack_pointer (i32.const 32776)))",
+        // A global that nothing sets is a constant, whatever its type says.
+        r#"(global (mut i32) (i32.const 0)) (global (export "g") (mut i64) (i64.const 0))"#,
+        "(func (memory.copy (i32.const 0) (i32.const 0) (i32.const 0)))",
+    ] {
+        let facts = inspect(&extended(text)).unwrap();
+        assert!(facts.is_resettable(), "{text}: {:?}", facts.state);
+    }
 }
 
 #[test]

@@ -23,7 +23,10 @@ fn planted() -> Box<dyn Module> {
 }
 
 /// First elements of the outputs of three calls on the same tensors.
-fn first_elements(module: &dyn Module, resets: bool) -> Vec<f32> {
+fn first_elements<'a>(
+    module: &'a dyn Module,
+    between: impl FnOnce(KernelHost<'a>) -> KernelHost<'a>,
+) -> Vec<f32> {
     let heap_base = module
         .instantiate(BUDGET)
         .unwrap()
@@ -37,10 +40,7 @@ fn first_elements(module: &dyn Module, resets: bool) -> Vec<f32> {
         max_pages: 64,
         budget: BUDGET,
     };
-    let mut host = KernelHost::new(module, contract, None, |_| {});
-    if resets {
-        host = host.with_reset();
-    }
+    let mut host = between(KernelHost::new(module, contract, None, |_| {}));
     // Rows 1, hidden 4, beta 1.
     let params = [1, 4, 1.0_f32.to_bits()].map(u32::to_le_bytes).concat();
     let ones = [1.0_f32; 4].map(f32::to_le_bytes).concat();
@@ -63,10 +63,29 @@ fn first_elements(module: &dyn Module, resets: bool) -> Vec<f32> {
 #[test]
 fn state_in_memory_does_not_outlive_a_reset() {
     let module = planted();
-    let kept = first_elements(module.as_ref(), false);
+    let kept = first_elements(module.as_ref(), |host| host);
     assert!(kept[1] > 1.9 * kept[0] && kept[2] > kept[0], "{kept:?}");
-    let reset = first_elements(module.as_ref(), true);
+    let reset = first_elements(module.as_ref(), KernelHost::with_reset);
     assert_eq!(reset, [kept[0]; 3]);
+}
+
+/// Counts its calls in a global, and writes the count to the output.
+const COUNTING: &str = r#"(module (memory (export "memory") 1)
+  (global (export "__heap_base") i32 (i32.const 1024))
+  (global $count (mut i32) (i32.const 0))
+  (func (export "kernel_init") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "kernel_forward") (param i32) (result i32)
+    (global.set $count (i32.add (global.get $count) (i32.const 1)))
+    (f32.store (i32.load offset=16 (local.get 0)) (f32.convert_i32_s (global.get $count)))
+    (i32.const 0)))"#;
+
+#[test]
+fn state_in_a_global_outlives_a_reset_and_not_a_fresh_instance() {
+    let module = compile(&wat::parse_str(COUNTING).unwrap());
+    let reset = first_elements(module.as_ref(), KernelHost::with_reset);
+    assert_eq!(reset, [1.0, 2.0, 3.0]);
+    let fresh = first_elements(module.as_ref(), KernelHost::with_fresh_instances);
+    assert_eq!(fresh, [1.0; 3]);
 }
 
 /// `leave` changes memory below and above 1024, in pages it adds, and a global.

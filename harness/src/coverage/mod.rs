@@ -1,0 +1,250 @@
+//! Which code of a module ran: the module is rewritten so that every basic block sets a flag, and tells its flags.
+//!
+//! Code that no case ran is code that nobody judged. This module rewrites, and makes of flags a [`Coverage`]; `conform::coverage` runs the
+//! cases. [`ledger`] has what is known to be unreachable, with the proof.
+
+pub mod dictionary;
+pub mod ledger;
+mod report;
+
+pub use report::{Block, Coverage, Uncovered};
+
+use crate::rewrite::{
+    Added, Change, Listing, Module,
+    body::{Body, Edit},
+    flow::{self, blocks},
+    section,
+};
+use std::collections::{BTreeMap, HashMap};
+use wasm_encoder::{ConstExpr, Encode, Function, GlobalType, Instruction};
+use wasmparser::{BinaryReaderError, ValType};
+
+/// Flags that a word has.
+const FLAGS_OF_WORD: usize = 32;
+
+/// A module that keeps a flag for each of its blocks: in globals of its own, so that memory is what it was, and any engine can run it.
+#[derive(Clone, Debug)]
+pub struct Flagged {
+    /// The module.
+    pub wasm: Vec<u8>,
+    /// What it exports besides, to tell its flags.
+    pub flags: Flags,
+    /// The module as it was.
+    module: Module,
+    /// Of each function that has a body.
+    blocks: Vec<Vec<flow::Block>>,
+    /// The mutable globals, by index.
+    globals: Vec<u32>,
+}
+
+/// How a module tells its flags: an export that takes the number of a word, and returns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// The export's name.
+    pub export: String,
+    /// How many words there are.
+    pub words: u32,
+}
+
+impl Flagged {
+    /// A module with flags.
+    ///
+    /// # Errors
+    /// If it cannot be decoded; the pre-pass accepts no such module.
+    pub fn of(wasm: &[u8]) -> Result<Flagged, BinaryReaderError> {
+        let module = Module::of(wasm.to_vec())?;
+        let bodies = module.all_bodies()?;
+        let blocks = blocks(&bodies);
+        let first_global = module.globals.len() as u32;
+        let mut number = 0;
+        let mut changed = HashMap::new();
+        for (index, (body, blocks)) in bodies.iter().zip(&blocks).enumerate() {
+            let edits: Vec<Edit> = blocks
+                .iter()
+                .map(|block| {
+                    let edit = set_flag(body, block, first_global, number);
+                    number += 1;
+                    edit
+                })
+                .collect();
+            changed.insert(index, body.edited(&module, &edits));
+        }
+        let words = number.div_ceil(FLAGS_OF_WORD) as u32;
+        let globals = module.mutable_globals()?;
+        let told: Vec<Vec<Instruction<'_>>> = (0..words)
+            .map(|word| vec![Instruction::GlobalGet(first_global + word)])
+            .chain(globals.chunks(FLAGS_OF_WORD).map(globals_changed))
+            .collect();
+        let mut changes = BTreeMap::from([(
+            section::CODE,
+            Change {
+                contents: Some(module.code(&changed)),
+                ..Change::default()
+            },
+        )]);
+        let export = format!("{}_flags", module.free_prefix());
+        let mut added = Added::default();
+        for _ in 0..words {
+            added.globals.push(|bytes| {
+                let kind = GlobalType {
+                    val_type: wasm_encoder::ValType::I32,
+                    mutable: true,
+                    shared: false,
+                };
+                kind.encode(bytes);
+                ConstExpr::i32_const(0).encode(bytes);
+            });
+        }
+        let one = [ValType::I32];
+        added.function(&module, &export, (&one, &one), &tell_flags(&told));
+        added.into_changes(&mut changes);
+        Ok(Flagged {
+            wasm: module.assemble(&changes)?,
+            flags: Flags {
+                export,
+                words: told.len() as u32,
+            },
+            globals: globals.into_iter().map(|(index, _)| index).collect(),
+            blocks,
+            module,
+        })
+    }
+
+    /// What the flags say.
+    ///
+    /// # Errors
+    /// If the module cannot be decoded.
+    pub fn coverage(
+        &self,
+        kernel: &str,
+        variant: &str,
+        words: &[u32],
+    ) -> Result<Coverage, BinaryReaderError> {
+        let listing = Listing::of(&self.module);
+        let ran = |number: usize| {
+            let word = words.get(number / FLAGS_OF_WORD).copied().unwrap_or(0);
+            word >> (number % FLAGS_OF_WORD) & 1 == 1
+        };
+        let mut coverage = Coverage::new(kernel, variant);
+        let mut number = 0;
+        for (body, blocks) in self.module.all_bodies()?.iter().zip(&self.blocks) {
+            for block in blocks {
+                coverage.add(
+                    || described(body, block, &listing),
+                    block.operators.len() as u64,
+                    (block.only_traps, ran(number)),
+                );
+                number += 1;
+            }
+        }
+        let first = number.div_ceil(FLAGS_OF_WORD) * FLAGS_OF_WORD;
+        let changed = self.globals.iter().enumerate();
+        let changed = changed.filter(|(global, _)| ran(first + global));
+        coverage.globals_changed = changed.map(|(_, index)| *index).collect();
+        Ok(coverage)
+    }
+}
+
+/// `global |= flag`, before the first instruction of a block.
+fn set_flag(body: &Body<'_>, block: &flow::Block, first_global: u32, number: usize) -> Edit {
+    let global = first_global + (number / FLAGS_OF_WORD) as u32;
+    let mut with = Vec::new();
+    for instruction in [
+        Instruction::GlobalGet(global),
+        Instruction::I32Const(1 << (number % FLAGS_OF_WORD)),
+        Instruction::I32Or,
+        Instruction::GlobalSet(global),
+    ] {
+        instruction.encode(&mut with);
+    }
+    let at = body.operators[block.operators.start].bytes.start;
+    Edit {
+        bytes: at..at,
+        with,
+    }
+}
+
+/// A flag for each global that is not what it was in the beginning.
+fn globals_changed(globals: &[(u32, Instruction<'static>)]) -> Vec<Instruction<'static>> {
+    let mut all = vec![Instruction::I32Const(0)];
+    for (flag, (global, begins_with)) in globals.iter().enumerate() {
+        let get = Instruction::GlobalGet(*global);
+        let differs = match begins_with {
+            Instruction::I64Const(_) => vec![get, begins_with.clone(), Instruction::I64Ne],
+            Instruction::F32Const(value) => vec![
+                get,
+                Instruction::I32ReinterpretF32,
+                Instruction::I32Const(value.bits() as i32),
+                Instruction::I32Ne,
+            ],
+            Instruction::F64Const(value) => vec![
+                get,
+                Instruction::I64ReinterpretF64,
+                Instruction::I64Const(value.bits() as i64),
+                Instruction::I64Ne,
+            ],
+            Instruction::V128Const(_) => vec![
+                get,
+                begins_with.clone(),
+                Instruction::V128Xor,
+                Instruction::V128AnyTrue,
+            ],
+            _ => vec![get, begins_with.clone(), Instruction::I32Ne],
+        };
+        all.extend(differs);
+        all.extend([
+            Instruction::I32Const(flag as i32),
+            Instruction::I32Shl,
+            Instruction::I32Or,
+        ]);
+    }
+    all
+}
+
+/// A function that returns the word of this number: one block in the other, so that the number chooses how far to leave.
+fn tell_flags(told: &[Vec<Instruction<'_>>]) -> Function {
+    let words = told.len() as u32;
+    let mut function = Function::new([]);
+    for _ in 0..=words {
+        function.instruction(&Instruction::Block(wasm_encoder::BlockType::Empty));
+    }
+    let targets: Vec<u32> = (0..words).collect();
+    function.instruction(&Instruction::LocalGet(0));
+    function.instruction(&Instruction::BrTable(targets.into(), words));
+    function.instruction(&Instruction::End);
+    for word in told {
+        word.iter().for_each(|instruction| {
+            function.instruction(instruction);
+        });
+        function.instruction(&Instruction::Return);
+        function.instruction(&Instruction::End);
+    }
+    function.instruction(&Instruction::Unreachable);
+    function.instruction(&Instruction::End);
+    function
+}
+
+/// Instructions of a block that are shown.
+const SHOWN: usize = 6;
+
+fn described(body: &Body<'_>, block: &flow::Block, listing: &Listing) -> Block {
+    let operators = &body.operators[block.operators.clone()];
+    let offset = operators.first().map_or(0, |first| first.bytes.start);
+    let mut text: Vec<&str> = operators
+        .iter()
+        .take(SHOWN)
+        .map(|placed| listing.text(placed.bytes.start))
+        .collect();
+    if operators.len() > SHOWN {
+        text.push("...");
+    }
+    Block {
+        function: listing.function(body.function),
+        offset: offset as u64,
+        instructions: operators.len() as u64,
+        text: text.join("; "),
+    }
+}
+
+#[cfg(test)]
+mod tests;
