@@ -13,11 +13,17 @@ PACK ?= $(core)
 # The test key is public, so it may vouch for nothing but the packs of this repository. Which version of them is right, the checkout
 # says, also an older one.
 test_keys = --trust fixtures/packs/trusted_keys --seen none
-trust = $(if $(filter $(core),$(PACK)),$(test_keys))
+trust = $(if $(filter $(core) fixtures/packs/foreign,$(PACK)),$(test_keys))
 ENGINES = $(shell scripts/setup --found)
 
 target = $(or $(CARGO_TARGET_DIR),target)
 assay = $(target)/release/assay
+
+# The oracle of ONNX operators runs on the Python that scripts/python-packages makes, where it is there.
+own_python = $(wildcard $(abspath $(target))/python/bin/python)
+ifneq ($(own_python),)
+export ASSAY_PYTHON ?= $(own_python)
+endif
 
 release = $(CARGO) build --locked --release
 
@@ -43,7 +49,7 @@ to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGIN
 # The wasm32 packages, the fuzz targets and clients of others have workspaces of their own.
 manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml
 
-.PHONY: help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme
+.PHONY: help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -128,11 +134,19 @@ web: ## makes the page that qualifies packs in a browser; needs npm and the targ
 web-test: web ## tests the page in headless Chromium
 	scripts/web-test
 
-pack: build ## rebuilds the core pack from source; needs the target wasm32-unknown-unknown
+pack: build ## rebuilds the core pack from source, needs the target wasm32-unknown-unknown; and the manifest of the foreign pack
 	ASSAY=$(abspath $(assay)) scripts/make-pack --build-kernels
 
-check-pack: ## that the modules of the core pack are what their sources give
+check-pack: ## that the modules of the packs are what their sources give, as far as their compilers are here
 	scripts/check-reproducible
+	kernels/foreign/build --check
+
+oracles: ## tests of the oracles, in the Python that scripts/python-packages makes
+	python=$$(scripts/python-packages) && for folder in onnx numpy; do (cd oracles/$$folder && "$$python" -m unittest -q) || exit; done
+
+foreign: ## holds the kernels of the foreign pack and their planted faults to their contracts, without the harness
+	"$$(scripts/python-packages)" kernels/foreign/check.py
+	kernels/foreign/build --check
 
 numbers: build ## records fuel and sizes of code of the core pack on the engines that are ready
 	$(assay) compare --record fixtures/numbers.json $(core) $(test_keys)

@@ -282,6 +282,8 @@ mod tests {
             has_backward: true,
             code: None,
             standard: Standard::of_source("lora_apply_f32").into(),
+            state: Default::default(),
+            flags: None,
         }
     }
 

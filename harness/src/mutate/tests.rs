@@ -6,7 +6,7 @@ use super::{
     search::{self, Draws},
 };
 use crate::{
-    conform::{plan, run::Work, subject::Subject},
+    conform::{plan, run::Work, standard::Standard, subject::Subject},
     registry,
 };
 use fastrand::Rng;
@@ -52,8 +52,9 @@ fn work() -> Work {
         code: None,
         state: BTreeSet::new(),
         flags: None,
+        standard: Standard::of_source(KERNEL).into(),
     };
-    Work::new(subject, edge::cases(KERNEL))
+    Work::new(subject, edge::cases(KERNEL), 1)
 }
 
 fn drawn(seed: u64) -> Vec<Mutant> {

@@ -97,28 +97,26 @@ fn every_platform_declares_the_features_the_modules_use() {
 fn building_and_signing_again_gives_the_committed_bytes() {
     let packs = fixtures().join("packs");
     let folder = support::scratch();
-    let again = folder.path().join("core");
-    copy(&packs.join("core"), &again);
-    std::fs::remove_file(again.join("kernels.json")).unwrap();
     let key = PackSigningKey::read(&fixtures().join("keys/test.ed25519")).unwrap();
-    build_folder(
-        &again,
-        &packs.join("core.template.json"),
-        Some(&key.public()),
-    )
-    .unwrap();
-    assert!(
-        !again.join("kernels.json.sig").exists(),
-        "the old signature does not hold"
-    );
-    sign_folder(&again, &key, &[]).unwrap();
-    for file in ["kernels.json", "kernels.json.sig"] {
-        let committed = std::fs::read(packs.join("core").join(file)).unwrap();
-        let made = std::fs::read(again.join(file)).unwrap();
+    for pack in ["core", "foreign"] {
+        let again = folder.path().join(pack);
+        copy(&packs.join(pack), &again);
+        std::fs::remove_file(again.join("kernels.json")).unwrap();
+        let template = packs.join(format!("{pack}.template.json"));
+        build_folder(&again, &template, Some(&key.public())).unwrap();
         assert!(
-            made == committed,
-            "{file} is not up to date: run scripts/make-pack"
+            !again.join("kernels.json.sig").exists(),
+            "the old signature does not hold"
         );
+        sign_folder(&again, &key, &[]).unwrap();
+        for file in ["kernels.json", "kernels.json.sig"] {
+            let committed = std::fs::read(packs.join(pack).join(file)).unwrap();
+            let made = std::fs::read(again.join(file)).unwrap();
+            assert!(
+                made == committed,
+                "{file} of {pack} is not up to date: run scripts/make-pack"
+            );
+        }
     }
 }
 
