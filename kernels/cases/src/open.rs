@@ -6,6 +6,7 @@
 mod draw;
 mod edge;
 mod expected;
+mod property;
 mod relation;
 #[cfg(test)]
 mod tests;
@@ -118,7 +119,7 @@ pub fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Option<Case>
 
 /// What the answer of a case says of itself by the properties of its contract; `None` if they say nothing of one call.
 pub fn judge_properties(case: &Case, output: &[u8]) -> Option<Verdict> {
-    relation::judge_alone(case, case.open.as_ref()?, output)
+    property::judge_alone(case, case.open.as_ref()?, output)
 }
 
 /// Whether the answer of a case follows from that of the other one as its relation says; `None` if it is related to none.

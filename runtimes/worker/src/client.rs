@@ -1,6 +1,7 @@
 //! A worker as the harness has it: asks, waits, and stops what does not answer.
 
 use super::{
+    gather::Gathering,
     confinement::Confinement,
     error::{RunError, WorkerError},
     launch::Launch,
@@ -11,7 +12,7 @@ use super::{
     },
 };
 use runtime_api::{Budget, Form, Info, Options};
-use runtime_host::{Call, Invocation, Observation, Outcome};
+use runtime_host::{Invocation, Observation};
 use std::time::Duration;
 
 /// How long compiling, dropping and moving bytes may take beyond any budget.
@@ -20,14 +21,6 @@ const WORK_TIME: Duration = Duration::from_secs(60);
 const AHEAD_TIME: Duration = Duration::from_secs(150);
 /// A call that is still running this long after its budget is killed with its worker.
 pub const GRACE: Duration = Duration::from_millis(500);
-
-/// Calls that are added to every run of a module, of an export that tells words of what the module keeps.
-struct Gathering {
-    module: u64,
-    calls: Vec<Call>,
-    /// Everything that was told, joined by OR.
-    words: Vec<u32>,
-}
 
 /// A running worker process.
 pub struct Worker {
@@ -247,44 +240,6 @@ impl Worker {
             Answer::Error(error) => Err(error.into()),
             _ => Err(self.unexpected("ran").into()),
         }
-    }
-
-    /// From now on every run of a module ends with calls of one of its exports, with 0 and all numbers up to `words`; what they return is
-    /// [gathered](Self::gathered) and is no part of the run. Forgets what was gathered before.
-    pub fn gather(&mut self, module: u64, export: &str, words: u32, budget: Budget) {
-        let call = |word| Call {
-            export: export.to_owned(),
-            arguments: vec![word],
-            budget,
-        };
-        self.gathering = Some(Gathering {
-            module,
-            calls: (0..words).map(call).collect(),
-            words: vec![0; words as usize],
-        });
-    }
-
-    /// What runs of the module told since [`gather`](Self::gather), joined by OR; of a run that did not return nothing is known.
-    pub fn gathered(&self) -> &[u32] {
-        let gathering = self.gathering.as_ref();
-        gathering.map_or(&[], |gathering| &gathering.words)
-    }
-
-    fn hear_words(&mut self, told: &[Outcome]) -> Result<(), WorkerError> {
-        for (word, told) in told.iter().enumerate() {
-            let heard = match (told, &mut self.gathering) {
-                (Outcome::Returned(value), Some(gathering)) => gathering
-                    .words
-                    .get_mut(word)
-                    .map(|all| *all |= *value as u32),
-                _ => None,
-            };
-            if heard.is_none() {
-                let message = format!("the module did not tell word {word} of its flags: {told:?}");
-                return Err(self.protocol_error(message));
-            }
-        }
-        Ok(())
     }
 
     /// Value of an exported i32 global of a module's instance; only for a worker that [has](Self::has_operation) `global`.

@@ -14,6 +14,7 @@ mod confinement;
 mod error;
 mod executable;
 mod launch;
+mod gather;
 mod limits;
 #[cfg(all(target_family = "wasm", feature = "browser"))]
 pub mod page;

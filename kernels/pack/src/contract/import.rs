@@ -38,42 +38,8 @@ pub fn import(bytes: &[u8], name: &str) -> Result<Imported, Rejection> {
     let mut top = Object::new(&value, Place::in_file(name))?;
     let mut notes = Vec::new();
     let id = identifier(top.required("name")?.string()?);
-    let mut params = Vec::new();
-    let mut axes = Vec::new();
-    for (axis, field) in top.required("axes")?.object()?.named() {
-        let mut object = field.object()?;
-        let kind = object.required("type")?;
-        match kind.string()? {
-            "var" => params.push((
-                axis.to_owned(),
-                parameter("u32", Value::Unsigned(1), Some(1)),
-            )),
-            "const" => {
-                let value = object.required("value")?.integer32(1, u32::MAX)?;
-                axes.push((
-                    axis.to_owned(),
-                    super::show::object([("value", Value::Unsigned(value.into()))]),
-                ));
-            }
-            other => {
-                return Err(kind
-                    .place
-                    .invalid(format_args!("must be var or const, not {}", quoted(other))));
-            }
-        }
-    }
-    let mut inputs = Vec::new();
-    for (input, field) in top.required("inputs")?.object()?.named() {
-        let mut object = field.object()?;
-        let shape = object.required("shape")?;
-        let dtype = object.required("dtype")?;
-        if *shape.value == Value::Null {
-            let (kind, default) = scalar(&dtype)?;
-            params.push((input.to_owned(), parameter(kind, default, None)));
-        } else {
-            inputs.push(tensor(input, &shape, &dtype)?);
-        }
-    }
+    let (mut params, axes) = axes(&mut top)?;
+    let inputs = inputs(&mut top, &mut params)?;
     let mut outputs = Vec::new();
     let mut has_f32 = false;
     for (output, field) in top.required("outputs")?.object()?.named() {
@@ -128,6 +94,55 @@ pub fn import(bytes: &[u8], name: &str) -> Result<Imported, Rejection> {
         contract,
         notes,
     })
+}
+
+/// Members of an object, in order.
+type Members = Vec<(String, Value)>;
+
+/// The `var` axes as parameters, and the `const` ones as axes.
+fn axes(top: &mut Object<'_>) -> Result<(Members, Members), Rejection> {
+    let mut params = Vec::new();
+    let mut axes = Vec::new();
+    for (axis, field) in top.required("axes")?.object()?.named() {
+        let mut object = field.object()?;
+        let kind = object.required("type")?;
+        match kind.string()? {
+            "var" => params.push((
+                axis.to_owned(),
+                parameter("u32", Value::Unsigned(1), Some(1)),
+            )),
+            "const" => {
+                let value = object.required("value")?.integer32(1, u32::MAX)?;
+                axes.push((
+                    axis.to_owned(),
+                    super::show::object([("value", Value::Unsigned(value.into()))]),
+                ));
+            }
+            other => {
+                return Err(kind
+                    .place
+                    .invalid(format_args!("must be var or const, not {}", quoted(other))));
+            }
+        }
+    }
+    Ok((params, axes))
+}
+
+/// The tensors; scalar inputs become parameters.
+fn inputs(top: &mut Object<'_>, params: &mut Members) -> Result<Vec<Value>, Rejection> {
+    let mut inputs = Vec::new();
+    for (input, field) in top.required("inputs")?.object()?.named() {
+        let mut object = field.object()?;
+        let shape = object.required("shape")?;
+        let dtype = object.required("dtype")?;
+        if *shape.value == Value::Null {
+            let (kind, default) = scalar(&dtype)?;
+            params.push((input.to_owned(), parameter(kind, default, None)));
+        } else {
+            inputs.push(tensor(input, &shape, &dtype)?);
+        }
+    }
+    Ok(inputs)
 }
 
 /// A kernel id out of a name: lower case, with `_` for everything else.

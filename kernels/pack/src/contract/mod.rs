@@ -8,6 +8,7 @@ mod expression;
 mod import;
 mod read;
 mod resolve;
+mod shape;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,8 @@ pub use definition::{Definition, definitions};
 pub use expression::{Expression, LONGEST_EXPRESSION, Undefined, Use};
 pub use import::{Imported, import};
 pub(crate) use read::{ContractEntry, entry, read_file};
-pub use resolve::Shape;
 pub(crate) use resolve::resolve;
+pub use shape::Shape;
 
 use crate::schema::{Dtype, FileEntry, Param};
 
