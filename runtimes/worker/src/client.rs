@@ -1,9 +1,9 @@
 //! A worker as the harness has it: asks, waits, and stops what does not answer.
 
 use super::{
-    gather::Gathering,
     confinement::Confinement,
     error::{RunError, WorkerError},
+    gather::Gathering,
     launch::Launch,
     limits::{Silence, WorkerLimits},
     process::Process,
@@ -12,7 +12,7 @@ use super::{
     },
 };
 use runtime_api::{Budget, Form, Info, Options};
-use runtime_host::{Invocation, Observation};
+use runtime_host::{Invocation, Observation, Outcome};
 use std::time::Duration;
 
 /// How long compiling, dropping and moving bytes may take beyond any budget.
@@ -30,7 +30,7 @@ pub struct Worker {
     limits: WorkerLimits,
     process: Process,
     next_id: u64,
-    gathering: Option<Gathering>,
+    pub(super) gathering: Option<Gathering>,
 }
 
 impl Worker {
@@ -438,7 +438,7 @@ impl Worker {
         self.protocol_error(format!("its answer is not `{wanted}`"))
     }
 
-    fn protocol_error(&mut self, message: String) -> WorkerError {
+    pub(super) fn protocol_error(&mut self, message: String) -> WorkerError {
         self.process.kill();
         WorkerError::Protocol {
             id: self.launch.id.clone(),

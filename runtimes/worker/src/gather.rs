@@ -1,6 +1,6 @@
 //! What a module tells of itself at the end of each run: for modules that were rewritten to keep flags.
 
-use super::client::{Worker, WorkerError};
+use super::{client::Worker, error::WorkerError};
 use runtime_api::Budget;
 use runtime_host::{Call, Outcome};
 

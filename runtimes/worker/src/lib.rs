@@ -13,8 +13,8 @@ mod client;
 mod confinement;
 mod error;
 mod executable;
-mod launch;
 mod gather;
+mod launch;
 mod limits;
 #[cfg(all(target_family = "wasm", feature = "browser"))]
 pub mod page;

@@ -2,11 +2,7 @@
 //!
 //! They need no truth, so they find what a truth does not cover; they are no substitute for one, because a kernel may be consistently wrong.
 
-use super::{
-    Built, Call, Tensor, Value, Values,
-    draw::Random,
-    expected::judge_outputs,
-};
+use super::{Built, Call, Tensor, Value, Values, draw::Random, expected::judge_outputs};
 use crate::{
     case::Case,
     number,

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use super::{
     Bounds, Class, Domain, Expression, LARGEST_CONTRACT, Property, Special, TruthSource, Use,
 };
-use kinds::{property, truth};
 use crate::error::{Code, Rejection, quoted};
 use crate::fields::{Field, Object, Place};
 use crate::json::{self, Value};
 use crate::manifest::{file_entry, names, outputs, params, tensors};
 use crate::schema::{FileEntry, Param, Tensor};
+use kinds::{property, truth};
 
 /// Axes, constraints, truths, properties, attributes: more than any kernel has.
 const MOST_ENTRIES: usize = 64;

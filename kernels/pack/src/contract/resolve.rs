@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::{ContractEntry, Regions, Tolerances, Written};
 use super::{Array, Axis, Bounds, Contract, Definition, Expression, TruthSource, Use};
-use claims::{check_claim, definition};
 use crate::error::{Code, Rejection, quoted};
 use crate::schema::{Dimension, Dtype, KernelEntry, Param, Tensor, Tolerance};
+use claims::{check_claim, definition};
 
 /// What a manifest says of a kernel besides its contract.
 struct Interface<'a> {

@@ -1,8 +1,6 @@
 //! Whether a contract fits together: names are known, and what truths and properties are about is there.
 
-use super::super::{
-    Attribute, Contract, Expression, Onnx, Operand, Property, TruthSource,
-};
+use super::super::{Attribute, Contract, Expression, Onnx, Operand, Property, TruthSource};
 use crate::error::quoted;
 use crate::schema::Param;
 
@@ -97,11 +95,14 @@ impl Contract {
                 onnx.op
             ));
         }
-        let stray = onnx.attributes.iter().find(|(_, attribute)| match attribute {
-            Attribute::Param(param) => !self.is_param(param),
-            Attribute::Axis(axis) => !self.axes.contains_key(axis),
-            _ => false,
-        });
+        let stray = onnx
+            .attributes
+            .iter()
+            .find(|(_, attribute)| match attribute {
+                Attribute::Param(param) => !self.is_param(param),
+                Attribute::Axis(axis) => !self.axes.contains_key(axis),
+                _ => false,
+            });
         if let Some((name, _)) = stray {
             return Err(format!(
                 "takes the attribute {} from what the kernel does not have",
