@@ -106,6 +106,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let folder = Folder::create(Some(arguments.out.as_deref().unwrap_or(&results)), "try")?;
     let plan = plan::plan(&pack, &request.choice(arguments.case.as_deref(), None))?;
     let mut conform = suite::run(&pack, plan, &request, &engines.engines()?, &folder, output)?;
+    if arguments.out.is_none() {
+        conform.evidence = "nothing (--out DIR keeps them)".to_owned();
+    }
     for entry in &mut conform.results {
         // There is no pack that `conform` could be asked about.
         entry.repeat = entry.case.as_ref().map(|case| {

@@ -19,6 +19,9 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 /// Bytes of call stack, unless a device has less.
 pub(crate) const STACK_BYTES: u32 = 512 * 1024;
 
+/// The name of what concerns a module as a whole: to repeat it takes all cases, whose parameters it is asked with.
+pub const MODULE: &str = "edge:module";
+
 /// What the user chose.
 #[derive(Clone, Debug)]
 pub struct Choice<'a> {
@@ -141,6 +144,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             }
             if let Some(name) = choice.case
                 && sequence.is_none()
+                && name != MODULE
             {
                 // What its answer follows from comes with it.
                 let named = cases.iter().find(|case| case.name == name);
@@ -196,7 +200,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
              name them"
         )));
     }
-    if let Some(name) = choice.case
+    if let Some(name) = choice.case.filter(|name| *name != MODULE)
         && work.iter().all(|work| {
             work.judged_cases() == 0 && work.sequences.is_empty() && work.unplaceable.is_empty()
         })

@@ -6,6 +6,7 @@ use super::{
     forms::{self, CompiledForm, Fate, FormUse},
     judge::{self, Judgement, Layer, Layers},
     observe::{self, Alone, Ended, Exchange, Observed},
+    plan,
     sequence::{self, Sequence},
     subject::{self, Prepared, Subject},
 };
@@ -357,7 +358,7 @@ fn judge_module(
         engine,
         subject,
         case: None,
-        name: "edge:module".to_owned(),
+        name: plan::MODULE.to_owned(),
         source: Source::Edge,
         observed: None,
         layers: Layers::from([(Layer::L1, module)]),
