@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod inspect;
 pub mod list;
 pub mod pack;
+pub mod pack_new;
 pub mod probe;
 pub mod qualify;
 pub mod report;
