@@ -30,11 +30,11 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Some kernels of the foreign pack, each with a module, a contract and so many vectors of choice.
+/// The foreign pack with some kernels changed: each has a module, a contract and so many vectors of choice.
 struct Variation<'a> {
     kernels: Vec<&'a str>,
     module: &'a dyn Fn(&str) -> PathBuf,
-    /// Whether the contract says what is right.
+    /// Whether the contracts say what is right.
     truth: bool,
     vectors: usize,
 }
@@ -42,51 +42,69 @@ struct Variation<'a> {
 impl Variation<'_> {
     /// Makes the pack in `folder`, signed with the test key.
     fn write(&self, folder: &Path) -> PathBuf {
-        let (from, pack) = (packs().join("foreign"), folder.join("pack"));
-        for part in ["kernels", "contracts", "reference", "vectors"] {
-            fs::create_dir_all(pack.join(part)).unwrap();
+        let pack = folder.join("pack");
+        copy(&packs().join("foreign"), &pack);
+        // The template stays text: the order of parameters is that of their struct.
+        let mut template = fs::read_to_string(packs().join("foreign.template.json")).unwrap();
+        if self.vectors == 0 {
+            fs::remove_dir_all(pack.join("vectors")).unwrap();
+            let list = template.find(r#""vectors": ["#).unwrap();
+            template.truncate(list);
+            template += r#""vectors": [] }"#;
         }
-        let mut template = read(&packs().join("foreign.template.json"));
-        let mut vectors = Vec::new();
-        let kernels = template["kernels"].as_array_mut().unwrap();
-        kernels.retain(|kernel| self.kernels.contains(&kernel["id"].as_str().unwrap()));
-        for kernel in kernels {
-            let id = kernel["id"].as_str().unwrap();
-            fs::copy((self.module)(id), pack.join(format!("kernels/{id}.wasm"))).unwrap();
-            let file = format!("contracts/{id}.json");
-            let mut contract = read(&from.join(&file));
-            let reference = format!("reference/{id}.wasm");
-            if self.truth && from.join(&reference).exists() {
-                fs::copy(from.join(&reference), pack.join(&reference)).unwrap();
-            }
+        for kernel in &self.kernels {
+            let file =
+                |kind: &str, extension: &str| pack.join(format!("{kind}/{kernel}.{extension}"));
+            fs::copy((self.module)(kernel), file("kernels", "wasm")).unwrap();
             if !self.truth {
-                contract.as_object_mut().unwrap().remove("truth");
-                if contract
-                    .as_object_mut()
-                    .unwrap()
-                    .remove("definition")
-                    .is_some()
-                {
+                let mut contract = read(&file("contracts", "json"));
+                let fields = contract.as_object_mut().unwrap();
+                fields.remove("truth");
+                if fields.remove("definition").is_some() {
                     // The definition is truth too; it had the tolerance.
                     contract["tolerance"] = json!({"rel": 1e-6, "abs": 1e-37});
                 }
+                fs::write(file("contracts", "json"), contract.to_string()).unwrap();
+                // Nothing may lie in the pack that is not listed.
+                let _ = fs::remove_file(file("reference", "wasm"));
             }
-            fs::write(pack.join(&file), contract.to_string()).unwrap();
-            let file = format!("vectors/{id}.json");
-            if self.vectors > 0 && from.join(&file).exists() {
-                let mut all = read(&from.join(&file));
+            let vectors = file("vectors", "json");
+            if vectors.exists() {
+                let mut all = read(&vectors);
                 all["cases"].as_array_mut().unwrap().truncate(self.vectors);
-                fs::write(pack.join(&file), all.to_string()).unwrap();
-                vectors.push(json!({"kernel": id, "path": file}));
+                fs::write(&vectors, all.to_string()).unwrap();
             }
         }
-        template["vectors"] = vectors.into();
         let file = folder.join("template.json");
-        fs::write(&file, template.to_string()).unwrap();
+        fs::write(&file, template).unwrap();
         let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
         build_folder(&pack, &file, Some(&key.public())).unwrap();
         sign_folder(&pack, &key, &[]).unwrap();
         pack
+    }
+
+    /// Makes the pack, and has its changed kernels judged: exit code and document.
+    fn conform(&self, further: &[&str]) -> (i32, Value) {
+        let folder = tempfile::tempdir().unwrap();
+        let pack = self.write(folder.path());
+        let mut arguments: Vec<&str> = further.to_vec();
+        for kernel in &self.kernels {
+            arguments.extend(["--kernel", kernel]);
+        }
+        conform(&pack, &arguments)
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
@@ -179,12 +197,9 @@ fn faults_are_found(kernels: &[&str]) {
             truth,
             vectors: if truth { usize::MAX } else { 0 },
         };
-        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        let with = variation(true).write(folders[0].path());
-        let without = variation(false).write(folders[1].path());
-        let (exit, by_truth) = conform(&with, &[]);
+        let (exit, by_truth) = variation(true).conform(&[]);
         assert_eq!(exit, 1, "fault {number}");
-        let (exit, by_properties) = conform(&without, &[]);
+        let (exit, by_properties) = variation(false).conform(&[]);
         assert_eq!(exit, 1, "fault {number}");
         for kernel in faulty {
             let fault = of(kernel, number).unwrap();
@@ -237,14 +252,13 @@ fn without_a_truth_a_kernel_is_not_judged_and_three_vectors_are_none() {
         (3, 1, Some("3 cases where at least 32")),
         (40, 0, None),
     ] {
-        let folder = tempfile::tempdir().unwrap();
         let variation = Variation {
             kernels: vec!["silu_and_mul"],
             module: &right,
             truth: false,
             vectors,
         };
-        let (got, document) = conform(&variation.write(folder.path()), &[]);
+        let (got, document) = variation.conform(&[]);
         assert_eq!(got, exit, "{vectors}: {document:#}");
         assert_eq!(
             failing(&document, "silu_and_mul"),
@@ -385,7 +399,8 @@ for line in sys.stdin:
             let words = [&python(), program.to_str().unwrap(), behaviour].map(str::to_owned);
             let words = shlex::try_join(words.iter().map(String::as_str)).unwrap();
             let oracle = format!("silu_and_mul={words}");
-            let (exit, document) = conform(&pack, &["--oracle", &oracle]);
+            let further = ["--kernel", "silu_and_mul", "--oracle", &oracle];
+            let (exit, document) = conform(&pack, &further);
             assert_eq!(exit, 1, "{behaviour}: {document:#}");
             let failing = failing(&document, "silu_and_mul");
             let unjudged = &truth(&document, "silu_and_mul")["unjudged"];
