@@ -19,6 +19,10 @@ const ALONE: [(&str, &str); 7] = [
     ("silu_and_mul", "own"),
     ("quantize_rows_i8", "own"),
 ];
+/// Generated cases, where edge cases find what there is; and where chance has to. With the seed of these tests 16 have the logits of softmax
+/// that overflow an exponential.
+const FEW: &str = "2";
+const MANY: &str = "16";
 /// Most faults of a kernel.
 const FAULTS: u64 = 6;
 
@@ -84,14 +88,14 @@ impl Variation<'_> {
     }
 
     /// Makes the pack, and has its changed kernels judged: exit code and document.
-    fn conform(&self, further: &[&str]) -> (i32, Value) {
+    fn conform(&self, cases: &str) -> (i32, Value) {
         let folder = tempfile::tempdir().unwrap();
         let pack = self.write(folder.path());
-        let mut arguments: Vec<&str> = further.to_vec();
+        let mut arguments = Vec::new();
         for kernel in &self.kernels {
             arguments.extend(["--kernel", kernel]);
         }
-        conform(&pack, &arguments)
+        conform(&pack, cases, &arguments)
     }
 }
 
@@ -114,15 +118,14 @@ fn right(kernel: &str) -> PathBuf {
 }
 
 /// Exit code and document of `assay conform`.
-fn conform(pack: &Path, further: &[&str]) -> (i32, Value) {
+fn conform(pack: &Path, cases: &str, further: &[&str]) -> (i32, Value) {
     let out = tempfile::tempdir().unwrap();
     let mut arguments = vec!["conform", pack.to_str().unwrap()];
-    // With this seed 16 cases have softmax's logits that overflow an exponential.
     arguments.extend([
         "--runtime",
         "wasmtime.cranelift",
         "--cases",
-        "16",
+        cases,
         "--seed",
         "2",
     ]);
@@ -155,7 +158,7 @@ fn judged_by(kernels: &[(&str, &str)]) -> Value {
     for (kernel, _) in kernels {
         further.extend(["--kernel", kernel]);
     }
-    let (exit, document) = conform(&packs().join("foreign"), &further);
+    let (exit, document) = conform(&packs().join("foreign"), MANY, &further);
     assert_eq!(exit, 0, "{document:#}");
     for (kernel, strength) in kernels {
         let truth = truth(&document, kernel);
@@ -197,9 +200,9 @@ fn faults_are_found(kernels: &[&str]) {
             truth,
             vectors: if truth { usize::MAX } else { 0 },
         };
-        let (exit, by_truth) = variation(true).conform(&[]);
+        let (exit, by_truth) = variation(true).conform(FEW);
         assert_eq!(exit, 1, "fault {number}");
-        let (exit, by_properties) = variation(false).conform(&[]);
+        let (exit, by_properties) = variation(false).conform(MANY);
         assert_eq!(exit, 1, "fault {number}");
         for kernel in faulty {
             let fault = of(kernel, number).unwrap();
@@ -258,7 +261,7 @@ fn without_a_truth_a_kernel_is_not_judged_and_three_vectors_are_none() {
             truth: false,
             vectors,
         };
-        let (got, document) = variation.conform(&[]);
+        let (got, document) = variation.conform(FEW);
         assert_eq!(got, exit, "{vectors}: {document:#}");
         assert_eq!(
             failing(&document, "silu_and_mul"),
@@ -343,7 +346,7 @@ mod needs_onnx {
         for ((kernel, _), oracle) in kernels.iter().zip(&oracles) {
             further.extend(["--kernel", kernel, "--oracle", oracle]);
         }
-        let (exit, document) = conform(&packs().join("foreign"), &further);
+        let (exit, document) = conform(&packs().join("foreign"), MANY, &further);
         assert_eq!(exit, 0, "{document:#}");
         for (kernel, _) in kernels {
             let sources = truth(&document, kernel)["sources"].as_array().unwrap();
@@ -400,7 +403,7 @@ for line in sys.stdin:
             let words = shlex::try_join(words.iter().map(String::as_str)).unwrap();
             let oracle = format!("silu_and_mul={words}");
             let further = ["--kernel", "silu_and_mul", "--oracle", &oracle];
-            let (exit, document) = conform(&pack, &further);
+            let (exit, document) = conform(&pack, FEW, &further);
             assert_eq!(exit, 1, "{behaviour}: {document:#}");
             let failing = failing(&document, "silu_and_mul");
             let unjudged = &truth(&document, "silu_and_mul")["unjudged"];
