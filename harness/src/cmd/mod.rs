@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod list;
 pub mod mutate;
 pub mod pack;
+pub mod pack_new;
 pub mod probe;
 pub mod qualify;
 pub mod report;

@@ -8,6 +8,7 @@ use kernel_pack::sign::{PackSigningKey, sign_folder};
 use kernel_pack::{Error, PublicKey, Successor};
 use serde_json::json;
 
+use super::pack_new::{self, Language};
 use crate::acceptance::{key_document, stop};
 use crate::exit::{Exit, usage};
 use crate::output::Output;
@@ -15,7 +16,8 @@ use crate::output::Output;
 /// Makes a pack: a signing key, a manifest with hashes, signatures; and passes from one key to the next.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Example: assay pack keygen --out author.key
+Example: assay pack new my-kernels --language c
+         assay pack keygen --out author.key
          assay pack build my-pack --template my-pack.template.json --key author.key
          assay pack sign my-pack --key author.key")]
 pub struct Arguments {
@@ -25,6 +27,15 @@ pub struct Arguments {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
+    /// Makes a folder to begin with: one kernel, its contract, a key, and a script that builds and signs the pack.
+    #[command(after_help = "Example: assay pack new my-kernels --language c")]
+    New {
+        /// The new folder; its name becomes that of the pack.
+        folder: PathBuf,
+        /// What the kernel is written in.
+        #[arg(long, value_enum)]
+        language: Language,
+    },
     /// Makes a signing key that only its owner may read, and prints the line for trust lists.
     #[command(after_help = "Example: assay pack keygen --out author.key > author.pub")]
     Keygen {
@@ -87,6 +98,7 @@ Example: assay pack successor --key old.key --new ed25519:6dWsD41P6FxJ0PlIyEyA9I
 /// understood, otherwise the harness's own failures.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     match &arguments.command {
+        Command::New { folder, language } => pack_new::run(folder, *language, output),
         Command::Keygen { out } => keygen(out, output),
         Command::Build {
             folder,

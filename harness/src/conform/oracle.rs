@@ -330,3 +330,24 @@ fn value_of(attribute: &Attribute, call: &Call) -> Value {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    /// What an oracle that greets and then says nothing answers, by its first question and its second.
+    #[test]
+    fn one_that_hangs_is_stopped_and_gives_no_answer() {
+        let program = r#"read line; echo '{"id":1,"hello":{"protocol":1,"name":"a","version":"1"}}'; exec sleep 1000"#;
+        let arguments = vec!["-c".into(), program.into()];
+        let launch = Launch::foreign("hangs", "sh".into(), arguments);
+        let mut oracle = Oracle::start(&launch).unwrap_or_else(|reason| panic!("{reason}"));
+        let begin = Instant::now();
+        for _ in 0..2 {
+            let question = json!({ "op": "evaluate" });
+            assert!(oracle.ask(question, Duration::from_millis(200)).is_err());
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20));
+    }
+}

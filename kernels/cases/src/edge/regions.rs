@@ -140,14 +140,14 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
     );
     // What a load of 8 or 16 bits in the place of 32 would take for the same.
     for region in tensors() {
-        let name = format!("size-2^16-more-{}", region.name);
-        table.row(name, INPUT, good().add(region.size, 1 << 16));
+        let name = format!("size-2^31-more-{}", region.name);
+        table.row(name, INPUT, good().add(region.size, i32::MIN));
     }
     for region in all() {
-        let name = format!("offset-2^16-more-{}", region.name);
-        table.row(name, INPUT, good().add(region.offset, 1 << 16));
+        let name = format!("offset-2^31-more-{}", region.name);
+        table.row(name, INPUT, good().add(region.offset, i32::MIN));
     }
-    for (name, by) in [("2^8", 1 << 8), ("2^16", 1 << 16)] {
+    for (name, by) in [("2^8", 1 << 8), ("2^31", i32::MIN)] {
         let name = format!("params-size-{name}-more");
         table.row(name, PARAMS, good().add(PARAMETERS.size, by));
     }

@@ -1,0 +1,418 @@
+//! Kernels that are not of this source, as `assay conform` judges them: by their contracts, each with the strength of its truth; and their planted
+//! faults, by truth and, with the truth taken away, by properties alone.
+
+use crate::support::{json, root};
+use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Kernels whose truth needs no program beside `assay`, and its strength.
+const ALONE: [(&str, &str); 7] = [
+    ("rmsnorm_eight", "independent"),
+    ("swiglu_other_exp", "independent"),
+    ("fused_add_rmsnorm", "own"),
+    ("gemma_rmsnorm", "own"),
+    ("dot", "own"),
+    ("silu_and_mul", "own"),
+    ("quantize_rows_i8", "own"),
+];
+/// Generated cases, where edge cases find what there is; and where chance has to. With the seed of these tests 16 have the logits of softmax
+/// that overflow an exponential.
+const FEW: &str = "2";
+const MANY: &str = "16";
+/// Most faults of a kernel.
+const FAULTS: u64 = 6;
+
+fn packs() -> PathBuf {
+    root().join("fixtures/packs")
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// The foreign pack with some kernels changed: each has a module, a contract and so many vectors of choice.
+struct Variation<'a> {
+    kernels: Vec<&'a str>,
+    module: &'a dyn Fn(&str) -> PathBuf,
+    /// Whether the contracts say what is right.
+    truth: bool,
+    vectors: usize,
+}
+
+impl Variation<'_> {
+    /// Makes the pack in `folder`, signed with the test key.
+    fn write(&self, folder: &Path) -> PathBuf {
+        let pack = folder.join("pack");
+        copy(&packs().join("foreign"), &pack);
+        // The template stays text: the order of parameters is that of their struct.
+        let mut template = fs::read_to_string(packs().join("foreign.template.json")).unwrap();
+        if self.vectors == 0 {
+            fs::remove_dir_all(pack.join("vectors")).unwrap();
+            let list = template.find(r#""vectors": ["#).unwrap();
+            template.truncate(list);
+            template += r#""vectors": [] }"#;
+        }
+        for kernel in &self.kernels {
+            let file =
+                |kind: &str, extension: &str| pack.join(format!("{kind}/{kernel}.{extension}"));
+            fs::copy((self.module)(kernel), file("kernels", "wasm")).unwrap();
+            if !self.truth {
+                let mut contract = read(&file("contracts", "json"));
+                let fields = contract.as_object_mut().unwrap();
+                fields.remove("truth");
+                if fields.remove("definition").is_some() {
+                    // The definition is truth too; it had the tolerance.
+                    contract["tolerance"] = json!({"rel": 1e-6, "abs": 1e-37});
+                }
+                fs::write(file("contracts", "json"), contract.to_string()).unwrap();
+                // Nothing may lie in the pack that is not listed.
+                let _ = fs::remove_file(file("reference", "wasm"));
+            }
+            let vectors = file("vectors", "json");
+            if vectors.exists() {
+                let mut all = read(&vectors);
+                all["cases"].as_array_mut().unwrap().truncate(self.vectors);
+                fs::write(&vectors, all.to_string()).unwrap();
+            }
+        }
+        let file = folder.join("template.json");
+        fs::write(&file, template).unwrap();
+        let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
+        build_folder(&pack, &file, Some(&key.public())).unwrap();
+        sign_folder(&pack, &key, &[]).unwrap();
+        pack
+    }
+
+    /// Makes the pack, and has its changed kernels judged: exit code and document.
+    fn conform(&self, cases: &str) -> (i32, Value) {
+        let folder = tempfile::tempdir().unwrap();
+        let pack = self.write(folder.path());
+        let mut arguments = Vec::new();
+        for kernel in &self.kernels {
+            arguments.extend(["--kernel", kernel]);
+        }
+        conform(&pack, cases, &arguments)
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// The module as the pack has it.
+fn right(kernel: &str) -> PathBuf {
+    packs().join(format!("foreign/kernels/{kernel}.wasm"))
+}
+
+/// Exit code and document of `assay conform`.
+fn conform(pack: &Path, cases: &str, further: &[&str]) -> (i32, Value) {
+    let out = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["conform", pack.to_str().unwrap()];
+    arguments.extend([
+        "--runtime",
+        "wasmtime.cranelift",
+        "--cases",
+        cases,
+        "--seed",
+        "2",
+    ]);
+    arguments.extend(["--out", out.path().to_str().unwrap()]);
+    arguments.extend(further);
+    json(&arguments)
+}
+
+/// Layers in which a kernel fails, as text: `L4 L7`.
+fn failing(document: &Value, kernel: &str) -> String {
+    let entries = document["results"].as_array().unwrap().iter();
+    let mut layers: Vec<&str> = entries
+        .filter(|entry| entry["kernel"] == kernel && entry["case"].is_null())
+        .filter(|entry| entry["outcome"] == "fail")
+        .map(|entry| entry["layer"].as_str().unwrap())
+        .collect();
+    layers.sort_unstable();
+    layers.dedup();
+    layers.join(" ")
+}
+
+fn truth<'a>(document: &'a Value, kernel: &str) -> &'a Value {
+    let mut truths = document["truths"].as_array().unwrap().iter();
+    truths.find(|truth| truth["kernel"] == kernel).unwrap()
+}
+
+/// That each kernel passes on a compiler and on an interpreter, by a truth of this strength alone.
+fn judged_by(kernels: &[(&str, &str)]) -> Value {
+    let mut further = vec!["--runtime", "wasmi"];
+    for (kernel, _) in kernels {
+        further.extend(["--kernel", kernel]);
+    }
+    let (exit, document) = conform(&packs().join("foreign"), MANY, &further);
+    assert_eq!(exit, 0, "{document:#}");
+    for (kernel, strength) in kernels {
+        let truth = truth(&document, kernel);
+        assert!(truth["unjudged"].is_null(), "{truth:#}");
+        let enough = |asked: &Value| asked["cases"].as_u64().unwrap() >= 32;
+        let sources = truth["sources"].as_array().unwrap();
+        assert!(
+            sources.iter().any(enough)
+                && sources.iter().all(|asked| asked["strength"] == *strength),
+            "{truth:#}"
+        );
+    }
+    document
+}
+
+/// That truth finds every planted fault of the kernels, and properties those that the table promises: at least half of each kernel's.
+fn faults_are_found(kernels: &[&str]) {
+    let table = read(&packs().join("foreign.faults.json"));
+    let table = table.as_array().unwrap();
+    let of = |kernel: &str, number: u64| {
+        table
+            .iter()
+            .find(|fault| fault["kernel"] == kernel && fault["fault"] == number)
+    };
+    let mut promised = vec![(0, 0); kernels.len()];
+    for number in 1..=FAULTS {
+        let faulty: Vec<&str> = kernels
+            .iter()
+            .copied()
+            .filter(|kernel| of(kernel, number).is_some())
+            .collect();
+        let module = |kernel: &str| {
+            let file = of(kernel, number).unwrap()["file"].as_str().unwrap();
+            packs().join("foreign.faults").join(file)
+        };
+        let variation = |truth| Variation {
+            kernels: faulty.clone(),
+            module: &module,
+            truth,
+            vectors: if truth { usize::MAX } else { 0 },
+        };
+        let (exit, by_truth) = variation(true).conform(FEW);
+        assert_eq!(exit, 1, "fault {number}");
+        let (exit, by_properties) = variation(false).conform(MANY);
+        assert_eq!(exit, 1, "fault {number}");
+        for kernel in faulty {
+            let fault = of(kernel, number).unwrap();
+            let layers = failing(&by_truth, kernel);
+            assert!(
+                layers.contains("L4") || layers.contains("L5"),
+                "{layers}: {fault}"
+            );
+            assert!(
+                truth(&by_properties, kernel)["unjudged"].is_string(),
+                "{fault}"
+            );
+            let counted = &mut promised[kernels.iter().position(|one| *one == kernel).unwrap()];
+            counted.0 += 1;
+            if fault["properties"] == true {
+                assert_eq!(failing(&by_properties, kernel), "L7", "{fault}");
+                counted.1 += 1;
+            }
+        }
+    }
+    for (kernel, (all, by_properties)) in kernels.iter().zip(promised) {
+        assert!(
+            all >= 4 && 2 * by_properties >= all,
+            "{kernel}: {by_properties} of {all}"
+        );
+    }
+}
+
+#[test]
+fn kernels_are_judged_by_definitions_references_and_vectors() {
+    let document = judged_by(&ALONE);
+    for (kernel, name) in [
+        ("rmsnorm_eight", "builtin rmsnorm@1"),
+        ("fused_add_rmsnorm", "the author's reference module"),
+        ("dot", "the author's own vectors"),
+    ] {
+        assert_eq!(truth(&document, kernel)["sources"][0]["name"], name);
+    }
+}
+
+#[test]
+fn their_faults_are_found_by_truth_and_by_properties() {
+    faults_are_found(&ALONE.map(|(kernel, _)| kernel));
+}
+
+#[test]
+fn without_a_truth_a_kernel_is_not_judged_and_three_vectors_are_none() {
+    for (vectors, exit, reason) in [
+        (0, 1, Some("names no truth")),
+        (3, 1, Some("3 cases where at least 32")),
+        (40, 0, None),
+    ] {
+        let variation = Variation {
+            kernels: vec!["silu_and_mul"],
+            module: &right,
+            truth: false,
+            vectors,
+        };
+        let (got, document) = variation.conform(FEW);
+        assert_eq!(got, exit, "{vectors}: {document:#}");
+        assert_eq!(
+            failing(&document, "silu_and_mul"),
+            "",
+            "nothing is wrong with it"
+        );
+        let truth = truth(&document, "silu_and_mul");
+        match reason {
+            Some(reason) => {
+                let said = truth["unjudged"].as_str().unwrap();
+                assert!(said.contains(reason), "{said}");
+                let reasons = document["reasons"].to_string();
+                assert!(reasons.contains("silu_and_mul"), "{reasons}");
+            }
+            None => {
+                assert_eq!(truth["sources"][0]["name"], "the author's own vectors");
+                assert_eq!(truth["sources"][0]["strength"], "own");
+            }
+        }
+    }
+}
+
+/// What needs a Python with the packages of oracles/onnx.
+mod needs_onnx {
+    use super::*;
+
+    /// Kernels whose truth is an operator of ONNX, and which.
+    const BY_ONNX: [(&str, &str); 7] = [
+        ("rms_norm", "onnx RMSNormalization-23"),
+        ("gelu_tanh", "onnx Gelu-20"),
+        ("gelu_erf", "onnx Gelu-20"),
+        ("layer_norm", "onnx LayerNormalization-17"),
+        ("softmax", "onnx Softmax-13"),
+        ("rope", "onnx RotaryEmbedding-23"),
+        ("clamp_f16", "onnx Clip-13"),
+    ];
+
+    fn python() -> String {
+        std::env::var("ASSAY_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+    }
+
+    #[test]
+    #[ignore = "needs Python with onnx: scripts/python-packages"]
+    fn kernels_are_judged_by_operators_of_onnx() {
+        let document = judged_by(&BY_ONNX.map(|(kernel, _)| (kernel, "independent")));
+        for (kernel, name) in BY_ONNX {
+            assert_eq!(truth(&document, kernel)["sources"][0]["name"], name);
+        }
+    }
+
+    #[test]
+    #[ignore = "needs Python with onnx: scripts/python-packages"]
+    fn their_faults_are_found_by_truth_and_by_properties() {
+        faults_are_found(&BY_ONNX.map(|(kernel, _)| kernel));
+    }
+
+    #[test]
+    #[ignore = "needs Python with onnx: scripts/python-packages"]
+    fn definitions_of_others_judge_by_their_references() {
+        let kernels = [
+            ("rms_norm", "rmsnorm"),
+            ("fused_add_rmsnorm", "fused_add_rmsnorm"),
+            ("gemma_rmsnorm", "gemma_rmsnorm_h640"),
+            ("rope", "rope"),
+            ("silu_and_mul", "silu_and_mul"),
+        ];
+        let program = root().join("oracles/numpy/oracle.py");
+        let oracles = kernels.map(|(kernel, definition)| {
+            let definition = root().join(format!("fixtures/definitions/{definition}.json"));
+            let command = [
+                python().as_str(),
+                program.to_str().unwrap(),
+                definition.to_str().unwrap(),
+            ]
+            .map(str::to_owned);
+            format!(
+                "{kernel}={}",
+                shlex::try_join(command.iter().map(String::as_str)).unwrap()
+            )
+        });
+        let mut further = Vec::new();
+        for ((kernel, _), oracle) in kernels.iter().zip(&oracles) {
+            further.extend(["--kernel", kernel, "--oracle", oracle]);
+        }
+        let (exit, document) = conform(&packs().join("foreign"), MANY, &further);
+        assert_eq!(exit, 0, "{document:#}");
+        for (kernel, _) in kernels {
+            let sources = truth(&document, kernel)["sources"].as_array().unwrap();
+            let numpy = sources
+                .iter()
+                .find(|asked| asked["name"].as_str().unwrap().starts_with("oracle numpy"));
+            let numpy = numpy.unwrap_or_else(|| panic!("{kernel}: {sources:#?}"));
+            assert_eq!(numpy["strength"], "independent");
+            assert!(numpy["cases"].as_u64().unwrap() >= 32, "{numpy}");
+        }
+    }
+
+    /// An oracle of choice: what it says to `hello`, and to `evaluate`.
+    const ORACLE: &str = r#"
+import base64, json, struct, sys
+behaviour = sys.argv[1]
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["op"] == "hello":
+        if behaviour == "mute": sys.exit(3)
+        reply = {"hello": {"protocol": 2 if behaviour == "other" else 1, "name": behaviour, "version": "1"}}
+    else:
+        if behaviour == "dies": sys.exit(4)
+        rows, width = request["inputs"][0]["shape"]
+        count = rows * (width // 2) - (behaviour == "short")
+        value = {"nan": float("nan"), "infinite": float("inf")}.get(behaviour, 0.0)
+        data = base64.b64encode(struct.pack("<d", value) * count).decode()
+        reply = {"evaluated": {"outputs": [{"shape": [rows, width // 2], "data": data}]}}
+        if behaviour == "nothing": reply = {"evaluated": {"outputs": [None]}}
+        if behaviour == "fails": reply = {"failed": "no idea"}
+    reply["id"] = request["id"] + (behaviour == "late" and request["op"] != "hello")
+    print("garbage" if behaviour == "garbage" and "evaluated" in reply else json.dumps(reply), flush=True)
+"#;
+
+    #[test]
+    #[ignore = "needs Python with onnx: scripts/python-packages"]
+    fn an_oracle_that_does_not_know_gives_no_pass() {
+        let folder = tempfile::tempdir().unwrap();
+        let variation = Variation {
+            kernels: vec!["silu_and_mul"],
+            module: &right,
+            truth: false,
+            vectors: 0,
+        };
+        let pack = variation.write(folder.path());
+        let program = folder.path().join("oracle.py");
+        fs::write(&program, ORACLE).unwrap();
+        let silent = [
+            "mute", "other", "dies", "short", "nothing", "fails", "late", "garbage",
+        ];
+        let lies = ["zero", "nan", "infinite"];
+        for behaviour in silent.into_iter().chain(lies) {
+            let words = [&python(), program.to_str().unwrap(), behaviour].map(str::to_owned);
+            let words = shlex::try_join(words.iter().map(String::as_str)).unwrap();
+            let oracle = format!("silu_and_mul={words}");
+            let further = ["--kernel", "silu_and_mul", "--oracle", &oracle];
+            let (exit, document) = conform(&pack, FEW, &further);
+            assert_eq!(exit, 1, "{behaviour}: {document:#}");
+            let failing = failing(&document, "silu_and_mul");
+            let unjudged = &truth(&document, "silu_and_mul")["unjudged"];
+            if lies.contains(&behaviour) {
+                assert_eq!(failing, "L4", "{behaviour}");
+            } else {
+                assert_eq!(failing, "", "{behaviour}");
+                assert!(unjudged.is_string(), "{behaviour}");
+            }
+        }
+    }
+}
