@@ -1,4 +1,4 @@
-//! `assay conform`: layers L1 to L6 on vectors, edge cases and generated cases, and the numeric instructions.
+//! `assay conform`: layers L1 to L7 on vectors, edge cases and generated cases, and the numeric instructions.
 
 use super::engines::EngineArguments;
 use crate::{

@@ -148,6 +148,16 @@ fn pack(arguments: &Arguments, scratch: &Path) -> Result<Pack> {
     let context = "failed to write the module's pack";
     fs::create_dir_all(&folder).context(context)?;
     fs::write(folder.join("kernel.wasm"), module).context(context)?;
+    for file in contract.files() {
+        let from = beside(&arguments.contract, &file.path)?;
+        let to = folder.join(&file.path);
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).context(context)?;
+        }
+        fs::copy(&from, &to).map_err(|error| {
+            exit::usage(format!("failed to read `{}`: {error}", from.display()))
+        })?;
+    }
     let key = PackSigningKey::generate().map_err(acceptance::stop)?;
     let template = scratch.join("template.json");
     fs::write(&template, manifest(arguments, &contract)?).context(context)?;
@@ -155,6 +165,20 @@ fn pack(arguments: &Arguments, scratch: &Path) -> Result<Pack> {
     sign_folder(&folder, &key, &[]).map_err(acceptance::stop)?;
     let trust = TrustList::parse(&key.public(), "the key of this run").map_err(acceptance::stop)?;
     verify(&folder, &trust, &Policy::at(SystemTime::now())).map_err(acceptance::stop)
+}
+
+/// Where a file of the pack is that a contract names: beside the contract, or in a folder above it, as in a pack's `contracts/`.
+fn beside(contract: &str, path: &str) -> Result<PathBuf> {
+    let mut folders = Path::new(contract).ancestors().skip(1);
+    let found = folders.find_map(|folder| {
+        let file = folder.join(path);
+        file.is_file().then_some(file)
+    });
+    found.ok_or_else(|| {
+        exit::usage(format!(
+            "the contract `{contract}` names the reference `{path}`, which is neither beside it nor in a folder above it"
+        ))
+    })
 }
 
 fn contract_of(arguments: &Arguments) -> Result<Contract> {

@@ -75,10 +75,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
             .extend(own.filter_map(|index| generate::drawn(kernel.id, choice.own_seed, index))),
         (None, Some(contract)) => {
             let drawn = own.flat_map(|index| open::generated(contract, choice.own_seed, index));
-            vectors.extend(drawn.map(|case| Case {
-                name: case.name.replacen("generated:", "drawn:", 1),
-                ..renamed(case)
-            }));
+            vectors.extend(drawn.map(|case| renamed(case, "drawn")));
         }
         (None, None) => {}
     }
@@ -91,6 +88,13 @@ pub fn fixed(standard: &Standard, seed: u64, generated: u32) -> Vec<Case> {
         (Some(kernel), _) => {
             let mut cases = edge::cases(kernel.id);
             cases.extend((0..generated).filter_map(|index| generate::case(kernel.id, seed, index)));
+            // What the definition knows by heart has no names; properties are about tensors by name.
+            if let Ok(contract) = &standard.contract
+                && !contract.properties.is_empty()
+            {
+                let named = (0..generated).flat_map(|index| open::generated(contract, seed, index));
+                cases.extend(named.map(|case| renamed(case, "property")));
+            }
             cases
         }
         (None, Some(contract)) => {
@@ -102,16 +106,20 @@ pub fn fixed(standard: &Standard, seed: u64, generated: u32) -> Vec<Case> {
     }
 }
 
-/// A drawn case is related to drawn ones.
-fn renamed(case: Case) -> Case {
+/// A case under another name than `generated:N`, related to others that are called so.
+fn renamed(case: Case, name: &str) -> Case {
     let open = case.open.as_deref().map(|call| {
         let mut call = call.clone();
         if let Some(relation) = &mut call.relation {
-            relation.of = relation.of.replacen("generated:", "drawn:", 1);
+            relation.of = relation.of.replacen("generated", name, 1);
         }
         Arc::new(call)
     });
-    Case { open, ..case }
+    Case {
+        name: case.name.replacen("generated", name, 1),
+        open,
+        ..case
+    }
 }
 
 /// Case names must be unique within a kernel: a folder of vectors may use the pack's names again.

@@ -1,4 +1,4 @@
-//! Conformance: every kernel of a pack on every engine, judged in six layers on vectors, edge cases and generated cases.
+//! Conformance: every kernel of a pack on every engine, judged in seven layers on vectors, edge cases and generated cases.
 //!
 //! `kernel_cases` says what is run and what is right. `subject` and `placement` place cases in memory, `device` limits that; `observe` runs one on fresh instances of one
 //! engine, `sequence` many on one instance, `exports` asks what needs no tensors; `judge` derives the layers; `run` drives it all; `record` keeps it, `answers` what every engine said, for targets to be compared.

@@ -95,11 +95,14 @@ impl Truth {
     }
 }
 
+/// An oracle, or why there is none, once it was needed.
+type Started = Option<Result<Oracle, String>>;
+
 /// The oracles of a run, each started when it is first needed.
 pub struct Oracles {
-    onnx: Option<Result<Oracle, String>>,
+    onnx: Started,
     /// Of the user, by kernel: the command, and the oracle once it is started.
-    own: BTreeMap<String, (Vec<String>, Option<Result<Oracle, String>>)>,
+    own: BTreeMap<String, (Vec<String>, Started)>,
 }
 
 impl Oracles {

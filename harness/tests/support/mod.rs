@@ -12,7 +12,9 @@ mod packs;
 
 use assay_worker::Launch;
 use assert_cmd::Command;
-use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
+use kernel_pack::{
+    ModuleRules, build::build_folder, inspect_module, sign::PackSigningKey, sign::sign_folder,
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -179,6 +181,18 @@ pub(crate) fn pack_of(
 
     let pack = folder.join("pack");
     fs::create_dir_all(pack.join("kernels")).unwrap();
+    // What a module can change outside of its memory is declared, so that what it does is judged and not what it may do.
+    let rules = ModuleRules {
+        entry_point: "kernel_forward",
+        max_memory_pages: 65_536,
+        max_table_elements: 65_536,
+    };
+    if let Ok(facts) = inspect_module(module, &rules)
+        && !facts.state.is_empty()
+    {
+        let declared = facts.state.iter().map(|state| state.as_str());
+        template["kernels"][0]["state"] = declared.collect();
+    }
     match variant {
         Some(variant) => {
             fs::write(pack.join(format!("kernels/{kernel}.simd.wasm")), variant).unwrap();

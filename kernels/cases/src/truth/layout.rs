@@ -32,13 +32,12 @@ pub(super) enum Layout {
     Bytes,
 }
 
+/// A part of two outputs: layout, elements, and the bytes of each.
+pub(super) type Part<'a> = (Layout, usize, (&'a [u8], &'a [u8]));
+
 /// The parts of two outputs of a case: layout, elements, and the bytes of each. An output of another length than is due is one part of the first
 /// layout, so that what it lacks or has too much shows.
-pub(super) fn parts<'a>(
-    case: &Case,
-    a: &'a [u8],
-    b: &'a [u8],
-) -> Vec<(Layout, usize, (&'a [u8], &'a [u8]))> {
+pub(super) fn parts<'a>(case: &Case, a: &'a [u8], b: &'a [u8]) -> Vec<Part<'a>> {
     let whole = |layout| vec![(layout, 0, (a, b))];
     let Some(call) = &case.open else {
         return whole(Layout::of_output(case));

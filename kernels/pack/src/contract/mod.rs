@@ -358,7 +358,7 @@ impl Contract {
     }
 
     /// Files of the pack that the contract needs besides its own.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &FileEntry> {
+    pub fn files(&self) -> impl Iterator<Item = &FileEntry> {
         self.truth.iter().filter_map(|truth| match truth {
             TruthSource::Reference(reference) => Some(&reference.file),
             _ => None,

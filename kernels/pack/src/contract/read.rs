@@ -70,7 +70,7 @@ pub(crate) struct Regions {
 /// Bounds of all outputs, or of each by name.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Tolerances {
-    All(Bounds),
+    All(Box<Bounds>),
     Each(BTreeMap<String, Bounds>),
 }
 
@@ -323,9 +323,9 @@ fn tolerances(field: Field<'_>) -> Result<Tolerances, Rejection> {
         let mut object = field.object()?;
         let _ = object.optional("outputs");
         object.finish()?;
-        return names(Some(Field { value, place }), |field| bounds(field)).map(Tolerances::Each);
+        return names(Some(Field { value, place }), bounds).map(Tolerances::Each);
     }
-    bounds(field).map(Tolerances::All)
+    bounds(field).map(|bounds| Tolerances::All(Box::new(bounds)))
 }
 
 fn bounds(field: Field<'_>) -> Result<Bounds, Rejection> {

@@ -376,7 +376,7 @@ fn bounds(
         .iter()
         .map(|output| {
             let own = match &written.tolerance {
-                Some(Tolerances::All(bounds)) => Some(bounds.clone()),
+                Some(Tolerances::All(bounds)) => Some((**bounds).clone()),
                 Some(Tolerances::Each(each)) => each.get(&output.name).cloned(),
                 None => of_manifest.clone().filter(|bounds| !bounds.is_empty()),
             };
