@@ -80,7 +80,7 @@ impl Definition {
     /// How near f32 arithmetic comes at best: nobody can promise more. `None` where no bound is stated.
     pub(crate) fn bounds(&self) -> Option<&Bounds> {
         match &self.written.tolerance {
-            Some(Tolerances::All(bounds)) => Some(bounds),
+            Some(Tolerances::All(bounds)) => Some(&**bounds),
             _ => None,
         }
     }

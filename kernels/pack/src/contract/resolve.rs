@@ -378,7 +378,11 @@ fn bounds(
             let own = match &written.tolerance {
                 Some(Tolerances::All(bounds)) => Some((**bounds).clone()),
                 Some(Tolerances::Each(each)) => each.get(&output.name).cloned(),
-                None => of_manifest.clone().filter(|bounds| !bounds.is_empty()),
+                // What the manifest claims beside a definition is held to, and loosens nothing.
+                None => match definition {
+                    Some(definition) => definition.bounds().cloned(),
+                    None => of_manifest.clone().filter(|bounds| !bounds.is_empty()),
+                },
             };
             let implied = match output.dtype {
                 Dtype::F16 | Dtype::Bf16 => Bounds {

@@ -106,7 +106,7 @@ pub(super) fn check_claim(
     let constant = |expression: &Option<Expression>| {
         expression
             .as_ref()
-            .and_then(|expression| expression.real(&|_| None).ok())
+            .and_then(|expression| expression.real(&|_| Some(1.0)).ok())
     };
     let of_bounds = |bounds: &Bounds| {
         let ulp = if bounds.bits {
