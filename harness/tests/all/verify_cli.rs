@@ -408,7 +408,7 @@ fn an_older_version_is_refused_once_a_newer_was_seen() {
     let recorded: Value = serde_json::from_slice(&std::fs::read(&seen).unwrap()).unwrap();
     let key = "ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg=";
     assert_eq!(recorded, json!({"core": {key: "1.3.0"}}));
-    std::fs::write(&seen, r#"{"core": "1.2.1-rc.1"}"#).unwrap();
+    std::fs::write(&seen, r#"{"core": "1.3.1-rc.1"}"#).unwrap();
     assert_eq!(with(&[]), "rollback-refused");
     assert_eq!(with(&["--allow-rollback"]), Value::Null);
     // Going back does not make the newer version forgotten.
