@@ -216,6 +216,22 @@ pub fn observe(
     (observed, alone)
 }
 
+/// Runs a case once, where ordinary calls lie, and notes how it ended: for those who look at many and judge few.
+pub fn once(worker: &mut Worker, subject: &Subject, loaded: Loaded, prepared: &Prepared) -> Ended {
+    let mut exchange = Exchange {
+        worker,
+        subject,
+        loaded,
+    };
+    match exchange.fresh(&prepared.case, &prepared.first, Init::Own, false) {
+        Ok(ran) => Ended::Status {
+            status: ran.status,
+            output: Some(ran.output),
+        },
+        Err(ended) => ended,
+    }
+}
+
 /// A case that did not return once.
 fn unjudged(ended: Ended) -> Observed {
     Observed {

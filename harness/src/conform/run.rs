@@ -482,6 +482,19 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Runs one case once, for those who look at many and judge few.
+    pub fn once(
+        &mut self,
+        subject: &Subject,
+        loaded: observe::Loaded,
+        prepared: &Prepared,
+    ) -> Ended {
+        match &mut self.worker {
+            Ok(worker) => observe::once(worker, subject, loaded, prepared),
+            Err(reason) => Ended::Lost(reason.clone()),
+        }
+    }
+
     /// Runs a sequence; true besides its layers if the worker was lost with it.
     pub fn sequence(
         &mut self,

@@ -142,7 +142,7 @@ fn of_module(work: &Work, words: &[u32], time: Duration, seed: u64) -> Option<Ve
         let Some(prepared) = work.prepared(case) else {
             continue;
         };
-        let (observed, _) = session.one(&subject, loaded, &prepared);
+        let ended = session.once(&subject, loaded, &prepared);
         let now = session.gathered().to_vec();
         if now.len() != reached.len() {
             // A worker that was lost has taken what it knew along; whatever the case did is for the layers to say.
@@ -153,7 +153,7 @@ fn of_module(work: &Work, words: &[u32], time: Duration, seed: u64) -> Option<Ve
             .iter()
             .zip(&reached)
             .any(|(now, before)| now & !before != 0);
-        let stopped = !matches!(observed.ended, Ended::Status { .. });
+        let stopped = !matches!(ended, Ended::Status { .. });
         if new || stopped {
             let joined = now.iter().zip(&reached).map(|(now, before)| now | before);
             reached = joined.collect();
