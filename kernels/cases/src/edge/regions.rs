@@ -160,7 +160,6 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         (WORK, PARAMETERS),
         (WORK, OUT),
         (WORK, A),
-        (WORK, PARAMETERS),
     ];
     if inputs.len() == 2 {
         pairs.extend([(A, B), (OUT, B), (B, PARAMETERS), (WORK, B)]);

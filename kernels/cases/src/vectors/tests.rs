@@ -355,8 +355,8 @@ fn each_damage_is_refused_with_the_case_and_what_is_wrong() {
             "inputs.gate is missing",
         ),
         (
-            swiglu(|c| c["inputs"]["x"]["dtype"] = json!("bf16")),
-            "unknown dtype `bf16`",
+            swiglu(|c| c["inputs"]["x"]["dtype"] = json!("f64")),
+            "unknown dtype `f64`",
         ),
         (
             swiglu(|c| c["inputs"]["x"]["dtype"] = json!(4)),
