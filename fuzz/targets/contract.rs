@@ -7,7 +7,8 @@ use kernel_pack::contract::{Contract, Expression, Use, import};
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(contract) = Contract::parse(bytes, "contract.json") {
         let shown = contract.to_json();
-        let again = Contract::parse(shown.as_bytes(), "shown.json").expect("what is shown is a contract");
+        let again =
+            Contract::parse(shown.as_bytes(), "shown.json").expect("what is shown is a contract");
         assert_eq!(again.to_json(), shown);
         for value in [0, 1, 7, i64::from(u32::MAX), i64::MAX, i64::MIN] {
             let _ = contract.shape(&|_| Some(value));
