@@ -15,7 +15,7 @@ use kernel_cases::{
 };
 use kernel_pack::{Pack, PackKernel};
 use runtime_api::{Budget, Limits};
-use runtime_host::{Call, Fill, Form, Frame, Invocation, Output, Read, Tensors, Write};
+use runtime_host::{Call, Fill, Form, Frame, Invocation, Read, Write};
 
 /// Bytes of call stack that kernels get.
 const STACK_BYTES: u32 = 512 * 1024;
@@ -491,16 +491,7 @@ fn job(
 
 /// The frames of a batch of the same call.
 fn beside_each_other(case: &Case, subject: &Subject) -> Result<Vec<Frame>> {
-    let tensors = Tensors {
-        params: &case.params,
-        a: &case.a,
-        b: &case.b,
-        output: match &case.base {
-            Some(base) => Output::Updated(base),
-            None => Output::Written(case.output_size),
-        },
-        scratch_size: case.scratch_size,
-    };
+    let tensors = subject::tensors(case);
     let mut base = subject.heap_base;
     let mut frames = Vec::new();
     for _ in 0..BATCH {

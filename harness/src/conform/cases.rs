@@ -16,6 +16,10 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 /// If they are damaged, or about another kernel.
 pub fn vectors_of(pack: &Pack, kernel: &str, standard: &Standard) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
+    if standard.contract.is_err() {
+        // Nothing says how they would become calls; that the kernel is not judged is said elsewhere.
+        return Ok(cases);
+    }
     let own = pack.vectors().iter();
     for vector in own.filter(|vector| vector.kernel() == kernel) {
         let loaded = load(standard, kernel, vector.path(), vector.bytes())
@@ -42,11 +46,9 @@ pub fn load(
     name: &str,
     bytes: &[u8],
 ) -> Result<Vec<Case>, VectorError> {
-    match (&standard.contract, kernel_core::kernel(kernel)) {
-        (Ok(contract), None) => vectors::load_open(contract, name, bytes),
-        (Ok(contract), Some(_)) if standard.open().is_some() => {
-            vectors::load_open(contract, name, bytes)
-        }
+    let ours = standard.definition.is_some_and(|known| known.id == kernel);
+    match &standard.contract {
+        Ok(contract) if !ours => vectors::load_open(contract, name, bytes),
         _ => vectors::load_bytes(name, bytes),
     }
 }

@@ -148,7 +148,11 @@ impl Oracles {
             truth.sources.push(Asked {
                 name: format!("builtin {}", definition.name),
                 strength: Strength::Independent,
-                cases: cases.iter().filter(|case| has_answer(case)).count(),
+                // Cases that are there for properties alone are nothing that it knows by heart.
+                cases: cases
+                    .iter()
+                    .filter(|case| has_answer(case) && case.open.is_none())
+                    .count(),
                 absent: None,
             });
         } else {
@@ -231,6 +235,49 @@ fn has_answer(case: &Case) -> bool {
     case.expects_output() && !case.stress && case.tweaks.is_empty()
 }
 
+/// Asks one truth about all cases that have an answer, and keeps what it says with each.
+fn ask_all(
+    name: &str,
+    strength: Strength,
+    cases: &mut [Case],
+    mut answer: impl FnMut(&Case, &Call) -> Result<Vec<Values>, String>,
+) -> Asked {
+    let mut covered = 0;
+    let mut failed = None;
+    for case in cases.iter_mut().filter(|case| has_answer(case)) {
+        let Some(call) = case.open.clone() else {
+            continue;
+        };
+        let outputs = answer(case, &call).and_then(|outputs| agreeing(case, &call, outputs));
+        match &outputs {
+            Ok(_) => covered += 1,
+            Err(reason) => failed = Some(reason.clone()),
+        }
+        let mut call = (*call).clone();
+        call.expected.push(Expected {
+            truth: name.to_owned(),
+            outputs,
+        });
+        case.open = Some(Arc::new(call));
+    }
+    Asked {
+        name: name.to_owned(),
+        strength,
+        cases: covered,
+        absent: failed.filter(|_| covered == 0),
+    }
+}
+
+/// A truth that could not be asked.
+fn absent(name: &str, strength: Strength, reason: impl Into<String>) -> Asked {
+    Asked {
+        name: name.to_owned(),
+        strength,
+        cases: 0,
+        absent: Some(reason.into()),
+    }
+}
+
 /// Asks an oracle about all cases that have an answer.
 fn evaluate<'q>(
     oracle: &mut Result<Oracle, String>,
@@ -238,32 +285,12 @@ fn evaluate<'q>(
     cases: &mut [Case],
     question: impl Fn(&Case, &Call) -> Question<'q>,
 ) -> Asked {
-    let asked = |cases, absent| Asked {
-        name: name.to_owned(),
-        strength: Strength::Independent,
-        cases,
-        absent,
-    };
-    let oracle = match oracle {
-        Ok(oracle) => oracle,
-        Err(reason) => return asked(0, Some(reason.clone())),
-    };
-    let mut covered = 0;
-    let mut failed = None;
-    for case in cases.iter_mut().filter(|case| has_answer(case)) {
-        let Some(call) = case.open.clone() else {
-            continue;
-        };
-        let outputs = oracle
-            .evaluate(&call, question(case, &call))
-            .and_then(|outputs| agreeing(case, &call, outputs));
-        match &outputs {
-            Ok(_) => covered += 1,
-            Err(reason) => failed = Some(reason.clone()),
-        }
-        add(case, &call, name, Strength::Independent, outputs);
+    match oracle {
+        Ok(oracle) => ask_all(name, Strength::Independent, cases, |case, call| {
+            oracle.evaluate(call, question(case, call))
+        }),
+        Err(reason) => absent(name, Strength::Independent, reason.clone()),
     }
-    asked(covered, failed.filter(|_| covered == 0))
 }
 
 /// A truth that contradicts vectors that bind is none: one of the two is wrong, and nobody knows which.
@@ -281,48 +308,24 @@ fn agreeing(case: &Case, call: &Call, outputs: Vec<Values>) -> Result<Vec<Values
     Ok(outputs)
 }
 
-fn add(
-    case: &mut Case,
-    call: &Arc<Call>,
-    name: &str,
-    strength: Strength,
-    outputs: Result<Vec<Values>, String>,
-) {
-    let mut call = (**call).clone();
-    call.expected.push(Expected {
-        truth: name.to_owned(),
-        strength,
-        outputs,
-    });
-    case.open = Some(Arc::new(call));
-}
-
 /// Runs the author's reference module on all cases that have an answer.
 fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
     let name = "the author's reference module";
-    let asked = |cases, absent| Asked {
-        name: name.to_owned(),
-        strength: Strength::Own,
-        cases,
-        absent,
-    };
+    let absent = |reason: &str| absent(name, Strength::Own, reason);
     let Some(reference) = kernel.reference() else {
-        return asked(0, Some("the pack has none".to_owned()));
+        return absent("the pack has none");
     };
     let engines = registry::engines();
     let mut engines = engines
         .iter()
         .filter(|engine| engine.id == REFERENCE_ENGINE);
     let Some(launch) = engines.find_map(|engine| engine.launch()) else {
-        return asked(
-            0,
-            Some(format!(
-                "it runs on {REFERENCE_ENGINE}, which this build lacks"
-            )),
-        );
+        return absent(&format!(
+            "it runs on {REFERENCE_ENGINE}, which this build lacks"
+        ));
     };
     let Some(of_kernel) = super::plan::subjects(kernel).into_iter().next() else {
-        return asked(0, None);
+        return absent("the kernel has no module");
     };
     let facts = reference.facts();
     let subject = Subject {
@@ -337,32 +340,30 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
     let mut session = Session::new(launch);
     let loaded = match session.load(&subject) {
         Ok(loaded) => loaded,
-        Err((_, reason)) => return asked(0, Some(reason)),
+        Err((_, reason)) => return absent(&reason),
     };
-    let mut covered = 0;
-    let mut failed = None;
-    for case in cases.iter_mut().filter(|case| has_answer(case)) {
-        let Some(call) = case.open.clone() else {
-            continue;
-        };
-        let outputs = match subject::prepare(case.clone(), &subject, 0) {
-            Err(error) => Err(format!("failed to {error}")),
-            Ok(prepared) => match session.one(&subject, loaded, &prepared).0.ended {
-                Ended::Status {
-                    status: 0,
-                    output: Some(output),
-                } => Ok(decoded(&call, &output)),
-                ended => Err(super::observe::describe(&ended)),
-            },
-        };
-        let outputs = outputs.and_then(|outputs| agreeing(case, &call, outputs));
-        match &outputs {
-            Ok(_) => covered += 1,
-            Err(reason) => failed = Some(reason.clone()),
+    // A module that was stopped once is not waited for again and again.
+    let mut stopped: Option<String> = None;
+    ask_all(name, Strength::Own, cases, |case, call| {
+        if let Some(reason) = &stopped {
+            return Err(reason.clone());
         }
-        add(case, &call, name, Strength::Own, outputs);
-    }
-    asked(covered, failed.filter(|_| covered == 0))
+        let prepared = subject::prepare(case.clone(), &subject, 0)
+            .map_err(|error| format!("failed to {error}"))?;
+        match session.once(&subject, loaded, &prepared) {
+            Ended::Status {
+                status: 0,
+                output: Some(output),
+            } => Ok(decoded(call, &output)),
+            ended => {
+                let reason = super::observe::describe(&ended);
+                if !matches!(ended, Ended::Status { .. }) {
+                    stopped = Some(reason.clone());
+                }
+                Err(reason)
+            }
+        }
+    })
 }
 
 fn decoded(call: &Call, output: &[u8]) -> Vec<Values> {

@@ -7,7 +7,7 @@
 mod build;
 mod draft;
 mod envelope;
-mod values;
+pub(crate) mod values;
 
 use super::case::{Case, Source};
 use proptest::{

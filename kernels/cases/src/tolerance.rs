@@ -13,6 +13,8 @@
 //! | kv_* | bits: the oracle is exact |
 //! | gradients | [`sum_gradient`], [`swiglu_gradient`] |
 
+use crate::number;
+use kernel_pack::Dtype;
 use kernel_reference::{Element, float16};
 
 /// Half the spacing of f32 values at 1.
@@ -21,7 +23,7 @@ pub const U: f64 = 5.960_464_477_539_063e-8; // 2^-24
 /// Half a subnormal step of f32, 2^-150: the most by which rounding the truth to f32 moves a value below 2^-126. Every f32
 /// comparison with such a value adds it, because the rounded truth is what an output is held against. It is less than any
 /// difference of two f32 values, so alone it lets nothing pass.
-const HALF_SUBNORMAL: f64 = 7.006_492_321_624_085e-46;
+pub(crate) const HALF_SUBNORMAL: f64 = 7.006_492_321_624_085e-46;
 
 /// The format of an output element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +35,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// The type of such elements.
+    pub(crate) fn dtype(self) -> Dtype {
+        match self {
+            Format::F32 => Dtype::F32,
+            Format::F16 => Dtype::F16,
+        }
+    }
+
     /// Rounds once, to nearest even.
     pub fn round(self, value: f64) -> f64 {
-        match self {
-            Format::F32 => f64::from(value as f32),
-            Format::F16 => float16::decode(float16::encode(value)),
-        }
+        number::round(self.dtype(), value)
     }
 
     /// The least magnitude that rounds to Inf.
@@ -160,7 +167,7 @@ impl Policy {
             }
             Bound::SwigluGradient => 8.0 * U * element.magnitude + 1e-30 * element.tail,
         };
-        bound + self.ulps_f16 * ulp_f16(expected)
+        bound + self.ulps_f16 * number::spacing(Dtype::F16, expected)
     }
 
     /// Whether what f32 may lose below its normal range, and magnify afterwards, exceeds what is allowed: then the tolerance
@@ -208,12 +215,6 @@ impl Policy {
             Err(allowed)
         }
     }
-}
-
-/// Spacing of f16 values at `value`; that of the largest finite ones beyond them.
-fn ulp_f16(value: f64) -> f64 {
-    let exponent = ((value.abs().to_bits() >> 52) as i32 - 1023).clamp(-14, 15);
-    2f64.powi(exponent - 10)
 }
 
 /// Distance in units in the last place: how many f32 values apart the two are. +0 and -0 are the same value, Inf is the

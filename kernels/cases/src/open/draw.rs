@@ -5,6 +5,7 @@
 use super::{Built, Value};
 use crate::{
     case::{Case, Source},
+    generate::values::random,
     number,
 };
 use kernel_pack::{
@@ -23,8 +24,11 @@ const TRIES: u32 = 400;
 /// Bounds of a parameter beyond this are those of its type, not of what people pass.
 const WIDE: f64 = 1e6;
 
-/// Random bits: SplitMix64, whose consecutive outputs are independent enough for test data.
-pub(super) struct Random(u64);
+/// Random bits, one after the other.
+pub(super) struct Random {
+    seed: u64,
+    drawn: u64,
+}
 
 impl Random {
     /// For a case of a kernel.
@@ -36,15 +40,16 @@ impl Random {
         hasher.update(kernel);
         let digest = hasher.finalize();
         let (words, _) = digest.as_chunks();
-        Self(u64::from_le_bytes(words[0]))
+        Self {
+            seed: u64::from_le_bytes(words[0]),
+            drawn: 0,
+        }
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ bits >> 31
+        let bits = random(self.seed, self.drawn);
+        self.drawn += 1;
+        bits
     }
 
     /// Below a bound, which is not 0.

@@ -3,10 +3,11 @@
 use super::layout::Layout;
 use crate::{
     case::{Case, Entry},
+    number,
     tolerance::{self, Format, Policy},
 };
 use kernel_abi::params::{Kv, Lora, RmsNorm, Rope, Swiglu};
-use kernel_reference::{Element, float16, kv, lora, rmsnorm, rope, swiglu};
+use kernel_reference::{Element, kv, lora, rmsnorm, rope, swiglu};
 
 /// Most elements of an intermediate tensor that the oracle holds in memory.
 const MAX_INTERMEDIATE: u64 = 1 << 24;
@@ -269,16 +270,7 @@ fn bytes_of(format: Format) -> u64 {
 
 /// Exact values; bytes that do not fill an element are left out.
 pub(super) fn decode(format: Format, bytes: &[u8]) -> Vec<f64> {
-    match format {
-        Format::F32 => bytes
-            .chunks_exact(4)
-            .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
-            .collect(),
-        Format::F16 => bytes
-            .chunks_exact(2)
-            .map(|b| float16::decode(u16::from_le_bytes([b[0], b[1]])))
-            .collect(),
-    }
+    number::decode(format.dtype(), bytes)
 }
 
 /// Number of elements of a tensor with these dimensions.

@@ -1,7 +1,8 @@
 //! A vector file as data: JSON whose arrays are decoded and have the size that their shape says.
 
 use super::VectorError;
-use half::f16;
+use crate::number;
+use kernel_pack::Dtype;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -67,53 +68,11 @@ impl Class {
     }
 }
 
-/// Type of an array's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dtype {
-    F32,
-    F16,
-    Bf16,
-    I8,
-    U8,
-    I32,
-    U32,
-}
-
-impl Dtype {
-    fn parse(name: &str) -> Result<Self, String> {
-        match name {
-            "f32" => Ok(Dtype::F32),
-            "f16" => Ok(Dtype::F16),
-            "bf16" => Ok(Dtype::Bf16),
-            "i8" => Ok(Dtype::I8),
-            "u8" => Ok(Dtype::U8),
-            "i32" => Ok(Dtype::I32),
-            "u32" => Ok(Dtype::U32),
-            other => Err(format!("unknown dtype `{}`", shortened(other))),
-        }
-    }
-
-    /// As in files.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Dtype::F32 => "f32",
-            Dtype::F16 => "f16",
-            Dtype::Bf16 => "bf16",
-            Dtype::I8 => "i8",
-            Dtype::U8 => "u8",
-            Dtype::I32 => "i32",
-            Dtype::U32 => "u32",
-        }
-    }
-
-    /// Bytes of an element.
-    pub(crate) fn bytes(self) -> u64 {
-        match self {
-            Dtype::F32 | Dtype::I32 | Dtype::U32 => 4,
-            Dtype::F16 | Dtype::Bf16 => 2,
-            Dtype::I8 | Dtype::U8 => 1,
-        }
-    }
+/// Type of an array's elements; blocks are bytes.
+fn dtype(name: &str) -> Result<Dtype, String> {
+    Dtype::parse(name)
+        .filter(|dtype| dtype.unit().0 == 1)
+        .ok_or_else(|| format!("unknown dtype `{}`", shortened(name)))
 }
 
 /// An array.
@@ -130,27 +89,7 @@ pub(crate) struct Array {
 impl Array {
     /// Its elements as numbers; `None` for integers.
     pub(crate) fn floats(&self) -> Option<Vec<f64>> {
-        match self.dtype {
-            Dtype::F32 => {
-                let (elements, _) = self.bytes.as_chunks();
-                Some(
-                    elements
-                        .iter()
-                        .map(|bytes| f32::from_le_bytes(*bytes).into())
-                        .collect(),
-                )
-            }
-            Dtype::F16 => {
-                let (elements, _) = self.bytes.as_chunks();
-                Some(
-                    elements
-                        .iter()
-                        .map(|bytes| f16::from_le_bytes(*bytes).to_f64())
-                        .collect(),
-                )
-            }
-            Dtype::Bf16 | Dtype::I8 | Dtype::U8 | Dtype::I32 | Dtype::U32 => None,
-        }
+        number::is_float(self.dtype).then(|| number::decode(self.dtype, &self.bytes))
     }
 }
 
@@ -337,7 +276,7 @@ fn arrays(members: &Map<String, Value>, name: &str) -> Result<BTreeMap<String, A
 
 fn parse_array(value: &Value) -> Result<Array, String> {
     let members = object(value, "it")?;
-    let dtype = Dtype::parse(string(members, "dtype")?)?;
+    let dtype = dtype(string(members, "dtype")?)?;
     let shape = match members.get("shape") {
         Some(Value::Array(shape)) => shape,
         Some(other) => return Err(format!("`shape` is {} and no array", brief(other))),
@@ -357,7 +296,7 @@ fn parse_array(value: &Value) -> Result<Array, String> {
             })?;
     }
     let hex = string(members, "hex")?;
-    let digits = elements.checked_mul(dtype.bytes() * 2);
+    let digits = elements.checked_mul(u64::from(dtype.unit().1) * 2);
     if digits != Some(hex.len() as u64) {
         return Err(format!(
             "`hex` has {} digits, but {elements} x {} need {}",

@@ -3,12 +3,13 @@
 use super::{
     super::case::{Binding, Case, Entry, External, Source},
     MAX_FILE_BYTES, VectorError,
-    file::{Array, Class, Dtype, File, Params, VectorCase},
+    file::{Array, Class, File, Params, VectorCase},
 };
 use kernel_abi::{
     block::{ELEMENTS, Q4_BYTES, Q8_BYTES},
     params::{Kv, Lora, RmsNorm, Rope, Swiglu},
 };
+use kernel_pack::Dtype;
 use serde_json::Value;
 
 /// Calls that a file may ask for.
@@ -390,7 +391,8 @@ fn finish(kernel: &str, vector: &VectorCase, calls: Vec<Call<'_>>) -> Result<Vec
                 source: Source::Vector,
                 name: format!("vector:{}{}", vector.name, call.suffix),
                 output_size: size(
-                    call.output_elements.saturating_mul(call.output.bytes()),
+                    call.output_elements
+                        .saturating_mul(call.output.unit().1.into()),
                     "output",
                 )?,
                 params: call.params,
@@ -499,7 +501,7 @@ fn input<'a>(
 }
 
 fn elements_of(array: &Array) -> u64 {
-    array.bytes.len() as u64 / array.dtype.bytes()
+    array.bytes.len() as u64 / u64::from(array.dtype.unit().1)
 }
 
 /// One of `count` equal parts.

@@ -1,11 +1,12 @@
 //! Contracts out of definitions of FlashInfer-Trace: axes, constraints, inputs, outputs. Their `reference` is Python, which is run by whoever names it
 //! with `--oracle`, never by this.
 
+use super::read::document;
 use super::show::{list, object, pretty, text};
-use super::{Contract, Expression, LARGEST_CONTRACT, Use};
-use crate::error::{Code, Rejection, quoted};
+use super::{Contract, Expression, Use};
+use crate::error::{Rejection, quoted};
 use crate::fields::{Field, Object, Place};
-use crate::json::{self, Value};
+use crate::json::Value;
 use crate::schema::Dtype;
 
 /// A contract that was made of a definition, and what of it could not be said.
@@ -24,16 +25,9 @@ pub struct Imported {
 /// has no tolerance by itself, so the one that PyTorch compares f32 with is filled in.
 ///
 /// # Errors
-/// [`Code::ManifestInvalid`] with place and reason for what is no such definition.
+/// [`Code::ManifestInvalid`](crate::Code::ManifestInvalid) with place and reason for what is no such definition.
 pub fn import(bytes: &[u8], name: &str) -> Result<Imported, Rejection> {
-    if bytes.len() as u64 > LARGEST_CONTRACT {
-        let message = format!("{name} is larger than {LARGEST_CONTRACT} bytes");
-        return Err(Rejection::new(Code::ManifestInvalid, message).file(name));
-    }
-    let value = json::parse(bytes).map_err(|reason| {
-        let message = format!("{name} is not strict JSON: {reason}");
-        Rejection::new(Code::ManifestMalformed, message).file(name)
-    })?;
+    let value = document(bytes, name)?;
     // Definitions have fields for people and for tools of others: what is not used here is passed over.
     let mut top = Object::new(&value, Place::in_file(name))?;
     let mut notes = Vec::new();

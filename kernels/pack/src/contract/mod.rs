@@ -320,19 +320,9 @@ impl std::fmt::Display for Property {
 }
 
 impl Contract {
-    /// The input of a name.
-    pub fn input(&self, name: &str) -> Option<&Array> {
-        self.inputs.iter().find(|array| array.name == name)
-    }
-
     /// The kernel of this project whose tables and oracle judge it, where there is one and truth is not said to come from elsewhere.
     pub fn builtin(&self) -> Option<&'static str> {
         self.definition.map(|definition| definition.kernel.as_str())
-    }
-
-    /// Bytes of the parameter struct.
-    pub fn params_size(&self) -> usize {
-        4 * self.params.len()
     }
 
     /// Reads a contract that stands alone, with `id`, `inputs`, `outputs` and `params` in it.

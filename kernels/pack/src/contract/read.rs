@@ -88,15 +88,19 @@ pub(crate) fn entry(field: Field<'_>) -> Result<ContractEntry, Rejection> {
 
 /// A contract file.
 pub(crate) fn read_file(bytes: &[u8], name: &str) -> Result<Written, Rejection> {
+    value(&document(bytes, name)?, name)
+}
+
+/// A file of at most the size of a contract as strict JSON.
+pub(super) fn document(bytes: &[u8], name: &str) -> Result<Value, Rejection> {
     if bytes.len() as u64 > LARGEST_CONTRACT {
         let message = format!("{name} is larger than {LARGEST_CONTRACT} bytes");
         return Err(Rejection::new(Code::ManifestInvalid, message).file(name));
     }
-    let value = json::parse(bytes).map_err(|reason| {
+    json::parse(bytes).map_err(|reason| {
         let message = format!("{name} is not strict JSON: {reason}");
         Rejection::new(Code::ManifestMalformed, message).file(name)
-    })?;
-    written(Object::new(&value, Place::in_file(name))?)
+    })
 }
 
 /// The contract in one JSON value of a list of them.
