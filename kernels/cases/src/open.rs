@@ -1,8 +1,9 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `draw` makes shapes and values, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all. `draw` makes shapes and values, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
 //! `relation` against each other. Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
+mod blunt;
 mod draw;
 mod edge;
 mod expected;
@@ -12,6 +13,7 @@ mod relation;
 mod tests;
 mod vectors;
 
+pub use blunt::blunt;
 pub use expected::{Expected, Strength, Values, contradicts};
 pub(crate) use expected::{judge, judge_outputs};
 pub use relation::Relation;

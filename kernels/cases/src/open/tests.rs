@@ -1,1 +1,185 @@
+//! Calls of a contract, what holds of their answers, and truths that tell nothing.
 
+use super::*;
+use crate::truth;
+
+const SCALED: &str = r#"{
+  "id": "scaled",
+  "inputs": [{"name": "x", "dtype": "f32", "shape": ["rows", "hidden"]}],
+  "outputs": [{"name": "y", "dtype": "f32", "shape": ["rows", "hidden"]}],
+  "params": {"rows": {"type": "u32", "default": 1, "min": 1, "max": 4096}, "hidden": {"type": "u32", "default": 1, "min": 1}},
+  "tolerance": {"rel": 1e-6},
+  "properties": ["elementwise", "row_independent", "linear_in: x"]
+}"#;
+
+fn contract(changed: &[(&str, &str)]) -> Arc<Contract> {
+    let mut text = SCALED.to_owned();
+    for (from, to) in changed {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    Arc::new(Contract::parse(text.as_bytes(), "scaled.json").unwrap())
+}
+
+/// What a kernel answers that doubles.
+fn doubled(case: &Case) -> Vec<u8> {
+    let values = number::decode(Dtype::F32, &case.a);
+    let bytes = values
+        .iter()
+        .flat_map(|value| ((2.0 * value) as f32).to_le_bytes());
+    bytes.collect()
+}
+
+/// The case with the truth that it doubles.
+fn told(case: Case) -> Case {
+    let mut call = (**case.open.as_ref().unwrap()).clone();
+    let values = number::decode(Dtype::F32, &doubled(&case));
+    call.expected = vec![Expected {
+        truth: "twice".to_owned(),
+        outputs: Ok(vec![Values {
+            values,
+            magnitude: None,
+        }]),
+    }];
+    Case {
+        open: Some(Arc::new(call)),
+        ..case
+    }
+}
+
+fn cases(contract: &Arc<Contract>) -> Vec<Case> {
+    let mut cases = edge_cases(contract);
+    cases.extend((0..40).flat_map(|index| generated(contract, 7, index)));
+    cases
+}
+
+#[test]
+fn cases_fit_the_contract_and_are_the_same_for_a_seed() {
+    let contract = contract(&[]);
+    let made = cases(&contract);
+    assert_eq!(made, cases(&contract));
+    let names: std::collections::HashSet<&str> =
+        made.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names.len(), made.len(), "names are unique");
+    for case in made.iter().filter(|case| case.expects_output()) {
+        let rows = u32::from_le_bytes(case.params[..4].try_into().unwrap());
+        let hidden = u32::from_le_bytes(case.params[4..].try_into().unwrap());
+        assert!((1..=4096).contains(&rows), "{}", case.name);
+        assert_eq!(case.a.len() as u32, rows * hidden * 4, "{}", case.name);
+        assert_eq!(case.output_size, rows * hidden * 4, "{}", case.name);
+    }
+    let status = |name: &str| {
+        made.iter()
+            .find(|case| case.name == name)
+            .map(|case| case.expect)
+    };
+    assert_eq!(status("edge:rows-0"), Some(3));
+    assert_eq!(status("edge:rows-above-max"), Some(3));
+    assert_eq!(status("edge:short-output"), Some(2));
+    assert_eq!(status("edge:short-a"), Some(1));
+}
+
+#[test]
+fn what_is_right_holds_and_what_is_wrong_does_not() {
+    let contract = contract(&[]);
+    let (mut passed, mut related) = (0, 0);
+    let all: Vec<Case> = cases(&contract)
+        .into_iter()
+        .filter(|case| case.expects_output())
+        .map(told)
+        .collect();
+    for case in &all {
+        let output = doubled(case);
+        let verdict = truth::judge(case, &output);
+        assert!(
+            matches!(verdict, truth::Verdict::Pass { .. }),
+            "{}: {verdict:?}",
+            case.name
+        );
+        passed += 1;
+        let mut wrong = output.clone();
+        let bits = f32::from_le_bytes(wrong[..4].try_into().unwrap());
+        wrong[..4].copy_from_slice(&(bits * 1.001 + 1e-30).to_le_bytes());
+        if bits.is_finite() {
+            assert!(
+                matches!(truth::judge(case, &wrong), truth::Verdict::Fail(_)),
+                "{}",
+                case.name
+            );
+        }
+        let relation = case.open.as_ref().unwrap().relation.clone();
+        let Some(other) =
+            relation.and_then(|relation| all.iter().find(|other| other.name == relation.of))
+        else {
+            continue;
+        };
+        let held = judge_relation(case, &output, (other, &doubled(other)));
+        assert!(
+            matches!(held, Some(truth::Verdict::Pass { .. })),
+            "{}: {held:?}",
+            case.name
+        );
+        if bits.is_finite() && bits != 0.0 {
+            let held = judge_relation(case, &wrong, (other, &doubled(other)));
+            assert!(
+                matches!(held, Some(truth::Verdict::Fail(_))),
+                "{}: {held:?}",
+                case.name
+            );
+        }
+        related += 1;
+    }
+    assert!(passed > 60 && related > 30, "{passed}, {related}");
+}
+
+#[test]
+fn a_truth_that_tells_nothing_is_none() {
+    let asked = |changed: &[(&str, &str)]| {
+        let all: Vec<Case> = cases(&contract(changed)).into_iter().map(told).collect();
+        blunt(&all)
+    };
+    assert_eq!(asked(&[]), None);
+    let rel = r#""rel": 1e-6"#;
+    let params = r#""params""#;
+    for (changed, what) in [
+        (vec![(rel, r#""rel": 1.5"#)], "zeros"),
+        (vec![(rel, r#""rel": 0.5"#)], "a tenth more"),
+        (vec![(rel, r#""abs": 1e30"#)], "zeros"),
+        (vec![(rel, r#""rel": "rows / 0""#)], ""),
+        (
+            vec![(
+                params,
+                r#""domain": {"x": {"class": "constant", "value": 0, "special": "none"}}, "params""#,
+            )],
+            "zeros",
+        ),
+    ] {
+        match asked(&changed) {
+            Some(reason) => assert!(
+                !what.is_empty() && reason.contains(what),
+                "{changed:?}: {reason}"
+            ),
+            // What has no value allows nothing.
+            None => assert!(what.is_empty(), "{changed:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_magnitude_that_is_no_number_allows_nothing() {
+    let contract = contract(&[]);
+    let case = generated(&contract, 7, 0).remove(0);
+    let mut case = told(case);
+    let wrong: Vec<u8> = doubled(&case).iter().map(|byte| byte ^ 0x10).collect();
+    for magnitude in [f64::INFINITY, f64::NAN] {
+        let mut call = (**case.open.as_ref().unwrap()).clone();
+        if let Ok(outputs) = &mut call.expected[0].outputs {
+            outputs[0].magnitude = Some(vec![magnitude; outputs[0].values.len()]);
+        }
+        case.open = Some(Arc::new(call));
+        assert!(
+            matches!(truth::judge(&case, &wrong), truth::Verdict::Fail(_)),
+            "{magnitude}"
+        );
+    }
+}
