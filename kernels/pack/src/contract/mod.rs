@@ -320,7 +320,7 @@ impl std::fmt::Display for Property {
 }
 
 impl Contract {
-    /// The kernel of this project whose tables and oracle judge it, where there is one and truth is not said to come from elsewhere.
+    /// The kernel of this project whose tables and oracle judge it, where there is one.
     pub fn builtin(&self) -> Option<&'static str> {
         self.definition.map(|definition| definition.kernel.as_str())
     }

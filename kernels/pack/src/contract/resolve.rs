@@ -9,7 +9,7 @@ use super::read::{ContractEntry, Regions, Tolerances, Written};
 use super::{Array, Axis, Bounds, Contract, Definition, Expression, TruthSource, Use};
 use crate::error::{Code, Rejection, quoted};
 use crate::schema::{Dimension, Dtype, KernelEntry, Param, Tensor, Tolerance};
-use claims::{check_claim, definition};
+use claims::{check_claim, contradiction, definition};
 
 /// What a manifest says of a kernel besides its contract.
 struct Interface<'a> {
@@ -95,8 +95,10 @@ fn complete(interface: &Interface<'_>, written: &Written) -> Result<Contract, Fl
     agree(interface, written)?;
     let definition = definition(interface, written)?;
     check_claim(interface, written, definition)?;
-    // A kernel that is implied to be one of the 13 is called as that one, whatever names its manifest uses.
-    let implied = definition.filter(|_| written.definition.is_none());
+    // A kernel whose id implies that it is one of the 13 is called as that one, also where its manifest says otherwise.
+    let implied = definition.filter(|definition| {
+        written.definition.is_none() && contradiction(interface, definition).is_some()
+    });
     let (inputs, outputs, params) = match implied {
         Some(definition) => (
             definition.inputs(),
@@ -139,11 +141,7 @@ fn complete(interface: &Interface<'_>, written: &Written) -> Result<Contract, Fl
         initial: placed.initial,
         scratch: regions.and_then(|regions| regions.scratch.clone()),
         domain: written.domain.clone(),
-        truth: match (written.truth.is_empty(), definition) {
-            (true, Some(_)) => vec![TruthSource::Builtin, TruthSource::Vectors],
-            (true, None) => vec![TruthSource::Vectors],
-            _ => written.truth.clone(),
-        },
+        truth: truth(written, definition),
         tolerance: bounds(interface, &outputs, written, definition)?,
         properties: written.properties.clone(),
         source: written.source.clone(),
@@ -152,6 +150,18 @@ fn complete(interface: &Interface<'_>, written: &Written) -> Result<Contract, Fl
     };
     contract.check()?;
     Ok(contract)
+}
+
+/// Where the truth comes from. A kernel that is called as one of a definition is judged by it, whatever else is named.
+fn truth(written: &Written, definition: Option<&Definition>) -> Vec<TruthSource> {
+    let mut truth = written.truth.clone();
+    if truth.is_empty() {
+        truth.push(TruthSource::Vectors);
+    }
+    if definition.is_some() && !truth.contains(&TruthSource::Builtin) {
+        truth.insert(0, TruthSource::Builtin);
+    }
+    truth
 }
 
 /// What the contract repeats of the manifest must be the same.

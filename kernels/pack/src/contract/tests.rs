@@ -280,7 +280,23 @@ fn claims_that_nobody_can_hold_are_refused() {
         );
     }
     let own_truth = r#", "truth": [{"onnx": {"op": "RMSNormalization", "version": 23, "inputs": ["h", "w"], "outputs": ["y"]}}]"#;
-    assert_eq!(rmsnorm(own_truth).unwrap().truth.len(), 1);
+    let truth = rmsnorm(own_truth).unwrap().truth;
+    assert_eq!(truth[0], TruthSource::Builtin, "the definition judges too");
+    assert_eq!(truth.len(), 2);
+    // A kernel that could be called in the place of this project's is judged as one, whether its contract names the definition or not.
+    let unnamed = |id: &str| {
+        let text = format!(
+            r#"{{"id": "{id}",
+              "inputs": [{{"name": "h", "dtype": "f32", "shape": ["rows", "hidden"]}}, {{"name": "w", "dtype": "f32", "shape": ["hidden"]}}],
+              "outputs": [{{"name": "y", "dtype": "f32", "shape": ["rows", "hidden"]}}],
+              "params": {{"eps": {{"type": "f32", "default": 0.1}}, "hidden": {{"type": "u32", "default": 1}}, "rows": {{"type": "u32", "default": 1}}}},
+              "tolerance": {{"rel": 1e-5}} {own_truth} }}"#
+        );
+        parse(&text).unwrap()
+    };
+    assert_eq!(unnamed("rmsnorm_f32").builtin(), Some("rmsnorm_f32"));
+    assert_eq!(unnamed("swiglu_f32").builtin(), None, "another interface");
+    assert_eq!(unnamed("mine").builtin(), None);
 }
 
 #[test]

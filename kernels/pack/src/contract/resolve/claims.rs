@@ -14,12 +14,13 @@ pub(super) fn definition(
     written: &Written,
 ) -> Result<Option<&'static Definition>, String> {
     let Some(name) = &written.definition else {
-        // Whoever says where the truth comes from has a kernel of their own.
+        // Whoever says where the truth comes from has a kernel of their own, unless it could be called in the place of this project's.
         let own = written
             .truth
             .iter()
             .any(|truth| *truth != TruthSource::Vectors && *truth != TruthSource::Builtin);
-        return Ok(Definition::of_kernel(interface.id).filter(|_| !own));
+        return Ok(Definition::of_kernel(interface.id)
+            .filter(|definition| !own || contradiction(interface, definition).is_none()));
     };
     let of_name = || definitions().iter().filter(|one| one.name == *name);
     if of_name().next().is_none() {
@@ -43,7 +44,8 @@ pub(super) fn definition(
     ))
 }
 
-fn contradiction(interface: &Interface<'_>, definition: &Definition) -> Option<String> {
+/// How the interface is none of the definition's; names of tensors may differ.
+pub(super) fn contradiction(interface: &Interface<'_>, definition: &Definition) -> Option<String> {
     for (what, own, due) in [
         ("input", interface.inputs, definition.inputs()),
         ("output", interface.outputs, definition.outputs()),
