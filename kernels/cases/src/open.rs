@@ -139,7 +139,7 @@ pub fn check(contract: &Arc<Contract>) -> Result<(), String> {
     if contract.a.is_empty() {
         return Err("it has no input in region a, so that nothing can be asked of it".to_owned());
     }
-    match draw::case(contract, 0, 0) {
+    match edge::good(contract) {
         Some(_) => Ok(()),
         None => {
             Err("no shape was found that its axes, constraints and 2^20 elements allow".to_owned())

@@ -25,6 +25,21 @@ pub const U: f64 = 5.960_464_477_539_063e-8; // 2^-24
 /// difference of two f32 values, so alone it lets nothing pass.
 pub(crate) const HALF_SUBNORMAL: f64 = 7.006_492_321_624_085e-46;
 
+/// Whether magnitudes are such that a tolerance may scale with them: an infinite one would allow anything.
+///
+/// # Errors
+/// For one that is below 0 or not finite where the value is.
+pub fn check_magnitudes(magnitudes: &[f64], values: &[f64]) -> Result<(), String> {
+    for (index, (magnitude, value)) in magnitudes.iter().zip(values).enumerate() {
+        if value.is_finite() && !(magnitude.is_finite() && *magnitude >= 0.0) {
+            return Err(format!(
+                "mag[{index}] is {magnitude:e}, and no magnitude, where the value is {value:e}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The format of an output element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

@@ -62,8 +62,8 @@ fn below(length: u32) -> u32 {
     length.saturating_sub(1) / REGION_ALIGNMENT * REGION_ALIGNMENT
 }
 
-/// Rows for a call that the kernel would take, of the gradient if it is one. Its tensors have more than 32 bytes, and scratch is present;
-/// `element` is the number of bytes by which sizes are wrong, `bad_params` parameters of the right length with a value that is refused.
+/// Rows for a call that the kernel would take, of the gradient if it is one. Scratch is present; rows that take tensors of more
+/// than 16 bytes, or of more than one element, are left out where the call has none. `element` is the number of bytes by which sizes are wrong, `bad_params` parameters of the right length with a value that is refused.
 pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &[u8]) {
     let mut table = Rows {
         prefix: match good.entry {
@@ -126,9 +126,12 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
     table.row("a-at-0", INPUT, good().set(A.offset, 0));
     table.row("params-at-0", INPUT, good().set(PARAMETERS.offset, 0));
     for region in tensors() {
-        let straddling = Tweak::FromMemoryEnd(region.offset, 16);
-        let name = format!("straddling-end-{}", region.name);
-        table.row(name, INPUT, good().tweak(straddling));
+        // A region of 16 bytes ends with memory.
+        if region.length(lone) > REGION_ALIGNMENT {
+            let straddling = Tweak::FromMemoryEnd(region.offset, 16);
+            let name = format!("straddling-end-{}", region.name);
+            table.row(name, INPUT, good().tweak(straddling));
+        }
         // Offset plus size is 2^32 - 1 at most if it wraps.
         let name = format!("size-2^32-1-{}", region.name);
         table.row(name, INPUT, good().set(region.size, u32::MAX));
@@ -193,7 +196,12 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         let name = format!("absent-{}", region.name);
         table.row(name, INPUT, good().set(region.size, 0));
     }
-    for (name, by) in [("short", -element), ("long", element), ("byte-long", 1)] {
+    // An output of one element that is an element short is absent, and its offset means nothing.
+    let has_shorter = i64::from(lone.output_size) > i64::from(element);
+    if has_shorter {
+        table.row("short-output", OUTPUT, good().add(OUT.size, -element));
+    }
+    for (name, by) in [("long", element), ("byte-long", 1)] {
         table.row(format!("{name}-output"), OUTPUT, good().add(OUT.size, by));
     }
     table.row("absent-output", OUTPUT, good().set(OUT.size, 0));
@@ -261,32 +269,37 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         INPUT,
         refused().add(PARAMETERS.offset, 8),
     );
-    table.row(
-        "misaligned-output-of-the-wrong-size",
-        INPUT,
-        good().add(OUT.offset, 8).add(OUT.size, -element),
-    );
-    table.row(
-        "short-a-and-short-output",
-        INPUT,
-        good().add(A.size, -element).add(OUT.size, -element),
-    );
-    table.row(
-        "short-output-and-misaligned-scratch",
-        INPUT,
-        good().add(OUT.size, -element).add(WORK.offset, 8),
-    );
+    if has_shorter {
+        let short = || good().add(OUT.size, -element);
+        table.row(
+            "misaligned-output-of-the-wrong-size",
+            INPUT,
+            short().add(OUT.offset, 8),
+        );
+        table.row(
+            "short-a-and-short-output",
+            INPUT,
+            short().add(A.size, -element),
+        );
+        table.row(
+            "short-output-and-misaligned-scratch",
+            INPUT,
+            short().add(WORK.offset, 8),
+        );
+    }
 }
 
 /// Rows for a kernel that needs scratch: `good` has exactly as much as it needs.
 pub(super) fn rows_with_scratch(table: &mut Table, good: &Call, element: usize) {
     let small = || good.clone().scratch(good.scratch_size - 1);
     let element = element as i32;
-    table.row(
-        "short-output-and-small-scratch",
-        OUTPUT,
-        small().add(OUT.size, -element),
-    );
+    if i64::from(good.output_size) > i64::from(element) {
+        table.row(
+            "short-output-and-small-scratch",
+            OUTPUT,
+            small().add(OUT.size, -element),
+        );
+    }
     table.row(
         "short-a-and-small-scratch",
         INPUT,

@@ -2,19 +2,26 @@
 //!
 //! A tolerance of 1e30, or inputs that are drawn as zeros only, would let any kernel pass, and the verdict would look like every other.
 
-use super::{Call, Values, expected::judge_outputs};
+use super::{
+    Call, Tensor, Values,
+    expected::{Held, judge_tensor},
+};
 use crate::{
     case::{Binding, Case},
     number,
     truth::Verdict,
 };
 use kernel_pack::Dtype;
+use std::collections::BTreeMap;
 
 /// What a wrong answer is like.
 struct Wrong {
     name: &'static str,
     of: fn(f64) -> f64,
 }
+
+/// A call, and what is due.
+type Judged<'a> = (&'a Call, Vec<Values>);
 
 const ZEROS: Wrong = Wrong {
     name: "zeros",
@@ -36,39 +43,60 @@ const ONE: Wrong = Wrong {
 /// Why the truths of these cases judge nothing, if they do not: the first output for which a wrong answer passes on most calls whose answer is
 /// another one. Calls that are not finite do not count: NaN and infinities are due whatever the tolerance is.
 pub fn blunt(cases: &[Case]) -> Option<String> {
-    let judged: Vec<(&Call, Vec<Values>)> = cases.iter().flat_map(known).collect();
+    let judged: Vec<Judged<'_>> = cases.iter().flat_map(known).collect();
     let (call, _) = judged.first()?;
     call.outputs.iter().enumerate().find_map(|(index, tensor)| {
         let wrong: &[Wrong] = match tensor.dtype {
             dtype if number::is_float(dtype) => &[ZEROS, SIGN, TENTH],
             // Codes of blocks are judged by bits.
-            Dtype::Q8 | Dtype::Q4 => &[],
+            Dtype::Q8 | Dtype::Q4 => return None,
             _ => &[ZEROS, ONE],
         };
+        let finite = |(_, due): &&Judged<'_>| {
+            let due = due.get(index);
+            due.is_some_and(|due| due.values.iter().all(|value| value.is_finite()))
+        };
+        let finite: Vec<&Judged<'_>> = judged.iter().filter(finite).collect();
         let passing = |wrong: &Wrong| {
-            let differs = |(_, due): &&(&Call, Vec<Values>)| {
-                let values = due.get(index).map_or(&[][..], |due| &due.values);
-                let finite = values.iter().all(|value| value.is_finite());
-                finite && values.iter().any(|value| (wrong.of)(*value) != *value)
+            let wrong_of = |due: &[Values]| -> Vec<f64> {
+                due[index].values.iter().map(|value| (wrong.of)(*value)).collect()
             };
-            let asked: Vec<_> = judged.iter().filter(differs).collect();
+            let asked = finite.iter().filter(|(_, due)| wrong_of(due) != due[index].values);
+            let asked: Vec<_> = asked.collect();
             let refused = asked.iter();
-            let refused = refused.filter(|(call, due)| is_refused(call, due, index, wrong));
+            let refused = refused.filter(|(call, due)| is_refused(call, due, index, &wrong_of(due)));
             let refused = refused.count();
             (2 * refused <= asked.len()).then(|| (asked.len() - refused, asked.len()))
         };
-        let (wrong, (passed, of)) = wrong
-            .iter()
-            .find_map(|wrong| Some((wrong, passing(wrong)?)))?;
-        Some(format!(
-            "its inputs and its tolerance tell too little: {} in the place of {} would pass on {passed} of {of} calls",
-            wrong.name, tensor.name
-        ))
+        let said = |wrong: &str, (passed, of): (usize, usize)| {
+            format!(
+                "its inputs and its tolerance tell too little: {wrong} in the place of {} would pass on {passed} of {of} calls",
+                tensor.name
+            )
+        };
+        let wrong = wrong.iter().find_map(|wrong| Some(said(wrong.name, passing(wrong)?)));
+        wrong.or_else(|| Some(said("the answer of another call", replayed(&finite, index)?)))
     })
 }
 
+/// Whether the answer of another call passes wherever one has as many elements: how often, if it is never refused.
+fn replayed(judged: &[&Judged<'_>], index: usize) -> Option<(usize, usize)> {
+    let mut last: BTreeMap<usize, &[f64]> = BTreeMap::new();
+    let mut asked = 0;
+    for (call, due) in judged {
+        let own = &due[index].values;
+        if let Some(other) = last.insert(own.len(), own) {
+            if is_refused(call, due, index, other) {
+                return None;
+            }
+            asked += 1;
+        }
+    }
+    (asked > 0).then_some((asked, asked))
+}
+
 /// What is known of the answer of a case.
-fn known(case: &Case) -> Vec<(&Call, Vec<Values>)> {
+fn known(case: &Case) -> Vec<Judged<'_>> {
     let Some(call) = case.open.as_deref().filter(|_| case.expects_output()) else {
         return Vec::new();
     };
@@ -80,23 +108,20 @@ fn known(case: &Case) -> Vec<(&Call, Vec<Values>)> {
     of_truths.chain(of_vectors).map(|due| (call, due)).collect()
 }
 
-/// Whether the answer with one output made wrong is refused.
-fn is_refused(call: &Call, due: &[Values], wrong_output: usize, wrong: &Wrong) -> bool {
-    let outputs = call.outputs.iter().zip(due).enumerate();
-    let bytes: Option<Vec<Vec<u8>>> = outputs
-        .flat_map(|(index, (tensor, due))| {
-            due.values.iter().map(move |value| {
-                let value = match index == wrong_output {
-                    true => (wrong.of)(*value),
-                    false => *value,
-                };
-                number::encode(tensor.dtype, value)
-            })
-        })
-        .collect();
+/// Whether a wrong output is refused.
+fn is_refused(call: &Call, due: &[Values], index: usize, wrong: &[f64]) -> bool {
+    let alone = Tensor {
+        offset: 0,
+        ..call.outputs[index].clone()
+    };
+    let encoded = wrong
+        .iter()
+        .map(|value| number::encode(alone.dtype, *value));
+    let bytes: Option<Vec<Vec<u8>>> = encoded.collect();
+    let held = Held::new(&call.contract.tolerance[index], call);
     bytes.is_some_and(|bytes| {
         matches!(
-            judge_outputs(call, due, &bytes.concat(), 1.0),
+            judge_tensor(&alone, &held, &due[index], &bytes.concat(), 0),
             Verdict::Fail(_)
         )
     })

@@ -15,50 +15,64 @@ use kernel_pack::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Bytes that each tensor of the call has from which wrong ones are made: more than what regions are moved by.
+/// Bytes that each tensor of the call should have from which wrong ones are made: more than what regions are moved by.
 const LEAST_BYTES: usize = 64;
+/// Elements that all its tensors should have together at most: there are some two hundred wrong ones.
+const FEW_ELEMENTS: u64 = 1 << 14;
+/// Elements that all tensors may have together where an axis is as large as possible.
+const LARGEST_ELEMENTS: u64 = draw::MAX_ELEMENTS / 4;
 /// Draws of such a call.
 const TRIES: u32 = 200;
 
 /// The table of a contract.
 pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
-    let Some((good, values)) = good(contract) else {
-        return Vec::new();
-    };
-    let mut cases = regions(contract, &good, &values);
-    cases.extend(refused_parameters(contract, &good, &values));
-    cases.extend(wrapping_sizes(contract, &good, &values));
+    let mut cases = Vec::new();
+    if let Some((good, values)) = good(contract) {
+        cases.extend(regions(contract, &good, &values));
+        cases.extend(refused_parameters(contract, &good, &values));
+        cases.extend(wrapping_sizes(contract, &good, &values));
+    }
     cases.extend(at_limits(contract));
     cases.extend(special_values(contract));
     cases
 }
 
-/// A call that the kernel takes, with tensors of some size and default parameters.
-fn good(contract: &Arc<Contract>) -> Option<(Case, BTreeMap<String, Value>)> {
+/// A call that the kernel takes, with default parameters where they are allowed, and with tensors of some size where there are such. `None` only
+/// if no shape is found at all.
+pub(super) fn good(contract: &Arc<Contract>) -> Option<(Case, BTreeMap<String, Value>)> {
     let mut random = Random::new(&contract.kernel, 0, u32::MAX - 1);
-    for _ in 0..TRIES {
-        let drawn = draw::built(contract, &mut random, 1 << 14)?;
-        let mut values = drawn.values;
-        for (name, param) in &contract.params {
-            if !contract.axes.contains_key(name) {
-                values.insert(name.clone(), draw::default(param));
+    let mut best: Option<(usize, Built)> = None;
+    for most in [FEW_ELEMENTS, draw::MAX_ELEMENTS] {
+        for _ in 0..TRIES {
+            let Some(drawn) = draw::built(contract, &mut random, most) else {
+                break;
+            };
+            let mut values = drawn.values.clone();
+            for (name, param) in &contract.params {
+                if !contract.axes.contains_key(name) {
+                    values.insert(name.clone(), draw::default(param));
+                }
+            }
+            let built = Built::new(contract, values).unwrap_or(drawn);
+            let (inputs, outputs) = built.tensors(contract);
+            let sizes = inputs.iter().chain(&outputs).map(|tensor| tensor.bytes);
+            let least = sizes.min().unwrap_or(0);
+            if best.as_ref().is_none_or(|(most, _)| least > *most) {
+                best = Some((least, built));
+            }
+            if least >= LEAST_BYTES {
+                break;
             }
         }
-        let Ok(built) = Built::new(contract, values.clone()) else {
-            continue;
-        };
-        let (inputs, outputs) = built.tensors(contract);
-        if inputs
-            .iter()
-            .chain(&outputs)
-            .all(|tensor| tensor.bytes >= LEAST_BYTES)
-        {
-            let data = draw::plain(contract, &built, &mut random);
-            let name = "edge:plain".to_owned();
-            return Some((built.case(contract, Source::Edge, name, &data), values));
+        if best.is_some() {
+            break;
         }
     }
-    None
+    let (_, built) = best?;
+    let values = built.values.clone();
+    let data = draw::plain(contract, &built, &mut random);
+    let name = "edge:plain".to_owned();
+    Some((built.case(contract, Source::Edge, name, &data), values))
 }
 
 /// What a host may do wrong with regions.
@@ -70,10 +84,6 @@ fn regions(contract: &Arc<Contract>, good: &Case, values: &BTreeMap<String, Valu
         super::params(contract, &values)
     });
     let has_params = !contract.params.is_empty();
-    let follows_from_size = contract
-        .axes
-        .values()
-        .any(|axis| !axis.is_param && !axis.is_fixed());
     let of_params = |tweak: &Tweak| {
         let (Tweak::Set(word, _)
         | Tweak::Add(word, _)
@@ -83,12 +93,6 @@ fn regions(contract: &Arc<Contract>, good: &Case, values: &BTreeMap<String, Valu
             return matches!(tweak, Tweak::Copy(..));
         };
         matches!(word, Word::ParamsOffset | Word::ParamsSize)
-    };
-    let of_size_a = |tweak: &Tweak| {
-        matches!(
-            tweak,
-            Tweak::Add(Word::InputASize, _) | Tweak::Set(Word::InputASize, _)
-        )
     };
     let rows = edge::region_rows(
         good,
@@ -102,8 +106,11 @@ fn regions(contract: &Arc<Contract>, good: &Case, values: &BTreeMap<String, Valu
             let kept = (refused.is_some() || !case.name.contains("bad-value"))
                 && (has_params || !(about_params || case.params != good.params))
                 && !(contract.params.len() == 1 && case.name == "edge:params-of-4-bytes")
-                // Where the kernel takes an axis from the size of a, another size is another axis.
-                && !(follows_from_size && case.tweaks.iter().any(of_size_a));
+                && !(case.expect != Status::INVALID_PARAMS.0
+                    && case
+                        .tweaks
+                        .iter()
+                        .any(|tweak| is_other_axis(contract, *tweak)));
             // A struct of no parameters is one of the wrong length for those that have some.
             kept && !(case.params == good.params
                 && case.name.ends_with("-params")
@@ -115,6 +122,48 @@ fn regions(contract: &Arc<Contract>, good: &Case, values: &BTreeMap<String, Valu
             ..case
         })
         .collect()
+}
+
+/// Whether a tweak gives a region the size of another call, because the kernel takes an axis from that size and from no other input's.
+fn is_other_axis(contract: &Contract, tweak: Tweak) -> bool {
+    let free = |region: &[usize], others: &[usize]| {
+        let has = |indices: &[usize], name: &str| {
+            let mut inputs = indices.iter().map(|index| &contract.inputs[*index]);
+            inputs.any(|input| {
+                let lengths = input.shape.iter();
+                lengths
+                    .flat_map(|length| length.names())
+                    .any(|of| of == name)
+            })
+        };
+        let mut axes = contract.axes.iter();
+        let alone = axes.find(|(name, axis)| {
+            !axis.is_param && !axis.is_fixed() && has(region, name) && !has(others, name)
+        });
+        alone.map(|(_, axis)| axis.min)
+    };
+    let (Tweak::Add(word, _) | Tweak::Set(word, _)) = tweak else {
+        return false;
+    };
+    let (region, others) = match word {
+        Word::InputASize => (&contract.a, &contract.b),
+        Word::InputBSize => (&contract.b, &contract.a),
+        _ => return false,
+    };
+    let Some(least) = free(region, others) else {
+        return false;
+    };
+    match tweak {
+        Tweak::Add(_, by) => {
+            let mut units = region
+                .iter()
+                .map(|index| contract.inputs[*index].dtype.unit().1);
+            // What no memory has is refused whatever the axis is.
+            by != i32::MIN && units.any(|unit| by.unsigned_abs().is_multiple_of(unit))
+        }
+        Tweak::Set(_, size) => size == 0 && least == 0,
+        _ => false,
+    }
 }
 
 /// Values that a kernel must not take: the name of the case, the parameter, and what it is.
@@ -275,23 +324,17 @@ fn wrapping_sizes(
     cases
 }
 
-/// The smallest shape, and each typical one.
+/// The smallest shape, each typical one, and each axis as large as it may be.
 fn at_limits(contract: &Arc<Contract>) -> Vec<Case> {
     let mut random = Random::new(&contract.kernel, 0, u32::MAX - 2);
-    let smallest = |axis: &kernel_pack::contract::Axis| draw::nearest(axis, axis.min.max(1));
-    let mut wanted: Vec<(String, Option<(&String, u32)>)> = vec![("smallest".to_owned(), None)];
-    for (name, axis) in &contract.axes {
-        wanted.extend(
-            axis.typical
-                .iter()
-                .map(|value| (format!("{name}-{value}"), Some((name, *value)))),
-        );
-    }
-    let case = |(label, special): (String, Option<(&String, u32)>)| {
+    let built = |special: Option<(&String, u32)>, most: u64| {
         let mut values: BTreeMap<String, Value> = contract
             .axes
             .iter()
-            .map(|(name, axis)| (name.clone(), Value::Integer(smallest(axis).into())))
+            .map(|(name, axis)| {
+                let smallest = draw::nearest(axis, axis.min.max(1));
+                (name.clone(), Value::Integer(smallest.into()))
+            })
             .collect();
         for (name, param) in &contract.params {
             if !contract.axes.contains_key(name) {
@@ -303,12 +346,30 @@ fn at_limits(contract: &Arc<Contract>) -> Vec<Case> {
         }
         draw::solve(contract, &mut values);
         let built = Built::new(contract, values).ok()?;
-        let small =
-            draw::total(&built) <= draw::MAX_ELEMENTS && draw::whole_blocks(contract, &built);
-        let data = small.then(|| draw::plain(contract, &built, &mut random))?;
-        Some(built.case(contract, Source::Edge, format!("edge:{label}"), &data))
+        (draw::total(&built) <= most && draw::whole_blocks(contract, &built)).then_some(built)
     };
-    wanted.into_iter().filter_map(case).collect()
+    let mut found = vec![("smallest".to_owned(), built(None, draw::MAX_ELEMENTS))];
+    for (name, axis) in &contract.axes {
+        found.extend(axis.typical.iter().map(|value| {
+            let built = built(Some((name, *value)), draw::MAX_ELEMENTS);
+            (format!("{name}-{value}"), built)
+        }));
+        if !axis.is_fixed() {
+            // Where the largest has too many elements, the largest power of two that has not.
+            let powers = (0..u32::BITS).rev().map(|bit| 1 << bit);
+            let mut lengths = std::iter::once(axis.max).chain(powers);
+            let built = lengths.find_map(|length| {
+                built(Some((name, draw::nearest(axis, length))), LARGEST_ELEMENTS)
+            });
+            found.push((format!("{name}-at-max"), built));
+        }
+    }
+    let cases = found.into_iter().filter_map(|(label, built)| {
+        let built = built?;
+        let data = draw::plain(contract, &built, &mut random);
+        Some(built.case(contract, Source::Edge, format!("edge:{label}"), &data))
+    });
+    cases.collect()
 }
 
 /// Each special value that the contract covers, everywhere and in one place, in each input.

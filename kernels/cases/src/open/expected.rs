@@ -12,8 +12,6 @@ use kernel_pack::{
     contract::{Bounds, Expression},
 };
 
-// 2^-150
-
 /// Whose word a truth is.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
@@ -192,7 +190,7 @@ pub(crate) fn judge_outputs(call: &Call, due: &[Values], output: &[u8], times: f
     Verdict::Pass { max_ulp: largest }
 }
 
-fn judge_tensor(
+pub(super) fn judge_tensor(
     tensor: &Tensor,
     held: &Held,
     due: &Values,

@@ -153,6 +153,16 @@ fn a_truth_that_tells_nothing_is_none() {
             )],
             "zeros",
         ),
+        (
+            vec![
+                (
+                    params,
+                    r#""domain": {"x": {"class": "constant", "value": 2, "special": "none"}}, "params""#,
+                ),
+                (r#", "linear_in: x"]"#, "]"),
+            ],
+            "the answer of another call",
+        ),
     ] {
         match asked(&changed) {
             Some(reason) => assert!(
@@ -163,6 +173,72 @@ fn a_truth_that_tells_nothing_is_none() {
             None => assert!(what.is_empty(), "{changed:?}"),
         }
     }
+}
+
+#[test]
+fn wrong_calls_are_made_of_every_contract() {
+    let scalar = (
+        r#""name": "y", "dtype": "f32", "shape": ["rows", "hidden"]"#,
+        r#""name": "y", "dtype": "f32", "shape": [1]"#,
+    );
+    let free = (
+        r#""shape": ["rows", "hidden"]}],
+  "outputs""#,
+        r#""shape": ["rows", "hidden"]}, {"name": "w", "dtype": "f32", "shape": ["k"]}],
+  "outputs""#,
+    );
+    let properties = (
+        r#",
+  "properties": ["elementwise", "row_independent", "linear_in: x"]"#,
+        "",
+    );
+    let large = (
+        r#""default": 1, "min": 1}},"#,
+        r#""default": 32768, "min": 32768}},"#,
+    );
+    for (what, changed, rows) in [
+        (
+            "tensors of one element",
+            vec![scalar, properties],
+            ["misaligned-output", "long-output", "short-a"],
+        ),
+        (
+            "large tensors",
+            vec![large],
+            ["misaligned-a-by-1", "short-a", "short-output"],
+        ),
+        // Another size of w is another call, another one of x is not.
+        (
+            "an axis that w alone has",
+            vec![free, properties],
+            ["short-a", "byte-short-b", "size-2^31-more-b"],
+        ),
+    ] {
+        let made = edge_cases(&contract(&changed));
+        for row in rows {
+            let name = format!("edge:{row}");
+            assert!(
+                made.iter().any(|case| case.name == name),
+                "{what}: no {row}"
+            );
+        }
+        let odd = made.iter().any(|case| case.name == "edge:short-b");
+        assert!(!odd, "{what}");
+    }
+}
+
+#[test]
+fn each_axis_comes_as_large_as_it_may_be() {
+    let contract = contract(&[]);
+    let made = edge_cases(&contract);
+    let rows_and_hidden = |name: &str| {
+        let case = made.iter().find(|case| case.name == name).unwrap();
+        let (words, _) = case.params.as_chunks();
+        (u32::from_le_bytes(words[0]), u32::from_le_bytes(words[1]))
+    };
+    assert_eq!(rows_and_hidden("edge:rows-at-max"), (4096, 1));
+    // The bound of its type has too many elements.
+    assert_eq!(rows_and_hidden("edge:hidden-at-max"), (1, 1 << 17));
 }
 
 #[test]

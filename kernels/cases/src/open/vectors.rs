@@ -3,6 +3,8 @@
 use super::{Built, Call, Tensor, Value};
 use crate::{
     case::{Binding, Case, External, Source},
+    number,
+    tolerance::check_magnitudes,
     vectors::file::{self, VectorCase},
 };
 use kernel_pack::{
@@ -183,6 +185,14 @@ fn external<'v>(
             "`mag` has not the {elements} elements of the output"
         ));
     }
+    if let (Some(magnitude), true) = (&magnitude, binding != Binding::Informs) {
+        for bytes in oracles.values() {
+            let decoded = outputs.iter();
+            let decoded = decoded.flat_map(|tensor| number::decode(tensor.dtype, tensor.of(bytes)));
+            let values: Vec<f64> = decoded.collect();
+            check_magnitudes(magnitude, &values)?;
+        }
+    }
     Ok(oracles
         .into_iter()
         .map(|(oracle, bytes)| External {
@@ -206,7 +216,7 @@ impl Call {
                 .map(|all| all[first..first + elements].to_vec());
             first += elements;
             super::Values {
-                values: crate::number::decode(tensor.dtype, tensor.of(&external.bytes)),
+                values: number::decode(tensor.dtype, tensor.of(&external.bytes)),
                 magnitude,
             }
         });

@@ -1,7 +1,10 @@
 //! Which input of a vector case goes where in a call, and which of its oracles bind: the tables of docs/vectors.md.
 
 use super::{
-    super::case::{Binding, Case, Entry, External, Source},
+    super::{
+        case::{Binding, Case, Entry, External, Source},
+        tolerance::check_magnitudes,
+    },
     MAX_FILE_BYTES, VectorError,
     file::{Array, Class, File, Params, VectorCase},
 };
@@ -455,7 +458,7 @@ fn externals(vector: &VectorCase, call: &Call<'_>) -> Result<Vec<External>, Stri
         if let (Binding::Tolerance, Some(magnitude), Some(values)) =
             (binding, &magnitude, array.floats())
         {
-            check_magnitude(magnitude, part(&values, index, count))?;
+            check_magnitudes(magnitude, part(&values, index, count))?;
         }
         externals.push(External {
             oracle: oracle.clone(),
@@ -465,18 +468,6 @@ fn externals(vector: &VectorCase, call: &Call<'_>) -> Result<Vec<External>, Stri
         });
     }
     Ok(externals)
-}
-
-/// A tolerance that scales with an infinite magnitude would allow anything.
-fn check_magnitude(magnitude: &[f64], expected: &[f64]) -> Result<(), String> {
-    for (index, (magnitude, expected)) in magnitude.iter().zip(expected).enumerate() {
-        if expected.is_finite() && !(magnitude.is_finite() && *magnitude >= 0.0) {
-            return Err(format!(
-                "mag[{index}] is {magnitude} where the oracle says {expected}"
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn input<'a>(
