@@ -161,3 +161,13 @@ impl Progress {
         ));
     }
 }
+
+/// Control characters, and others that a terminal would act on, as they are written in Rust.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\'' | '"' => character.to_string(),
+            character => character.escape_debug().to_string(),
+        })
+        .collect()
+}

@@ -6,7 +6,7 @@ use crate::{
     expectations::Ledger,
     fuzz::{Campaign, Finding, Reason, Tally},
     outcome::Whole,
-    output::{Output, Progress},
+    output::{Output, Progress, printable},
     registry::Engine,
     repeat::Repeat,
     results::Folder,
@@ -251,14 +251,4 @@ impl Report {
         );
         text
     }
-}
-
-/// Control characters, and others that a terminal would act on, as they are written in Rust.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\'' | '"' => character.to_string(),
-            character => character.escape_debug().to_string(),
-        })
-        .collect()
 }

@@ -1,6 +1,6 @@
 //! `assay try`: conformance of an unsigned module in the edit loop; never a verdict.
 
-use super::{contract, engines::EngineArguments};
+use super::{contract, engines::EngineArguments, probe};
 use crate::{
     acceptance::{self, Acceptance},
     conform::{
@@ -138,12 +138,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
 /// A pack around the module, signed with a key that is forgotten at once.
 fn pack(arguments: &Arguments, scratch: &Path) -> Result<Pack> {
     let contract = contract_of(arguments)?;
-    let module = fs::read(&arguments.module).map_err(|error| {
-        exit::usage(format!(
-            "failed to read `{}`: {error}",
-            arguments.module.display()
-        ))
-    })?;
+    let module = probe::read_module(&arguments.module)?;
     let folder = scratch.join("pack");
     let context = "failed to write the module's pack";
     fs::create_dir_all(&folder).context(context)?;

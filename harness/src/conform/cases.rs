@@ -1,19 +1,20 @@
 //! The cases of a kernel: an author's and other people's vectors, what is at a limit or wrong, and what is drawn.
 
-use super::{plan::Choice, standard::Standard};
-use anyhow::{Context, Result};
+use super::{placement::Place, plan::Choice, standard::Standard, subject::Subject};
+use crate::{acceptance, output::printable};
+use anyhow::Result;
 use kernel_cases::{
-    case::Case,
+    case::{Case, Source},
     edge, generate, open,
     vectors::{self, Folder, VectorError},
 };
-use kernel_pack::{Pack, PackKernel};
+use kernel_pack::{Pack, PackKernel, Rejection};
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 /// The cases of a pack's own vectors for a kernel.
 ///
 /// # Errors
-/// If they are damaged, or about another kernel.
+/// Rejected if they are damaged, do not fit the contract, or are about another kernel.
 pub fn vectors_of(pack: &Pack, kernel: &str, standard: &Standard) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     if standard.contract.is_err() {
@@ -22,14 +23,14 @@ pub fn vectors_of(pack: &Pack, kernel: &str, standard: &Standard) -> Result<Vec<
     }
     let own = pack.vectors().iter();
     for vector in own.filter(|vector| vector.kernel() == kernel) {
+        let rejected = |reason: &str| {
+            let reason = printable(reason);
+            acceptance::stop(Rejection::vectors(kernel, vector.path(), &reason).into())
+        };
         let loaded = load(standard, kernel, vector.path(), vector.bytes())
-            .with_context(|| format!("failed to use the pack's vectors `{}`", vector.path()))?;
+            .map_err(|error| rejected(&error.to_string()))?;
         if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel) {
-            anyhow::bail!(
-                "the pack's vectors `{}` are listed for `{kernel}` and hold `{}`",
-                vector.path(),
-                stray.kernel
-            );
+            return Err(rejected(&format!("it holds cases of {}", stray.kernel)));
         }
         cases.extend(loaded);
     }
@@ -106,6 +107,24 @@ pub fn fixed(standard: &Standard, seed: u64, generated: u32) -> Vec<Case> {
         }
         (None, None) => Vec::new(),
     }
+}
+
+/// Leaves out calls that were drawn from a contract and have no room in the memory that the manifest allows, which no host makes either; says how
+/// many. Vectors and wrong calls stay, so that no author is rid of them by a small limit.
+pub fn retain_placeable(cases: &mut Vec<Case>, subject: &Subject) -> usize {
+    let all = cases.len();
+    cases.retain(|case| {
+        let is_drawn =
+            case.open.is_some() && case.source != Source::Vector && case.expects_output();
+        !is_drawn || Place::exists(case, subject)
+    });
+    let names: BTreeSet<String> = cases.iter().map(|case| case.name.clone()).collect();
+    // What follows from the answer of another call goes with it.
+    cases.retain(|case| {
+        let relation = case.open.as_ref().and_then(|call| call.relation.as_ref());
+        relation.is_none_or(|relation| names.contains(&relation.of))
+    });
+    all - cases.len()
 }
 
 /// A case under another name than `generated:N`, related to others that are called so.

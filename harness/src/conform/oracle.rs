@@ -2,12 +2,14 @@
 //!
 //! A pack names operators, never programs: which program is asked is the user's choice, or the one of this project that is built in.
 
+use crate::output::printable;
 use assay_worker::{Launch, Program};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use kernel_cases::{
     case::Case,
     number,
     open::{Call, Tensor, Values},
+    tolerance::check_magnitudes,
 };
 use kernel_pack::contract::{Attribute, Onnx, Operand};
 use serde::Deserialize;
@@ -70,6 +72,7 @@ struct Evaluated {
 
 #[derive(Deserialize)]
 struct Answer {
+    shape: Vec<u64>,
     data: String,
     #[serde(default)]
     magnitude: Option<String>,
@@ -120,7 +123,7 @@ impl Oracle {
                 hello.protocol
             ));
         }
-        oracle.name = format!("{} {}", hello.name, hello.version);
+        oracle.name = printable(&format!("{} {}", hello.name, hello.version));
         Ok(oracle)
     }
 
@@ -193,7 +196,7 @@ impl Oracle {
         let reply: Reply = serde_json::from_value(value)
             .map_err(|error| format!("its reply is none of the protocol: {error}"))?;
         match reply.failed {
-            Some(reason) => Err(reason),
+            Some(reason) => Err(printable(&reason)),
             None => Ok(reply),
         }
     }
@@ -217,10 +220,21 @@ impl Answer {
             }
             Ok(values)
         };
-        Ok(Values {
-            values: decode(&self.data)?,
-            magnitude: self.magnitude.as_deref().map(decode).transpose()?,
-        })
+        // Dimensions of 1 are the same tensor.
+        let theirs = self.shape.iter().copied().filter(|length| *length != 1);
+        let due = tensor.shape.iter().map(|length| u64::from(*length));
+        if !theirs.eq(due.filter(|length| *length != 1)) {
+            return Err(format!(
+                "it gives {} the shape {:?} where {:?} is due",
+                tensor.name, self.shape, tensor.shape
+            ));
+        }
+        let values = decode(&self.data)?;
+        let magnitude = self.magnitude.as_deref().map(decode).transpose()?;
+        if let Some(magnitude) = &magnitude {
+            check_magnitudes(magnitude, &values)?;
+        }
+        Ok(Values { values, magnitude })
     }
 }
 

@@ -69,6 +69,15 @@ impl Place {
         }
     }
 
+    /// Whether there is one, within the memory that the manifest allows.
+    pub fn exists(case: &Case, subject: &Subject) -> bool {
+        fits(
+            case,
+            subject,
+            &Arrangement::ordinary(subject.heap_base, Fill::FIRST),
+        )
+    }
+
     /// One that follows from the seed and the case's name.
     pub fn drawn(case: &Case, subject: &Subject, seed: u64) -> Self {
         let mut random = random(seed, &[&case.kernel, &case.name]);

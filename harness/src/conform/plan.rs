@@ -76,8 +76,8 @@ impl Plan {
 /// # Errors
 /// Usage for a kernel name that fits nothing, a vector folder that cannot be used, or a case name that no case has.
 pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
-    let mut oracles = Oracles::new(choice.oracles)?;
     let selected = select(pack, choice.kernels)?;
+    let mut oracles = Oracles::new(choice.oracles, &selected)?;
     let mut notes = Vec::new();
     let mut outside = Vec::new();
     if let Some(folder) = choice.vectors {
@@ -115,11 +115,21 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         }
         let their_vectors = vectors.len() - own_vectors;
         let mut cases = cases::all(vectors, &standard, choice);
+        let modules = subjects(kernel);
+        if let Some(base) = modules.first() {
+            match cases::retain_placeable(&mut cases, base) {
+                0 => {}
+                left_out => notes.push(format!(
+                    "{}: {left_out} calls have no room in the memory that its manifest allows, and were not made",
+                    kernel.id()
+                )),
+            }
+        }
         let truth = oracles.ask(kernel, &standard, &mut cases, (own_vectors, their_vectors));
         let sequence = choice
             .case
             .filter(|name| name.starts_with(sequence::PREFIX));
-        for mut subject in subjects(kernel) {
+        for mut subject in modules {
             // Forms have the manifest's limits in their code, which are not those of a device.
             let mut forms = match (subject.variant.as_str(), choice.device) {
                 ("base", None) => forms::of(pack, kernel),

@@ -2,10 +2,7 @@
 
 use kernel_cases::case::Entry;
 use kernel_core::Kernel;
-use kernel_pack::{
-    PackKernel,
-    contract::{Contract, TruthSource},
-};
+use kernel_pack::{PackKernel, contract::Contract};
 use std::sync::Arc;
 
 /// What a module is judged by.
@@ -14,7 +11,7 @@ pub struct Standard {
     /// What the kernel promises, or why nobody can tell.
     pub contract: Result<Arc<Contract>, String>,
     /// The kernel of this project that the definition is, with as many lanes as the module is built for: its formula, statuses and tables are the
-    /// standard, where the contract does not take its truth from elsewhere.
+    /// standard.
     pub definition: Option<&'static Kernel>,
     /// Whether the module says that it is compiled from this project's source: then it gives the same bits.
     pub same_source: bool,
@@ -33,8 +30,7 @@ impl Standard {
                 };
             }
         };
-        let builtin = contract.truth.contains(&TruthSource::Builtin);
-        let definition = contract.builtin().filter(|_| builtin);
+        let definition = contract.builtin();
         let definition = definition.and_then(|id| kernel_core::variant(id, features));
         let source = format!("kernel-core@{}", kernel_core::VERSION);
         Self {

@@ -7,21 +7,30 @@ use super::{
     standard::Standard,
     subject::{self, Subject},
 };
-use crate::registry;
+use crate::{exit, registry};
 use anyhow::Result;
 use kernel_cases::{
     case::{Binding, Case, Source},
     number,
     open::{Call, Expected, Strength, Values, contradicts},
 };
-use kernel_pack::{PackKernel, contract::TruthSource};
+use kernel_pack::{
+    PackKernel,
+    contract::{Definition, Onnx, TruthSource},
+};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 /// Calls that a truth must cover before a kernel counts as judged by it.
 pub const ENOUGH: usize = 32;
 /// The engine that runs reference modules: an interpreter, which shares no compiler with what is judged.
 const REFERENCE_ENGINE: &str = "wasmi";
+
+/// What the truth of a reference module is called.
+const REFERENCE: &str = "the author's reference module";
 
 /// What says of a kernel what is right.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,16 +115,31 @@ pub struct Oracles {
 }
 
 impl Oracles {
-    /// With the user's own, as `KERNEL=COMMAND`.
+    /// With the user's own, as `KERNEL=COMMAND`, of kernels that are judged.
     ///
     /// # Errors
-    /// Usage for what is not of that form.
-    pub fn new(own: &[String]) -> Result<Self> {
+    /// Usage for what is not of that form, and for a kernel that no oracle is asked about.
+    pub fn new(own: &[String], selected: &[&PackKernel]) -> Result<Self> {
         let usage =
-            |text: &str| crate::exit::usage(format!("--oracle takes KERNEL=COMMAND, not {text:?}"));
+            |text: &str| exit::usage(format!("--oracle takes KERNEL=COMMAND, not {text:?}"));
         let mut oracles = BTreeMap::new();
         for text in own {
             let (kernel, command) = text.split_once('=').ok_or_else(|| usage(text))?;
+            let found = selected.iter().find(|selected| selected.id() == kernel);
+            let found = found.ok_or_else(|| {
+                let ids: Vec<&str> = selected.iter().map(|selected| selected.id()).collect();
+                exit::usage(format!(
+                    "--oracle is about `{kernel}`, which is no selected kernel; they are: {}",
+                    ids.join(", ")
+                ))
+            })?;
+            // Nobody is to believe that their oracle was asked.
+            if let Some(definition) = builtin(&Standard::of(found, &[])) {
+                return Err(exit::usage(format!(
+                    "--oracle is about `{kernel}`, which is judged by the definition {}; no other oracle is asked",
+                    definition.name
+                )));
+            }
             let command = shlex::split(command)
                 .filter(|command| !command.is_empty())
                 .ok_or_else(|| usage(text))?;
@@ -144,17 +168,31 @@ impl Oracles {
         let Ok(contract) = &standard.contract else {
             return truth;
         };
-        if let (Some(_), Some(definition)) = (standard.definition, contract.definition) {
+        if let Some(definition) = builtin(standard) {
             truth.sources.push(Asked {
                 name: format!("builtin {}", definition.name),
                 strength: Strength::Independent,
                 // Cases that are there for properties alone are nothing that it knows by heart.
-                cases: cases
-                    .iter()
-                    .filter(|case| has_answer(case) && case.open.is_none())
-                    .count(),
+                cases: different(
+                    cases
+                        .iter()
+                        .filter(|case| has_answer(case) && case.open.is_none()),
+                ),
                 absent: None,
             });
+            let others = contract.truth.iter().filter_map(|source| match source {
+                TruthSource::Onnx(onnx) => Some((of_operator(onnx), Strength::Independent)),
+                TruthSource::Reference(_) => Some((REFERENCE.to_owned(), Strength::Own)),
+                TruthSource::Builtin | TruthSource::Vectors => None,
+            });
+            let unasked = others.map(|(name, strength)| {
+                absent(
+                    &name,
+                    strength,
+                    "it was not asked: the definition says what is right",
+                )
+            });
+            truth.sources.extend(unasked);
         } else {
             if let Err(reason) = kernel_cases::open::check(contract) {
                 truth.unjudged = Some(reason);
@@ -175,7 +213,7 @@ impl Oracles {
             ("the author's own vectors", Strength::Own, own),
             ("vectors of the user", Strength::Independent, theirs),
         ] {
-            let cases = cases.iter().filter(|case| binding(case)).count();
+            let cases = different(cases.iter().filter(|case| binding(case)));
             if cases > 0 {
                 truth.sources.push(Asked {
                     name: name.to_owned(),
@@ -218,8 +256,7 @@ impl Oracles {
             match source {
                 TruthSource::Onnx(onnx) => {
                     let oracle = self.onnx.get_or_insert_with(Oracle::onnx);
-                    let name = format!("onnx {}-{}", onnx.op, onnx.version);
-                    let asked = evaluate(oracle, &name, cases, |case, call| {
+                    let asked = evaluate(oracle, &of_operator(onnx), cases, |case, call| {
                         Question::onnx(onnx, case, call)
                     });
                     truth.sources.push(asked);
@@ -233,9 +270,28 @@ impl Oracles {
     }
 }
 
+/// The definition that a kernel is judged by, if it is.
+fn builtin(standard: &Standard) -> Option<&'static Definition> {
+    standard.definition?;
+    standard.contract.as_ref().ok()?.definition
+}
+
+/// What the truth of an operator is called.
+fn of_operator(onnx: &Onnx) -> String {
+    format!("onnx {}-{}", onnx.op, onnx.version)
+}
+
 /// Whether a case has an answer that a truth can be about.
 fn has_answer(case: &Case) -> bool {
-    case.expects_output() && !case.stress && case.tweaks.is_empty()
+    case.expects_output() && !case.stress && case.tweaks.is_empty() && case.output_size > 0
+}
+
+/// Calls among cases: one that comes again under another name tells nothing more.
+fn different<'a>(cases: impl Iterator<Item = &'a Case>) -> usize {
+    let calls: HashSet<_> = cases
+        .map(|case| (case.entry, &case.params, &case.a, &case.b, &case.base))
+        .collect();
+    calls.len()
 }
 
 /// Asks one truth about all cases that have an answer, and keeps what it says with each.
@@ -245,7 +301,7 @@ fn ask_all(
     cases: &mut [Case],
     mut answer: impl FnMut(&Case, &Call) -> Result<Vec<Values>, String>,
 ) -> Asked {
-    let mut covered = 0;
+    let mut covered = HashSet::new();
     let mut failed = None;
     for case in cases.iter_mut().filter(|case| has_answer(case)) {
         let Some(call) = case.open.clone() else {
@@ -253,7 +309,9 @@ fn ask_all(
         };
         let outputs = answer(case, &call).and_then(|outputs| agreeing(case, &call, outputs));
         match &outputs {
-            Ok(_) => covered += 1,
+            Ok(_) => {
+                covered.insert(case.name.clone());
+            }
             Err(reason) => failed = Some(reason.clone()),
         }
         let mut call = (*call).clone();
@@ -263,6 +321,7 @@ fn ask_all(
         });
         case.open = Some(Arc::new(call));
     }
+    let covered = different(cases.iter().filter(|case| covered.contains(&case.name)));
     Asked {
         name: name.to_owned(),
         strength,
@@ -313,8 +372,7 @@ fn agreeing(case: &Case, call: &Call, outputs: Vec<Values>) -> Result<Vec<Values
 
 /// Runs the author's reference module on all cases that have an answer.
 fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
-    let name = "the author's reference module";
-    let absent = |reason: &str| absent(name, Strength::Own, reason);
+    let absent = |reason: &str| absent(REFERENCE, Strength::Own, reason);
     let Some(reference) = kernel.reference() else {
         return absent("the pack has none");
     };
@@ -347,7 +405,7 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
     };
     // A module that was stopped once is not waited for again and again.
     let mut stopped: Option<String> = None;
-    ask_all(name, Strength::Own, cases, |case, call| {
+    ask_all(REFERENCE, Strength::Own, cases, |case, call| {
         if let Some(reason) = &stopped {
             return Err(reason.clone());
         }

@@ -284,6 +284,74 @@ fn without_a_truth_a_kernel_is_not_judged_and_three_vectors_are_none() {
     }
 }
 
+/// `assay conform` of a kernel of the foreign pack with its first fault, and with one of the pack's files changed: exit code and document.
+fn changed(kernel: &str, file: &str, change: &dyn Fn(&mut Value)) -> (i32, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let variation = Variation {
+        kernels: vec![kernel],
+        module: &|kernel| packs().join(format!("foreign.faults/{kernel}.1.wasm")),
+        truth: true,
+        vectors: usize::MAX,
+    };
+    let pack = variation.write(folder.path());
+    let mut content = read(&pack.join(file));
+    change(&mut content);
+    fs::write(pack.join(file), content.to_string()).unwrap();
+    let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
+    let template = folder.path().join("template.json");
+    build_folder(&pack, &template, Some(&key.public())).unwrap();
+    sign_folder(&pack, &key, &[]).unwrap();
+    conform(&pack, FEW, &["--kernel", kernel])
+}
+
+#[test]
+fn a_definition_judges_whatever_other_truth_a_contract_names() {
+    let change = |contract: &mut Value| {
+        let identity = json!({"op": "Identity", "version": 19, "inputs": ["x"], "outputs": ["y"]});
+        contract["truth"] = json!([{"onnx": identity}]);
+    };
+    let (exit, document) = changed("rmsnorm_eight", "contracts/rmsnorm_eight.json", &change);
+    assert_eq!(exit, 1, "{document:#}");
+    let sources = &truth(&document, "rmsnorm_eight")["sources"];
+    assert_eq!(sources[0]["name"], "builtin rmsnorm@1", "{sources:#}");
+    assert!(failing(&document, "rmsnorm_eight").contains("L4"));
+}
+
+#[test]
+fn an_oracle_that_nobody_would_ask_is_wrong_use() {
+    for (oracle, said) in [
+        ("nothing=true", "nothing"),
+        ("dot=true", "dot"),
+        ("rmsnorm_eight=true", "definition"),
+    ] {
+        let further = ["--kernel", "rmsnorm_eight", "--oracle", oracle];
+        let (exit, document) = conform(&packs().join("foreign"), FEW, &further);
+        assert_eq!(exit, 2, "{oracle}: {document:#}");
+        assert!(
+            document["error"].as_str().unwrap().contains(said),
+            "{document:#}"
+        );
+    }
+}
+
+#[test]
+fn vectors_that_do_not_fit_reject_the_pack() {
+    let change = |vectors: &mut Value| {
+        vectors["cases"][0]["inputs"]
+            .as_object_mut()
+            .unwrap()
+            .clear();
+    };
+    let (exit, document) = changed("dot", "vectors/dot.json", &change);
+    assert_eq!(exit, 3, "{document:#}");
+    assert_eq!(document["code"], "manifest-invalid", "{document:#}");
+    let said = document.to_string();
+    assert!(
+        said.contains("vectors/dot.json") && said.contains("is missing"),
+        "{said}"
+    );
+}
+
 /// What needs a Python with the packages of oracles/onnx.
 mod needs_onnx {
     use super::*;
@@ -375,6 +443,8 @@ for line in sys.stdin:
         value = {"nan": float("nan"), "infinite": float("inf")}.get(behaviour, 0.0)
         data = base64.b64encode(struct.pack("<d", value) * count).decode()
         reply = {"evaluated": {"outputs": [{"shape": [rows, width // 2], "data": data}]}}
+        if behaviour == "turned": reply["evaluated"]["outputs"][0]["shape"] = [count, 7]
+        if behaviour == "negative": reply["evaluated"]["outputs"][0]["magnitude"] = base64.b64encode(struct.pack("<d", -1.0) * count).decode()
         if behaviour == "nothing": reply = {"evaluated": {"outputs": [None]}}
         if behaviour == "fails": reply = {"failed": "no idea"}
     reply["id"] = request["id"] + (behaviour == "late" and request["op"] != "hello")
@@ -395,7 +465,8 @@ for line in sys.stdin:
         let program = folder.path().join("oracle.py");
         fs::write(&program, ORACLE).unwrap();
         let silent = [
-            "mute", "other", "dies", "short", "nothing", "fails", "late", "garbage",
+            "mute", "other", "dies", "short", "turned", "negative", "nothing", "fails", "late",
+            "garbage",
         ];
         let lies = ["zero", "nan", "infinite"];
         for behaviour in silent.into_iter().chain(lies) {

@@ -123,6 +123,16 @@ impl Rejection {
         }
     }
 
+    /// A signed vector file that is damaged or does not fit the kernel's contract; the reason is fit to be printed.
+    pub fn vectors(kernel: &str, file: &str, reason: &str) -> Self {
+        Self::new(
+            Code::ManifestInvalid,
+            format!("{file}: no vectors of {kernel}: {reason}"),
+        )
+        .kernel(kernel)
+        .file(file)
+    }
+
     pub(crate) fn kernel(mut self, kernel: impl Into<String>) -> Self {
         self.kernel = Some(kernel.into());
         self
