@@ -283,6 +283,14 @@ pub(crate) fn key_document(key: &PublicKey) -> Value {
 
 /// A pack that was refused, as `--json` has it.
 pub(crate) fn rejected_document(rejection: &Rejection, notes: &[String]) -> Value {
+    let further = rejection.further.iter().map(|one| {
+        json!({
+            "code": one.code.as_str(),
+            "message": one.message,
+            "kernel": one.kernel,
+            "file": one.file,
+        })
+    });
     json!({
         "verdict": "rejected",
         "code": rejection.code.as_str(),
@@ -290,6 +298,7 @@ pub(crate) fn rejected_document(rejection: &Rejection, notes: &[String]) -> Valu
         "kernel": rejection.kernel,
         "file": rejection.file,
         "signer": rejection.signer.as_deref().map(key_document),
+        "further": further.collect::<Vec<_>>(),
         // Nothing that a rejected pack says of itself is repeated as a fact.
         "pack": null,
         "warnings": [],

@@ -121,12 +121,17 @@ fn with_notes(mut text: String, notes: &[String]) -> String {
 }
 
 fn rejected_text(rejection: &Rejection) -> String {
-    let mut text = format!("rejected: {}\n  {}", rejection.code, rejection.message);
-    if let Some(kernel) = &rejection.kernel {
-        text.push_str(&format!("\n  kernel: {kernel}"));
-    }
-    if let Some(file) = &rejection.file {
-        text.push_str(&format!("\n  file:   {file}"));
+    let mut text = String::from("rejected");
+    for (word, one) in
+        std::iter::once(("", rejection)).chain(rejection.further.iter().map(|one| ("\nand", one)))
+    {
+        text += &format!("{word}: {}\n  {}", one.code, one.message);
+        if let Some(kernel) = &one.kernel {
+            text += &format!("\n  kernel: {kernel}");
+        }
+        if let Some(file) = &one.file {
+            text += &format!("\n  file:   {file}");
+        }
     }
     if let Some(advice) = advice(rejection) {
         text.push_str(&format!("\n{advice}"));

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Findings};
 use crate::json::{self, Value};
-use crate::pack::{Source, hex, read_contents, refuse};
+use crate::pack::read_contents;
 use crate::path::check_path;
 use crate::schema::{HostCaps, Manifest, SCHEMA};
+use crate::source::{Source, hex, refuse};
 use crate::write::{remove_file, write_file};
 use crate::{LARGEST_FILE, LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE};
 
@@ -47,7 +48,9 @@ pub fn build_folder(
         set(author, "signing_key", key.to_owned(), end);
     }
     let mut source = Source::open(folder)?;
-    fill_hashes(&mut value, &mut source)?;
+    let mut missing = Findings::default();
+    fill_hashes(&mut value, &mut source, &mut missing)?;
+    missing.end(|| ())?;
     let mut bytes =
         serde_json::to_vec_pretty(&value).map_err(|error| Error::Template(error.to_string()))?;
     bytes.push(b'\n');
@@ -73,31 +76,40 @@ fn read_template(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Gives every object with a `path` the hash of that file, right behind the path.
-fn fill_hashes(value: &mut Value, source: &mut Source) -> Result<(), Error> {
+/// Gives every object with a `path` the hash of that file, right behind the path; files that are not there are findings.
+fn fill_hashes(
+    value: &mut Value,
+    source: &mut Source,
+    missing: &mut Findings,
+) -> Result<(), Error> {
     match value {
         Value::Array(items) => items
             .iter_mut()
-            .try_for_each(|item| fill_hashes(item, source)),
+            .try_for_each(|item| fill_hashes(item, source, missing)),
         Value::Object(members) => {
             for (_, member) in members.iter_mut().filter(|(key, _)| !key.starts_with("x-")) {
-                fill_hashes(member, source)?;
+                fill_hashes(member, source, missing)?;
             }
             let found = members.iter().position(|(key, _)| key == "path");
             if let Some(index) = found
                 && let Value::String(path) = &members[index].1
+                && let Some(hash) = missing.keep_read(hash(path, source))?
             {
-                check_path(path)?;
-                let bytes = source.read(path, LARGEST_FILE).map_err(|error| {
-                    refuse(error, path, Code::KernelMissing, Code::FileTooLarge)
-                })?;
-                let hash = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
                 set(members, "hash", hash, index + 1);
             }
             Ok(())
         }
         _ => Ok(()),
     }
+}
+
+/// The hash of a file of the pack, as manifests have it.
+fn hash(path: &str, source: &mut Source) -> Result<String, Error> {
+    check_path(path)?;
+    let bytes = source
+        .read(path, LARGEST_FILE)
+        .map_err(|error| refuse(error, path, Code::KernelMissing, Code::FileTooLarge))?;
+    Ok(format!("sha256:{}", hex(&Sha256::digest(&bytes))))
 }
 
 /// Replaces a member, or inserts it at an index.

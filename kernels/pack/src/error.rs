@@ -97,7 +97,7 @@ impl std::fmt::Display for Code {
 
 /// A pack was looked at and refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
+#[error("{code}: {message}{}", also(further))]
 #[non_exhaustive]
 pub struct Rejection {
     /// Why, in a form for programs.
@@ -110,6 +110,14 @@ pub struct Rejection {
     pub file: Option<String>,
     /// The key that signed, of a pack that was refused because of it; that the key signed was checked.
     pub signer: Option<Box<PublicKey>>,
+    /// What else is wrong, as far as it does not follow from this; none of these has further ones.
+    pub further: Vec<Rejection>,
+}
+
+/// A line for each, after the first one's.
+fn also(further: &[Rejection]) -> String {
+    let line = |one: &Rejection| format!("\n  also: {}: {}", one.code, one.message);
+    further.iter().map(line).collect()
 }
 
 impl Rejection {
@@ -120,6 +128,7 @@ impl Rejection {
             kernel: None,
             file: None,
             signer: None,
+            further: Vec::new(),
         }
     }
 
@@ -141,6 +150,53 @@ impl Rejection {
     pub(crate) fn file(mut self, file: impl Into<String>) -> Self {
         self.file = Some(file.into());
         self
+    }
+}
+
+/// What is wrong with the parts of a whole, so that its author sees all of it at once.
+#[derive(Default)]
+pub(crate) struct Findings(Vec<Rejection>);
+
+impl Findings {
+    /// Readers of messages need no more.
+    const MOST: usize = 32;
+
+    /// A part, if nothing is wrong with it.
+    pub(crate) fn keep<T>(&mut self, part: Result<T, Rejection>) -> Option<T> {
+        match part {
+            Ok(part) => Some(part),
+            Err(mut rejection) => {
+                let further = std::mem::take(&mut rejection.further);
+                let room = Self::MOST.saturating_sub(self.0.len());
+                let all = std::iter::once(rejection).chain(further);
+                self.0.extend(all.take(room));
+                None
+            }
+        }
+    }
+
+    /// As [`keep`](Self::keep), of parts that the system may refuse to read.
+    ///
+    /// # Errors
+    /// What is no rejection.
+    pub(crate) fn keep_read<T>(&mut self, part: Result<T, Error>) -> Result<Option<T>, Error> {
+        match part {
+            Ok(part) => Ok(Some(part)),
+            Err(Error::Rejected(rejection)) => Ok(self.keep(Err(rejection))),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The whole, if nothing was found; else all that was, the first first.
+    pub(crate) fn end<T>(self, whole: impl FnOnce() -> T) -> Result<T, Rejection> {
+        let mut found = self.0.into_iter();
+        match found.next() {
+            None => Ok(whole()),
+            Some(mut first) => {
+                first.further = found.collect();
+                Err(first)
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading typed fields out of JSON objects; everything that is not asked for is an error.
 
 use crate::MANIFEST_FILE;
-use crate::error::{Code, Rejection, quoted};
+use crate::error::{Code, Findings, Rejection, quoted};
 use crate::json::Value;
 
 /// Where a value stands, for messages: `kernels[0].params`.
@@ -82,6 +82,7 @@ pub(crate) struct Object<'json> {
     pub(crate) place: Place,
     members: &'json [(String, Value)],
     read: Vec<bool>,
+    findings: Findings,
 }
 
 impl<'json> Object<'json> {
@@ -91,6 +92,7 @@ impl<'json> Object<'json> {
                 place,
                 members,
                 read: vec![false; members.len()],
+                findings: Findings::default(),
             }),
             other => Err(place.invalid(format_args!("must be an object, not {}", other.kind()))),
         }
@@ -129,19 +131,48 @@ impl<'json> Object<'json> {
             })
     }
 
+    /// As [`required`](Self::required), but what is wrong waits for [`end`](Self::end).
+    pub(crate) fn read<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Field<'json>) -> Result<T, Rejection>,
+    ) -> Option<T> {
+        let part = self.required(name).and_then(read);
+        self.findings.keep(part)
+    }
+
+    /// As [`optional`](Self::optional), but what is wrong waits for [`end`](Self::end).
+    pub(crate) fn read_optional<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Field<'json>) -> Result<T, Rejection>,
+    ) -> Option<Option<T>> {
+        let part = self.optional(name).map(read).transpose();
+        self.findings.keep(part)
+    }
+
+    /// Keeps what was made of several members for [`end`](Self::end).
+    pub(crate) fn keep<T>(&mut self, part: Result<T, Rejection>) -> Option<T> {
+        self.findings.keep(part)
+    }
+
     /// Refuses members that nobody asked for.
     pub(crate) fn finish(self) -> Result<(), Rejection> {
-        let unknown = self
-            .members
-            .iter()
-            .zip(&self.read)
-            .find(|((key, _), read)| !**read && !is_extension(key));
-        match unknown {
-            Some(((key, _), _)) => Err(self.place.field(key).invalid(
+        self.end(|| Some(()))
+    }
+
+    /// Refuses all that was wrong with members, and members that nobody asked for; else what was made of them, `None` only if one was refused.
+    pub(crate) fn end<T>(mut self, whole: impl FnOnce() -> Option<T>) -> Result<T, Rejection> {
+        let members = self.members.iter().zip(&self.read);
+        let unknown = members.filter(|((key, _), read)| !**read && !is_extension(key));
+        for ((key, _), _) in unknown {
+            let place = self.place.field(key);
+            self.findings.keep::<()>(Err(place.invalid(
                 "is not a field of this schema; remove it, or put it under a key that starts with x-",
-            )),
-            None => Ok(()),
+            )));
         }
+        let incomplete = || self.place.invalid("is incomplete");
+        self.findings.end(|| whole().ok_or_else(incomplete))?
     }
 }
 

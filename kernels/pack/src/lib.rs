@@ -29,6 +29,7 @@ mod rollback;
 mod schema;
 pub mod sign;
 pub mod signature;
+mod source;
 mod store;
 mod successor;
 mod trust;

@@ -1,6 +1,6 @@
 //! Reading the manifest is checking it: every range and format of the schema holds afterwards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -9,16 +9,23 @@ use crate::contract;
 use crate::error::{Code, Rejection, quoted};
 use crate::fallback;
 use crate::feature::Feature;
-use crate::fields::{Field, Object, Place, check_identifier};
+use crate::fields::{Field, Object, Place};
 use crate::json::{self, Value};
 use crate::key::decode_key;
 use crate::module::State;
 use crate::path::check_path;
 use crate::schema::{
-    ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
-    Param, Platform, ResourceLimits, SCHEMA, Tensor, Tolerance, VariantEntry, VectorEntry,
+    ArtifactEntry, Author, Benchmark, FileEntry, HostCaps, KernelEntry, Manifest, Platform,
+    ResourceLimits, SCHEMA, Tolerance, VariantEntry, VectorEntry,
 };
 use crate::{LARGEST_MANIFEST, MANIFEST_FILE};
+
+mod interface;
+mod lists;
+
+pub(crate) use interface::{outputs, params, tensors};
+use lists::list;
+pub(crate) use lists::names;
 
 pub(crate) const MOST_KERNELS: usize = 256;
 pub(crate) const MOST_FILES: usize = 4096;
@@ -57,104 +64,128 @@ impl Manifest {
                 ),
             ));
         }
-        let min_runtime_version = top.required("min_runtime_version")?.version()?;
-        let max_runtime_version = top.required("max_runtime_version")?;
-        let max_place = max_runtime_version.place.clone();
-        let max_runtime_version = max_runtime_version.version()?;
-        if max_runtime_version
-            .cmp_precedence(&min_runtime_version)
-            .is_lt()
-        {
-            return Err(max_place.invalid("is below min_runtime_version"));
-        }
-        let kernels = kernels(top.required("kernels")?, caps)?;
-        let known = |field: &Field<'_>| -> Result<String, Rejection> {
-            let id = field.string()?;
-            if kernels.iter().any(|kernel| kernel.id == id) {
-                Ok(id.to_owned())
-            } else {
-                Err(field
-                    .place
-                    .invalid(format_args!("names no kernel of the pack: {}", quoted(id))))
+        let min_runtime_version = top.read("min_runtime_version", |field| field.version());
+        let max_runtime_version = top.read("max_runtime_version", |field| {
+            let version = field.version()?;
+            match &min_runtime_version {
+                Some(min) if version.cmp_precedence(min).is_lt() => {
+                    Err(field.place.invalid("is below min_runtime_version"))
+                }
+                _ => Ok(version),
             }
+        });
+        let kernels = top.read("kernels", |field| kernels(field, caps));
+        let name = top.read("name", |field| pack_name(&field));
+        let version = top.read("version", |field| field.version());
+        let description = top.read_optional("description", |field| field.paragraph());
+        let created_at = top.read("created_at", |field| moment(&field));
+        let expires_at = top.read_optional("expires_at", |field| moment(&field));
+        let author = top.read("author", author);
+        // What names kernels is not judged by a list of kernels that is not there.
+        let of_kernels = |what: &mut Object<'_>| {
+            let known = kernels.as_deref()?;
+            let vectors = what.read_optional("vectors", |field| vectors(field, known));
+            let artifacts = what.read_optional("artifacts", |field| artifacts(field, known));
+            let fallbacks = what.read_optional("fallbacks", |field| fallback::parse(field, known));
+            Some((vectors?, artifacts?, fallbacks?))
         };
-        let vectors = list(top.optional("vectors"), MOST_FILES, |field| {
-            let mut object = field.object()?;
-            let kernel = known(&object.required("kernel")?)?;
-            object.place = object.place.of_kernel(&kernel);
-            let file = file_entry(&mut object)?;
-            object.finish()?;
-            Ok(VectorEntry { kernel, file })
-        })?;
-        let artifacts = list(top.optional("artifacts"), MOST_FILES, |field| {
-            let mut object = field.object()?;
-            let kernel = known(&object.required("kernel")?)?;
-            object.place = object.place.of_kernel(&kernel);
-            let entry = ArtifactEntry {
-                engine: engine(&object.required("engine")?)?,
-                engine_version: object.required("engine_version")?.version()?,
-                target: object
-                    .required("target")?
-                    .identifier("letters, digits, `.`, `_`, `-`", |b| {
-                        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')
-                    })?,
-                file: file_entry(&mut object)?,
-                kernel,
-            };
-            object.finish()?;
-            Ok(entry)
-        })?;
-        let (fallbacks, warnings) = match top.optional("fallbacks") {
-            Some(field) => fallback::parse(field, &kernels)?,
-            None => Default::default(),
-        };
-        let manifest = Self {
-            name: pack_name(&top.required("name")?)?,
-            version: top.required("version")?.version()?,
-            description: top
-                .optional("description")
-                .map(|f| f.paragraph())
-                .transpose()?,
-            created_at: moment(&top.required("created_at")?)?,
-            expires_at: top.optional("expires_at").map(|f| moment(&f)).transpose()?,
-            min_runtime_version,
-            max_runtime_version,
-            author: author(top.required("author")?)?,
-            kernels,
-            fallbacks,
-            artifacts,
-            vectors,
-            warnings,
-        };
-        top.finish()?;
-        Ok(manifest)
+        let of_kernels = of_kernels(&mut top);
+        if kernels.is_none() {
+            for name in ["vectors", "artifacts", "fallbacks"] {
+                top.optional(name);
+            }
+        }
+        top.end(|| {
+            let (vectors, artifacts, fallbacks) = of_kernels?;
+            let (fallbacks, warnings) = fallbacks.unwrap_or_default();
+            Some(Self {
+                name: name?,
+                version: version?,
+                description: description?,
+                created_at: created_at?,
+                expires_at: expires_at?,
+                min_runtime_version: min_runtime_version?,
+                max_runtime_version: max_runtime_version?,
+                author: author?,
+                kernels: kernels?,
+                fallbacks,
+                artifacts: artifacts.unwrap_or_default(),
+                vectors: vectors.unwrap_or_default(),
+                warnings,
+            })
+        })
     }
+}
+
+/// The kernel of the pack that a field names.
+fn known(field: &Field<'_>, kernels: &[KernelEntry]) -> Result<String, Rejection> {
+    let id = field.string()?;
+    if kernels.iter().any(|kernel| kernel.id == id) {
+        return Ok(id.to_owned());
+    }
+    let reason = format_args!("names no kernel of the pack: {}", quoted(id));
+    Err(field.place.invalid(reason))
+}
+
+fn vectors(field: Field<'_>, kernels: &[KernelEntry]) -> Result<Vec<VectorEntry>, Rejection> {
+    list(Some(field), MOST_FILES, |field| {
+        let mut object = field.object()?;
+        let kernel = known(&object.required("kernel")?, kernels)?;
+        object.place = object.place.of_kernel(&kernel);
+        let file = file_entry(&mut object)?;
+        object.finish()?;
+        Ok(VectorEntry { kernel, file })
+    })
+}
+
+fn artifacts(field: Field<'_>, kernels: &[KernelEntry]) -> Result<Vec<ArtifactEntry>, Rejection> {
+    list(Some(field), MOST_FILES, |field| {
+        let mut object = field.object()?;
+        let kernel = known(&object.required("kernel")?, kernels)?;
+        object.place = object.place.of_kernel(&kernel);
+        let entry = ArtifactEntry {
+            engine: engine(&object.required("engine")?)?,
+            engine_version: object.required("engine_version")?.version()?,
+            target: object
+                .required("target")?
+                .identifier("letters, digits, `.`, `_`, `-`", |b| {
+                    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')
+                })?,
+            file: file_entry(&mut object)?,
+            kernel,
+        };
+        object.finish()?;
+        Ok(entry)
+    })
 }
 
 fn author(field: Field<'_>) -> Result<Author, Rejection> {
     let mut object = field.object()?;
-    let email = object.required("email")?;
-    let address = email.text()?;
-    if address.split('@').count() != 2 || address.contains(char::is_whitespace) {
-        return Err(email.place.invalid("is not a mail address"));
-    }
-    let key = object.required("signing_key")?;
-    let signing_key = decode_key(key.string()?)
-        .ok_or_else(|| key.place.invalid("must be ed25519:<base64 of 32 bytes>"))?;
-    let author = Author {
-        name: object.required("name")?.text()?,
-        email: address,
-        signing_key,
-    };
-    object.finish()?;
-    Ok(author)
+    let email = object.read("email", |field| {
+        let address = field.text()?;
+        if address.split('@').count() != 2 || address.contains(char::is_whitespace) {
+            return Err(field.place.invalid("is not a mail address"));
+        }
+        Ok(address)
+    });
+    let signing_key = object.read("signing_key", |field| {
+        decode_key(field.string()?)
+            .ok_or_else(|| field.place.invalid("must be ed25519:<base64 of 32 bytes>"))
+    });
+    let name = object.read("name", |field| field.text());
+    object.end(|| {
+        Some(Author {
+            name: name?,
+            email: email?,
+            signing_key: signing_key?,
+        })
+    })
 }
 
 fn kernels(field: Field<'_>, caps: &HostCaps) -> Result<Vec<KernelEntry>, Rejection> {
     let place = field.place.clone();
-    let mut kernels: Vec<KernelEntry> = Vec::new();
     let mut ids = BTreeSet::new();
-    for entry in field.array(MOST_KERNELS)? {
+    let kernels = list(Some(field), MOST_KERNELS, |entry| {
         let place = entry.place.clone();
         let kernel = kernel(entry, caps)?;
         if !ids.insert(kernel.id.clone()) {
@@ -163,8 +194,8 @@ fn kernels(field: Field<'_>, caps: &HostCaps) -> Result<Vec<KernelEntry>, Reject
                 format_args!("has the id of an earlier kernel: {}", kernel.id),
             ));
         }
-        kernels.push(kernel);
-    }
+        Ok(kernel)
+    })?;
     if kernels.is_empty() {
         return Err(place.invalid("must hold 1 to 256 kernels"));
     }
@@ -177,46 +208,52 @@ fn kernel(field: Field<'_>, caps: &HostCaps) -> Result<KernelEntry, Rejection> {
         b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'
     })?;
     object.place = object.place.of_kernel(&id);
-    let kernel = KernelEntry {
-        name: object.required("name")?.text()?,
-        category: object
-            .required("category")?
-            .identifier("a-z, 0-9, `_`, `-`", |b| {
-                b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-')
-            })?,
-        file: file_entry(&mut object)?,
-        entry_point: object
-            .required("entry_point")?
-            .identifier("letters, digits, `.`, `_`, `$`, `-`", |b| {
-                b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b'-')
-            })?,
-        inputs: tensors(object.required("inputs")?)?,
-        outputs: outputs(object.required("outputs")?)?,
-        params: match object.optional("params") {
-            Some(field) => params(field)?,
-            None => Vec::new(),
-        },
-        limits: limits(object.required("resource_limits")?, caps)?,
-        platforms: {
-            let field = object.required("platforms")?;
-            names(Some(field), platform)?
-        },
-        benchmarks: names(object.optional("benchmarks"), benchmark)?,
-        tolerance: object.optional("tolerance").map(tolerance).transpose()?,
-        variants: list(object.optional("variants"), MOST_VARIANTS, variant)?,
-        contract: object
-            .optional("contract")
-            .map(contract::entry)
-            .transpose()?,
-        state: list(object.optional("state"), State::ALL.len(), |field| {
-            state(&field)
-        })?
-        .into_iter()
-        .collect(),
-        id,
-    };
-    object.finish()?;
-    Ok(kernel)
+    let name = object.read("name", |field| field.text());
+    let category = object.read("category", |field| {
+        field.identifier("a-z, 0-9, `_`, `-`", |b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-')
+        })
+    });
+    let file = file_entry(&mut object);
+    let file = object.keep(file);
+    let entry_point = object.read("entry_point", |field| {
+        field.identifier("letters, digits, `.`, `_`, `$`, `-`", |b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b'-')
+        })
+    });
+    let inputs = object.read("inputs", tensors);
+    let outputs = object.read("outputs", outputs);
+    let params = object.read_optional("params", params);
+    let limits = object.read("resource_limits", |field| limits(field, caps));
+    let platforms = object.read("platforms", |field| names(Some(field), platform));
+    let benchmarks = object.read_optional("benchmarks", |field| names(Some(field), benchmark));
+    let tolerance = object.read_optional("tolerance", tolerance);
+    let variants = object.read_optional("variants", |field| {
+        list(Some(field), MOST_VARIANTS, variant)
+    });
+    let contract = object.read_optional("contract", contract::entry);
+    let state = object.read_optional("state", |field| {
+        list(Some(field), State::ALL.len(), |field| state(&field))
+    });
+    object.end(|| {
+        Some(KernelEntry {
+            id,
+            name: name?,
+            category: category?,
+            file: file?,
+            entry_point: entry_point?,
+            inputs: inputs?,
+            outputs: outputs?,
+            params: params?.unwrap_or_default(),
+            limits: limits?,
+            platforms: platforms?,
+            benchmarks: benchmarks?.unwrap_or_default(),
+            tolerance: tolerance?,
+            variants: variants?.unwrap_or_default(),
+            contract: contract?,
+            state: state?.unwrap_or_default().into_iter().collect(),
+        })
+    })
 }
 
 fn state(field: &Field<'_>) -> Result<State, Rejection> {
@@ -263,152 +300,25 @@ fn parse_hash(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-pub(crate) fn tensors(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
-    let mut tensors: Vec<Tensor> = Vec::new();
-    for entry in field.array(MOST_TENSORS)? {
-        let mut object = entry.object()?;
-        let name = object.required("name")?;
-        let place = name.place.clone();
-        let name = name.identifier("letters, digits, `_`", |b| {
-            b.is_ascii_alphanumeric() || b == b'_'
-        })?;
-        if tensors.iter().any(|tensor| tensor.name == name) {
-            return Err(place.invalid(format_args!("is the name of an earlier tensor: {name}")));
-        }
-        let dtype = object.required("dtype")?;
-        let shape = object.required("shape")?.array(MOST_DIMENSIONS)?;
-        tensors.push(Tensor {
-            name,
-            dtype: Dtype::parse(dtype.string()?).ok_or_else(|| {
-                dtype
-                    .place
-                    .invalid("must be one of f32 f16 bf16 i8 u8 i32 u32 q8 q4")
-            })?,
-            shape: shape.map(|dim| dimension(&dim)).collect::<Result<_, _>>()?,
-        });
-        object.finish()?;
-    }
-    Ok(tensors)
-}
-
-/// A kernel without outputs computes nothing that could be judged.
-pub(crate) fn outputs(field: Field<'_>) -> Result<Vec<Tensor>, Rejection> {
-    let place = field.place.clone();
-    let tensors = tensors(field)?;
-    if tensors.is_empty() {
-        return Err(place.invalid("is empty; a kernel has at least one output"));
-    }
-    Ok(tensors)
-}
-
-fn dimension(field: &Field<'_>) -> Result<Dimension, Rejection> {
-    if !matches!(field.value, Value::String(_)) {
-        return Ok(Dimension::Fixed(field.integer32(1, u32::MAX)?));
-    }
-    let symbol = field.identifier("letters, digits, `_`, `+`, `-`, `*`, `/`", |b| {
-        b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-' | b'*' | b'/')
-    })?;
-    if !symbol.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        return Err(field.place.invalid("must start with a letter"));
-    }
-    Ok(Dimension::Symbolic(symbol))
-}
-
-/// Parameters in the order in which they are written: that of the struct.
-pub(crate) fn params(field: Field<'_>) -> Result<Vec<(String, Param)>, Rejection> {
-    named(Some(field), param)
-}
-
-/// `min` and `max` may be left out: then the type's own range is meant, of f32 the finite one.
-fn param(field: Field<'_>) -> Result<Param, Rejection> {
-    let mut object = field.object()?;
-    let kind = object.required("type")?;
-    let param = match kind.string()? {
-        "f32" => {
-            let (default, min, max) = range(&mut object, float32, f32::MIN, f32::MAX)?;
-            Param::F32 { default, min, max }
-        }
-        "u32" => {
-            let read = |field: &Field<'_>| field.integer32(0, u32::MAX);
-            let (default, min, max) = range(&mut object, read, u32::MIN, u32::MAX)?;
-            Param::U32 { default, min, max }
-        }
-        "i32" => {
-            let (default, min, max) = range(&mut object, signed32, i32::MIN, i32::MAX)?;
-            Param::I32 { default, min, max }
-        }
-        other => {
-            return Err(kind.place.invalid(format_args!(
-                "must be f32, u32 or i32, not {}",
-                quoted(other)
-            )));
-        }
-    };
-    object.finish()?;
-    Ok(param)
-}
-
-/// `default`, `min` and `max` of a parameter, in order; what stands for a bound that is left out comes last.
-fn range<T: PartialOrd>(
-    object: &mut Object<'_>,
-    read: impl Fn(&Field<'_>) -> Result<T, Rejection>,
-    smallest: T,
-    largest: T,
-) -> Result<(T, T, T), Rejection> {
-    let default = read(&object.required("default")?)?;
-    let mut bound = |name: &str, left_out: T| match object.optional(name) {
-        Some(field) => read(&field),
-        None => Ok(left_out),
-    };
-    let (min, max) = (bound("min", smallest)?, bound("max", largest)?);
-    if min <= default && default <= max {
-        Ok((default, min, max))
-    } else {
-        Err(object
-            .place
-            .field("default")
-            .invalid("is not within min..max"))
-    }
-}
-
-/// A number that f32 can hold: 1e39 is not one, it would become an infinity.
-fn float32(field: &Field<'_>) -> Result<f32, Rejection> {
-    let value = field.number()? as f32;
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(field.place.invalid("is out of the range of f32"))
-    }
-}
-
-fn signed32(field: &Field<'_>) -> Result<i32, Rejection> {
-    let value = match field.value {
-        Value::Unsigned(value) => i32::try_from(*value).ok(),
-        Value::Negative(value) => i32::try_from(*value).ok(),
-        _ => None,
-    };
-    value.ok_or_else(|| field.place.invalid("must be an integer of 32 bits"))
-}
-
 fn limits(field: Field<'_>, caps: &HostCaps) -> Result<ResourceLimits, Rejection> {
     let mut object = field.object()?;
-    let limits = ResourceLimits {
-        max_memory_pages: object
-            .required("max_memory_pages")?
-            .integer32(1, caps.max_memory_pages.min(65_536))?,
-        max_epoch_ticks: object
-            .required("max_epoch_ticks")?
-            .integer(1, caps.max_epoch_ticks)?,
-        max_table_elements: object
-            .required("max_table_elements")?
-            .integer32(0, caps.max_table_elements)?,
-        max_fuel: object
-            .optional("max_fuel")
-            .map(|field| field.integer(1, u64::MAX))
-            .transpose()?,
-    };
-    object.finish()?;
-    Ok(limits)
+    let most_pages = caps.max_memory_pages.min(65_536);
+    let pages = object.read("max_memory_pages", |field| field.integer32(1, most_pages));
+    let ticks = object.read("max_epoch_ticks", |field| {
+        field.integer(1, caps.max_epoch_ticks)
+    });
+    let elements = object.read("max_table_elements", |field| {
+        field.integer32(0, caps.max_table_elements)
+    });
+    let fuel = object.read_optional("max_fuel", |field| field.integer(1, u64::MAX));
+    object.end(|| {
+        Some(ResourceLimits {
+            max_memory_pages: pages?,
+            max_epoch_ticks: ticks?,
+            max_table_elements: elements?,
+            max_fuel: fuel?,
+        })
+    })
 }
 
 fn platform(field: Field<'_>) -> Result<Platform, Rejection> {
@@ -504,46 +414,4 @@ fn moment(field: &Field<'_>) -> Result<OffsetDateTime, Rejection> {
             quoted(text)
         ))
     })
-}
-
-/// An optional array.
-fn list<T>(
-    field: Option<Field<'_>>,
-    most: usize,
-    read: impl FnMut(Field<'_>) -> Result<T, Rejection>,
-) -> Result<Vec<T>, Rejection> {
-    match field {
-        Some(field) => field.array(most)?.map(read).collect(),
-        None => Ok(Vec::new()),
-    }
-}
-
-/// An optional object whose keys are names, in order of the names.
-pub(crate) fn names<T>(
-    field: Option<Field<'_>>,
-    read: impl FnMut(Field<'_>) -> Result<T, Rejection>,
-) -> Result<BTreeMap<String, T>, Rejection> {
-    named(field, read).map(|entries| entries.into_iter().collect())
-}
-
-/// An optional object whose keys are names, in the order in which they are written.
-fn named<T>(
-    field: Option<Field<'_>>,
-    mut read: impl FnMut(Field<'_>) -> Result<T, Rejection>,
-) -> Result<Vec<(String, T)>, Rejection> {
-    let mut entries = Vec::new();
-    let Some(field) = field else {
-        return Ok(entries);
-    };
-    let place = field.place.clone();
-    for (name, entry) in field.object()?.named() {
-        check_identifier(name, &entry.place, "letters, digits, `.`, `_`, `-`", |b| {
-            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')
-        })?;
-        entries.push((name.to_owned(), read(entry)?));
-        if entries.len() > MOST_NAMES {
-            return Err(place.invalid(format_args!("has more than {MOST_NAMES} entries")));
-        }
-    }
-    Ok(entries)
 }

@@ -1,7 +1,6 @@
 //! From a path to a verified pack.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,24 +10,24 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::archive::Archive;
 use crate::compat;
-use crate::contract::{self, Contract, ContractEntry, TruthSource};
-use crate::error::{Code, Error, Rejection, quoted};
+use crate::contract::Contract;
+use crate::error::{Code, Error, Rejection};
 use crate::fallback::Fallback;
 use crate::feature::Feature;
-use crate::files::{Folder, ReadError};
+use crate::files::ReadError;
 use crate::key::PublicKey;
-use crate::module::{ModuleFacts, ModuleRules, inspect_module};
+use crate::module::ModuleFacts;
 use crate::rollback::SeenVersions;
-use crate::schema::{
-    FileEntry, HostCaps, KernelEntry, Manifest, Platform, ResourceLimits, Tolerance,
-};
+use crate::schema::{HostCaps, KernelEntry, Manifest, Platform, ResourceLimits, Tolerance};
 use crate::signature::{FurtherSignature, LARGEST_SIGNATURES, SIGNATURE_BYTES, Signed};
+use crate::source::{Source, refuse};
 use crate::trust::TrustList;
-use crate::{
-    LARGEST_FILE, LARGEST_MANIFEST, LARGEST_PACK, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE,
-};
+use crate::{LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE};
+
+mod contents;
+
+pub(crate) use contents::read_contents;
 
 /// What verification needs to know besides the pack and the trusted keys. Nothing in it skips a check of the pack.
 #[derive(Clone, Debug)]
@@ -468,286 +467,5 @@ fn check_expiry(manifest: &Manifest, policy: &Policy) -> Result<(), Rejection> {
             Err(Rejection::new(Code::PackExpired, message).file(MANIFEST_FILE))
         }
         _ => Ok(()),
-    }
-}
-
-/// The files of a pack whose manifest is trusted.
-pub(crate) struct Contents {
-    kernels: Vec<PackKernel>,
-    vectors: Vec<PackVector>,
-    artifacts: Vec<PackArtifact>,
-}
-
-/// Reads and checks all files of a manifest: nothing is handed out before everything has passed.
-pub(crate) fn read_contents(source: &mut Source, manifest: &Manifest) -> Result<Contents, Error> {
-    let mut reader = HashedReader { source, total: 0 };
-    let mut modules = Vec::new();
-    for entry in &manifest.kernels {
-        let base = reader.read(&entry.file, &entry.id)?;
-        let mut variants = Vec::new();
-        for variant in &entry.variants {
-            variants.push(reader.read(&variant.file, &entry.id)?);
-        }
-        let contract = read_contract(&mut reader, entry)?;
-        modules.push((entry, base, variants, contract));
-    }
-    let mut vectors = Vec::new();
-    for entry in &manifest.vectors {
-        vectors.push(PackVector {
-            kernel: entry.kernel.clone(),
-            path: entry.file.path.clone(),
-            bytes: reader.read(&entry.file, &entry.kernel)?,
-        });
-    }
-    let mut artifacts = Vec::new();
-    for entry in &manifest.artifacts {
-        artifacts.push(PackArtifact {
-            entry: entry.clone(),
-            bytes: reader.read(&entry.file, &entry.kernel)?,
-        });
-    }
-    let contracts = modules
-        .iter()
-        .filter_map(|(.., read)| read.contract.as_ref().ok());
-    let needed: Vec<&FileEntry> = contracts.flat_map(Contract::files).collect();
-    check_unlisted(source, manifest, &needed)?;
-    let mut kernels = Vec::new();
-    for (entry, wasm, variant_bytes, contract) in modules {
-        let facts = inspect(entry, &entry.file, &wasm)?;
-        let mut variants = Vec::new();
-        for (variant, wasm) in entry.variants.iter().zip(variant_bytes) {
-            variants.push(PackVariant {
-                features: variant.features.clone(),
-                sha256: variant.file.sha256,
-                facts: inspect(entry, &variant.file, &wasm)?,
-                wasm,
-            });
-        }
-        let mut reference = None;
-        if let Some((file, wasm, entry_point)) = contract.reference {
-            reference = Some(PackReference {
-                facts: inspect_entry(entry, &file, &wasm, &entry_point)?,
-                wasm,
-                entry_point,
-            });
-        }
-        kernels.push(PackKernel {
-            contract: contract.contract,
-            reference,
-            fallback: manifest.fallbacks.get(&entry.id).cloned(),
-            entry: entry.clone(),
-            wasm,
-            facts,
-            variants,
-        });
-    }
-    Ok(Contents {
-        kernels,
-        vectors,
-        artifacts,
-    })
-}
-
-/// A kernel's contract, and the module that it names as a reference.
-struct ReadContract {
-    contract: Result<Contract, String>,
-    reference: Option<(FileEntry, Arc<[u8]>, String)>,
-}
-
-fn read_contract(
-    reader: &mut HashedReader<'_>,
-    entry: &KernelEntry,
-) -> Result<ReadContract, Error> {
-    let contract = match &entry.contract {
-        Some(ContractEntry::File(file)) => {
-            let bytes = reader.read(file, &entry.id)?;
-            let written = contract::read_file(&bytes, &file.path)
-                .map_err(|rejection| rejection.kernel(&entry.id))?;
-            contract::resolve(entry, Some(&written), &file.path)?
-        }
-        other => {
-            let written = other.as_ref().and_then(ContractEntry::inline);
-            contract::resolve(entry, written, MANIFEST_FILE)?
-        }
-    };
-    let mut reference = None;
-    for truth in contract.iter().flat_map(|contract| &contract.truth) {
-        if let TruthSource::Reference(named) = truth {
-            let bytes = reader.read(&named.file, &entry.id)?;
-            reference = Some((named.file.clone(), bytes, named.entry_point.clone()));
-        }
-    }
-    Ok(ReadContract {
-        contract,
-        reference,
-    })
-}
-
-fn inspect(entry: &KernelEntry, file: &FileEntry, wasm: &[u8]) -> Result<ModuleFacts, Rejection> {
-    inspect_entry(entry, file, wasm, &entry.entry_point)
-}
-
-fn inspect_entry(
-    entry: &KernelEntry,
-    file: &FileEntry,
-    wasm: &[u8],
-    entry_point: &str,
-) -> Result<ModuleFacts, Rejection> {
-    let rules = ModuleRules {
-        entry_point,
-        max_memory_pages: entry.limits.max_memory_pages,
-        max_table_elements: entry.limits.max_table_elements,
-    };
-    let facts = inspect_module(wasm, &rules);
-    let declared = facts.and_then(|facts| facts.check_state(&entry.state).map(|()| facts));
-    declared.map_err(|rejection| {
-        Rejection {
-            message: format!("{}: {}", file.path, rejection.message),
-            ..rejection
-        }
-        .kernel(&entry.id)
-        .file(&file.path)
-    })
-}
-
-fn check_unlisted(
-    source: &Source,
-    manifest: &Manifest,
-    needed: &[&FileEntry],
-) -> Result<(), Error> {
-    let mut listed = BTreeSet::from([MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE]);
-    listed.extend(needed.iter().map(|file| file.path.as_str()));
-    for kernel in &manifest.kernels {
-        listed.insert(&kernel.file.path);
-        if let Some(ContractEntry::File(file)) = &kernel.contract {
-            listed.insert(&file.path);
-        }
-        listed.extend(
-            kernel
-                .variants
-                .iter()
-                .map(|variant| variant.file.path.as_str()),
-        );
-    }
-    listed.extend(
-        manifest
-            .vectors
-            .iter()
-            .map(|entry| entry.file.path.as_str()),
-    );
-    listed.extend(
-        manifest
-            .artifacts
-            .iter()
-            .map(|entry| entry.file.path.as_str()),
-    );
-    match source.unlisted(&listed)? {
-        Some(path) => {
-            let shown = quoted(&path);
-            let message =
-                format!("the pack holds {shown}, which the manifest does not list; remove it");
-            Err(Rejection::new(Code::UnlistedFile, message)
-                .file(shown.trim_matches('"'))
-                .into())
-        }
-        None => Ok(()),
-    }
-}
-
-/// Reads listed files and compares their hashes.
-struct HashedReader<'a> {
-    source: &'a mut Source,
-    total: u64,
-}
-
-impl HashedReader<'_> {
-    fn read(&mut self, file: &FileEntry, kernel: &str) -> Result<Arc<[u8]>, Error> {
-        let limit = LARGEST_FILE.min(LARGEST_PACK - self.total);
-        let bytes = self.source.read(&file.path, limit).map_err(|error| {
-            match refuse(error, &file.path, Code::KernelMissing, Code::FileTooLarge) {
-                Error::Rejected(rejection) => rejection.kernel(kernel).into(),
-                other => other,
-            }
-        })?;
-        self.total += bytes.len() as u64;
-        let found: [u8; 32] = Sha256::digest(&bytes).into();
-        if found != file.sha256 {
-            let message = format!(
-                "{} has the hash sha256:{}, the manifest says sha256:{}",
-                file.path,
-                hex(&found),
-                hex(&file.sha256)
-            );
-            return Err(Rejection::new(Code::HashMismatch, message)
-                .kernel(kernel)
-                .file(&file.path)
-                .into());
-        }
-        Ok(bytes.into())
-    }
-}
-
-/// Lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Turns a file that could not be read into a rejection with the codes that fit its role.
-pub(crate) fn refuse(error: ReadError, path: &str, missing: Code, too_large: Code) -> Error {
-    let rejection = match error {
-        ReadError::Missing => Rejection::new(missing, format!("there is no {path} in the pack")),
-        ReadError::NotRegular(found) => Rejection::new(
-            Code::NotARegularFile,
-            format!("{path} is {found}, not a regular file; put the file itself into the pack"),
-        ),
-        ReadError::TooLarge(size) => Rejection::new(
-            too_large,
-            format!("{path} has {size} bytes, more than allowed"),
-        ),
-        ReadError::Failed(error) => return error,
-    };
-    rejection.file(path).into()
-}
-
-/// Where a pack's files come from.
-pub(crate) enum Source {
-    Folder(Folder),
-    Archive(Archive),
-}
-
-impl Source {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        // The path itself is the caller's; links that lead to it are his business.
-        let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
-                Error::NotFound(path.to_owned())
-            }
-            _ => Error::io("look at", path, source),
-        })?;
-        if metadata.is_dir() {
-            return Ok(Source::Folder(Folder::open(path)?));
-        }
-        if !metadata.is_file() {
-            let message = "the pack is neither a folder nor an archive".to_owned();
-            return Err(Rejection::new(Code::NotARegularFile, message)
-                .file(path.display().to_string())
-                .into());
-        }
-        let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
-        Ok(Source::Archive(Archive::read(path, file)?))
-    }
-
-    pub(crate) fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
-        match self {
-            Source::Folder(folder) => folder.read(path, limit),
-            Source::Archive(archive) => archive.take(path, limit),
-        }
-    }
-
-    fn unlisted(&self, listed: &BTreeSet<&str>) -> Result<Option<String>, Error> {
-        match self {
-            Source::Folder(folder) => folder.unlisted(listed),
-            Source::Archive(archive) => Ok(archive.unlisted(listed)),
-        }
     }
 }

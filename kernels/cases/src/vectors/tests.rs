@@ -463,15 +463,15 @@ fn what_does_not_fit_the_kernel_is_refused() {
         ),
         (
             rope(|c| c["mag"]["hex"] = json!("0000c07f0000c07f")),
-            "mag[0] is NaN where",
+            "mag[0] is NaN, and no magnitude",
         ),
         (
             rope(|c| c["mag"]["hex"] = json!("0000807f0000807f")),
-            "mag[0] is inf where",
+            "mag[0] is inf, and no magnitude",
         ),
         (
             rope(|c| c["mag"]["hex"] = json!("000080bf000080bf")),
-            "mag[0] is -1 where",
+            "mag[0] is -1e0, and no magnitude",
         ),
         (
             rope(|c| c["mag"] = json!({"dtype": "f32", "shape": [1], "hex": "00000000"})),

@@ -5,8 +5,8 @@ use super::{
     TruthSource,
 };
 use crate::json::Value;
-use crate::pack::hex;
 use crate::schema::Param;
+use crate::source::hex;
 
 impl Contract {
     /// The contract as JSON, complete; reading it again gives the same contract.

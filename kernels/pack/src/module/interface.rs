@@ -4,7 +4,7 @@ use kernel_abi::export;
 use wasmparser::types::EntityType;
 use wasmparser::{CompositeInnerType, Export, ExternalKind, ValType};
 
-use super::ModuleRules;
+use super::{ModuleRules, hint};
 use crate::error::{Code, Rejection, quoted};
 
 /// A validated module's exports, memory and tables, against the ABI.
@@ -22,7 +22,11 @@ impl Interface<'_> {
         self.find(name).ok_or_else(|| {
             Rejection::new(
                 Code::ExportMissing,
-                format!("the module does not export {}", quoted(name)),
+                format!(
+                    "the module does not export {}; {}",
+                    quoted(name),
+                    hint::export(name)
+                ),
             )
         })
     }
@@ -44,8 +48,9 @@ impl Interface<'_> {
             return Err(Rejection::new(
                 Code::LimitExceeded,
                 format!(
-                    "the module's memory starts with {minimum} pages, the manifest allows {}",
-                    rules.max_memory_pages
+                    "the module's memory starts with {minimum} pages, the manifest allows {}; {}",
+                    rules.max_memory_pages,
+                    hint::MEMORY
                 ),
             ));
         }

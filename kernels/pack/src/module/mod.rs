@@ -12,6 +12,7 @@ use wasmparser::{Validator, WasmFeatures, types::Types};
 use crate::error::{Code, Rejection};
 use crate::feature::Feature;
 
+mod hint;
 mod interface;
 mod plain;
 mod state;
@@ -121,9 +122,14 @@ fn validate(bytes: &[u8]) -> Result<Types, Rejection> {
     Validator::new_with_features(allowed_features())
         .validate_all(bytes)
         .map_err(|error| {
+            let reason = error.to_string();
+            let hint = hint::feature(&reason).map(|hint| format!("; {hint}"));
             Rejection::new(
                 Code::ModuleInvalid,
-                format!("the module does not validate with the features a pack may use: {error}"),
+                format!(
+                    "the module does not validate with the features a pack may use: {reason}{}",
+                    hint.unwrap_or_default()
+                ),
             )
         })
 }

@@ -10,7 +10,7 @@ use wasmparser::{
 use crate::error::{Code, Rejection, quoted};
 use crate::feature::Feature;
 
-use super::State;
+use super::{State, hint};
 
 /// Local variables of one function, parameters not counted.
 pub(crate) const MOST_LOCALS: u64 = 50_000;
@@ -104,9 +104,10 @@ impl<'bytes> Survey<'bytes> {
                         return Err(Refused::Rule(Rejection::new(
                             Code::ImportForbidden,
                             format!(
-                                "the module imports {} from {}; a kernel imports nothing",
+                                "the module imports {} from {}; a kernel imports nothing; {}",
                                 quoted(import.name),
-                                quoted(import.module)
+                                quoted(import.module),
+                                hint::import(import.module, import.name)
                             ),
                         )));
                     }
@@ -149,9 +150,10 @@ impl<'bytes> Survey<'bytes> {
                 }
                 Payload::StartSection { .. } if self.any_interface => {}
                 Payload::StartSection { .. } => {
-                    return Err(invalid(
-                        "the module has a start function; a kernel runs only when it is called",
-                    ));
+                    return Err(invalid(format!(
+                        "the module has a start function; a kernel runs only when it is called; {}",
+                        hint::START
+                    )));
                 }
                 Payload::ElementSection(section) => {
                     for element in section {

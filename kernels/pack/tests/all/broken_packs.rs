@@ -108,3 +108,78 @@ fn rejections_of_modules_name_kernel_and_file() {
     assert_eq!(rejection.file.as_deref(), Some(support::MODULE));
     assert!(rejection.message.contains(support::MODULE), "{rejection}");
 }
+
+/// Messages of a rejection and of what else was found, in order.
+fn all(rejection: &Rejection) -> Vec<String> {
+    let first = format!("{}: {}", rejection.code, rejection.message);
+    let further = rejection.further.iter().map(|one| {
+        assert!(one.further.is_empty());
+        one.to_string()
+    });
+    std::iter::once(first).chain(further).collect()
+}
+
+#[test]
+fn all_that_is_wrong_with_a_manifest_is_said_at_once() {
+    let folder = support::scratch();
+    let mut draft = Draft::new()
+        .set("/version", "one".into())
+        .set("/author/email", "nobody".into())
+        .set("/kernels/0/entry_point", "".into())
+        .set("/kernels/0/resource_limits/max_memory_pages", 0.into())
+        .set("/kernels/0/unheard", 1.into());
+    let mut second = draft.kernel().clone();
+    second["id"] = "second".into();
+    second["hash"] = "sha256:0".into();
+    second["outputs"] = serde_json::json!([]);
+    draft.manifest["kernels"]
+        .as_array_mut()
+        .unwrap()
+        .push(second);
+    draft.write(folder.path());
+    let rejection = rejection(verify(folder.path(), &trust(), &policy()));
+    let said = all(&rejection);
+    for (index, due) in [
+        "kernels[0].entry_point must be",
+        "kernels[0].resource_limits.max_memory_pages must be",
+        "kernels[0].unheard is not a field",
+        "kernels[1].hash must be sha256:",
+        "kernels[1].outputs is empty",
+        "version is not a semantic version",
+        "author.email is not a mail address",
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert!(
+            said.iter().any(|one| one.contains(due)),
+            "{index}: {due}: {said:#?}"
+        );
+    }
+    assert_eq!(rejection.kernel.as_deref(), Some("tiny"));
+}
+
+#[test]
+fn all_modules_that_are_refused_are_named_at_once() {
+    let folder = support::scratch();
+    let mut draft = Draft::new().module(support::altered("kernel_info", "info"));
+    let mut second = draft.kernel().clone();
+    second["id"] = "second".into();
+    draft.manifest["kernels"]
+        .as_array_mut()
+        .unwrap()
+        .push(second);
+    draft.write(folder.path());
+    let rejection = rejection(verify(folder.path(), &trust(), &policy()));
+    let about: Vec<_> = std::iter::once(&rejection)
+        .chain(&rejection.further)
+        .map(|one| (one.code, one.kernel.as_deref()))
+        .collect();
+    assert_eq!(
+        about,
+        [
+            (Code::ExportMissing, Some("tiny")),
+            (Code::ExportMissing, Some("second"))
+        ]
+    );
+}

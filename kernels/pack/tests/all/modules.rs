@@ -210,3 +210,65 @@ fn only_the_entry_point_of_the_manifest_counts() {
     };
     assert!(inspect_module(&module, &rules).is_ok());
 }
+
+#[test]
+fn refusals_name_the_switch_of_the_tool() {
+    for (text, said) in [
+        (r#"(import "env" "abort" (func))"#, "--use abort="),
+        (r#"(import "env" "memory" (memory 1))"#, "--import-memory"),
+        (r#"(import "env" "expf" (func))"#, "--allow-undefined"),
+        (
+            r#"(import "wasi_snapshot_preview1" "fd_write" (func))"#,
+            "wasm32-freestanding",
+        ),
+    ] {
+        let module = wat::parse_str(format!("(module {text})")).unwrap();
+        let refused = inspect(&module).unwrap_err();
+        assert_eq!(refused.code, Code::ImportForbidden);
+        assert!(refused.message.contains(said), "{refused}");
+    }
+    for (module, code, said) in [
+        (
+            altered(r#"(export "__heap_base")"#, ""),
+            Code::ExportMissing,
+            "-Wl,--export=__heap_base",
+        ),
+        (
+            altered("kernel_init", "init"),
+            Code::ExportMissing,
+            "-rdynamic",
+        ),
+        (altered("1 4)", "17)"), Code::LimitExceeded, "stack-size"),
+        (
+            extended("(func $begin) (start $begin)"),
+            Code::ModuleInvalid,
+            "--runtime stub",
+        ),
+        (
+            extended(
+                "(func (result v128) (i32x4.relaxed_trunc_f32x4_s (v128.const i32x4 0 0 0 0)))",
+            ),
+            Code::ModuleInvalid,
+            "-mrelaxed-simd",
+        ),
+        (
+            extended("(func (atomic.fence))"),
+            Code::ModuleInvalid,
+            "-pthread",
+        ),
+        (
+            extended("(func $f (return_call $f))"),
+            Code::ModuleInvalid,
+            "-mtail-call",
+        ),
+        (
+            extended("(tag $t) (func (throw $t))"),
+            Code::ModuleInvalid,
+            "-mexception-handling",
+        ),
+    ] {
+        let refused = inspect(&module).unwrap_err();
+        assert_eq!(refused.code, code, "{refused}");
+        assert!(refused.message.contains(said), "{refused}");
+    }
+}
