@@ -113,58 +113,77 @@ pub enum Change {
     Removed,
 }
 
+/// What two packs have in common, paired by kernel and variant, and what only one of them has.
+#[derive(Default)]
+struct Paired {
+    notes: Vec<String>,
+    modules: Vec<Module>,
+    old_work: Vec<Work>,
+    new_work: Vec<Work>,
+    pairs: Vec<Pair>,
+}
+
+impl Paired {
+    fn new(request: &Request<'_>) -> Result<Self> {
+        let mut paired = Self::default();
+        for id in &select(request)? {
+            let of = |kernel: Option<&PackKernel>| kernel.map(plan::subjects).unwrap_or_default();
+            let old_subjects = of(request.old.kernel(id));
+            let mut new_subjects = of(request.new.kernel(id));
+            let cases = cases(request, id)?;
+            for old in old_subjects {
+                let same = |new: &Subject| new.variant == old.variant;
+                let Some(at) = new_subjects.iter().position(same) else {
+                    paired.modules.push(module(Some(&old), None));
+                    continue;
+                };
+                let new = new_subjects.remove(at);
+                let module = module(Some(&old), Some(&new));
+                let run = module.change != Change::Same || request.identical;
+                paired.modules.push(module);
+                if run {
+                    paired.add(request, cases.clone(), old, new);
+                }
+            }
+            let added = new_subjects.iter().map(|new| module(None, Some(new)));
+            paired.modules.extend(added);
+        }
+        Ok(paired)
+    }
+
+    /// Two modules that are both run, on the calls that both take.
+    fn add(&mut self, request: &Request<'_>, mut cases: Vec<Case>, old: Subject, new: Subject) {
+        let of = format!("{} {}", new.kernel, new.variant);
+        if old.has_backward != new.has_backward {
+            let note = format!("{of}: the gradient is in one of the packs only");
+            self.notes.push(note);
+        }
+        cases.retain(|case| {
+            let asks = |subject: &Subject| subject.standard.asks(case.entry, subject.has_backward);
+            asks(&old) && asks(&new)
+        });
+        match (Measured::new(old.clone()), Measured::new(new.clone())) {
+            (Ok(old), Ok(new)) => self.pairs.push(Pair { old, new }),
+            (Err(reason), _) | (_, Err(reason)) => self.notes.push(format!("{of}: {reason}")),
+        }
+        self.old_work
+            .push(Work::new(old, cases.clone(), request.seed));
+        self.new_work.push(Work::new(new, cases, request.seed));
+    }
+}
+
 /// Compares two packs. `step` is called with the number of all steps after each.
 ///
 /// # Errors
 /// Usage for kernels that neither pack has; if vectors of a pack are damaged.
 pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Comparison> {
-    let selected = select(request)?;
-    let mut notes = Vec::new();
-    let mut modules = Vec::new();
-    let (mut old_work, mut new_work) = (Vec::new(), Vec::new());
-    let mut pairs = Vec::new();
-    for id in &selected {
-        let (old, new) = (request.old.kernel(id), request.new.kernel(id));
-        let of = |kernel: Option<&PackKernel>| kernel.map(plan::subjects).unwrap_or_default();
-        let (old_subjects, mut new_subjects) = (of(old), of(new));
-        let cases = cases(request, id)?;
-        for old in old_subjects {
-            let same = |new: &Subject| new.variant == old.variant;
-            let Some(at) = new_subjects.iter().position(same) else {
-                modules.push(module(Some(&old), None));
-                continue;
-            };
-            let new = new_subjects.remove(at);
-            let module = module(Some(&old), Some(&new));
-            let run = module.change != Change::Same || request.identical;
-            modules.push(module);
-            if !run {
-                continue;
-            }
-            let mut cases = cases.clone();
-            if old.has_backward != new.has_backward {
-                notes.push(format!(
-                    "{id} {}: the gradient is in one of the packs only",
-                    new.variant
-                ));
-            }
-            cases.retain(|case| {
-                let asks =
-                    |subject: &Subject| subject.standard.asks(case.entry, subject.has_backward);
-                asks(&old) && asks(&new)
-            });
-            match (Measured::new(old.clone()), Measured::new(new.clone())) {
-                (Ok(old), Ok(new)) => pairs.push(Pair { old, new }),
-                (Err(reason), _) | (_, Err(reason)) => {
-                    notes.push(format!("{id} {}: {reason}", new.variant));
-                }
-            }
-            old_work.push(Work::new(old, cases.clone(), request.seed));
-            new_work.push(Work::new(new, cases, request.seed));
-        }
-        modules.extend(new_subjects.iter().map(|new| module(None, Some(new))));
-    }
-
+    let Paired {
+        mut notes,
+        modules,
+        old_work,
+        new_work,
+        pairs,
+    } = Paired::new(request)?;
     let per_engine = |work: &[Work]| work.iter().map(|work| work.cases.len()).sum::<usize>();
     let processes = request.time.map_or(1, |_| request.processes.max(1));
     let steps = request.launches.len()
@@ -207,23 +226,7 @@ pub fn compare(request: &Request<'_>, step: &(dyn Fn(u64) + Sync)) -> Result<Com
         not_measured: found.not_measured,
     };
     comparison.regressions = comparison.judge();
-    // Where nothing was asked, nothing is known to be the same.
-    let compared = |module: &Module| {
-        let mut answers = comparison.outputs.iter();
-        answers.any(|one| {
-            one.kernel == module.kernel && one.variant == module.variant && one.cases > 0
-        })
-    };
-    let changed = comparison.modules.iter();
-    let changed = changed.filter(|module| module.change == Change::Changed && !compared(module));
-    let unseen: Vec<String> = changed
-        .map(|module| {
-            format!(
-                "{} ({}) changed, and no case of it was compared: no contract says which calls it takes, or no engine ran it",
-                module.kernel, module.variant
-            )
-        })
-        .collect();
+    let unseen = comparison.unseen();
     comparison.regressions.extend(unseen);
     if !comparison.regressions.is_empty() {
         comparison.verdict = Whole::Fail;
@@ -300,6 +303,25 @@ fn module(old: Option<&Subject>, new: Option<&Subject>) -> Module {
 }
 
 impl Comparison {
+    /// Changed modules of which nothing was asked: nothing is known to be the same.
+    fn unseen(&self) -> Vec<String> {
+        let compared = |module: &Module| {
+            self.outputs.iter().any(|one| {
+                one.kernel == module.kernel && one.variant == module.variant && one.cases > 0
+            })
+        };
+        let changed = self.modules.iter();
+        let changed =
+            changed.filter(|module| module.change == Change::Changed && !compared(module));
+        let said = changed.map(|module| {
+            format!(
+                "{} ({}) changed, and no case of it was compared: no contract says which calls it takes, or no engine ran it",
+                module.kernel, module.variant
+            )
+        });
+        said.collect()
+    }
+
     /// What got worse. That a check that held does so no more is one in any case, and so is a number that was lost; the rest only
     /// where somebody said how much may change.
     fn judge(&self) -> Vec<String> {

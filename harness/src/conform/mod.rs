@@ -10,6 +10,7 @@ pub mod coverage;
 pub mod device;
 mod exports;
 pub mod forms;
+mod inverse;
 pub mod judge;
 pub mod observe;
 pub mod oracle;

@@ -3,7 +3,7 @@
 use super::{
     cases,
     device::{Device, Fit},
-    forms,
+    forms, inverse,
     run::Work,
     sequence,
     standard::Standard,
@@ -115,6 +115,11 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         }
         let their_vectors = vectors.len() - own_vectors;
         let mut cases = cases::all(vectors, &standard, choice);
+        if choice.cases > 0 {
+            let (undoing, not_asked) = inverse::cases(pack, kernel, &standard, choice.seed);
+            cases.extend(undoing);
+            notes.extend(not_asked);
+        }
         let modules = subjects(kernel);
         if let Some(base) = modules.first() {
             match cases::retain_placeable(&mut cases, base) {

@@ -1,13 +1,16 @@
 //! Who says of a kernel what is right, whose word that is, and whether it is enough.
 
 use super::{
-    observe::Ended,
+    observe::{Ended, Loaded},
     oracle::{Oracle, Question},
     run::Session,
     standard::Standard,
     subject::{self, Subject},
 };
-use crate::{exit, registry};
+use crate::{
+    exit,
+    registry::{self, Engine},
+};
 use anyhow::Result;
 use kernel_cases::{
     case::{Binding, Case, Source},
@@ -376,15 +379,6 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
     let Some(reference) = kernel.reference() else {
         return absent("the pack has none");
     };
-    let engines = registry::engines();
-    let mut engines = engines
-        .iter()
-        .filter(|engine| engine.id == REFERENCE_ENGINE);
-    let Some(launch) = engines.find_map(|engine| engine.launch()) else {
-        return absent(&format!(
-            "it runs on {REFERENCE_ENGINE}, which this build lacks"
-        ));
-    };
     let Some(of_kernel) = super::plan::subjects(kernel).into_iter().next() else {
         return absent("the kernel has no module");
     };
@@ -398,33 +392,83 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
         has_backward: facts.has_backward,
         ..of_kernel
     };
-    let mut session = Session::new(launch);
-    let loaded = match session.load(&subject) {
-        Ok(loaded) => loaded,
-        Err((_, reason)) => return absent(&reason),
+    let running = reference_engine();
+    let running = running
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|engine| Interpreted::load(engine, subject));
+    let mut running = match running {
+        Ok(running) => running,
+        Err(reason) => return absent(&reason),
     };
-    // A module that was stopped once is not waited for again and again.
-    let mut stopped: Option<String> = None;
     ask_all(REFERENCE, Strength::Own, cases, |case, call| {
-        if let Some(reason) = &stopped {
+        running.answer(case).map(|output| decoded(call, &output))
+    })
+}
+
+/// The engine of reference modules.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn reference_engine() -> Result<Engine, String> {
+    let mut engines = registry::engines().into_iter();
+    engines
+        .find(|engine| engine.id == REFERENCE_ENGINE)
+        .ok_or_else(|| format!("this build lacks {REFERENCE_ENGINE}"))
+}
+
+/// A module on the engine of reference modules.
+pub(super) struct Interpreted<'a> {
+    subject: Subject,
+    session: Session<'a>,
+    loaded: Loaded,
+    /// Why it is not called any more: one that was stopped once is not waited for again and again.
+    stopped: Option<String>,
+}
+
+impl<'a> Interpreted<'a> {
+    /// Loads it.
+    ///
+    /// # Errors
+    /// Why it cannot be run.
+    pub(super) fn load(engine: &'a Engine, subject: Subject) -> Result<Self, String> {
+        let launch = engine
+            .launch()
+            .ok_or_else(|| format!("this build cannot start {REFERENCE_ENGINE}"))?;
+        let mut session = Session::new(launch);
+        let loaded = session.load(&subject).map_err(|(_, reason)| reason)?;
+        Ok(Self {
+            subject,
+            session,
+            loaded,
+            stopped: None,
+        })
+    }
+
+    /// The output of a call, on a fresh instance.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn answer(&mut self, case: &Case) -> Result<Vec<u8>, String> {
+        if let Some(reason) = &self.stopped {
             return Err(reason.clone());
         }
-        let prepared = subject::prepare(case.clone(), &subject, 0)
+        let prepared = subject::prepare(case.clone(), &self.subject, 0)
             .map_err(|error| format!("failed to {error}"))?;
-        match session.once(&subject, loaded, &prepared) {
+        match self.session.once(&self.subject, self.loaded, &prepared) {
             Ended::Status {
                 status: 0,
                 output: Some(output),
-            } => Ok(decoded(call, &output)),
+            } => Ok(output),
             ended => {
                 let reason = super::observe::describe(&ended);
                 if !matches!(ended, Ended::Status { .. }) {
-                    stopped = Some(reason.clone());
+                    self.stopped = Some(reason.clone());
                 }
                 Err(reason)
             }
         }
-    })
+    }
 }
 
 fn decoded(call: &Call, output: &[u8]) -> Vec<Values> {

@@ -352,6 +352,38 @@ fn vectors_that_do_not_fit_reject_the_pack() {
     );
 }
 
+#[test]
+fn what_a_kernel_undoes_is_asked_and_what_cannot_be_is_said() {
+    let file = "contracts/rmsnorm_eight.json";
+    let undoing = |of: &'static str| {
+        move |contract: &mut Value| contract["properties"] = json!([{"inverse_of": of}])
+    };
+    // To normalise what is normalised changes it again.
+    let (exit, document) = changed("rmsnorm_eight", file, &undoing("rmsnorm_eight"));
+    assert_eq!(exit, 1, "{document:#}");
+    assert!(failing(&document, "rmsnorm_eight").contains("L7"));
+    let (_, document) = changed("rmsnorm_eight", file, &undoing("dot"));
+    let notes = document["notes"].to_string();
+    assert!(notes.contains("`inverse_of: dot` was not asked"), "{notes}");
+    let folder = tempfile::tempdir().unwrap();
+    let variation = Variation {
+        kernels: vec!["rmsnorm_eight"],
+        module: &right,
+        truth: true,
+        vectors: usize::MAX,
+    };
+    let pack = variation.write(folder.path());
+    let mut contract = read(&pack.join(file));
+    undoing("nobody")(&mut contract);
+    fs::write(pack.join(file), contract.to_string()).unwrap();
+    let refused = build_folder(&pack, &folder.path().join("template.json"), None).unwrap_err();
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("which is no kernel of the pack"),
+        "{refused}"
+    );
+}
+
 /// What needs a Python with the packages of oracles/onnx.
 mod needs_onnx {
     use super::*;

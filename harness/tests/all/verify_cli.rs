@@ -78,6 +78,11 @@ fn every_broken_pack_is_rejected_in_time_with_its_code() {
     let folder = tempfile::tempdir().unwrap();
     let broken = folder.path().join("broken");
     let index = broken_packs(&broken);
+    // An emulator's seconds are not a machine's; there it only must end.
+    let longest = match assay::machine::emulated() {
+        Some(_) => Duration::from_secs(60),
+        None => Duration::from_secs(1),
+    };
     let mut wrong = Vec::new();
     for entry in index.as_array().unwrap() {
         let name = entry["defect"].as_str().unwrap();
@@ -105,7 +110,7 @@ fn every_broken_pack_is_rejected_in_time_with_its_code() {
         if found != expected || document["message"].as_str().is_none_or(str::is_empty) {
             wrong.push(format!("{name}: {document}"));
         }
-        assert!(elapsed < Duration::from_secs(1), "{name} took {elapsed:?}");
+        assert!(elapsed < longest, "{name} took {elapsed:?}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,12 +1,13 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
 //! `blunt` says whether right and wrong can be told apart at all. `draw` makes shapes and values, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
-//! `relation` against each other. Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
+//! `relation` against each other, `inverse` against what another kernel was given. Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
 mod blunt;
 mod draw;
 mod edge;
 mod expected;
+mod inverse;
 mod property;
 mod relation;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod vectors;
 pub use blunt::blunt;
 pub use expected::{Expected, Strength, Values, contradicts};
 pub(crate) use expected::{judge, judge_outputs};
+pub use inverse::{to_undo, undoing};
 pub use relation::Relation;
 pub(crate) use vectors::calls as vector_calls;
 
@@ -45,6 +47,8 @@ pub struct Call {
     pub expected: Vec<Expected>,
     /// How the answer follows from those of other cases.
     pub relation: Option<Relation>,
+    /// Another kernel, and what it was given, where this one undoes its answer.
+    pub undone: Option<(String, Vec<Values>)>,
 }
 
 /// A tensor of a call.
@@ -257,6 +261,7 @@ impl Built {
                     .collect(),
                 expected: Vec::new(),
                 relation: None,
+                undone: None,
             })),
         }
     }

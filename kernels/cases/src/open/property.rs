@@ -1,8 +1,8 @@
 //! What an answer says of itself by the properties of its contract.
 
 use super::{
-    Call,
-    expected::{Held, describe},
+    Call, Values,
+    expected::{Held, describe, judge_outputs},
 };
 use crate::{
     case::Case,
@@ -24,6 +24,10 @@ pub(super) fn judge_alone(case: &Case, call: &Call, output: &[u8]) -> Option<Ver
             }
             Property::SumsToOne(axis) => sums(axis, call, output),
             Property::NormPreserving => norms(case, call, output),
+            Property::InverseOf(of) => match &call.undone {
+                Some((kernel, due)) if kernel == of => undone(call, due, output),
+                _ => continue,
+            },
             _ => continue,
         };
         if let Err(mismatch) = found {
@@ -35,6 +39,16 @@ pub(super) fn judge_alone(case: &Case, call: &Call, output: &[u8]) -> Option<Ver
         verdict = Some(Verdict::Pass { max_ulp: 0.0 });
     }
     verdict
+}
+
+fn undone(call: &Call, due: &[Values], output: &[u8]) -> Result<(), Mismatch> {
+    match judge_outputs(call, due, output, 1.0) {
+        Verdict::Fail(mismatch) => Err(Mismatch {
+            detail: format!("{}; ", mismatch.detail),
+            ..mismatch
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn is_finite(case: &Case, call: &Call) -> bool {

@@ -259,3 +259,46 @@ fn a_magnitude_that_is_no_number_allows_nothing() {
         );
     }
 }
+
+#[test]
+fn a_kernel_that_undoes_another_gives_back_what_that_one_was_given() {
+    let doubling = contract(&[]);
+    let halving = contract(&[
+        (r#""id": "scaled""#, r#""id": "halved""#),
+        (r#"[{"name": "x""#, r#"[{"name": "in""#),
+        (
+            r#""elementwise", "row_independent", "linear_in: x""#,
+            r#""inverse_of: scaled""#,
+        ),
+    ]);
+    for index in 0..8 {
+        let done = to_undo(&doubling, 3, index).unwrap();
+        let case = undoing(&halving, &done, &doubled(&done)).unwrap();
+        assert_eq!((&case.name, &case.params), (&done.name, &done.params));
+        assert_eq!(case.a, doubled(&done));
+        let right = judge_properties(&case, &done.a);
+        assert!(matches!(right, Some(Verdict::Pass { .. })), "{right:?}");
+        let Some(Verdict::Fail(wrong)) = judge_properties(&case, &case.a) else {
+            panic!("the answer itself undoes nothing");
+        };
+        assert!(wrong.detail.ends_with("`inverse_of: scaled` does not hold"));
+    }
+    // Nothing is claimed of other calls.
+    let own = to_undo(&halving, 3, 0).unwrap();
+    assert_eq!(judge_properties(&own, &own.a), None);
+    let narrow = contract(&[
+        (r#""id": "scaled""#, r#""id": "narrow""#),
+        (
+            r#""y", "dtype": "f32", "shape": ["rows", "hidden"]"#,
+            r#""y", "dtype": "f32", "shape": ["rows"]"#,
+        ),
+        (
+            r#"["elementwise", "row_independent", "linear_in: x"]"#,
+            "[]",
+        ),
+    ]);
+    let done = to_undo(&narrow, 3, 1).unwrap();
+    let answer = vec![0; done.output_size as usize];
+    let refused = undoing(&halving, &done, &answer).unwrap_err();
+    assert!(refused.contains("its in is f32 ["), "{refused}");
+}

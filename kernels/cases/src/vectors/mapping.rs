@@ -6,22 +6,20 @@ use super::{
         tolerance::check_magnitudes,
     },
     MAX_FILE_BYTES, VectorError,
-    file::{Array, Class, File, Params, VectorCase},
+    file::{Array, Class, File, VectorCase},
 };
 use kernel_abi::{
     block::{ELEMENTS, Q4_BYTES, Q8_BYTES},
-    params::{Kv, Lora, RmsNorm, Rope, Swiglu},
+    params::{Kv, Lora, RmsNorm, Swiglu},
 };
 use kernel_pack::Dtype;
-use serde_json::Value;
+
+mod rope;
 
 /// Calls that a file may ask for.
 const MAX_CALLS: usize = 1 << 14;
 /// Largest hidden for which rmsnorm_f16 is bit for bit onnxruntime's.
 const RMSNORM_F16_EXACT_HIDDEN: u32 = 4096;
-/// Base of rope's angles where a case does not say: it counts only where the kernel computes the angles itself, and a vector
-/// case always gives them.
-const DEFAULT_THETA: f32 = 10_000.0;
 /// The oracle that class `onnx_node` is about.
 const ONNX_NODE_ORACLE: &str = "onnx_node_test";
 
@@ -92,9 +90,9 @@ impl Oracles {
 
 fn calls<'a>(kernel: &str, vector: &'a VectorCase) -> Result<Vec<Call<'a>>, String> {
     match kernel {
-        "rope_f32" => rope(vector, RopeKind::F32),
-        "rope_f16" => rope(vector, RopeKind::F16),
-        "rope_q8" => rope(vector, RopeKind::Q8),
+        "rope_f32" => rope::calls(vector, rope::Kind::F32),
+        "rope_f16" => rope::calls(vector, rope::Kind::F16),
+        "rope_q8" => rope::calls(vector, rope::Kind::Q8),
         "rmsnorm_f32" => rmsnorm(vector, Dtype::F32),
         "rmsnorm_f16" => rmsnorm(vector, Dtype::F16),
         "swiglu_f32" => swiglu(vector, Dtype::F32),
@@ -106,154 +104,6 @@ fn calls<'a>(kernel: &str, vector: &'a VectorCase) -> Result<Vec<Call<'a>>, Stri
         "lora_apply_f32" => lora(vector, Dtype::F32),
         "lora_apply_f16" => lora(vector, Dtype::F16),
         other => Err(format!("no vectors are known for the kernel `{other}`")),
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RopeKind {
-    F32,
-    F16,
-    Q8,
-}
-
-fn rope(vector: &VectorCase, kind: RopeKind) -> Result<Vec<Call<'_>>, String> {
-    let params = &vector.params;
-    let [batch, seq, heads, head_dim] = [
-        params.dimension("batch")?,
-        params.dimension("seq")?,
-        params.dimension("heads")?,
-        params.dimension("dim")?,
-    ];
-    let multiple = if kind == RopeKind::Q8 {
-        ELEMENTS as u32
-    } else {
-        2
-    };
-    if !head_dim.is_multiple_of(multiple) {
-        return Err(format!(
-            "params.dim is {head_dim} and no multiple of {multiple}"
-        ));
-    }
-    let layout = u32::from(!params.flag("interleaved")?);
-    let theta = params.optional_number("theta")?.unwrap_or(DEFAULT_THETA);
-    let values = product(&[batch, seq, heads, head_dim])?;
-    let (x_name, dtype, elements) = match kind {
-        RopeKind::F32 => ("x", Dtype::F32, values),
-        RopeKind::F16 => ("x", Dtype::F16, values),
-        RopeKind::Q8 => ("x_q8", Dtype::U8, packed_bytes(values, Q8_BYTES)?),
-    };
-    let x = input(vector, x_name, dtype, elements)?;
-
-    let per_batch = params.optional_flag("tables_per_batch")?;
-    let table_elements = product(&[seq, head_dim / 2])?;
-    let batch_tables = product(&[batch, seq, head_dim / 2])?;
-    // One call with all batches, or one per batch with its part of x and of the output.
-    let call = |run: &str, table, b: &[&[u8]], parts: u32, oracles: &dyn Fn() -> Oracles| {
-        let count = parts as usize;
-        if count > MAX_CALLS {
-            return Err(format!(
-                "it asks for {parts} calls, the limit is {MAX_CALLS}"
-            ));
-        }
-        let rope = Rope {
-            theta,
-            seq,
-            head_dim,
-            heads,
-            batch: batch / parts,
-            layout,
-            table,
-        };
-        Ok((0..count)
-            .map(|index| Call {
-                suffix: if count == 1 {
-                    format!("/{run}")
-                } else {
-                    format!("/{run}/batch{index}")
-                },
-                params: rope.to_le_bytes().to_vec(),
-                a: part(x, index, count),
-                b: b.iter()
-                    .flat_map(|tensor| part(tensor, index, count))
-                    .copied()
-                    .collect(),
-                base: None,
-                scratch_bytes: 0,
-                output: dtype,
-                output_elements: elements / u64::from(parts),
-                values: values / u64::from(parts),
-                part: (index, count),
-                oracles: oracles(),
-            })
-            .collect::<Vec<_>>())
-    };
-
-    let mut calls = Vec::new();
-    if let Some(angles) = vector.inputs.get("freqs") {
-        let per_batch = per_batch && elements_of(angles) == batch_tables;
-        let (elements, parts) = if per_batch {
-            (batch_tables, batch)
-        } else {
-            (table_elements, 1)
-        };
-        let angles = input(vector, "freqs", Dtype::F32, elements)?;
-        calls.extend(call("angles", 0, &[angles], parts, &|| Oracles {
-            named: vec![match kind {
-                RopeKind::F32 | RopeKind::F16 => ("cr", Binding::Tolerance),
-                RopeKind::Q8 => ("y_q8_gguf", Binding::Tolerance),
-            }],
-            onnx_node: Binding::Informs,
-        })?);
-    }
-    match (vector.inputs.get("cos"), vector.inputs.get("sin")) {
-        (Some(cosines), Some(_)) => {
-            let dtype = table_dtype(params, kind, cosines)?;
-            let (elements, parts) = if per_batch {
-                (batch_tables, batch)
-            } else {
-                (table_elements, 1)
-            };
-            let cosines = input(vector, "cos", dtype, elements)?;
-            let sines = input(vector, "sin", dtype, elements)?;
-            let table = if dtype == Dtype::F16 { 2 } else { 1 };
-            calls.extend(call("tables", table, &[cosines, sines], parts, &|| {
-                Oracles {
-                    named: match (kind, table) {
-                        (RopeKind::F32, _) => vec![("onnx_ref", Binding::Bits)],
-                        (RopeKind::F16, 2) => vec![("ort", Binding::Bits)],
-                        (RopeKind::F16, _) => Vec::new(),
-                        (RopeKind::Q8, _) => vec![("y_q8_gguf", Binding::Bits)],
-                    },
-                    onnx_node: match kind {
-                        RopeKind::F32 => Binding::Bits,
-                        RopeKind::F16 | RopeKind::Q8 => Binding::Tolerance,
-                    },
-                }
-            })?);
-        }
-        (None, None) => {}
-        _ => return Err("inputs.cos and inputs.sin only make sense together".to_owned()),
-    }
-    if calls.is_empty() {
-        return Err("it has neither inputs.freqs nor inputs.cos and inputs.sin".to_owned());
-    }
-    Ok(calls)
-}
-
-/// Type of cos and sin: as params.tables says, else as they are.
-fn table_dtype(params: &Params, kind: RopeKind, cosines: &Array) -> Result<Dtype, String> {
-    let halves = match params.optional("tables") {
-        None => cosines.dtype == Dtype::F16,
-        Some(Value::String(name)) if name == "f16" => true,
-        Some(Value::String(name)) if name == "f32" => false,
-        Some(_) => return Err("params.tables is neither \"f16\" nor \"f32\"".to_owned()),
-    };
-    match (halves, kind) {
-        (false, _) => Ok(Dtype::F32),
-        (true, RopeKind::F16) => Ok(Dtype::F16),
-        (true, RopeKind::F32 | RopeKind::Q8) => {
-            Err("tables in f16 are for rope_f16 only".to_owned())
-        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use wasmparser::{
-    BlockType, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Export,
-    FuncType, FunctionBody, Operator, Parser, Payload, RefType, TableInit, TypeRef, ValType,
+    BlockType, CompositeInnerType, ConstExpr, DataKind, DataSectionReader, ElementItems,
+    ElementKind, ElementSectionReader, Export, ExportSectionReader, FuncType, FunctionBody,
+    ImportSectionReader, Operator, Parser, Payload, RefType, TableInit, TableSectionReader,
+    TypeRef, TypeSectionReader, ValType,
 };
 
 use crate::error::{Code, Rejection, quoted};
@@ -36,6 +38,10 @@ impl From<wasmparser::Error> for Refused {
     fn from(error: wasmparser::Error) -> Self {
         Refused::Decoding(error)
     }
+}
+
+fn malformed(reason: impl Into<String>) -> Refused {
+    Refused::Rule(Rejection::new(Code::ModuleMalformed, reason))
 }
 
 fn invalid(reason: impl Into<String>) -> Refused {
@@ -77,54 +83,10 @@ impl<'bytes> Survey<'bytes> {
     pub(super) fn module(&mut self, bytes: &'bytes [u8]) -> Result<(), Refused> {
         for payload in Parser::new(0).parse_all(bytes) {
             match payload? {
-                Payload::TypeSection(section) => {
-                    for group in section {
-                        for subtype in group?.types() {
-                            match &subtype.composite_type.inner {
-                                CompositeInnerType::Func(function) => {
-                                    self.function_type(function)?
-                                }
-                                _ => self.type_widths.push(0),
-                            }
-                        }
-                    }
-                }
-                Payload::ImportSection(section) if self.any_interface => {
-                    for import in section.into_imports() {
-                        match import?.ty {
-                            TypeRef::Table(table) => self.reference(table.element_type),
-                            TypeRef::Global(global) => self.value(global.content_type),
-                            _ => {}
-                        }
-                    }
-                }
-                Payload::ImportSection(section) => {
-                    if let Some(import) = section.into_imports().next() {
-                        let import = import?;
-                        return Err(Refused::Rule(Rejection::new(
-                            Code::ImportForbidden,
-                            format!(
-                                "the module imports {} from {}; a kernel imports nothing; {}",
-                                quoted(import.name),
-                                quoted(import.module),
-                                hint::import(import.module, import.name)
-                            ),
-                        )));
-                    }
-                }
+                Payload::TypeSection(section) => self.types(section)?,
+                Payload::ImportSection(section) => self.imports(section)?,
                 Payload::FunctionSection(section) => exhaust(section)?,
-                Payload::TableSection(section) => {
-                    for (index, table) in section.into_iter().enumerate() {
-                        let table = table?;
-                        self.reference(table.ty.element_type);
-                        if index > 0 {
-                            self.features.insert(Feature::ReferenceTypes);
-                        }
-                        if let TableInit::Expr(expression) = &table.init {
-                            self.expression(expression)?;
-                        }
-                    }
-                }
+                Payload::TableSection(section) => self.tables(section)?,
                 Payload::MemorySection(section) => exhaust(section)?,
                 Payload::TagSection(section) => exhaust(section)?,
                 Payload::GlobalSection(section) => {
@@ -136,18 +98,7 @@ impl<'bytes> Survey<'bytes> {
                             .push(plain_constant(&global.init_expr));
                     }
                 }
-                Payload::ExportSection(section) => {
-                    for export in section {
-                        let export = export?;
-                        if RUN_BY_ENGINES.contains(&export.name) && !self.any_interface {
-                            return Err(invalid(format!(
-                                "the module exports {}, which some engines run by themselves",
-                                export.name
-                            )));
-                        }
-                        self.exports.push(export);
-                    }
-                }
+                Payload::ExportSection(section) => self.exports(section)?,
                 Payload::StartSection { .. } if self.any_interface => {}
                 Payload::StartSection { .. } => {
                     return Err(invalid(format!(
@@ -155,47 +106,11 @@ impl<'bytes> Survey<'bytes> {
                         hint::START
                     )));
                 }
-                Payload::ElementSection(section) => {
-                    for element in section {
-                        let element = element?;
-                        match &element.kind {
-                            ElementKind::Active { offset_expr, .. } => {
-                                self.expression(offset_expr)?;
-                            }
-                            ElementKind::Passive => {
-                                self.features.insert(Feature::BulkMemory);
-                            }
-                            ElementKind::Declared => {
-                                self.features.insert(Feature::ReferenceTypes);
-                            }
-                        }
-                        match element.items {
-                            ElementItems::Functions(items) => exhaust(items)?,
-                            ElementItems::Expressions(reference, items) => {
-                                self.reference(reference);
-                                self.features.insert(Feature::BulkMemory);
-                                for expression in items {
-                                    self.expression(&expression?)?;
-                                }
-                            }
-                        }
-                    }
-                }
+                Payload::ElementSection(section) => self.elements(section)?,
                 Payload::DataCountSection { .. } => {
                     self.features.insert(Feature::BulkMemory);
                 }
-                Payload::DataSection(section) => {
-                    for data in section {
-                        match data?.kind {
-                            DataKind::Active { offset_expr, .. } => {
-                                self.expression(&offset_expr)?
-                            }
-                            DataKind::Passive => {
-                                self.features.insert(Feature::BulkMemory);
-                            }
-                        }
-                    }
-                }
+                Payload::DataSection(section) => self.data(section)?,
                 Payload::CodeSectionEntry(body) => self.body(&body)?,
                 // A name or producers section may hold anything; engines ignore custom sections.
                 Payload::CustomSection(_)
@@ -203,17 +118,116 @@ impl<'bytes> Survey<'bytes> {
                 | Payload::CodeSectionStart { .. }
                 | Payload::End(_) => {}
                 Payload::UnknownSection { id, .. } => {
-                    return Err(Refused::Rule(Rejection::new(
-                        Code::ModuleMalformed,
-                        format!("the module has a section of the unknown kind {id}"),
+                    return Err(malformed(format!(
+                        "the module has a section of the unknown kind {id}"
                     )));
                 }
                 // The enum grows with the decoder; what is not known here is not accepted.
                 _ => {
-                    return Err(Refused::Rule(Rejection::new(
-                        Code::ModuleMalformed,
+                    return Err(malformed(
                         "the module has a section that no core module has",
-                    )));
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn types(&mut self, section: TypeSectionReader<'bytes>) -> Result<(), Refused> {
+        for group in section {
+            for subtype in group?.types() {
+                match &subtype.composite_type.inner {
+                    CompositeInnerType::Func(function) => self.function_type(function)?,
+                    _ => self.type_widths.push(0),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn imports(&mut self, section: ImportSectionReader<'bytes>) -> Result<(), Refused> {
+        for import in section.into_imports() {
+            let import = import?;
+            if !self.any_interface {
+                return Err(Refused::Rule(Rejection::new(
+                    Code::ImportForbidden,
+                    format!(
+                        "the module imports {} from {}; a kernel imports nothing; {}",
+                        quoted(import.name),
+                        quoted(import.module),
+                        hint::import(import.module, import.name)
+                    ),
+                )));
+            }
+            match import.ty {
+                TypeRef::Table(table) => self.reference(table.element_type),
+                TypeRef::Global(global) => self.value(global.content_type),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn tables(&mut self, section: TableSectionReader<'bytes>) -> Result<(), Refused> {
+        for (index, table) in section.into_iter().enumerate() {
+            let table = table?;
+            self.reference(table.ty.element_type);
+            if index > 0 {
+                self.features.insert(Feature::ReferenceTypes);
+            }
+            if let TableInit::Expr(expression) = &table.init {
+                self.expression(expression)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn exports(&mut self, section: ExportSectionReader<'bytes>) -> Result<(), Refused> {
+        for export in section {
+            let export = export?;
+            if RUN_BY_ENGINES.contains(&export.name) && !self.any_interface {
+                return Err(invalid(format!(
+                    "the module exports {}, which some engines run by themselves",
+                    export.name
+                )));
+            }
+            self.exports.push(export);
+        }
+        Ok(())
+    }
+
+    fn elements(&mut self, section: ElementSectionReader<'bytes>) -> Result<(), Refused> {
+        for element in section {
+            let element = element?;
+            match &element.kind {
+                ElementKind::Active { offset_expr, .. } => self.expression(offset_expr)?,
+                ElementKind::Passive => {
+                    self.features.insert(Feature::BulkMemory);
+                }
+                ElementKind::Declared => {
+                    self.features.insert(Feature::ReferenceTypes);
+                }
+            }
+            match element.items {
+                ElementItems::Functions(items) => exhaust(items)?,
+                ElementItems::Expressions(reference, items) => {
+                    self.reference(reference);
+                    self.features.insert(Feature::BulkMemory);
+                    for expression in items {
+                        self.expression(&expression?)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, section: DataSectionReader<'bytes>) -> Result<(), Refused> {
+        for data in section {
+            match data?.kind {
+                DataKind::Active { offset_expr, .. } => self.expression(&offset_expr)?,
+                DataKind::Passive => {
+                    self.features.insert(Feature::BulkMemory);
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{PackArtifact, PackKernel, PackReference, PackVariant, PackVector};
-use crate::contract::{self, Contract, ContractEntry, TruthSource};
+use crate::contract::{self, Contract, ContractEntry, Property, TruthSource};
 use crate::error::{Code, Error, Findings, Rejection, quoted};
 use crate::module::{ModuleFacts, ModuleRules, inspect_module};
 use crate::schema::{FileEntry, KernelEntry, Manifest};
@@ -46,6 +46,9 @@ pub(crate) fn read_contents(source: &mut Source, manifest: &Manifest) -> Result<
             bytes,
         }));
     }
+    for module in &modules {
+        findings.keep(module.check_others(manifest));
+    }
     std::mem::take(&mut findings).end(|| ())?;
     let contracts = modules
         .iter()
@@ -84,6 +87,24 @@ impl<'a> Module<'a> {
             variants,
             contract: read_contract(reader, entry)?,
         })
+    }
+
+    /// What its contract says of other kernels is about kernels of the pack.
+    fn check_others(&self, manifest: &Manifest) -> Result<(), Rejection> {
+        let contract = self.contract.contract.iter();
+        for property in contract.flat_map(|contract| &contract.properties) {
+            if let Property::InverseOf(of) = property
+                && manifest.kernels.iter().all(|kernel| kernel.id != *of)
+            {
+                let id = &self.entry.id;
+                let message = format!(
+                    "the contract of {id} has the property `inverse_of` of {}, which is no kernel of the pack",
+                    quoted(of)
+                );
+                return Err(Rejection::new(Code::ManifestInvalid, message).kernel(id));
+            }
+        }
+        Ok(())
     }
 
     /// The kernel, after the pre-pass of its modules.
