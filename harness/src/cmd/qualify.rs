@@ -4,7 +4,7 @@
 use super::conform::Selection;
 use crate::{
     basics,
-    conform::{coverage, plan, report as conformance, suite},
+    conform::{coverage, plan, planted, report as conformance, suite},
     exit::Exit,
     judge::{Evidence, Word},
     machine::{self, Fingerprint},
@@ -51,12 +51,14 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let fits = plan.fits.clone();
     let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
     let covered = coverage::of_pack(&pack, &plan, &request, output)?;
+    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
+    let planted = planted::on_all(&launches, &pack, &plan.work, request.own_seed, output);
+    folder.document(planted::FILE, &planted)?;
 
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
     conform.add_coverage(covered);
     conform.add_numerics(numerics::on_all(&engines, &folder, output)?);
     folder.document(conformance::FILE, &conform)?;
-    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
     let basics = basics::on_all(&launches, output);
     folder.document(basics::FILE, &basics)?;
     let cases = traps::cases()?;
@@ -72,6 +74,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         fits,
         conform,
         basics,
+        planted,
         traps: traps.survey,
         interruptions: arguments.interruptions,
     };
