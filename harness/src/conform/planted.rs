@@ -20,7 +20,7 @@ use super::{
     },
     subject::{self, Prepared, Subject},
 };
-use crate::{basics::Finding, machine, outcome::Outcome, output::Output, parallel, registry};
+use crate::{basics::Finding, machine, outcome::Outcome, output::Output, parallel};
 use assay_worker::{GRACE, Launch, RunError, Worker};
 use fastrand::Rng;
 use kernel_abi::{Descriptor, PAGE_BYTES, Region};
@@ -139,17 +139,16 @@ impl Place<'_> {
     }
 }
 
-/// Plants faults into kernels of a plan and asks all engines about them: [`COUNT`] findings for each.
+/// Plants faults into kernels of a plan and asks all engines about them: [`COUNT`] findings for each. What kernels give without them is what the
+/// engine `reference` makes of it; where there is none, nothing is planted.
 pub fn on_all(
     launches: &[Launch],
+    reference: Option<&Launch>,
     pack: &Pack,
     work: &[Work],
     seed: u64,
     output: &Output,
 ) -> Vec<Finding> {
-    let own = registry::in_this_executable();
-    // Where this executable has no engine, an engine is compared with itself: other checks compare it with what is right.
-    let reference = own.first().or(launches.first());
     let plants = plants(reference, work, seed);
     let template = "{wide_bar} {pos}/{len} engines";
     let progress = output.progress_bar("planted faults", launches.len() as u64, template);

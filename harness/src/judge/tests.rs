@@ -1,5 +1,6 @@
 //! One case for each way in which a verdict comes about: evidence on which everything holds, with one thing changed.
 
+mod adapters;
 mod rests;
 
 use super::*;

@@ -26,6 +26,7 @@ mod forms_cli;
 mod fuzz_cli;
 mod hostile_cli;
 mod inspect_cli;
+mod lying_adapters;
 mod mutate_cli;
 mod numerics;
 mod pack_cli;
