@@ -1,7 +1,13 @@
 //! A complete adapter for the worker protocol over wasmi, which lies or misbehaves on request. The tests use it to show that
 //! the harness finds out; it is also the shortest example of how an engine becomes a worker.
 //!
-//! `lying_adapter BEHAVIOUR`, as in `assay conform PACK --adapter 'liar=lying_adapter stale-memory'`
+//! `lying_adapter BEHAVIOUR`, as in `assay conform PACK --adapter 'liar=lying_adapter stale-memory'`. Behaviours that show where a kernel runs and
+//! nowhere else are in `lying_adapter/sly.rs`; some take a file or a folder as a second argument.
+
+#[path = "lying_adapter/lines.rs"]
+mod lines;
+#[path = "lying_adapter/sly.rs"]
+mod sly;
 
 use runtime_api::{
     Budget, BudgetKind, CODE_TARGET, COMPILED_ELSEWHERE, Entry, Error, Info, Instance, Module,
@@ -104,16 +110,23 @@ const BEHAVIOURS: [(&str, Behaviour); 24] = [
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
-    let Some((_, behaviour)) = BEHAVIOURS.into_iter().find(|(known, _)| *known == name) else {
-        eprintln!("lying_adapter: there is no behaviour `{name}`");
-        return ExitCode::from(2);
-    };
-    let served = runtime_wasmi::runtime()
-        .map_err(io::Error::other)
-        .and_then(|engine| {
-            let runtime = LyingRuntime::new(engine, behaviour, &name);
-            assay_worker::serve(&runtime, io::stdin().lock(), io::stdout().lock())
-        });
+    let known = BEHAVIOURS.into_iter().find(|(known, _)| *known == name);
+    let served =
+        match (known, sly::named(&name)) {
+            (Some((_, behaviour)), _) => runtime_wasmi::runtime()
+                .map_err(io::Error::other)
+                .and_then(|engine| {
+                    let runtime = LyingRuntime::new(engine, behaviour, &name);
+                    assay_worker::serve(&runtime, io::stdin().lock(), io::stdout().lock())
+                }),
+            (None, Some(way)) => runtime_wasmi::runtime()
+                .map_err(io::Error::other)
+                .and_then(|engine| sly::serve(engine, way, &name)),
+            (None, None) => {
+                eprintln!("lying_adapter: there is no behaviour `{name}`");
+                return ExitCode::from(2);
+            }
+        };
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,7 +1,7 @@
 //! Engines of a run, as records name them: ready, absent or failed to start, in one word and one way.
 
 use crate::registry::Engine;
-use runtime_api::{COMPILED_ELSEWHERE, Info};
+use runtime_api::{BudgetKind, COMPILED_ELSEWHERE, Capabilities, Info};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -68,6 +68,60 @@ pub enum Judged {
     Instead,
 }
 
+/// What an engine says that it cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lack {
+    /// Ending a call: it has no budget, neither of ticks nor of fuel.
+    Interruption,
+    /// A limit of memory.
+    MemoryLimit,
+    /// A limit of tables.
+    TableLimit,
+    /// A limit of the call stack.
+    StackLimit,
+}
+
+impl Lack {
+    /// What an engine lacks by its own words.
+    pub fn of(capabilities: &Capabilities) -> Vec<Lack> {
+        let budgets = &capabilities.budgets;
+        let has = [
+            (
+                Lack::Interruption,
+                budgets.iter().any(|kind| *kind != BudgetKind::None),
+            ),
+            (Lack::MemoryLimit, capabilities.memory_limit),
+            (Lack::TableLimit, capabilities.table_limit),
+            (Lack::StackLimit, capabilities.stack_limit),
+        ];
+        let lacks = has.into_iter().filter(|(_, has)| !has);
+        lacks.map(|(lack, _)| lack).collect()
+    }
+
+    /// Whether nobody can be served by an engine without it: one kernel that does not end, or that takes all memory, is enough to take the others
+    /// with it. A kernel of a pack has the table and the stack that it has, and both were looked at.
+    pub const fn forbids(self) -> bool {
+        match self {
+            Lack::Interruption | Lack::MemoryLimit => true,
+            Lack::TableLimit | Lack::StackLimit => false,
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lack::Interruption => {
+                "the engine states no way to end a call: it has no budget of ticks or of fuel"
+            }
+            Lack::MemoryLimit => "the engine states that it holds no limit of memory",
+            Lack::TableLimit => "the engine states that it holds no limit of tables",
+            Lack::StackLimit => "the engine states that it holds no limit of the call stack",
+        })
+    }
+}
+
 /// An engine of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineReport {
@@ -85,6 +139,9 @@ pub struct EngineReport {
     /// Native code that it ran and that is not known to be what it makes of the modules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub native_code_not_compared: Vec<NativeCode>,
+    /// What it says that it cannot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<Lack>,
 }
 
 impl EngineReport {
@@ -104,6 +161,9 @@ impl EngineReport {
             compiled_elsewhere: info
                 .as_ref()
                 .and_then(|info| info.build.get(COMPILED_ELSEWHERE).cloned()),
+            lacks: info
+                .as_ref()
+                .map_or(Vec::new(), |info| Lack::of(&info.capabilities)),
             version: info.map(|info| info.version),
             native_code_not_compared: Vec::new(),
         }

@@ -9,6 +9,7 @@ use crate::{
         device::{Device, Fit, Profile},
         forms,
         judge::Layer,
+        planted,
         record::Entry,
         report::Conformance,
         truths::Truth,
@@ -37,6 +38,8 @@ pub struct Evidence {
     pub conform: Conformance,
     /// The basics, native code's first.
     pub basics: Vec<basics::Finding>,
+    /// Faults that were planted into kernels.
+    pub planted: Vec<basics::Finding>,
     /// Traps, budgets and limits.
     pub traps: Survey,
     /// Interruptions of each kind of code; 0 where engines were not interrupted.
@@ -303,6 +306,16 @@ fn of_engine(
     let mut limitations: Vec<String> = compiled
         .map(|what| format!("{COMPILED_ELSEWHERE}: {what}"))
         .collect();
+    let (untold, not_asked) = of_planted(&evidence.planted, id);
+    reasons.extend(untold);
+    limitations.extend(not_asked);
+    for lack in &engine.lacks {
+        let list = match lack.forbids() {
+            true => &mut reasons,
+            false => &mut limitations,
+        };
+        list.push(lack.to_string());
+    }
     // No fault of the engine's; the verdict on the whole has it.
     limitations.extend(truths.iter().filter_map(|truth| {
         let reason = truth.unjudged.as_ref()?;
@@ -397,6 +410,27 @@ fn of_basics(basics: &[basics::Finding], id: &str) -> Vec<String> {
         reasons.push(format!("{ran} of {all} basics were run"));
     }
     reasons
+}
+
+/// What speaks against an engine in the faults that were planted, and what it could not be asked: no reason, because what it says of itself is judged
+/// as such.
+fn of_planted(planted: &[basics::Finding], id: &str) -> (Vec<String>, Vec<String>) {
+    let own = || planted.iter().filter(|finding| finding.runtime == id);
+    let bad = own().filter(|finding| finding.outcome != Outcome::Pass);
+    let (not_asked, untold): (Vec<_>, Vec<_>) =
+        bad.partition(|finding| finding.outcome == Outcome::Unsupported);
+    let line = |finding: &basics::Finding| {
+        format!(
+            "planted, {}: {}: {}",
+            finding.check, finding.outcome, finding.detail
+        )
+    };
+    let mut reasons: Vec<String> = untold.into_iter().map(line).collect();
+    let (ran, all) = (own().count(), planted::COUNT);
+    if ran != all {
+        reasons.push(format!("{ran} of {all} faults were planted"));
+    }
+    (reasons, not_asked.into_iter().map(line).collect())
 }
 
 /// What a device adds: an engine that cannot be held to its limits is unsupported, and a kernel of which nothing fits, or which with its

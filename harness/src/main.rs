@@ -1,5 +1,6 @@
 //! The `assay` binary: one subcommand, one file in `cmd/`.
 
+use anyhow::Context;
 use assay::{cmd, exit, output::Output};
 use assay_worker::WorkerLimits;
 use clap::{Parser, Subcommand};
@@ -57,7 +58,8 @@ fn main() -> ExitCode {
     };
     let result = WorkerLimits::from_environment()
         .map_err(|error| exit::usage(error.to_string()))
-        .and_then(|_| run(&line.command, &output));
+        .and_then(|_| alone(&line.command))
+        .and_then(|()| run(&line.command, &output));
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -66,6 +68,14 @@ fn main() -> ExitCode {
             drop(output.document(&cmd::exits::document(&error)));
             cmd::exits::of(&error).into()
         }
+    }
+}
+
+/// What is right is in this process's memory, and no worker may look it up there. A worker has nothing to hide, and is looked at itself.
+fn alone(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Worker(_) => Ok(()),
+        _ => assay_worker::keep_to_oneself().context("failed to keep workers from this process"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is measured: cells that share a module, each with its input, the call and the output that must come of it.
 
 mod own;
+mod ring;
 
 use self::own::{UNROLLED, empty, shapes, trap, triad};
 use crate::conform::{
@@ -84,6 +85,8 @@ pub struct Job {
     pub beside: bool,
     /// The same call again and again, each beside the ones before, where calls are also timed in batches.
     pub batch: Vec<Frame>,
+    /// Calls of the same shape on different inputs, each beside the ones before, and what must come of them; none where memory would be measured.
+    pub ring: Vec<Expect>,
     /// Whether the phases and the ways of an invocation are timed on it.
     pub phases: bool,
     /// Whether the engine is compared with itself on it, in a process of its own.
@@ -119,6 +122,70 @@ pub enum Expect {
     },
 }
 
+impl Expect {
+    /// The frame of a call.
+    pub(super) fn frame(&self) -> Option<&Frame> {
+        match self {
+            Expect::Frame { frame, .. } => Some(frame),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with what a call left of all that it may have touched.
+    pub(super) fn check(&self, after: &[u8]) -> Result<(), String> {
+        match self {
+            Expect::Frame { frame, .. } => self.check_frame(frame, after),
+            Expect::Bytes { bytes, .. } => check_output(after, bytes),
+            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
+        }
+    }
+
+    /// What is wrong with what a call left of a frame, its own or that of the same call elsewhere.
+    fn check_frame(&self, frame: &Frame, after: &[u8]) -> Result<(), String> {
+        frame
+            .check(after, true)
+            .map_err(|violation| violation.to_string())?;
+        self.check_output_read(frame.output(after))
+    }
+
+    /// What is wrong with an output.
+    fn check_output_read(&self, bytes: &[u8]) -> Result<(), String> {
+        match self {
+            Expect::Frame {
+                case: Some(case),
+                output,
+                ..
+            } if bytes != output => match truth::judge(case, bytes) {
+                Verdict::Pass { .. } => Ok(()),
+                Verdict::Fail(mismatch) => Err(format!("its output is wrong: {mismatch}")),
+                Verdict::NotApplicable(reason) | Verdict::Unknown(reason) => {
+                    Err(format!("its output cannot be judged: {reason}"))
+                }
+            },
+            Expect::Frame { output, .. } => check_output(bytes, output),
+            Expect::Bytes {
+                bytes: expected, ..
+            } => check_output(bytes, expected),
+            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
+        }
+    }
+}
+
+fn check_output(output: &[u8], expected: &[u8]) -> Result<(), String> {
+    if output == expected {
+        return Ok(());
+    }
+    let at = output
+        .iter()
+        .zip(expected)
+        .position(|(ours, theirs)| ours != theirs)
+        .unwrap_or(output.len().min(expected.len()));
+    Err(format!(
+        "the output of what was timed is wrong, from byte {at} of {} on",
+        expected.len()
+    ))
+}
+
 impl Job {
     /// What a call returns.
     pub fn returned(&self) -> i32 {
@@ -148,19 +215,12 @@ impl Job {
     /// # Errors
     /// That, in words.
     pub fn check(&self, after: &[u8]) -> Result<(), String> {
-        match &self.expect {
-            Expect::Frame { frame, .. } => self.check_frame(frame, after),
-            Expect::Bytes { bytes, .. } => self.check_output(after, bytes),
-            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
-        }
+        self.expect.check(after)
     }
 
-    /// What is wrong with what a call left of a frame, the job's own or one of its batch.
+    /// What is wrong with what a call left of a frame of the job's batch.
     pub(super) fn check_frame(&self, frame: &Frame, after: &[u8]) -> Result<(), String> {
-        frame
-            .check(after, true)
-            .map_err(|violation| violation.to_string())?;
-        self.check_output_read(frame.output(after))
+        self.expect.check_frame(frame, after)
     }
 
     /// What a host reads of a call: the output alone.
@@ -185,39 +245,7 @@ impl Job {
     /// # Errors
     /// That, in words.
     pub fn check_output_read(&self, bytes: &[u8]) -> Result<(), String> {
-        match &self.expect {
-            Expect::Frame {
-                case: Some(case),
-                output,
-                ..
-            } if bytes != output => match truth::judge(case, bytes) {
-                Verdict::Pass { .. } => Ok(()),
-                Verdict::Fail(mismatch) => Err(format!("its output is wrong: {mismatch}")),
-                Verdict::NotApplicable(reason) | Verdict::Unknown(reason) => {
-                    Err(format!("its output cannot be judged: {reason}"))
-                }
-            },
-            Expect::Frame { output, .. } => self.check_output(bytes, output),
-            Expect::Bytes {
-                bytes: expected, ..
-            } => self.check_output(bytes, expected),
-            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
-        }
-    }
-
-    fn check_output(&self, output: &[u8], expected: &[u8]) -> Result<(), String> {
-        if output == expected {
-            return Ok(());
-        }
-        let at = output
-            .iter()
-            .zip(expected)
-            .position(|(ours, theirs)| ours != theirs)
-            .unwrap_or(output.len().min(expected.len()));
-        Err(format!(
-            "the output of what was timed is wrong, from byte {at} of {} on",
-            expected.len()
-        ))
+        self.expect.check_output_read(bytes)
     }
 
     /// Inputs written to an instance.
@@ -457,6 +485,7 @@ fn job(
     } else {
         Vec::new()
     };
+    let ring = ring::ring(subject, kernel, (dimensions, elements), scope.seed)?;
     let updated = case.base.as_ref().map_or(0, Vec::len);
     let bytes = case.a.len() + case.b.len() + case.output_size as usize + updated;
     Ok(Ok(Job {
@@ -478,6 +507,7 @@ fn job(
         budgets: (compared && (!scope.quick || rmsnorm)) || smallest,
         beside: compared && subject.variant == "base" && (!scope.quick || rmsnorm),
         batch,
+        ring,
         phases,
         apart: compared && rmsnorm && subject.variant == "base",
         expect: Expect::Frame {

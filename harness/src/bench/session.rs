@@ -6,6 +6,7 @@ mod check;
 mod memory;
 mod part;
 mod phases;
+mod ring;
 mod traps;
 
 pub(super) use part::Part;
@@ -67,6 +68,8 @@ pub(super) struct Session<'a> {
     random: Rng,
     /// How long the slowest module of the last group took to load.
     slowest_load: Duration,
+    /// Of the group: nanoseconds of an element in a call that was timed on different inputs too.
+    per_element: BTreeMap<(BudgetKind, Option<Twin>), f64>,
     /// Records go here.
     sink: &'a mut dyn FnMut(Record) -> Result<()>,
 }
@@ -80,6 +83,10 @@ struct Lane {
     warm_up: u64,
     returned: i32,
     samples: Vec<Sample>,
+    /// Requests for batches of a known size, how long they took by this process's clock, and how long the worker says that the batches took.
+    requests: u32,
+    took: Duration,
+    reported: Duration,
     /// Set when it cannot go on.
     ended: Option<(Outcome, String)>,
 }
@@ -93,6 +100,9 @@ impl Lane {
                 ..self.key.clone()
             },
             samples: Vec::new(),
+            requests: 0,
+            took: Duration::ZERO,
+            reported: Duration::ZERO,
             ended: None,
             ..*self
         }
@@ -132,6 +142,7 @@ impl<'a> Session<'a> {
             info,
             random: Rng::with_seed(seed),
             slowest_load: Duration::ZERO,
+            per_element: BTreeMap::new(),
             sink,
         }))
     }
@@ -156,6 +167,7 @@ impl<'a> Session<'a> {
     /// If records cannot be written.
     pub(super) fn group(&mut self, group: &Group, refusal: Option<String>) -> Result<()> {
         self.slowest_load = Duration::ZERO;
+        self.per_element.clear();
         let native = self.is_native();
         if (group.native_only && !native) || (native && group.native.is_none()) {
             return Ok(());
@@ -367,6 +379,9 @@ impl<'a> Session<'a> {
                     warm_up: 0,
                     returned: 0,
                     samples: Vec::new(),
+                    requests: 0,
+                    took: Duration::ZERO,
+                    reported: Duration::ZERO,
                     ended: None,
                 }),
                 Err((outcome, detail)) => self.cell(job, key, outcome, detail, 0)?,
@@ -387,7 +402,9 @@ impl<'a> Session<'a> {
         for mut lane in lanes {
             let checked = match lane.ended.take() {
                 Some(ended) => Err(ended),
-                None => self.left_and_again(job, &lane, modules),
+                None => self
+                    .left_and_again(job, &lane, modules)
+                    .and_then(|()| self.is_no_trick(group, job, &lane, modules)),
             };
             match checked {
                 Ok(()) => {

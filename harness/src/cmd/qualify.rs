@@ -4,14 +4,14 @@
 use super::conform::Selection;
 use crate::{
     basics,
-    conform::{coverage, plan, report as conformance, suite},
+    conform::{coverage, plan, planted, report as conformance, suite},
     exit::Exit,
     judge::{Evidence, Word},
     machine::{self, Fingerprint},
     numerics,
     output::Output,
     records::{Qualification, qualification, run::Run},
-    registry::Engine,
+    registry::{self, Engine},
     report::{self, terminal},
     results::{Folder, PackIdentity},
     traps::{self, TrapReport, survey},
@@ -51,12 +51,18 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let fits = plan.fits.clone();
     let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
     let covered = coverage::of_pack(&pack, &plan, &request, output)?;
+    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
+    let own = registry::in_this_executable();
+    // Where this executable has no engine, the first one is compared with itself: other checks compare it with what is right.
+    let reference = own.first().or(launches.first());
+    let (work, seed) = (&plan.work, request.own_seed);
+    let planted = planted::on_all(&launches, reference, &pack, work, seed, output);
+    folder.document(planted::FILE, &planted)?;
 
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
     conform.add_coverage(covered);
     conform.add_numerics(numerics::on_all(&engines, &folder, output)?);
     folder.document(conformance::FILE, &conform)?;
-    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
     let basics = basics::on_all(&launches, output);
     folder.document(basics::FILE, &basics)?;
     let cases = traps::cases()?;
@@ -72,6 +78,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         fits,
         conform,
         basics,
+        planted,
         traps: traps.survey,
         interruptions: arguments.interruptions,
     };

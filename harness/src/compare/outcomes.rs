@@ -216,6 +216,11 @@ impl Side {
                 let ended = Ended::outcome(basic.outcome, &basic.detail);
                 check(&basic.runtime, "trap basics", &basic.check, ended);
             }
+            for planted in &qualify.planted {
+                // Which kernel it was, and at which call, is drawn anew in each run.
+                let ended = Ended::outcome(planted.outcome, "");
+                check(&planted.runtime, "planted", &planted.check, ended);
+            }
         }
         if let Some(traps) = &records.traps {
             for case in &traps.survey.results {

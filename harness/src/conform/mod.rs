@@ -16,6 +16,7 @@ pub mod observe;
 pub mod oracle;
 pub mod placement;
 pub mod plan;
+pub mod planted;
 pub mod record;
 pub mod report;
 pub mod request;

@@ -22,7 +22,12 @@ use kernel_cases::{
 use runtime_api::Kind;
 use runtime_host::{Call, Form, Invocation, Read, Write};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+pub(super) mod planted;
 
 /// What the names of sequences begin with.
 pub const PREFIX: &str = "sequence:";
@@ -199,21 +204,21 @@ fn places(cases: &[Prepared], random: &mut Rng) -> Option<Sequence> {
 }
 
 /// Bytes of a case's tensors.
-fn bytes(case: &Case) -> usize {
+pub(super) fn bytes(case: &Case) -> usize {
     case.a.len() + case.b.len() + case.output_size as usize
 }
 
 /// Why a sequence ended early.
 #[derive(Debug)]
-struct Stop {
+pub(super) struct Stop {
     /// Which step, from 1.
-    step: usize,
+    pub(super) step: usize,
     what: String,
-    why: Why,
+    pub(super) why: Why,
 }
 
 #[derive(Debug)]
-enum Why {
+pub(super) enum Why {
     /// A layer does not hold.
     Wrong(Layer, String),
     /// A call did not return.
@@ -238,22 +243,7 @@ pub(super) fn run(
     alone: &[Option<Alone>],
     sequence: &Sequence,
 ) -> (Layers, bool) {
-    let interprets = exchange.worker.info().kind == Kind::Interpreter;
-    let mut living = Living {
-        memory: Vec::new(),
-        pages: exchange.subject.minimum_pages,
-        info: None,
-        exchange,
-        cases,
-        alone,
-        calls: 0,
-        left_out: 0,
-        largest: if interprets {
-            LARGE_FOR_INTERPRETERS
-        } else {
-            usize::MAX
-        },
-    };
+    let mut living = Living::new(exchange, cases, alone);
     let stop = living.run(sequence);
     let judgement = |outcome, detail: &str| Judgement::of(outcome, detail);
     match stop {
@@ -309,6 +299,39 @@ struct Living<'a> {
     left_out: usize,
     /// Bytes of the largest tensors that are passed.
     largest: usize,
+    /// What was planted in the module, if something was.
+    planted: Option<planted::Planted>,
+    /// Calls of the entry point.
+    entered: u32,
+    /// Pages that the call which comes now adds.
+    growing: u32,
+    /// How long the last exchange took.
+    took: Duration,
+}
+
+impl<'a> Living<'a> {
+    fn new(exchange: Exchange<'a>, cases: &'a [Prepared], alone: &'a [Option<Alone>]) -> Self {
+        let interprets = exchange.worker.info().kind == Kind::Interpreter;
+        Self {
+            memory: Vec::new(),
+            pages: exchange.subject.minimum_pages,
+            info: None,
+            exchange,
+            cases,
+            alone,
+            calls: 0,
+            left_out: 0,
+            largest: if interprets {
+                LARGE_FOR_INTERPRETERS
+            } else {
+                usize::MAX
+            },
+            planted: None,
+            entered: 0,
+            growing: 0,
+            took: Duration::ZERO,
+        }
+    }
 }
 
 impl Living<'_> {
@@ -408,12 +431,12 @@ impl Living<'_> {
             calls: call.into_iter().collect(),
             reads: reads.clone(),
         };
-        let (returned, observation) = self
-            .exchange
-            .run(instance, invocation)
-            .map_err(Why::Ended)?;
+        let start = Instant::now();
+        let ran = self.exchange.run(instance, invocation);
+        self.took = start.elapsed();
+        let (returned, observation) = ran.map_err(Why::Ended)?;
         let wrong = |what| Why::Wrong(Layer::L6, what);
-        same_size(self.pages, observation.pages).map_err(wrong)?;
+        same_size(self.pages + self.growing, observation.pages).map_err(wrong)?;
         let mut found = observation.reads.into_iter();
         let bytes = found.next().map(|read| read.0).unwrap_or_default();
         for (read, digest) in reads[1..].iter().zip(found) {
@@ -520,12 +543,14 @@ impl Living<'_> {
         let entry = self.exchange.subject.export(case.entry).to_owned();
         let call = self.exchange.call(&entry, vec![frame.descriptor_address()]);
         let span = (frame.start(), frame.image().len() as u32);
-        let (status, after) = self.exchange(
+        let effect = self.entering(case.entry);
+        self.expect(effect, frame);
+        let (status, left) = self.exchange(
             InstanceChoice::Same,
             Some((frame.start(), frame.image())),
             Some(call),
             span,
-            whole,
+            whole || effect != planted::Effect::Nothing,
         )?;
         let status = status.unwrap_or_default();
         if status != alone.status {
@@ -539,6 +564,7 @@ impl Living<'_> {
             ));
         }
         let wrong = |what: String| Why::Wrong(Layer::L6, what);
+        let after = self.without(effect, frame, alone, &left)?;
         frame
             .check(&after, status == 0)
             .map_err(|violation| wrong(violation.to_string()))?;
@@ -555,7 +581,7 @@ impl Living<'_> {
                 alone.scratch.len()
             )));
         }
-        self.keep(frame.start(), &after);
+        self.keep(frame.start(), &left);
         Ok(())
     }
 

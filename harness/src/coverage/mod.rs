@@ -16,7 +16,7 @@ use crate::rewrite::{
     section,
 };
 use std::collections::{BTreeMap, HashMap};
-use wasm_encoder::{ConstExpr, Encode, Function, GlobalType, Instruction};
+use wasm_encoder::{Encode, Function, Instruction};
 use wasmparser::{BinaryReaderError, ValType};
 
 /// Flags that a word has.
@@ -85,15 +85,7 @@ impl Flagged {
         let export = format!("{}_flags", module.free_prefix());
         let mut added = Added::default();
         for _ in 0..words {
-            added.globals.push(|bytes| {
-                let kind = GlobalType {
-                    val_type: wasm_encoder::ValType::I32,
-                    mutable: true,
-                    shared: false,
-                };
-                kind.encode(bytes);
-                ConstExpr::i32_const(0).encode(bytes);
-            });
+            added.counter();
         }
         let one = [ValType::I32];
         added.function(&module, &export, (&one, &one), &tell_flags(&told));

@@ -1,5 +1,6 @@
 //! One case for each way in which a verdict comes about: evidence on which everything holds, with one thing changed.
 
+mod adapters;
 mod rests;
 
 use super::*;
@@ -86,6 +87,7 @@ pub(crate) fn evidence() -> Evidence {
         reason: None,
         compiled_elsewhere: None,
         native_code_not_compared: Vec::new(),
+        lacks: Vec::new(),
     };
     let numerics = numerics::Summary {
         runtime: ENGINE.to_owned(),
@@ -136,6 +138,9 @@ pub(crate) fn evidence() -> Evidence {
         },
         basics: std::iter::once(basic(basics::NATIVE, "denormals"))
             .chain(basics)
+            .collect(),
+        planted: (0..planted::COUNT)
+            .map(|index| basic(ENGINE, &format!("planted {index}")))
             .collect(),
         traps: Survey {
             results: (0..traps::count()).map(trap_case).collect(),

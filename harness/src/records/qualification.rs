@@ -37,6 +37,9 @@ pub struct Qualification {
     pub engines: Vec<EngineVerdict>,
     /// The basics, native code's first.
     pub basics: Vec<Finding>,
+    /// Faults that were planted into kernels, and whether each engine told of them.
+    #[serde(default)]
+    pub planted: Vec<Finding>,
     /// Traps, budgets and limits, one summary per engine that was run; `traps.json` has every case.
     #[serde(default)]
     pub trap_summaries: Vec<traps::Summary>,
@@ -82,6 +85,7 @@ impl Qualification {
             fits: evidence.fits,
             engines,
             basics: evidence.basics,
+            planted: evidence.planted,
             trap_summaries,
             interruptions: evidence.interruptions,
             numerics: conform.numerics.clone(),

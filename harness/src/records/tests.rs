@@ -92,6 +92,7 @@ fn every_document_is_read_as_it_was_written() {
         "trap_summaries",
         "held_back",
         "coverage",
+        "planted",
         "globals_changed",
         "native_code_not_compared",
     ] {
@@ -99,6 +100,7 @@ fn every_document_is_read_as_it_was_written() {
     }
     round_trip(&qualification.conform);
     round_trip::<Vec<basics::Finding>>(&qualification.basics);
+    round_trip::<Vec<basics::Finding>>(&qualification.planted);
     round_trip::<Vec<numerics::Finding>>(&qualification.numerics[0].findings);
     let traps = TrapReport::of(
         qualification.conform.engines.clone(),

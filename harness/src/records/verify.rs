@@ -10,7 +10,7 @@ use crate::{
     basics,
     conform::{
         answers::{self, Answers},
-        forms,
+        forms, planted,
         record::{self, Entry, Line, Sums},
         report::{self, Conformance},
     },
@@ -240,11 +240,12 @@ impl Verification {
         };
         let conform = self.take(report::FILE, parse(&folder.join(report::FILE)));
         let basics = self.take(basics::FILE, parse(&folder.join(basics::FILE)));
+        let planted = self.take(planted::FILE, parse(&folder.join(planted::FILE)));
         let traps = self.take::<TrapReport>(survey::FILE, parse(&folder.join(survey::FILE)));
         let found = self.take::<Vec<_>>(numerics::FILE, parse(&folder.join(numerics::FILE)));
         let of_run = self.identities(folder, &stands);
-        if let (Some(conform), Some(basics), Some(traps), Some(found)) =
-            (conform, basics, traps, found)
+        if let (Some(conform), Some(basics), Some(planted), Some(traps), Some(found)) =
+            (conform, basics, planted, traps, found)
         {
             let of_lines = self.conformance(folder, &stands.kernels, &conform, &found);
             self.traps(&conform, &traps);
@@ -254,6 +255,7 @@ impl Verification {
                 fits: stands.fits.clone(),
                 conform: of_lines.unwrap_or(conform),
                 basics,
+                planted,
                 traps: traps.survey,
                 interruptions: stands.interruptions,
             };

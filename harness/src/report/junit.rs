@@ -65,9 +65,13 @@ pub fn render(records: &Records) -> Result<String> {
     for (engine, name, outcome, detail) in records.qualify.iter().flat_map(verdicts) {
         add(engine, "qualification", name, outcome, &detail);
     }
-    for check in records.qualify.iter().flat_map(|qualify| &qualify.basics) {
-        let name = check.check.clone();
-        add(&check.runtime, "basics", name, check.outcome, &check.detail);
+    if let Some(qualify) = &records.qualify {
+        for (class, checks) in [("basics", &qualify.basics), ("planted", &qualify.planted)] {
+            for check in checks {
+                let name = check.check.clone();
+                add(&check.runtime, class, name, check.outcome, &check.detail);
+            }
+        }
     }
     if let Some(traps) = records.traps.as_ref().map(|traps| &traps.survey) {
         for case in &traps.results {
@@ -204,6 +208,7 @@ mod tests {
             reason: None,
             compiled_elsewhere: None,
             native_code_not_compared: Vec::new(),
+            lacks: Vec::new(),
         };
         let survey = Survey {
             results: vec![

@@ -195,6 +195,11 @@ fn verdict(qualify: &Qualification) -> Section {
             qualify.basics.iter().filter(passed).count(),
             qualify.basics.len()
         )),
+        Part::Text(format!(
+            "Faults planted into kernels of the pack: {} of {} were told.",
+            qualify.planted.iter().filter(passed).count(),
+            qualify.planted.len()
+        )),
     ];
     if let Some(architecture) = &qualify.architecture {
         let how = qualify.emulated.as_ref().map_or_else(String::new, |how| {
@@ -211,9 +216,8 @@ fn verdict(qualify: &Qualification) -> Section {
     if !denormals.is_empty() {
         parts.push(Part::List(denormals));
     }
-    let bad: Vec<_> = qualify
-        .basics
-        .iter()
+    let checks = qualify.basics.iter().chain(&qualify.planted);
+    let bad: Vec<_> = checks
         .filter(|check| check.outcome != Outcome::Pass)
         .map(|check| {
             format!(

@@ -15,7 +15,7 @@ use std::{
     ops::Range,
 };
 use wasm_encoder::{
-    Encode, ExportKind, Function, Instruction, Module as EncodedModule, RawSection,
+    ConstExpr, Encode, ExportKind, Function, Instruction, Module as EncodedModule, RawSection,
 };
 use wasmparser::{
     BinaryReader, BinaryReaderError, ExternalKind, FuncType, GlobalSectionReader, GlobalType,
@@ -330,9 +330,24 @@ impl Added {
         &mut self,
         module: &Module,
         export: &str,
-        (parameters, results): (&[ValType], &[ValType]),
+        types: (&[ValType], &[ValType]),
         body: &Function,
     ) {
+        let index = self.inner_function(module, types, body);
+        self.exports.push(|bytes| {
+            export.encode(bytes);
+            ExportKind::Func.encode(bytes);
+            index.encode(bytes);
+        });
+    }
+
+    /// Adds a function of these types that only the module's own code can call; gives its index.
+    pub(crate) fn inner_function(
+        &mut self,
+        module: &Module,
+        (parameters, results): (&[ValType], &[ValType]),
+        body: &Function,
+    ) -> u32 {
         let index = module.functions() + self.functions.count;
         let is_it = |kind: &FuncType| kind.params() == parameters && kind.results() == results;
         let mut types = module.types.iter().chain(&self.types);
@@ -343,10 +358,19 @@ impl Added {
         });
         self.functions.push(|bytes| (kind as u32).encode(bytes));
         self.bodies.push(|bytes| body.encode(bytes));
-        self.exports.push(|bytes| {
-            export.encode(bytes);
-            ExportKind::Func.encode(bytes);
-            index.encode(bytes);
+        index
+    }
+
+    /// Adds a mutable global of 32 bits, which is 0 in the beginning.
+    pub(crate) fn counter(&mut self) {
+        self.globals.push(|bytes| {
+            let kind = wasm_encoder::GlobalType {
+                val_type: wasm_encoder::ValType::I32,
+                mutable: true,
+                shared: false,
+            };
+            kind.encode(bytes);
+            ConstExpr::i32_const(0).encode(bytes);
         });
     }
 

@@ -124,6 +124,11 @@ pub(crate) fn adapter(behaviour: &str) -> String {
 
 /// The same as a worker to start.
 pub(crate) fn adapter_launch(behaviour: &str) -> Launch {
+    adapter_launch_with(&[behaviour])
+}
+
+/// The same with what the behaviour takes besides.
+pub(crate) fn adapter_launch_with(words: &[&str]) -> Launch {
     let program = Path::new(env!("CARGO_BIN_EXE_assay"))
         .parent()
         .unwrap()
@@ -135,7 +140,7 @@ pub(crate) fn adapter_launch(behaviour: &str) -> Launch {
     );
     Launch {
         states_id: false,
-        ..Launch::own("test", program, &[behaviour]).unwrap()
+        ..Launch::own(words[0], program, words).unwrap()
     }
 }
 

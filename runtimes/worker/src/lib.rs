@@ -43,3 +43,4 @@ pub use program::Program;
 pub use protocol::InstanceChoice;
 pub use remote::Remote;
 pub use server::serve;
+pub use system::keep_to_oneself;

@@ -132,6 +132,26 @@ pub(super) fn resident_bytes(id: u32) -> Option<u64> {
     field(&format!("/proc/{id}/smaps_rollup"), "Rss:")
 }
 
+/// Keeps the memory of this process, what it has open and what its environment holds from other processes of the same user: workers know its id. What
+/// another program is that it starts does not inherit that.
+///
+/// # Errors
+/// The system's.
+#[cfg(target_os = "linux")]
+pub fn keep_to_oneself() -> std::io::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Other systems have other ways, which are not used.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn keep_to_oneself() -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Gives memory that was freed back to the system, so that what is resident is in use; whether that is known to have happened.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code, reason = "a function of the C library")]

@@ -170,13 +170,22 @@ impl Session<'_> {
             }
         };
         let batch = self.effort.batch.as_nanos() as u64;
+        let known = lane.iterations > 0;
+        let start = Instant::now();
         let times = self
             .worker
             .time(lane.module, what, (lane.iterations, batch, 1), WITHIN)
             .map_err(|error| self.failed(error, modules))?;
+        if known {
+            lane.requests += 1;
+            lane.took += start.elapsed();
+        }
         lane.warm_up += times.warm_up;
         lane.returned |= times.returned;
         for sample in self.samples(&times, &lane.key, round)? {
+            if known {
+                lane.reported += Duration::from_nanos(sample.nanoseconds);
+            }
             lane.iterations = sample.iterations;
             lane.samples.push(sample);
         }

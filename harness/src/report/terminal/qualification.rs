@@ -1,7 +1,7 @@
 //! A qualification on screen.
 
 use crate::{
-    basics,
+    basics::{self, Finding},
     conform::device::{Device, Shape},
     judge::{EngineWord, NotAsked},
     outcome::Outcome,
@@ -85,7 +85,7 @@ pub fn text(qualification: &Qualification, colour: bool) -> String {
     )
 }
 
-/// The basics and the traps, engine by engine.
+/// The basics, the planted faults and the traps, engine by engine.
 fn parts_text(qualification: &Qualification) -> String {
     let basics = &qualification.basics;
     let passed = basics
@@ -105,6 +105,20 @@ fn parts_text(qualification: &Qualification) -> String {
         text += &format!(
             "{who}, {}: {}: {}\n",
             finding.check, finding.outcome, finding.detail
+        );
+    }
+    let planted = &qualification.planted;
+    let told = |finding: &&Finding| finding.outcome == Outcome::Pass;
+    text += &format!(
+        "planted into kernels: {} of {} faults told\n",
+        planted.iter().filter(told).count(),
+        planted.len()
+    );
+    let unsupported = |finding: &&Finding| finding.outcome == Outcome::Unsupported;
+    for finding in planted.iter().filter(unsupported) {
+        text += &format!(
+            "{}, {}: {}: {}\n",
+            finding.runtime, finding.check, finding.outcome, finding.detail
         );
     }
     if let Some(how) = &qualification.emulated {

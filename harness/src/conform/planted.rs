@@ -1,0 +1,498 @@
+//! Faults planted into the pack's own kernels, to see whether an engine tells of them: a trap, a loop without end, growth, a stray write, another
+//! answer, each at a drawn call amid ordinary ones. An engine, or the adapter in front of it, that is honest where it sees a test has no way to see one
+//! here: the modules are new in every run, and what is asked of them is what [`sequence`](super::sequence) asks of kernels.
+//!
+//! Kernels, cases, calls, places and words follow from the run's own seed. All engines are asked the same.
+
+mod fault;
+mod timed;
+
+use self::fault::{Fault, TRAPS};
+use super::{
+    judge::Layer,
+    observe::{self, Alone, Ended, Exchange, Loaded},
+    placement::{self, index},
+    plan,
+    run::{Session, Work},
+    sequence::{
+        Sequence, Stop, Why, bytes,
+        planted::{self, Effect, Entered, Planted},
+    },
+    subject::{self, Prepared, Subject},
+};
+use crate::{basics::Finding, machine, outcome::Outcome, output::Output, parallel};
+use assay_worker::{GRACE, Launch, RunError, Worker};
+use fastrand::Rng;
+use kernel_abi::{Descriptor, PAGE_BYTES, Region};
+use kernel_pack::Pack;
+use runtime_api::{Budget, BudgetKind, Error, Info, Stage, TICK, Trap};
+use std::time::Duration;
+
+/// Name of the file of all findings in a results folder.
+pub const FILE: &str = "planted.json";
+/// Number of checks; an engine of which fewer are known has not been looked at.
+pub const COUNT: usize = 6;
+
+/// Calls of a sequence.
+const CALLS: usize = 24;
+/// Cases that a sequence draws from.
+const CASES: usize = 10;
+/// Tensors of a case that is drawn.
+const SMALL_BYTES: usize = 4 << 10;
+/// Ordinary calls before something happens, at least.
+const CALLS_BEFORE: u32 = 3;
+/// Ticks of a call that has no end, from and to.
+const ENDLESS_TICKS: std::ops::Range<u64> = 5..13;
+/// Fuel of such a call, where an engine has no ticks.
+const ENDLESS_FUEL: u64 = 20_000_000;
+/// Ticks of every other call, at most.
+const TICKS: u64 = 200;
+/// How long after its deadline a call may be over, in this process.
+const LATE: Duration = GRACE;
+/// Pages that memory may grow by, beyond those of the largest call.
+const ROOM: u32 = 5;
+/// What the watchdog allows beyond budgets.
+const ALLOWANCE: Duration = Duration::from_secs(4);
+/// How often a check is made at most where the machine may have been busy.
+const TRIES: u32 = 3;
+
+/// What is planted, and what has to come of it.
+struct Plant<'a> {
+    work: &'a Work,
+    alone: Vec<Option<Alone>>,
+    sequence: Sequence,
+    /// Where it happens.
+    at: Entered,
+    fault: Fault,
+    /// The kernel with the fault in it.
+    subject: Subject,
+}
+
+/// The checks: names, and what each plants into a drawn kernel.
+type Draw = fn(&mut Rng, &Prepared, Place<'_>) -> Option<Fault>;
+const CHECKS: [(&str, Draw); COUNT] = [
+    ("a trap in a kernel", |random, _, _| {
+        Some(Fault::Trap(index(random, TRAPS.len())))
+    }),
+    ("a kernel without end", |_, _, _| Some(Fault::Endless)),
+    ("growth in a kernel", |random, _, place| {
+        Some(Fault::Growth {
+            limit: place.limit,
+            by: place.room,
+            refused: random.i32(1..),
+        })
+    }),
+    ("a stray write of a kernel", |random, _, place| {
+        Some(Fault::Stray {
+            at: place.free(random)?,
+            word: random.u32(1..),
+        })
+    }),
+    ("a wrong answer of a kernel", |random, prepared, _| {
+        let words = prepared.case.output_size / 4;
+        (words > 0).then(|| Fault::Answer {
+            offset: 4 * random.u32(..words),
+            word: random.u32(1..),
+        })
+    }),
+    ("calls that are timed", |random, _, place| {
+        Some(Fault::Count {
+            at: place.free(random)?,
+        })
+    }),
+];
+
+/// Where a call has its regions.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    placed: &'a subject::Placed,
+    heap_base: u32,
+    /// Pages that the module may have.
+    limit: u32,
+    /// Whether a kernel may add one, whatever the host added: 1 or 0.
+    room: u32,
+}
+
+impl Place<'_> {
+    /// An address of a word in no region of the call, near them.
+    fn free(&self, random: &mut Rng) -> Option<u32> {
+        let frame = &self.placed.frame;
+        let mut taken = frame.placed().regions().to_vec();
+        taken.push(Region::new(
+            frame.descriptor_address(),
+            Descriptor::SIZE as u32,
+        ));
+        let memory_end = u64::from(self.placed.pages) * PAGE_BYTES;
+        let first = u64::from(frame.start().saturating_sub(256).max(self.heap_base));
+        let end = (frame.end() + 256).min(memory_end);
+        // Almost every place has guard bands, and the most others something before or behind them.
+        (0..1000).find_map(|_| {
+            let at = random.u64(first..end.checked_sub(4)?.max(first + 1));
+            let word = Region::new(u32::try_from(at).ok()?, 4);
+            let inside = word.end() <= end;
+            // A word over an edge of the frame is neither in it nor beside it.
+            let edge = |edge: u64| u64::from(word.offset) < edge && edge < word.end();
+            let apart = !edge(frame.start().into()) && !edge(frame.end());
+            let free = taken.iter().all(|region| !region.overlaps(word));
+            (inside && apart && free).then_some(word.offset)
+        })
+    }
+}
+
+/// Plants faults into kernels of a plan and asks all engines about them: [`COUNT`] findings for each. What kernels give without them is what the
+/// engine `reference` makes of it; where there is none, nothing is planted.
+pub fn on_all(
+    launches: &[Launch],
+    reference: Option<&Launch>,
+    pack: &Pack,
+    work: &[Work],
+    seed: u64,
+    output: &Output,
+) -> Vec<Finding> {
+    let plants = plants(reference, work, seed);
+    let template = "{wide_bar} {pos}/{len} engines";
+    let progress = output.progress_bar("planted faults", launches.len() as u64, template);
+    let found = parallel::each(launches, parallel::processors(), |launch| {
+        let found = on_engine(launch, pack, &plants);
+        progress.inc(1);
+        found
+    });
+    progress.finish_and_clear();
+    found.into_iter().flatten().collect()
+}
+
+fn plants<'a>(
+    reference: Option<&Launch>,
+    work: &'a [Work],
+    seed: u64,
+) -> Vec<(&'static str, Result<Plant<'a>, String>)> {
+    let base: Vec<&Work> = work
+        .iter()
+        .filter(|work| work.subject.variant == "base" && work.subject.standard.contract.is_ok())
+        .collect();
+    let mut random = placement::random(seed, &["planted"]);
+    let draw = |(check, draw): (&'static str, Draw)| {
+        let mut kernels = base.clone();
+        placement::shuffle(&mut random, &mut kernels);
+        let mut planted =
+            Err("no kernel of the pack has calls that something can be planted in".to_owned());
+        for work in kernels {
+            planted = plant(reference, work, (check, draw), &mut random);
+            if planted.is_ok() {
+                break;
+            }
+        }
+        (check, planted)
+    };
+    CHECKS.into_iter().map(draw).collect()
+}
+
+/// Draws a sequence of a kernel's cases, and what happens at one of its calls.
+fn plant<'a>(
+    reference: Option<&Launch>,
+    work: &'a Work,
+    (check, draw): (&'static str, Draw),
+    random: &mut Rng,
+) -> Result<Plant<'a>, String> {
+    let small = |index: &usize| bytes(&work.cases[*index].case) <= SMALL_BYTES;
+    let mut drawn: Vec<usize> = (0..work.cases.len()).filter(small).collect();
+    placement::shuffle(random, &mut drawn);
+    drawn.truncate(CASES);
+    let reference = reference.ok_or("there is no engine to compare with")?;
+    let mut session = Session::new(reference);
+    let loaded = session.load(&work.subject).map_err(|(_, why)| why)?;
+    let mut alone: Vec<Option<Alone>> = work.cases.iter().map(|_| None).collect();
+    for &index in &drawn {
+        alone[index] = session.one(&work.subject, loaded, &work.cases[index]).1;
+    }
+    drawn.retain(|index| alone[*index].is_some());
+    let sequence = Sequence::drawn(check, &drawn, CALLS, random);
+    let mut entered = sequence.entered(&work.cases);
+    entered.retain(|at| {
+        let case = &work.cases[at.index].case;
+        at.call > CALLS_BEFORE && case.expects_output() && case.tweaks.is_empty()
+    });
+    placement::shuffle(random, &mut entered);
+    let (limit, room) = limit(work, &drawn);
+    for at in entered {
+        let prepared = &work.cases[at.index];
+        let place = prepared.second.again(at.seed);
+        let Ok(placed) = subject::place(&prepared.case, &work.subject, &place) else {
+            continue;
+        };
+        let place = Place {
+            placed: &placed,
+            heap_base: work.subject.heap_base,
+            limit,
+            room,
+        };
+        let Some(fault) = draw(random, prepared, place) else {
+            continue;
+        };
+        let own = &work.subject;
+        let wasm = fault.plant(&own.wasm, &own.entry_point, at.call);
+        let (ticks, fuel) = match fault {
+            Fault::Endless => (random.u64(ENDLESS_TICKS), Some(ENDLESS_FUEL)),
+            _ => (own.ticks.min(TICKS), own.fuel),
+        };
+        let subject = Subject {
+            wasm: wasm.map_err(|error| format!("failed to {error}"))?,
+            max_pages: limit,
+            ticks,
+            fuel,
+            ..own.clone()
+        };
+        return Ok(Plant {
+            work,
+            alone,
+            sequence,
+            at,
+            fault,
+            subject,
+        });
+    }
+    Err(format!(
+        "{} has no call that something can be planted in",
+        work.subject.kernel
+    ))
+}
+
+/// Pages for the calls of these cases, and for what a host and a kernel may add, and how many of those are the kernel's: a device may have no room.
+fn limit(work: &Work, cases: &[usize]) -> (u32, u32) {
+    let pages = cases.iter().map(|&index| {
+        let prepared = &work.cases[index];
+        prepared.first.pages.max(prepared.second.pages)
+    });
+    let most = pages.max().unwrap_or_default();
+    let most = most.max(work.subject.minimum_pages).saturating_add(ROOM);
+    let limit = most.min(work.subject.max_pages);
+    (limit, u32::from(limit == most))
+}
+
+/// Asks an engine about everything that was planted.
+fn on_engine(
+    launch: &Launch,
+    pack: &Pack,
+    plants: &[(&'static str, Result<Plant<'_>, String>)],
+) -> Vec<Finding> {
+    let mut worker = Worker::start(launch).map_err(|error| format!("failed to {error}"));
+    let mut findings = Vec::new();
+    for (check, plant) in plants {
+        let (outcome, detail) = match (plant, &mut worker) {
+            (Err(why), _) => (Outcome::Unsupported, why.clone()),
+            (_, Err(why)) => (Outcome::Error, why.clone()),
+            (Ok(plant), Ok(worker)) => {
+                let (outcome, detail) = plant.ask(worker, pack);
+                let of = format!("{}, call {}", plant.work.subject.kernel, plant.at.call);
+                (outcome, format!("{of}: {detail}"))
+            }
+        };
+        findings.push(Finding {
+            runtime: launch.id.clone(),
+            check: (*check).to_owned(),
+            outcome,
+            detail,
+        });
+        // What failed may have lost its worker, or left it in a bad state.
+        if worker.is_ok() && outcome.is_bad() {
+            worker = Worker::start(launch).map_err(|error| format!("failed to {error}"));
+        }
+    }
+    findings
+}
+
+type Asked = (Outcome, String);
+
+impl Plant<'_> {
+    fn ask(&self, worker: &mut Worker, pack: &Pack) -> Asked {
+        let info = worker.info().clone();
+        if let Err(reason) = plan::gate(pack, &info, &self.work.subject) {
+            return (Outcome::Unsupported, reason);
+        }
+        if let Some(reason) = self.unsupported(worker, &info) {
+            return (Outcome::Unsupported, reason);
+        }
+        let mut asked = self.once(worker, 1);
+        for again in 1..TRIES {
+            if !matches!(asked, Tried::Busy(_)) {
+                break;
+            }
+            asked = self.once(worker, 1 << (2 * again));
+        }
+        match asked {
+            Tried::Told(what) => (Outcome::Pass, what),
+            Tried::Not(what) | Tried::Busy(what) => (Outcome::Fail, what),
+            Tried::Error(what) => (Outcome::Error, what),
+        }
+    }
+
+    fn unsupported(&self, worker: &Worker, info: &Info) -> Option<String> {
+        let budgets = &info.capabilities.budgets;
+        let interrupts = budgets.iter().any(|kind| *kind != BudgetKind::None);
+        match self.fault {
+            Fault::Endless if !interrupts => {
+                Some("the engine states no budget that would end it".to_owned())
+            }
+            Fault::Growth { .. } if !info.capabilities.memory_limit => {
+                Some("the engine states no limit of memory".to_owned())
+            }
+            Fault::Count { .. } if !worker.has_operation("time") => {
+                Some("the adapter does not know the optional operation `time`".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn once(&self, worker: &mut Worker, patience: u64) -> Tried {
+        let subject = Subject {
+            ticks: self.subject.ticks.saturating_mul(patience),
+            ..self.subject.clone()
+        };
+        let loaded = match observe::load(worker, &subject) {
+            Ok(loaded) => Loaded {
+                allowance: match loaded.budget {
+                    Budget::Epoch(_) => ALLOWANCE,
+                    Budget::Fuel(_) | Budget::None => loaded.allowance,
+                },
+                ..loaded
+            },
+            Err(RunError::Engine(error)) => {
+                return Tried::Not(format!("the module is refused: failed to {error}"));
+            }
+            Err(RunError::Worker(error)) => return Tried::Error(format!("failed to {error}")),
+        };
+        let module = loaded.module;
+        let tried = match self.fault {
+            Fault::Count { at } => timed::calls(worker, &subject, loaded, self, at),
+            _ => self.sequence(worker, &subject, loaded),
+        };
+        // A worker that is gone has forgotten it already, and is not asked again.
+        drop(worker.drop_module(module));
+        tried
+    }
+
+    fn sequence(&self, worker: &mut Worker, subject: &Subject, loaded: Loaded) -> Tried {
+        let planted = Planted {
+            call: self.at.call,
+            effect: match self.fault {
+                Fault::Growth { by: 1, .. } => Effect::Page,
+                Fault::Stray { at, word } => Effect::Stray { at, word },
+                Fault::Answer { offset, word } => Effect::Answer { offset, word },
+                Fault::Trap(_) | Fault::Endless | Fault::Growth { .. } | Fault::Count { .. } => {
+                    Effect::Nothing
+                }
+            },
+        };
+        let exchange = Exchange {
+            worker,
+            subject,
+            loaded,
+        };
+        let (ended, took) = planted::run(
+            exchange,
+            &self.work.cases,
+            &self.alone,
+            &self.sequence,
+            &planted,
+        );
+        self.judge(ended, took, loaded)
+    }
+
+    fn judge(&self, ended: Result<(), Stop>, took: Duration, loaded: Loaded) -> Tried {
+        let due: &[Trap] = match &self.fault {
+            Fault::Trap(way) => std::slice::from_ref(&TRAPS[*way].0),
+            Fault::Endless => &[Trap::EpochDeadline, Trap::FuelExhausted],
+            _ => &[],
+        };
+        let stop = match ended {
+            Ok(()) if due.is_empty() => {
+                return Tried::Told(format!("told in full, amid {CALLS} calls"));
+            }
+            Ok(()) => {
+                return Tried::Not(format!("all calls returned, where {} is due", either(due)));
+            }
+            Err(stop) => stop,
+        };
+        let here = stop.step == self.at.step;
+        let Why::Ended(Ended::Stopped(Error::Trap { stage, trap })) = &stop.why else {
+            return match &stop.why {
+                Why::Ended(Ended::Lost(_)) if here && self.fault == Fault::Endless => {
+                    Tried::Not(format!("the call was not stopped: {stop}"))
+                }
+                Why::Ended(Ended::Lost(_)) => Tried::Error(stop.to_string()),
+                _ => Tried::Not(self.untold(&stop)),
+            };
+        };
+        let deadline = *trap == Trap::EpochDeadline;
+        if here && *stage == Stage::Call && due.contains(trap) {
+            let budget = loaded.budget.time().filter(|_| deadline);
+            return match budget {
+                Some(budget) => in_time(budget, took),
+                None => Tried::Told(format!("ended by {trap}")),
+            };
+        }
+        match deadline {
+            true => Tried::Busy(self.untold(&stop)),
+            false => Tried::Not(self.untold(&stop)),
+        }
+    }
+
+    /// What the harness knows to have happened, and what was seen.
+    fn untold(&self, stop: &Stop) -> String {
+        let layer = match &stop.why {
+            Why::Wrong(layer, _) => *layer,
+            Why::Ended(_) => Layer::L1,
+        };
+        let planted = match self.fault {
+            Fault::Trap(way) => format!("the trap {}", TRAPS[way].0),
+            Fault::Endless => "a loop without end".to_owned(),
+            Fault::Growth { limit, by, .. } => {
+                format!("growth by {by} pages, and none beyond the limit of {limit},")
+            }
+            Fault::Stray { at, .. } => format!("a word written at address {at}"),
+            Fault::Answer { offset, .. } => {
+                format!("a word written at byte {offset} of the output")
+            }
+            Fault::Count { .. } => "calls".to_owned(),
+        };
+        format!(
+            "{planted} is due at step {}, and {layer:?} says {stop}",
+            self.at.step
+        )
+    }
+}
+
+/// What a try came to.
+enum Tried {
+    /// The engine told what happened.
+    Told(String),
+    /// It did not.
+    Not(String),
+    /// It did not, and a busy machine explains it.
+    Busy(String),
+    /// Nobody can tell.
+    Error(String),
+}
+
+/// A call that has no end is over at its deadline, by this process's clock: not much later, and no tick earlier than one that had begun.
+fn in_time(budget: Duration, took: Duration) -> Tried {
+    if took + 2 * TICK < budget {
+        return Tried::Not(format!(
+            "it ended after {took:.0?} of a budget of {budget:.0?}"
+        ));
+    }
+    if took > budget + LATE && machine::emulated().is_none() {
+        return Tried::Busy(format!(
+            "it ended {:.0?} after its budget of {budget:.0?}",
+            took - budget
+        ));
+    }
+    Tried::Told(format!(
+        "ended after {took:.0?} of a budget of {budget:.0?}"
+    ))
+}
+
+fn either(traps: &[Trap]) -> String {
+    let names: Vec<String> = traps.iter().map(ToString::to_string).collect();
+    names.join(" or ")
+}
