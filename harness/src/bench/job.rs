@@ -1,12 +1,21 @@
 //! What is measured: cells that share a module, each with its input, the call and the output that must come of it.
 
+mod expect;
+mod open;
 mod own;
 mod ring;
+mod sizes;
 
 use self::own::{UNROLLED, empty, shapes, trap, triad};
+pub(super) use self::sizes::budget_size;
+pub(crate) use self::sizes::reference_case;
+use self::sizes::{Size, sizes};
+pub use self::{expect::Expect, sizes::size_names};
 use crate::conform::{
+    placement::Place,
     plan::{select, subjects},
-    subject::{self, Subject},
+    subject::{self, Placed, Subject},
+    truths::Oracles,
 };
 use anyhow::{Context, Result};
 use kernel_cases::{
@@ -16,7 +25,7 @@ use kernel_cases::{
 };
 use kernel_pack::{Pack, PackKernel};
 use runtime_api::{Budget, Limits};
-use runtime_host::{Call, Fill, Form, Frame, Invocation, Read, Write};
+use runtime_host::{Arrangement, Call, Fill, Form, Frame, Invocation, Read, Write};
 
 /// Bytes of call stack that kernels get.
 const STACK_BYTES: u32 = 512 * 1024;
@@ -91,99 +100,6 @@ pub struct Job {
     pub phases: bool,
     /// Whether the engine is compared with itself on it, in a process of its own.
     pub apart: bool,
-}
-
-/// What must come of a call.
-pub enum Expect {
-    /// Status 0, the frame intact and this output.
-    Frame {
-        /// Regions and guard bands.
-        frame: Box<Frame>,
-        /// The output.
-        output: Vec<u8>,
-        /// What other outputs are judged by, within the tolerance; `None` where the bits are due.
-        case: Option<Box<Case>>,
-    },
-    /// The argument, and these bytes at this address.
-    Bytes {
-        /// Where.
-        at: u32,
-        /// The bytes.
-        bytes: Vec<u8>,
-        /// The argument.
-        returned: i32,
-    },
-    /// Status 0, and `kernel_cleanup` finds nothing wrong.
-    Cleanup,
-    /// The trap `Unreachable`; with this argument it returns it instead.
-    Trap {
-        /// The argument.
-        alive: u32,
-    },
-}
-
-impl Expect {
-    /// The frame of a call.
-    pub(super) fn frame(&self) -> Option<&Frame> {
-        match self {
-            Expect::Frame { frame, .. } => Some(frame),
-            _ => None,
-        }
-    }
-
-    /// What is wrong with what a call left of all that it may have touched.
-    pub(super) fn check(&self, after: &[u8]) -> Result<(), String> {
-        match self {
-            Expect::Frame { frame, .. } => self.check_frame(frame, after),
-            Expect::Bytes { bytes, .. } => check_output(after, bytes),
-            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
-        }
-    }
-
-    /// What is wrong with what a call left of a frame, its own or that of the same call elsewhere.
-    fn check_frame(&self, frame: &Frame, after: &[u8]) -> Result<(), String> {
-        frame
-            .check(after, true)
-            .map_err(|violation| violation.to_string())?;
-        self.check_output_read(frame.output(after))
-    }
-
-    /// What is wrong with an output.
-    fn check_output_read(&self, bytes: &[u8]) -> Result<(), String> {
-        match self {
-            Expect::Frame {
-                case: Some(case),
-                output,
-                ..
-            } if bytes != output => match truth::judge(case, bytes) {
-                Verdict::Pass { .. } => Ok(()),
-                Verdict::Fail(mismatch) => Err(format!("its output is wrong: {mismatch}")),
-                Verdict::NotApplicable(reason) | Verdict::Unknown(reason) => {
-                    Err(format!("its output cannot be judged: {reason}"))
-                }
-            },
-            Expect::Frame { output, .. } => check_output(bytes, output),
-            Expect::Bytes {
-                bytes: expected, ..
-            } => check_output(bytes, expected),
-            Expect::Cleanup | Expect::Trap { .. } => Ok(()),
-        }
-    }
-}
-
-fn check_output(output: &[u8], expected: &[u8]) -> Result<(), String> {
-    if output == expected {
-        return Ok(());
-    }
-    let at = output
-        .iter()
-        .zip(expected)
-        .position(|(ours, theirs)| ours != theirs)
-        .unwrap_or(output.len().min(expected.len()));
-    Err(format!(
-        "the output of what was timed is wrong, from byte {at} of {} on",
-        expected.len()
-    ))
 }
 
 impl Job {
@@ -289,25 +205,37 @@ pub(super) fn groups(
         ]);
     }
     let mut notes = Vec::new();
-    for kernel in select(pack, kernels)? {
+    let selected = select(pack, kernels)?;
+    let mut oracles = Oracles::new(&[], &selected)?;
+    for kernel in selected {
         let mut all = subjects(kernel);
         if scope.quick {
             // The module that every engine runs.
             all.truncate(1);
         }
+        let open = open::cells(pack, kernel, &mut oracles, scope)?;
         for subject in all {
             let mut jobs = Vec::new();
-            for (size, dimensions, elements, operations) in sizes(&subject.kernel, scope.quick) {
-                match job(&subject, (size, dimensions, elements, operations), scope)? {
-                    Ok(job) => jobs.push(job),
-                    Err(reason) => notes.push(format!("{} {size}: {reason}", subject.kernel)),
-                }
+            let mut keep = |size: &str, job: Result<Job, String>| match job {
+                Ok(job) => jobs.push(job),
+                Err(reason) => notes.push(format!("{} {size}: {reason}", subject.kernel)),
+            };
+            for of_size in subject
+                .standard
+                .definition
+                .map_or_else(Vec::new, |known| sizes(known.id, scope.quick))
+            {
+                keep(of_size.0, job(&subject, of_size, scope)?);
+            }
+            for cell in open.iter().flatten() {
+                keep(cell.size, open_job(&subject, cell, scope));
             }
             if jobs.is_empty() {
-                notes.push(format!(
-                    "{}: this harness has no contract for it: not measured",
-                    subject.kernel
-                ));
+                let reason = open
+                    .as_ref()
+                    .err()
+                    .map_or("no call of it could be made", String::as_str);
+                notes.push(format!("{}: not measured: {reason}", subject.kernel));
                 continue;
             }
             groups.push(of_pack(subject, jobs));
@@ -321,7 +249,11 @@ fn of_pack(subject: Subject, jobs: Vec<Job>) -> Group {
         kernel: subject.kernel.clone(),
         variant: subject.variant.clone(),
         wasm: subject.wasm.clone(),
-        native: (subject.variant == "base").then(|| subject.kernel.clone()),
+        native: subject
+            .standard
+            .definition
+            .filter(|_| subject.variant == "base")
+            .map(|known| known.id.to_owned()),
         limits: Limits {
             max_memory_pages: subject.max_pages,
             max_table_elements: subject.max_table_elements,
@@ -331,12 +263,6 @@ fn of_pack(subject: Subject, jobs: Vec<Job>) -> Group {
         jobs,
         native_only: false,
     }
-}
-
-/// Names of the classes of size that a kernel is measured at.
-pub fn size_names(kernel: &str) -> Vec<&'static str> {
-    let names = sizes(kernel, false).into_iter();
-    names.map(|(name, ..)| name).collect()
 }
 
 /// The base module of a kernel with one cell, of the class of size that [`size_names`] calls so.
@@ -354,89 +280,6 @@ pub fn single(kernel: &PackKernel, size: &str, seed: u64) -> Result<Group> {
     Ok(of_pack(subject, vec![job]))
 }
 
-/// The class of size at which budgets are compared.
-pub(super) fn budget_size(quick: bool) -> &'static str {
-    if quick { "4Ki" } else { "64Ki" }
-}
-
-/// Class, dimensions as [`generate::sized`] takes them, elements, operations.
-type Size = (&'static str, [u32; 4], u64, Option<u64>);
-
-/// Sizes of a kernel.
-fn sizes(kernel: &str, quick: bool) -> Vec<Size> {
-    let half = kernel.ends_with("_f16");
-    // Rows for 4 Ki and 64 Ki elements, and for a main tensor of 1 MiB.
-    let (family, rows): (&str, [u32; 3]) = match kernel {
-        "rope_q8" => ("rope_q8", [8, 128, 2048]),
-        name if name.starts_with("rope") => ("rope", [8, 128, if half { 1024 } else { 512 }]),
-        name if name.starts_with("kv") => ("kv", [32, 512, 2048]),
-        name if name.starts_with("lora") => ("lora", [4, 64, if half { 512 } else { 256 }]),
-        name if name.starts_with("rmsnorm") => ("rmsnorm", [4, 64, if half { 512 } else { 256 }]),
-        name if name.starts_with("swiglu") => ("swiglu", [4, 64, if half { 512 } else { 256 }]),
-        _ => return Vec::new(),
-    };
-    let of = |rows: u32, small: bool| -> ([u32; 4], u64, Option<u64>) {
-        let one =
-            |dimensions: [u32; 4], per_row: u32| (dimensions, u64::from(rows) * u64::from(per_row));
-        let (dimensions, elements) = match (family, small) {
-            ("rope", true) => one([1, 1, 1, 32], 64),
-            ("rope", false) => one([1, rows, 8, 32], 512),
-            ("rope_q8", true) => one([1, 1, 1, 2], 64),
-            ("rope_q8", false) => one([1, rows, 8, 2], 512),
-            ("kv", true) => one([1, 2, 1, 1], 64),
-            ("kv", false) => one([rows, 4, 1, 1], 128),
-            ("lora", true) => one([1, 64, 8, 64], 64),
-            ("lora", false) => one([rows, 1024, 8, 1024], 1024),
-            (_, true) => one([1, 64, 1, 1], 64),
-            (_, false) => one([rows, 1024, 1, 1], 1024),
-        };
-        let operations = match family {
-            // Four products and two sums of a pair.
-            "rope" => Some(3 * elements),
-            // A square and a sum, two products.
-            "rmsnorm" => Some(4 * elements),
-            "lora" => {
-                let [rows, input, rank, output] = dimensions.map(u64::from);
-                Some(2 * rows * rank * (input + output) + 2 * rows * output)
-            }
-            _ => None,
-        };
-        (dimensions, elements, operations)
-    };
-    let size = |name: &'static str, rows: u32, small: bool| {
-        let (dimensions, elements, operations) = of(rows, small);
-        (name, dimensions, elements, operations)
-    };
-    if quick {
-        let mut sizes = vec![size("4Ki", rows[0], false)];
-        if kernel == "rmsnorm_f32" {
-            sizes.push(size("small", 1, true));
-        }
-        return sizes;
-    }
-    let mut sizes = vec![
-        size("small", 1, true),
-        size("4Ki", rows[0], false),
-        size("64Ki", rows[1], false),
-        size("1MiB", rows[2], false),
-    ];
-    if kernel == "rope_f32" {
-        let elements = 512 * 32 * 128;
-        sizes.push(("seq512", [1, 512, 32, 64], elements, Some(3 * elements)));
-    }
-    sizes
-}
-
-/// A call of a kernel with 4 Ki elements in its main tensor, for what is compared at one size: fuel, and times of two packs. `None` for
-/// a kernel that this harness has no contract for.
-pub(crate) fn reference_case(kernel: &str, seed: u64) -> Option<Case> {
-    let size = budget_size(true);
-    let (_, dimensions, ..) = sizes(kernel, true)
-        .into_iter()
-        .find(|(name, ..)| *name == size)?;
-    generate::sized(kernel, dimensions, seed)
-}
-
 /// A cell of a kernel, its output computed natively and judged by the oracle first. The inner error is why there is none.
 fn job(
     subject: &Subject,
@@ -444,12 +287,10 @@ fn job(
     scope: Scope,
 ) -> Result<Result<Job, String>> {
     // Variants sum in another order: the yardstick of their output is the native build of the same lanes.
-    let Some(kernel) = subject.standard.definition else {
-        return Ok(Err(
-            "its contract names no built-in definition, whose native build is the yardstick"
-                .to_owned(),
-        ));
-    };
+    let kernel = subject
+        .standard
+        .definition
+        .context("only a definition has sizes")?;
     let case = generate::sized(kernel.id, dimensions, scope.seed)
         .with_context(|| format!("failed to make inputs for {}", subject.kernel))?;
     let prepared = match subject::prepare(case, subject, 0) {
@@ -473,28 +314,100 @@ fn job(
     if let Verdict::Fail(mismatch) = truth {
         anyhow::bail!("the native {} is wrong: {mismatch}", subject.kernel)
     }
-    let case = &prepared.case;
-    let frame = prepared.first.frame;
+    let ring = ring::native(subject, kernel, (dimensions, elements), scope.seed)?;
+    let cell = Timed {
+        size,
+        elements,
+        operations,
+        output: native.output,
+        // Another source need not give the same bits.
+        is_judged: !subject.standard.same_source,
+        ring,
+    };
+    made(subject, prepared.case, prepared.first, cell, scope).map(Ok)
+}
+
+/// A call of a kernel with a contract of its own, and others of about its shape.
+struct Cell {
+    size: &'static str,
+    case: Case,
+    ring: Vec<Case>,
+}
+
+impl Cell {
+    fn of(size: &'static str, case: Case) -> Self {
+        Self {
+            size,
+            case,
+            ring: Vec::new(),
+        }
+    }
+}
+
+/// A cell that truths or vectors judge. The error is why there is none.
+fn open_job(subject: &Subject, cell: &Cell, scope: Scope) -> Result<Job, String> {
+    let place = Place {
+        arrangement: Arrangement::ordinary(subject.heap_base, Fill::FIRST),
+        pages: 0,
+    };
+    let placed = subject::place(&cell.case, subject, &place)
+        .map_err(|error| format!("failed to {error}"))?;
+    let outputs = cell.case.open.iter().flat_map(|call| &call.outputs);
+    let timed = Timed {
+        size: cell.size,
+        elements: outputs
+            .map(|tensor| tensor.elements() as u64)
+            .max()
+            .unwrap_or(1),
+        operations: None,
+        output: Vec::new(),
+        is_judged: true,
+        ring: ring::judged(subject, &cell.ring).map_err(|error| error.to_string())?,
+    };
+    made(subject, cell.case.clone(), placed, timed, scope).map_err(|error| error.to_string())
+}
+
+/// What a cell has besides its call.
+struct Timed {
+    size: &'static str,
+    elements: u64,
+    operations: Option<u64>,
+    /// Of the native build; empty where there is none.
+    output: Vec<u8>,
+    /// Whether other outputs than that may be right.
+    is_judged: bool,
+    ring: Vec<Expect>,
+}
+
+fn made(subject: &Subject, case: Case, placed: Placed, timed: Timed, scope: Scope) -> Result<Job> {
+    let Timed {
+        size,
+        elements,
+        operations,
+        output,
+        is_judged,
+        ring,
+    } = timed;
+    let frame = placed.frame;
     let params = frame.placed().params;
     let compared = size == budget_size(scope.quick);
     let rmsnorm = subject.kernel == "rmsnorm_f32";
     let smallest = size == "small" && rmsnorm;
     let phases = smallest && subject.variant == "base";
     let batch = if phases {
-        beside_each_other(case, subject)?
+        beside_each_other(&case, subject)?
     } else {
         Vec::new()
     };
-    let ring = ring::ring(subject, kernel, (dimensions, elements), scope.seed)?;
     let updated = case.base.as_ref().map_or(0, Vec::len);
     let bytes = case.a.len() + case.b.len() + case.output_size as usize + updated;
-    Ok(Ok(Job {
+    Ok(Job {
         case: case.name.trim_start_matches("sized:").to_owned(),
         size,
         elements,
         bytes: bytes as u64,
         operations,
-        pages: prepared.first.pages,
+        pages: placed.pages,
         writes: vec![Write::Bytes {
             at: frame.start(),
             bytes: frame.image().to_vec(),
@@ -512,11 +425,10 @@ fn job(
         apart: compared && rmsnorm && subject.variant == "base",
         expect: Expect::Frame {
             frame: Box::new(frame),
-            output: native.output,
-            // Another source need not give the same bits.
-            case: (!subject.standard.same_source).then(|| Box::new(prepared.case)),
+            output,
+            case: is_judged.then(|| Box::new(case)),
         },
-    }))
+    })
 }
 
 /// The frames of a batch of the same call.

@@ -352,6 +352,42 @@ fn vectors_that_do_not_fit_reject_the_pack() {
     );
 }
 
+/// Exit code and document of a desk check of the bench.
+fn bench(pack: &Path, kernel: &str) -> (i32, Value) {
+    let out = tempfile::tempdir().unwrap();
+    let pack = pack.to_str().unwrap();
+    let out = out.path().to_str().unwrap();
+    let mut arguments = vec!["bench", pack, "--kernel", kernel, "--out", out, "--quick"];
+    arguments.extend(["--runtime", "wasmtime.cranelift", "--processes", "1"]);
+    json(&arguments)
+}
+
+#[test]
+fn kernels_of_others_are_timed_and_what_was_timed_is_judged() {
+    for kernel in ["dot", "rmsnorm_eight"] {
+        let (exit, document) = bench(&packs().join("foreign"), kernel);
+        assert_eq!(exit, 0, "{document:#}");
+        let said = document.to_string();
+        assert!(
+            said.contains(kernel) && !said.contains("not measured: "),
+            "{said}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let variation = Variation {
+        kernels: vec!["dot"],
+        module: &|kernel| packs().join(format!("foreign.faults/{kernel}.1.wasm")),
+        truth: true,
+        vectors: usize::MAX,
+    };
+    let (exit, document) = bench(&variation.write(folder.path()), "dot");
+    assert_eq!(exit, 1, "{document:#}");
+    assert!(
+        document.to_string().contains("its output is wrong"),
+        "{document:#}"
+    );
+}
+
 #[test]
 fn what_a_kernel_undoes_is_asked_and_what_cannot_be_is_said() {
     let file = "contracts/rmsnorm_eight.json";

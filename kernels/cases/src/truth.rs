@@ -107,6 +107,26 @@ pub fn judge(case: &Case, output: &[u8]) -> Verdict {
     }
 }
 
+/// `output` of the case against all that is known of it: oracle or truths, and vectors that bind. `None` if nothing is.
+pub fn judge_all(case: &Case, output: &[u8]) -> Option<Verdict> {
+    let told = case
+        .open
+        .as_ref()
+        .is_none_or(|call| !call.expected.is_empty());
+    let of_truth = told.then(|| judge(case, output));
+    let binding = case.external.iter();
+    let binding = binding.filter(|external| external.binding != Binding::Informs);
+    let of_vectors = binding.map(|external| judge_external(case, external, output));
+    let mut last = None;
+    for verdict in of_truth.into_iter().chain(of_vectors) {
+        if !matches!(verdict, Verdict::Pass { .. }) {
+            return Some(verdict);
+        }
+        last = Some(verdict);
+    }
+    last
+}
+
 /// Layer L5: `output` of the case against what one outside oracle says.
 pub fn judge_external(case: &Case, external: &External, output: &[u8]) -> Verdict {
     match external.binding {

@@ -3,10 +3,10 @@
 use super::Expect;
 use crate::conform::{
     placement::Place,
-    subject::{self, Subject},
+    subject::{self, Placed, Subject},
 };
 use anyhow::{Context, Result};
-use kernel_cases::generate;
+use kernel_cases::{case::Case, generate};
 use kernel_core::Kernel;
 use runtime_host::{Arrangement, Fill};
 
@@ -16,7 +16,7 @@ const RING: u64 = 16;
 const ELEMENTS: u64 = 8192;
 
 /// The frames of a ring and their outputs, computed natively; none for large tensors.
-pub(super) fn ring(
+pub(super) fn native(
     subject: &Subject,
     kernel: &Kernel,
     (dimensions, elements): ([u32; 4], u64),
@@ -25,24 +25,42 @@ pub(super) fn ring(
     if elements > ELEMENTS {
         return Ok(Vec::new());
     }
+    let cases = (1..=RING).map(|other| {
+        generate::sized(kernel.id, dimensions, seed.wrapping_add(other))
+            .with_context(|| format!("failed to make inputs for {}", subject.kernel))
+    });
+    let cases: Vec<Case> = cases.collect::<Result<_>>()?;
+    beside(subject, &cases, |case, placed| {
+        subject::run_natively(case, placed, subject, kernel).output
+    })
+}
+
+/// The frames of a ring whose outputs truths judge.
+pub(super) fn judged(subject: &Subject, cases: &[Case]) -> Result<Vec<Expect>> {
+    beside(subject, cases, |_, _| Vec::new())
+}
+
+/// Calls beside each other in memory, with the outputs of a native build, or none.
+fn beside(
+    subject: &Subject,
+    cases: &[Case],
+    output: impl Fn(&Case, &Placed) -> Vec<u8>,
+) -> Result<Vec<Expect>> {
     let mut base = subject.heap_base;
     let mut ring = Vec::new();
-    for other in 1..=RING {
-        let seed = seed.wrapping_add(other);
-        let case = generate::sized(kernel.id, dimensions, seed)
-            .with_context(|| format!("failed to make inputs for {}", subject.kernel))?;
+    for case in cases {
         let place = Place {
             arrangement: Arrangement::ordinary(base, Fill::FIRST),
             pages: 0,
         };
-        let placed = subject::place(&case, subject, &place)
+        let placed = subject::place(case, subject, &place)
             .with_context(|| format!("failed to make a ring of {}", subject.kernel))?;
-        let native = subject::run_natively(&case, &placed, subject, kernel);
+        let output = output(case, &placed);
         base = u32::try_from(placed.frame.end())?;
         ring.push(Expect::Frame {
             frame: Box::new(placed.frame),
-            output: native.output,
-            case: (!subject.standard.same_source).then(|| Box::new(case)),
+            output,
+            case: (!subject.standard.same_source).then(|| Box::new(case.clone())),
         });
     }
     Ok(ring)
