@@ -3,16 +3,19 @@
 use serde_json::Value;
 use std::io::{self, BufRead, Read, Write};
 
+/// What is changed in a message.
+pub(super) type Edit = fn(&mut Value);
+
 /// Requests, each changed before the adapter reads it.
 pub(super) struct Edited<R> {
     input: R,
-    edit: fn(&mut Value),
+    edit: Edit,
     line: Vec<u8>,
     at: usize,
 }
 
 impl<R> Edited<R> {
-    pub(super) fn new(input: R, edit: fn(&mut Value)) -> Self {
+    pub(super) fn new(input: R, edit: Edit) -> Self {
         Self {
             input,
             edit,
@@ -39,12 +42,12 @@ impl<R: BufRead> Read for Edited<R> {
 /// Replies, each changed before the harness reads it.
 pub(super) struct EditedWrites<W> {
     output: W,
-    edit: fn(&mut Value),
+    edit: Edit,
     line: Vec<u8>,
 }
 
 impl<W> EditedWrites<W> {
-    pub(super) fn new(output: W, edit: fn(&mut Value)) -> Self {
+    pub(super) fn new(output: W, edit: Edit) -> Self {
         Self {
             output,
             edit,
@@ -69,7 +72,7 @@ impl<W: Write> Write for EditedWrites<W> {
 }
 
 /// A line after an edit; what is no JSON stays as it is.
-fn edited(line: &[u8], edit: fn(&mut Value)) -> Vec<u8> {
+fn edited(line: &[u8], edit: Edit) -> Vec<u8> {
     let Ok(mut value) = serde_json::from_slice(line) else {
         return line.to_vec();
     };

@@ -1,6 +1,6 @@
 //! Adapters that are honest where they see a test, and lie where they see a kernel: a module with its exports, whatever is in it.
 
-use super::lines::{Edited, EditedWrites};
+use super::lines::{Edit, Edited, EditedWrites};
 use kernel_abi::{Descriptor, Region, export};
 use runtime_api::{
     Budget, BudgetKind, Entry, Error, Info, Instance, Module, Options, Result, Runtime, Stage, Trap,
@@ -114,8 +114,8 @@ pub(super) fn serve(engine: Box<dyn Runtime>, way: Way, name: &str) -> io::Resul
         known,
     };
     let (input, output) = (io::stdin().lock(), io::stdout().lock());
-    let no_request: fn(&mut Value) = |_| ();
-    let (request, reply): (fn(&mut Value), fn(&mut Value)) = match way {
+    let no_request: Edit = |_| ();
+    let (request, reply): (Edit, Edit) = match way {
         Way::Twentieth => (no_request, |reply| {
             for batch in batches(reply) {
                 scale(&mut batch["nanoseconds"], |time| time / TIMES_AS_FAST);

@@ -284,7 +284,11 @@ fn on_engine(
             (Ok(plant), Ok(worker)) => {
                 let (outcome, detail) = plant.ask(worker, pack);
                 let of = format!("{}, call {}", plant.work.subject.kernel, plant.at.call);
-                (outcome, format!("{of}: {detail}"))
+                match outcome {
+                    // What cannot be asked is so of any kernel.
+                    Outcome::Unsupported => (outcome, detail),
+                    _ => (outcome, format!("{of}: {detail}")),
+                }
             }
         };
         findings.push(Finding {

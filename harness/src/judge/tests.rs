@@ -6,7 +6,7 @@ mod rests;
 use super::*;
 use crate::conform::truths::{Asked, Truth};
 use crate::{
-    conform::device::Shape,
+    conform::{device::Shape, judge::Layer, planted, record::Entry},
     coverage::{Block, Uncovered},
     engine::Judged,
     numerics,

@@ -1,29 +1,15 @@
 //! Kernels and adapters that are fast only because they are timed: no number, and the reason is that it is suspicious.
 
-use crate::support::{adapter, core_pack, json, pack_of};
+use crate::support::{adapter, core_pack, json, pack_of, with_prologue};
 use serde_json::Value;
 use std::{fs, path::Path};
 
 const KERNEL: &str = "swiglu_f32";
 
-/// The kernel with instructions in front of those of `kernel_forward`, and globals for them.
-fn skipping(code: &str) -> Vec<u8> {
-    let module = fs::read(core_pack().join(format!("kernels/{KERNEL}.wasm"))).unwrap();
-    let text = wasmprinter::print_bytes(module).unwrap();
-    let function = text.find("(func $kernel_forward").unwrap();
-    let locals = function + text[function..].find("(local ").unwrap();
-    let end = locals + text[locals..].find('\n').unwrap();
-    let module_end = text.rfind(')').unwrap();
-    let globals = "(global $call (mut i32) (i32.const 0))
-        (global $input (mut i32) (i32.const 0))
-        (global $output (mut i32) (i32.const 0))";
-    let changed = format!(
-        "{}\n{code}\n{}\n{globals})",
-        &text[..end],
-        &text[end..module_end]
-    );
-    wat::parse_str(changed).unwrap()
-}
+/// Globals for the prologues.
+const GLOBALS: &str = "(global $call (mut i32) (i32.const 0))
+    (global $input (mut i32) (i32.const 0))
+    (global $output (mut i32) (i32.const 0))";
 
 /// Returns at once where descriptor, first input and output are those of the last call.
 const SKIPS: &str = "local.get 0 global.get $call i32.eq
@@ -83,8 +69,14 @@ fn call(records: &[Value], runtime: &str) -> (String, String) {
 #[test]
 fn a_kernel_that_skips_what_looks_like_the_last_call_is_suspicious() {
     let folder = tempfile::tempdir().unwrap();
+    let module = fs::read(core_pack().join(format!("kernels/{KERNEL}.wasm"))).unwrap();
     for (code, outcome) in [(SKIPS, "fail"), (COMES_CLOSE, "pass")] {
-        let pack = pack_of(folder.path(), KERNEL, &skipping(code), None);
+        let pack = pack_of(
+            folder.path(),
+            KERNEL,
+            &with_prologue(&module, code, GLOBALS),
+            None,
+        );
         let more = ["--runtime", "wasmtime.cranelift", "--time", "0.0005"];
         let (exit, document, records) = bench(&pack, &more);
         let (seen, detail) = call(&records, "wasmtime.cranelift");

@@ -21,19 +21,7 @@ fn module(kernel: &str, variant: &str) -> Vec<u8> {
 
 /// The base module of [`KERNEL`] with instructions in front of those of `kernel_forward`.
 fn with_prologue(code: &str) -> Vec<u8> {
-    let text = wasmprinter::print_bytes(module(KERNEL, "base")).unwrap();
-    let function = text.find(r#"(func $kernel_forward"#).unwrap_or_else(|| {
-        let export = text.find(r#"(export "kernel_forward" (func "#).unwrap();
-        let number: String = text[export..]
-            .chars()
-            .skip_while(|c| !c.is_ascii_digit())
-            .take_while(char::is_ascii_digit)
-            .collect();
-        text.find(&format!("(func (;{number};)")).unwrap()
-    });
-    let locals = function + text[function..].find("(local ").unwrap();
-    let end = locals + text[locals..].find('\n').unwrap();
-    wat::parse_str(format!("{}\n{code}\n{}", &text[..end], &text[end..])).unwrap()
+    crate::support::with_prologue(&module(KERNEL, "base"), code, "")
 }
 
 fn conform(pack: &Path, out: &Path, more: &[&str]) -> (i32, Value) {

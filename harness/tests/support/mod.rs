@@ -217,6 +217,25 @@ pub(crate) fn pack_of(
     pack
 }
 
+/// A kernel's module with instructions in front of those of `kernel_forward`, and fields behind all others.
+pub(crate) fn with_prologue(module: &[u8], code: &str, fields: &str) -> Vec<u8> {
+    let text = wasmprinter::print_bytes(module).unwrap();
+    let function = text.find("(func $kernel_forward").unwrap_or_else(|| {
+        let export = text.find(r#"(export "kernel_forward" (func "#).unwrap();
+        let number: String = text[export..]
+            .chars()
+            .skip_while(|c| !c.is_ascii_digit())
+            .take_while(char::is_ascii_digit)
+            .collect();
+        text.find(&format!("(func (;{number};)")).unwrap()
+    });
+    let locals = function + text[function..].find("(local ").unwrap();
+    let end = locals + text[locals..].find('\n').unwrap();
+    let module_end = text.rfind(')').unwrap();
+    let (before, after) = (&text[..end], &text[end..module_end]);
+    wat::parse_str(format!("{before}\n{code}\n{after}\n{fields})")).unwrap()
+}
+
 /// Layers that fail, of the sums of a conformance document, with one of their details.
 pub(crate) fn failing_layers(document: &Value, runtime: &str) -> Vec<(String, String)> {
     document["results"]
