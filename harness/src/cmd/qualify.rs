@@ -42,26 +42,38 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let fingerprint = Fingerprint::take();
     let request = arguments.selection.request();
-    let engines = arguments.selection.engines()?;
+    let engines = arguments.selection.engines(&request.limits)?;
     let pack = request.acceptance.load(&request.pack)?;
     request.acceptance.remember(&pack)?;
+    plan::select(&pack, &request.kernels)?;
+    let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
     let mut plan = plan::plan(&pack, &request.choice(None, None))?;
-    arguments.selection.search(&mut plan, output);
+    arguments
+        .selection
+        .search(&mut plan, &request.limits, output);
     let kernels = plan.kernels();
     let fits = plan.fits.clone();
-    let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
     let covered = coverage::of_pack(&pack, &plan, &request, output)?;
 
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
     conform.add_coverage(covered);
+    let mut unfinished = Vec::new();
+    let mut end_of = |part: &str| {
+        if request.limits.run.is_reached() {
+            unfinished.push(part.to_owned());
+        }
+    };
     conform.add_numerics(numerics::on_all(&engines, &folder, output)?);
+    end_of("the numeric instructions");
     folder.document(conformance::FILE, &conform)?;
     let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
     let basics = basics::on_all(&launches, output);
     folder.document(basics::FILE, &basics)?;
+    end_of("the basics");
     let cases = traps::cases()?;
     let interruptions = Some(arguments.interruptions).filter(|&number| number > 0);
     let survey = survey::survey(&launches, &cases, interruptions, &folder, output)?;
+    end_of("the traps");
     let reports = conform.engines.clone();
     let traps = TrapReport::of(reports, survey, conform.evidence.clone());
     folder.document(survey::FILE, &traps)?;
@@ -74,6 +86,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         basics,
         traps: traps.survey,
         interruptions: arguments.interruptions,
+        unfinished,
     };
     let architecture = Some(std::env::consts::ARCH.to_owned());
     let qualification =

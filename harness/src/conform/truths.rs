@@ -7,8 +7,9 @@ use super::{
     standard::Standard,
     subject::{self, Subject},
 };
-use crate::{exit, registry};
+use crate::{exit, registry, time_limits::TimeLimits};
 use anyhow::Result;
+use assay_worker::{Launch, TimeLimit};
 use kernel_cases::{
     case::{Binding, Case, Source},
     number,
@@ -112,6 +113,7 @@ pub struct Oracles {
     onnx: Started,
     /// Of the user, by kernel: the command, and the oracle once it is started.
     own: BTreeMap<String, (Vec<String>, Started)>,
+    limits: TimeLimits,
 }
 
 impl Oracles {
@@ -119,7 +121,7 @@ impl Oracles {
     ///
     /// # Errors
     /// Usage for what is not of that form, and for a kernel that no oracle is asked about.
-    pub fn new(own: &[String], selected: &[&PackKernel]) -> Result<Self> {
+    pub fn new(own: &[String], selected: &[&PackKernel], limits: TimeLimits) -> Result<Self> {
         let usage =
             |text: &str| exit::usage(format!("--oracle takes KERNEL=COMMAND, not {text:?}"));
         let mut oracles = BTreeMap::new();
@@ -148,6 +150,7 @@ impl Oracles {
         Ok(Self {
             onnx: None,
             own: oracles,
+            limits,
         })
     }
 
@@ -247,7 +250,7 @@ impl Oracles {
                 Ok(oracle) => format!("oracle {}", oracle.name()),
                 Err(_) => format!("oracle {}", command.join(" ")),
             };
-            let asked = evaluate(oracle, &name, cases, |case, call| {
+            let asked = evaluate(oracle, &name, cases, self.limits.run, |case, call| {
                 Question::kernel(id, case, call)
             });
             truth.sources.push(asked);
@@ -256,13 +259,19 @@ impl Oracles {
             match source {
                 TruthSource::Onnx(onnx) => {
                     let oracle = self.onnx.get_or_insert_with(Oracle::onnx);
-                    let asked = evaluate(oracle, &of_operator(onnx), cases, |case, call| {
-                        Question::onnx(onnx, case, call)
-                    });
+                    let asked = evaluate(
+                        oracle,
+                        &of_operator(onnx),
+                        cases,
+                        self.limits.run,
+                        |case, call| Question::onnx(onnx, case, call),
+                    );
                     truth.sources.push(asked);
                 }
                 TruthSource::Reference(_) => {
-                    truth.sources.push(run_reference(kernel, cases));
+                    truth
+                        .sources
+                        .push(run_reference(kernel, cases, &self.limits));
                 }
                 TruthSource::Builtin | TruthSource::Vectors => {}
             }
@@ -345,10 +354,14 @@ fn evaluate<'q>(
     oracle: &mut Result<Oracle, String>,
     name: &str,
     cases: &mut [Case],
+    limit: TimeLimit,
     question: impl Fn(&Case, &Call) -> Question<'q>,
 ) -> Asked {
     match oracle {
         Ok(oracle) => ask_all(name, Strength::Independent, cases, |case, call| {
+            if limit.is_reached() {
+                return Err(limit.to_string());
+            }
             oracle.evaluate(call, question(case, call))
         }),
         Err(reason) => absent(name, Strength::Independent, reason.clone()),
@@ -371,7 +384,7 @@ fn agreeing(case: &Case, call: &Call, outputs: Vec<Values>) -> Result<Vec<Values
 }
 
 /// Runs the author's reference module on all cases that have an answer.
-fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
+fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -> Asked {
     let absent = |reason: &str| absent(REFERENCE, Strength::Own, reason);
     let Some(reference) = kernel.reference() else {
         return absent("the pack has none");
@@ -398,7 +411,12 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
         has_backward: facts.has_backward,
         ..of_kernel
     };
-    let mut session = Session::new(launch);
+    let launch = Launch {
+        time_limit: Some(limits.run),
+        ..launch.clone()
+    };
+    let mut session = Session::new(&launch);
+    session.begin(Some(limits.of_module(subject.ticks)));
     let loaded = match session.load(&subject) {
         Ok(loaded) => loaded,
         Err((_, reason)) => return absent(&reason),

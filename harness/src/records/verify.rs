@@ -256,6 +256,7 @@ impl Verification {
                 basics,
                 traps: traps.survey,
                 interruptions: stands.interruptions,
+                unfinished: stands.unfinished.clone(),
             };
             let mut follows = Qualification::of(
                 evidence,
