@@ -48,6 +48,11 @@ impl TimeLimits {
         }
     }
 
+    /// The limit of what goes before the verdict's own cases: a third of what is left, so that something is judged in any case.
+    pub fn of_preparation(&self, what: &'static str) -> TimeLimit {
+        TimeLimit::new(what, self.run.left() / 3)
+    }
+
     /// The limit of a module that begins on an engine now, whose calls may take so many ticks by its manifest.
     pub fn of_module(&self, ticks: u64) -> TimeLimit {
         let (least, most) = (MODULE.0 * self.longer, MODULE.1 * self.longer);

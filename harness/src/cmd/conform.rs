@@ -103,12 +103,17 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let (case, module) = (arguments.case.as_deref(), arguments.module.as_deref());
     let searched = case.filter(|name| name.starts_with(search::PREFIX));
     let listed = if searched.is_some() { None } else { case };
-    plan::select(&pack, &request.kernels)?;
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
-    let mut plan = plan::plan(&pack, &request.choice(listed, module))?;
-    match searched {
-        Some(name) => search::only(&mut plan, name, request.seed)?,
-        None => selection.search(&mut plan, &request.limits, output),
+    let choose = || {
+        let mut plan = plan::plan(&pack, &request.choice(listed, module))?;
+        if let Some(name) = searched {
+            search::only(&mut plan, name, request.seed)?;
+        }
+        anyhow::Ok(plan)
+    };
+    let mut plan = choose().inspect_err(|_| folder.abandon())?;
+    if searched.is_none() {
+        selection.search(&mut plan, &request.limits, output);
     }
     let covered = arguments
         .coverage

@@ -45,9 +45,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = arguments.selection.engines(&request.limits)?;
     let pack = request.acceptance.load(&request.pack)?;
     request.acceptance.remember(&pack)?;
-    plan::select(&pack, &request.kernels)?;
     let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
-    let mut plan = plan::plan(&pack, &request.choice(None, None))?;
+    let plan = plan::plan(&pack, &request.choice(None, None));
+    let mut plan = plan.inspect_err(|_| folder.abandon())?;
     arguments
         .selection
         .search(&mut plan, &request.limits, output);

@@ -15,7 +15,7 @@ use crate::{
     time_limits::TimeLimits,
 };
 use anyhow::Result;
-use assay_worker::Launch;
+use assay_worker::{Launch, TimeLimit};
 use kernel_pack::{Pack, State};
 use sha2::{Digest, Sha256};
 
@@ -43,7 +43,8 @@ pub fn of_pack(
 
 /// What the cases of each module run of it.
 pub fn of_modules(work: &[Work], limits: &TimeLimits, output: &Output) -> Vec<Coverage> {
-    let launches = registry::in_this_executable(Some(limits.run));
+    let limit = limits.of_preparation("coverage");
+    let launches = registry::in_this_executable(Some(limit));
     let template = "{wide_bar} {pos}/{len} modules, {eta} left";
     let progress = output.progress_bar("coverage", work.len() as u64, template);
     let coverage = parallel::each(work, parallel::processors(), |work| {
@@ -64,9 +65,6 @@ fn of_module(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Coverage 
 }
 
 fn measured(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Result<Coverage, String> {
-    if limits.run.is_reached() {
-        return Err(limits.run.to_string());
-    }
     let own = &work.subject;
     let undecoded = |error| format!("failed to decode the module: {error}");
     let flagged = Flagged::of(&own.wasm).map_err(undecoded)?;
@@ -77,6 +75,9 @@ fn measured(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Result<Cov
     };
     let mut why_not = "this executable has no engine of its own".to_owned();
     for launch in launches {
+        if let Some(limit) = launch.time_limit.filter(TimeLimit::is_reached) {
+            return Err(limit.to_string());
+        }
         let mut session = Session::new(launch);
         if let Some(reason) = session.lacks(&subject) {
             why_not = reason;

@@ -27,6 +27,9 @@ const MAX_LOST_WORKERS: u32 = 3;
 /// Calls of a subject that may use up their deadline on an engine before its remaining cases are given up: a deadline may be ten minutes.
 const MAX_USED_UP: u32 = 3;
 
+/// What the reason begins with why a case was not run.
+pub const NOT_RUN: &str = "not run: ";
+
 /// A subject with its cases.
 pub struct Work {
     /// The module.
@@ -640,7 +643,10 @@ impl<'a> Session<'a> {
         };
         let info = match self.info() {
             Ok(info) => info,
-            Err(reason) => return alone(Report::Skipped(Outcome::Error, reason)),
+            Err(reason) => {
+                let reason = self.given_up(0).unwrap_or(reason);
+                return alone(Report::Skipped(Outcome::Error, reason));
+            }
         };
         if let Err(reason) = gate(&info, &work.subject) {
             return alone(Report::Skipped(Outcome::Unsupported, reason));
@@ -710,7 +716,7 @@ impl<'a> Session<'a> {
                 if outcome == Outcome::Error {
                     self.restart();
                 }
-                return Report::Skipped(outcome, reason);
+                return Report::Skipped(outcome, self.given_up(0).unwrap_or(reason));
             }
         };
         let mut lost_workers = 0;
@@ -718,7 +724,7 @@ impl<'a> Session<'a> {
         let mut all_alone = Vec::with_capacity(work.cases.len());
         for prepared in &work.cases {
             if let Some(reason) = self.given_up(lost_workers) {
-                observed_cases.push(observe::lost_case(format!("not run: {reason}"), false));
+                observed_cases.push(observe::lost_case(format!("{NOT_RUN}{reason}"), false));
                 all_alone.push(None);
                 continue;
             }
@@ -746,7 +752,7 @@ impl<'a> Session<'a> {
         let mut sequences = Vec::with_capacity(work.sequences.len());
         for sequence in &work.sequences {
             if let Some(reason) = self.given_up(lost_workers) {
-                sequences.push(sequence::Ran::not_run(format!("not run: {reason}")));
+                sequences.push(sequence::Ran::not_run(format!("{NOT_RUN}{reason}")));
                 continue;
             }
             let ran = self.sequence(subject, loaded, work, &all_alone, sequence);
@@ -762,7 +768,7 @@ impl<'a> Session<'a> {
         }
         let (module, gradient) = match self.given_up(lost_workers) {
             Some(reason) => {
-                let not_run = Judgement::of(Outcome::Error, format!("not run: {reason}"));
+                let not_run = Judgement::of(Outcome::Error, format!("{NOT_RUN}{reason}"));
                 (not_run, true)
             }
             None => self.module(subject, loaded, &work.cases),

@@ -36,6 +36,7 @@ const MOST_ELEMENTS: u64 = 1 << 15;
 /// Searches for so long, all modules together, and adds what was found to the cases of all modules of its kernel.
 pub fn search(plan: &mut Plan, time: Duration, seed: u64, limits: &TimeLimits, output: &Output) {
     let works = &plan.work;
+    let limit = limits.of_preparation("the search");
     let words = words_of_kernels(works);
     let at_once = parallel::processors();
     let each = time.mul_f64(at_once.min(works.len()) as f64 / works.len().max(1) as f64);
@@ -46,7 +47,8 @@ pub fn search(plan: &mut Plan, time: Duration, seed: u64, limits: &TimeLimits, o
     );
     let found: Vec<(String, Vec<Case>)> = parallel::each(works, at_once, |work| {
         let kernel = work.subject.kernel.clone();
-        let found = of_module(work, &words[&kernel], (each, limits), seed).unwrap_or_default();
+        let found =
+            of_module(work, &words[&kernel], (each, limits, limit), seed).unwrap_or_default();
         progress.inc(1);
         (kernel, found)
     });
@@ -113,10 +115,10 @@ fn words_of_kernels(works: &[Work]) -> BTreeMap<String, Vec<u32>> {
 fn of_module(
     work: &Work,
     words: &[u32],
-    (time, limits): (Duration, &TimeLimits),
+    (time, limits, limit): (Duration, &TimeLimits, TimeLimit),
     seed: u64,
 ) -> Option<Vec<Case>> {
-    if limits.run.is_reached() {
+    if limit.is_reached() {
         return None;
     }
     let flagged = Flagged::of(&work.subject.wasm).ok()?;
@@ -125,7 +127,7 @@ fn of_module(
         flags: Some(flagged.flags),
         ..work.subject.clone()
     };
-    let launches = registry::in_this_executable(Some(limits.run));
+    let launches = registry::in_this_executable(Some(limit));
     let mut session = launches
         .iter()
         .map(Session::new)
@@ -138,7 +140,7 @@ fn of_module(
     let mut kept: Vec<Vec<u32>> = Vec::new();
     let mut found = Vec::new();
     let mut number = 0;
-    while start.elapsed() < time {
+    while start.elapsed() < time && !limit.is_reached() {
         number += 1;
         // Half of the draws change what was kept.
         let mut choice = draws_of(seed, number);

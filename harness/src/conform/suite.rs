@@ -179,8 +179,13 @@ impl Ran {
             (_, Some(sequence)) => sequence.ran,
             (None, None) => true,
         };
+        let said = judged.layers.get(&Layer::L1);
+        let reason = |detail: &str| {
+            let reason = detail.strip_prefix(run::NOT_RUN);
+            reason.unwrap_or(detail).to_owned()
+        };
         if !ran {
-            of_module.why = judged.layers.get(&Layer::L1).map(|of| of.detail.clone());
+            of_module.why = said.map(|of| reason(&of.detail));
         } else if judged.case.is_some() {
             of_module.cases += 1;
         } else if judged.source == Source::Sequence {
@@ -191,10 +196,10 @@ impl Ran {
             .any(|judgement| unsupported(judgement.outcome))
         {
             of_module.unsupported = true;
-        } else if let Some(of) = judged.layers.get(&Layer::L1)
+        } else if let Some(of) = said
             && of.outcome == Outcome::Error
         {
-            of_module.why.get_or_insert_with(|| of.detail.clone());
+            of_module.why.get_or_insert_with(|| reason(&of.detail));
         }
     }
 
