@@ -3,23 +3,26 @@
 //! An engine qualifies if every kernel was run on it and holds, and the basics, the traps and the numeric instructions do. A device adds that
 //! it must hold the device's limits, and that every kernel must fit. What was not asked is part of a good verdict's words.
 
+mod words;
+
+pub use words::{
+    NotAsked, conformance_words, doubt, not_asked, not_asked_of_conformance, not_run, truths, words,
+};
+
 use crate::{
     basics,
     conform::{
         device::{Device, Fit, Profile},
         report::Conformance,
-        truths::Truth,
     },
-    coverage::Coverage,
     engine::{EngineReport, NativeCode, Status},
     outcome::Outcome,
     results::PackIdentity,
     traps::{self, Survey, latency},
 };
-use kernel_cases::open::Strength;
 use runtime_api::COMPILED_ELSEWHERE;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 mod reasons;
 
@@ -44,6 +47,8 @@ pub struct Evidence {
     pub traps: Survey,
     /// Interruptions of each kind of code; 0 where engines were not interrupted.
     pub interruptions: u32,
+    /// Parts that were not asked in full, because the time of the run was over.
+    pub unfinished: Vec<String>,
 }
 
 /// The verdict on a pack and the engines together.
@@ -87,33 +92,6 @@ pub struct EngineVerdict {
     pub native_code_not_compared: Vec<NativeCode>,
 }
 
-/// What nobody asked, so that a good verdict says nothing of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotAsked {
-    /// How late engines stop.
-    Interruptions,
-    /// Code that no case ran, and that nobody has shown to be unreachable.
-    Code {
-        /// Basic blocks that did not run.
-        blocks: usize,
-        /// All of them.
-        all: u64,
-        /// The modules that they are in.
-        modules: usize,
-    },
-    /// Which code the cases ran.
-    Coverage,
-    /// Kernels that were left out.
-    Kernels {
-        /// Those that were judged.
-        judged: Vec<String>,
-        /// How many the pack has.
-        all: usize,
-    },
-    /// Somebody else's word: these kernels rest on their author's alone.
-    OtherTruth(Vec<String>),
-}
-
 /// What follows from the evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -148,6 +126,7 @@ pub fn judge(evidence: &Evidence, profile: Profile) -> Verdict {
     let good = evidence.conform.follows().passed()
         && evidence.conform.verdict.passed()
         && native_holds(&evidence.basics)
+        && evidence.unfinished.is_empty()
         && has(EngineWord::Qualified)
         && !has(EngineWord::NotQualified);
     Verdict {
@@ -159,114 +138,6 @@ pub fn judge(evidence: &Evidence, profile: Profile) -> Verdict {
         engines,
         trap_summaries,
     }
-}
-
-/// What nobody asked, of a run with so many interruptions of the kernels `judged`, by these truths, whose cases ran this code.
-pub fn not_asked(
-    interruptions: u32,
-    judged: &[String],
-    pack: &PackIdentity,
-    truths: &[Truth],
-    coverage: &[Coverage],
-) -> Vec<NotAsked> {
-    let interruptions = (interruptions == 0).then_some(NotAsked::Interruptions);
-    let open = |module: &Coverage| module.open().count();
-    let blocks = coverage.iter().map(open).sum();
-    let code = match blocks {
-        _ if coverage.is_empty() => Some(NotAsked::Coverage),
-        0 => None,
-        blocks => Some(NotAsked::Code {
-            blocks,
-            all: coverage.iter().map(|module| module.blocks).sum(),
-            modules: coverage.iter().filter(|module| open(module) > 0).count(),
-        }),
-    };
-    let kernels = (judged.len() < pack.kernels).then(|| NotAsked::Kernels {
-        judged: judged.to_vec(),
-        all: pack.kernels,
-    });
-    let own: Vec<String> = truths
-        .iter()
-        .filter(|truth| truth.strength() == Some(Strength::Own))
-        .map(|truth| truth.kernel.clone())
-        .collect();
-    let own = (!own.is_empty()).then_some(NotAsked::OtherTruth(own));
-    let all = [interruptions, code, kernels, own];
-    all.into_iter().flatten().collect()
-}
-
-/// By what each kernel was judged, in a line each; kernels that have nothing but built-in oracles share one.
-pub fn truths(truths: &[Truth]) -> Vec<String> {
-    let builtin = |truth: &&Truth| {
-        truth.unjudged.is_none()
-            && truth
-                .sources
-                .iter()
-                .any(|asked| asked.name.starts_with("builtin") && asked.absent.is_none())
-    };
-    let built_in: Vec<&str> = truths
-        .iter()
-        .filter(builtin)
-        .map(|truth| truth.kernel.as_str())
-        .collect();
-    let shared =
-        (!built_in.is_empty()).then(|| format!("truth: built-in oracles: {}", built_in.join(", ")));
-    let others = truths.iter().filter(|truth| !builtin(truth));
-    let others = others.map(|truth| format!("{}: {}", truth.kernel, truth.words()));
-    shared.into_iter().chain(others).collect()
-}
-
-/// A verdict for people: with what was not asked, where it is a good one, and with the native code of `engines` that it rests on.
-pub fn words(word: Word, not_asked: &[NotAsked], engines: &[EngineReport]) -> String {
-    let mut words = word.to_string();
-    if word == Word::Qualified {
-        for (index, one) in not_asked.iter().enumerate() {
-            words += if index == 0 { ", though " } else { ", and " };
-            words += &one.to_string();
-        }
-    }
-    with_native_code(words, engines)
-}
-
-/// A verdict's words, and behind them on what native code it rests that is not known to be what the engines make of the modules.
-pub fn with_native_code(words: String, engines: &[EngineReport]) -> String {
-    match native_code(engines) {
-        Some(native_code) => format!("{words}; {native_code}"),
-        None => words,
-    }
-}
-
-/// What is not known of native code that a verdict rests on.
-pub const fn doubt(code: &NativeCode) -> &'static str {
-    if code.differs {
-        "native code that differs"
-    } else {
-        "native code that was not compared"
-    }
-}
-
-/// What a verdict rests on besides modules that engines compiled; nothing where there is none.
-fn native_code(engines: &[EngineReport]) -> Option<String> {
-    let mut grouped: BTreeMap<_, Vec<&NativeCode>> = BTreeMap::new();
-    for engine in engines {
-        for code in &engine.native_code_not_compared {
-            let alike = (code.differs, &engine.id, &code.reason, &code.confinement);
-            grouped.entry(alike).or_default().push(code);
-        }
-    }
-    let said: Vec<String> = grouped
-        .into_iter()
-        .map(|((_, engine, reason, confinement), codes)| {
-            let kernels: Vec<&str> = codes.iter().map(|code| code.kernel.as_str()).collect();
-            let kernels = match kernels.as_slice() {
-                [NativeCode::EVERY_MODULE] => "whatever else it ran".to_owned(),
-                kernels => kernels.join(", "),
-            };
-            let what = doubt(codes[0]);
-            format!("{what}, on {engine} of {kernels} ({reason}; {confinement})")
-        })
-        .collect();
-    (!said.is_empty()).then(|| format!("it rests on {}", said.join(", and on ")))
 }
 
 /// Whether native code keeps denormals: where it does not, or nobody looked, it is no reference for engines.
@@ -372,19 +243,6 @@ fn on_device(device: &Device, evidence: &Evidence, mut verdict: EngineVerdict) -
     verdict
 }
 
-impl NotAsked {
-    /// What it is about, in a word.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            NotAsked::Interruptions => "interruptions",
-            NotAsked::Code { .. } => "code",
-            NotAsked::Coverage => "coverage",
-            NotAsked::Kernels { .. } => "kernels",
-            NotAsked::OtherTruth(_) => "another truth than the author's own",
-        }
-    }
-}
-
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -402,34 +260,6 @@ impl fmt::Display for EngineWord {
             EngineWord::Absent => "absent",
             EngineWord::Unsupported => "unsupported",
         })
-    }
-}
-
-/// The end of a sentence that begins with the verdict.
-impl fmt::Display for NotAsked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotAsked::Interruptions => f.write_str("nobody knows how late engines stop"),
-            NotAsked::Code {
-                blocks,
-                all,
-                modules,
-            } => write!(
-                f,
-                "no case ran {blocks} of {all} basic blocks of code, in {modules} module{}",
-                if *modules == 1 { "" } else { "s" }
-            ),
-            NotAsked::Coverage => f.write_str("nobody knows which code the cases ran"),
-            NotAsked::Kernels { judged, all } => write!(
-                f,
-                "only {} of the pack's {all} kernels were judged: {}",
-                judged.len(),
-                judged.join(", ")
-            ),
-            NotAsked::OtherTruth(kernels) => {
-                write!(f, "by the author's own truth alone: {}", kernels.join(", "))
-            }
-        }
     }
 }
 

@@ -34,6 +34,7 @@ mod rewrite;
 mod sizes;
 pub mod spec;
 pub mod statistics;
+pub mod time_limits;
 mod tint;
 pub mod traps;
 

@@ -44,6 +44,8 @@ impl PackIdentity {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// The folders that were not there before, the innermost first.
+    made: Vec<PathBuf>,
     /// Names of the files that were written, those of lines included.
     written: Mutex<BTreeSet<String>>,
 }
@@ -77,12 +79,27 @@ impl Folder {
                 path.display()
             )
         };
+        let above = path
+            .ancestors()
+            .filter(|above| !above.as_os_str().is_empty());
+        let made = above.take_while(|above| !above.exists());
+        let made = made.map(Path::to_owned).collect();
         fs::create_dir_all(&path).with_context(context)?;
         tempfile::tempfile_in(&path).with_context(context)?;
         Ok(Folder {
             path,
+            made,
             written: Mutex::default(),
         })
+    }
+
+    /// Removes what was made for a run that had nothing to begin with, as far as it is empty.
+    pub fn abandon(&self) {
+        for folder in &self.made {
+            if fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
     }
 
     /// Where it is.

@@ -17,6 +17,7 @@ use crate::conform::{
     subject::{self, Placed, Subject},
     truths::Oracles,
 };
+use crate::time_limits::{Asked, TimeLimits};
 use anyhow::{Context, Result};
 use kernel_cases::{
     case::Case,
@@ -206,7 +207,8 @@ pub(super) fn groups(
     }
     let mut notes = Vec::new();
     let selected = select(pack, kernels)?;
-    let mut oracles = Oracles::new(&[], &selected)?;
+    let limits = TimeLimits::begin(Asked::default(), false, 0);
+    let mut oracles = Oracles::new(&[], &selected, limits)?;
     for kernel in selected {
         let mut all = subjects(kernel);
         if scope.quick {

@@ -11,7 +11,7 @@ use crate::{
     results::Folder,
 };
 use anyhow::{Context, Result};
-use assay_worker::Launch;
+use assay_worker::{Launch, TimeLimit};
 use runtime_api::BudgetKind;
 use serde::Serialize;
 use std::{path::PathBuf, time::Duration};
@@ -49,8 +49,12 @@ pub struct Arguments {
     #[arg(long)]
     quick: bool,
     /// Measure nothing: make the tables again from what a run left in this folder.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["pack", "runtime", "adapter", "kernel", "budget", "processes", "time", "quick", "out"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pack", "runtime", "adapter", "kernel", "budget", "processes", "time", "quick", "out", "time_limit"])]
     from: Option<PathBuf>,
+    /// Seconds that the run may take; what was not measured by then is named [default: 1080, with --quick 55]. A worker that is still busy two
+    /// minutes later is stopped.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    time_limit: Option<u64>,
     /// Results folder [default: a dated one under assay-results/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -68,6 +72,8 @@ enum Kind {
 const QUICK_LIMIT: Duration = Duration::from_secs(55);
 /// See [`QUICK_LIMIT`].
 const LIMIT: Duration = Duration::from_secs(18 * 60);
+/// How long beyond that groups that have begun may take.
+const GRACE: Duration = Duration::from_secs(120);
 
 /// What was measured: the JSON document.
 #[derive(Serialize)]
@@ -146,7 +152,12 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
     };
     // Whoever says how much wants all of it.
     let quickly = arguments.quick && arguments.processes.is_none() && arguments.time.is_none();
-    let limit = if quickly { QUICK_LIMIT } else { LIMIT };
+    let usual = if quickly { QUICK_LIMIT } else { LIMIT };
+    let limit = arguments.time_limit.map_or(usual, Duration::from_secs);
+    let end = TimeLimit::new("the run", limit + GRACE);
+    for launch in &mut launches {
+        launch.time_limit = Some(end);
+    }
     let request = Request {
         pack: &pack,
         launches: &launches,

@@ -1,6 +1,6 @@
 //! `assay conform`: layers L1 to L7 on vectors, edge cases and generated cases, and the numeric instructions.
 
-use super::engines::EngineArguments;
+use super::{engines::EngineArguments, time::TimeArguments};
 use crate::{
     acceptance::Acceptance,
     conform::{
@@ -13,11 +13,12 @@ use crate::{
     },
     coverage::Coverage,
     exit::{self, Exit},
-    numerics,
+    judge, numerics,
     output::Output,
     registry::Engine,
     report::terminal,
     results::Folder,
+    time_limits::TimeLimits,
 };
 use anyhow::Result;
 use std::{path::PathBuf, time::Duration};
@@ -77,6 +78,8 @@ pub struct Selection {
     /// So many seconds to look for cases that run code which no other case runs; docs/soundness.md.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     search: u64,
+    #[command(flatten)]
+    time: TimeArguments,
     /// What the engines are asked for.
     #[arg(long, value_enum, default_value_t = Profile::Server)]
     pub profile: Profile,
@@ -95,20 +98,26 @@ pub struct Selection {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let selection = &arguments.selection;
     let request = selection.request();
-    let engines = selection.engines()?;
+    let engines = selection.engines(&request.limits)?;
     let pack = request.acceptance.load(&request.pack)?;
     let (case, module) = (arguments.case.as_deref(), arguments.module.as_deref());
     let searched = case.filter(|name| name.starts_with(search::PREFIX));
     let listed = if searched.is_some() { None } else { case };
-    let mut plan = plan::plan(&pack, &request.choice(listed, module))?;
-    match searched {
-        Some(name) => search::only(&mut plan, name, request.seed)?,
-        None => selection.search(&mut plan, output),
-    }
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
+    let choose = || {
+        let mut plan = plan::plan(&pack, &request.choice(listed, module))?;
+        if let Some(name) = searched {
+            search::only(&mut plan, name, request.seed)?;
+        }
+        anyhow::Ok(plan)
+    };
+    let mut plan = choose().inspect_err(|_| folder.abandon())?;
+    if searched.is_none() {
+        selection.search(&mut plan, &request.limits, output);
+    }
     let covered = arguments
         .coverage
-        .then(|| coverage::of_modules(&plan.work, output));
+        .then(|| coverage::of_modules(&plan.work, &request.limits, output));
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
     // A command that repeats one case of a kernel asks for nothing else.
     if arguments.case.is_none() {
@@ -119,6 +128,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         conform.reasons.extend(gaps);
         conform.add_coverage(covered);
     }
+    conform.words = Some(judge::conformance_words(&conform));
     folder.document(report::FILE, &conform)?;
     output.document(&conform)?;
     output.text(&terminal::conformance(&conform, output.colour()))?;
@@ -130,12 +140,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
 }
 
 impl Selection {
-    /// The engines that are asked for, absent ones included.
+    /// The engines that are asked for, absent ones included, each ended when the time of the run is over.
     ///
     /// # Errors
     /// Usage for names that fit nothing; engine absent if what is asked for is not ready.
-    pub fn engines(&self) -> Result<Vec<Engine>> {
+    pub fn engines(&self, limits: &TimeLimits) -> Result<Vec<Engine>> {
         let mut engines = self.engines.engines()?;
+        for engine in &mut engines {
+            engine.with_time_limit(limits.run);
+        }
         if let Some(folder) = &self.code_cache {
             let folder = std::path::absolute(folder)
                 .map_err(|error| exit::usage(format!("--code-cache: {error}")))?;
@@ -147,18 +160,19 @@ impl Selection {
     }
 
     /// Adds what a search finds to a plan, where one is asked for.
-    pub(super) fn search(&self, plan: &mut Plan, output: &Output) {
+    pub(super) fn search(&self, plan: &mut Plan, limits: &TimeLimits, output: &Output) {
         if self.search > 0 {
             search::search(
                 plan,
                 Duration::from_secs(self.search),
                 self.seed.unwrap_or(SEED),
+                limits,
                 output,
             );
         }
     }
 
-    /// What is asked for, without the command line around it.
+    /// What is asked for, without the command line around it; its time begins now.
     pub fn request(&self) -> Request {
         Request {
             pack: self.pack.clone(),
@@ -174,6 +188,7 @@ impl Selection {
             deep: self.deep,
             profile: self.profile,
             code_cache: self.code_cache.clone(),
+            limits: self.time.begin(self.deep, self.search),
         }
     }
 }

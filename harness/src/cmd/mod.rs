@@ -18,6 +18,7 @@ pub mod probe;
 pub mod qualify;
 pub mod report;
 pub mod spec;
+pub mod time;
 pub mod traps;
 pub mod trust;
 pub mod try_module;

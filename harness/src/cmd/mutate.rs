@@ -13,6 +13,7 @@ use crate::{
     output::Output,
     registry::Engine,
     results::{Folder, PackIdentity},
+    time_limits::{Asked as AskedTime, TimeLimits},
 };
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ pub struct Arguments {
     /// Calls that are drawn to tell a survivor from the original; 0: survivors are not searched.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(..=10_000_000))]
     calls: u32,
+    /// Seconds that the run may take; mutants that were not judged by then are errors.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    time_limit: u64,
     /// Results folder [default: a dated one under assay-results/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -56,10 +60,13 @@ pub struct Arguments {
 /// # Errors
 /// See the exit codes.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
-    let engines = arguments.engines.engines()?;
+    let request = arguments.request();
+    let mut engines = arguments.engines.engines()?;
+    for engine in &mut engines {
+        engine.with_time_limit(request.limits.run);
+    }
     let launch = engines.iter().find_map(Engine::launch);
     let launch = launch.context("failed to choose an engine: none is ready")?;
-    let request = arguments.request();
     let pack = request.acceptance.load(&request.pack)?;
     let plan = plan::plan(&pack, &request.choice(None, None))?;
     let folder = Folder::create(arguments.out.as_deref(), "mutate")?;
@@ -104,6 +111,14 @@ impl Arguments {
             deep: false,
             profile: Profile::Server,
             code_cache: None,
+            limits: TimeLimits::begin(
+                AskedTime {
+                    run: Some(self.time_limit),
+                    module: None,
+                },
+                false,
+                0,
+            ),
         }
     }
 }

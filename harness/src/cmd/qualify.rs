@@ -11,7 +11,7 @@ use crate::{
     numerics,
     output::Output,
     records::{Qualification, qualification, run::Run},
-    registry::{self, Engine},
+    registry::Engine,
     report::{self, terminal},
     results::{Folder, PackIdentity},
     traps::{self, TrapReport, survey},
@@ -42,32 +42,40 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let fingerprint = Fingerprint::take();
     let request = arguments.selection.request();
-    let engines = arguments.selection.engines()?;
+    let engines = arguments.selection.engines(&request.limits)?;
     let pack = request.acceptance.load(&request.pack)?;
     request.acceptance.remember(&pack)?;
-    let mut plan = plan::plan(&pack, &request.choice(None, None))?;
-    arguments.selection.search(&mut plan, output);
+    let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
+    let plan = plan::plan(&pack, &request.choice(None, None));
+    let mut plan = plan.inspect_err(|_| folder.abandon())?;
+    arguments
+        .selection
+        .search(&mut plan, &request.limits, output);
     let kernels = plan.kernels();
     let fits = plan.fits.clone();
-    let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
     let covered = coverage::of_pack(&pack, &plan, &request, output)?;
     let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
-    let own = registry::in_this_executable();
-    // Where this executable has no engine, the first one is compared with itself: other checks compare it with what is right.
-    let reference = own.first().or(launches.first());
-    let (work, seed) = (&plan.work, request.own_seed);
-    let planted = planted::on_all(&launches, reference, &pack, work, seed, output);
+    let planted = planted::of_run(&launches, &pack, &plan.work, &request, output);
     folder.document(planted::FILE, &planted)?;
 
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
     conform.add_coverage(covered);
+    let mut unfinished = Vec::new();
+    let mut end_of = |part: &str| {
+        if request.limits.run.is_reached() {
+            unfinished.push(part.to_owned());
+        }
+    };
     conform.add_numerics(numerics::on_all(&engines, &folder, output)?);
+    end_of("the numeric instructions");
     folder.document(conformance::FILE, &conform)?;
     let basics = basics::on_all(&launches, output);
     folder.document(basics::FILE, &basics)?;
+    end_of("the basics");
     let cases = traps::cases()?;
     let interruptions = Some(arguments.interruptions).filter(|&number| number > 0);
     let survey = survey::survey(&launches, &cases, interruptions, &folder, output)?;
+    end_of("the traps");
     let reports = conform.engines.clone();
     let traps = TrapReport::of(reports, survey, conform.evidence.clone());
     folder.document(survey::FILE, &traps)?;
@@ -81,6 +89,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         planted,
         traps: traps.survey,
         interruptions: arguments.interruptions,
+        unfinished,
     };
     let architecture = Some(std::env::consts::ARCH.to_owned());
     let qualification =

@@ -1,6 +1,6 @@
 //! `assay try`: conformance of an unsigned module in the edit loop; never a verdict.
 
-use super::{contract, engines::EngineArguments, probe};
+use super::{contract, engines::EngineArguments, probe, time::TimeArguments};
 use crate::{
     acceptance::{self, Acceptance},
     conform::{
@@ -56,6 +56,8 @@ pub struct Arguments {
     max_pages: u32,
     #[command(flatten)]
     engines: EngineArguments,
+    #[command(flatten)]
+    time: TimeArguments,
     /// Folder of vector files.
     #[arg(long, value_name = "DIR")]
     vectors: Option<PathBuf>,
@@ -101,6 +103,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         deep: false,
         profile: Profile::Server,
         code_cache: None,
+        limits: arguments.time.begin(false, 0),
     };
     let results = scratch.path().join("results");
     let folder = Folder::create(Some(arguments.out.as_deref().unwrap_or(&results)), "try")?;

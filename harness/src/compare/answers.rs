@@ -85,6 +85,7 @@ pub(super) fn outputs(
     run::run(
         request.launches,
         old_work,
+        None,
         &|info, subject| plan::gate(request.old, info, subject),
         step,
         |judged| {
@@ -99,6 +100,7 @@ pub(super) fn outputs(
     run::run(
         request.launches,
         new_work,
+        None,
         &|info, subject| plan::gate(request.new, info, subject),
         step,
         |judged| {

@@ -12,9 +12,10 @@ use crate::{
     coverage::{Coverage, Flagged, ledger::Ledger},
     output::Output,
     parallel, registry,
+    time_limits::TimeLimits,
 };
 use anyhow::Result;
-use assay_worker::Launch;
+use assay_worker::{Launch, TimeLimit};
 use kernel_pack::{Pack, State};
 use sha2::{Digest, Sha256};
 
@@ -30,23 +31,24 @@ pub fn of_pack(
     output: &Output,
 ) -> Result<Vec<Coverage>> {
     if plan.device.is_none() {
-        return Ok(of_modules(&plan.work, output));
+        return Ok(of_modules(&plan.work, &request.limits, output));
     }
     let choice = Choice {
         device: None,
         ..request.choice(None, None)
     };
     let whole = plan::plan(pack, &choice)?;
-    Ok(of_modules(&whole.work, output))
+    Ok(of_modules(&whole.work, &request.limits, output))
 }
 
 /// What the cases of each module run of it.
-pub fn of_modules(work: &[Work], output: &Output) -> Vec<Coverage> {
-    let launches = registry::in_this_executable();
+pub fn of_modules(work: &[Work], limits: &TimeLimits, output: &Output) -> Vec<Coverage> {
+    let limit = limits.of_preparation("coverage");
+    let launches = registry::in_this_executable(Some(limit));
     let template = "{wide_bar} {pos}/{len} modules, {eta} left";
     let progress = output.progress_bar("coverage", work.len() as u64, template);
     let coverage = parallel::each(work, parallel::processors(), |work| {
-        let coverage = of_module(work, &launches);
+        let coverage = of_module(work, &launches, limits);
         progress.inc(1);
         coverage
     });
@@ -54,14 +56,15 @@ pub fn of_modules(work: &[Work], output: &Output) -> Vec<Coverage> {
     coverage
 }
 
-fn of_module(work: &Work, launches: &[Launch]) -> Coverage {
+fn of_module(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Coverage {
     let Subject {
         kernel, variant, ..
     } = &work.subject;
-    measured(work, launches).unwrap_or_else(|error| Coverage::unknown(kernel, variant, error))
+    measured(work, launches, limits)
+        .unwrap_or_else(|error| Coverage::unknown(kernel, variant, error))
 }
 
-fn measured(work: &Work, launches: &[Launch]) -> Result<Coverage, String> {
+fn measured(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Result<Coverage, String> {
     let own = &work.subject;
     let undecoded = |error| format!("failed to decode the module: {error}");
     let flagged = Flagged::of(&own.wasm).map_err(undecoded)?;
@@ -72,12 +75,15 @@ fn measured(work: &Work, launches: &[Launch]) -> Result<Coverage, String> {
     };
     let mut why_not = "this executable has no engine of its own".to_owned();
     for launch in launches {
+        if let Some(limit) = launch.time_limit.filter(TimeLimit::is_reached) {
+            return Err(limit.to_string());
+        }
         let mut session = Session::new(launch);
         if let Some(reason) = session.lacks(&subject) {
             why_not = reason;
             continue;
         }
-        let words = session.flags(work, &subject)?;
+        let words = session.flags(work, &subject, limits)?;
         let coverage = flagged.coverage(&own.kernel, &own.variant, &words);
         let mut coverage = coverage.map_err(undecoded)?;
         coverage.runtime = launch.id.clone();

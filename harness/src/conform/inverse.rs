@@ -5,6 +5,7 @@ use super::{
     standard::Standard,
     truths::{Interpreted, reference_engine},
 };
+use crate::time_limits::TimeLimits;
 use kernel_cases::{case::Case, open};
 use kernel_pack::{
     Pack, PackKernel,
@@ -21,6 +22,7 @@ pub(super) fn cases(
     kernel: &PackKernel,
     standard: &Standard,
     seed: u64,
+    limits: &TimeLimits,
 ) -> (Vec<Case>, Vec<String>) {
     let (mut cases, mut notes) = (Vec::new(), Vec::new());
     let Ok(contract) = &standard.contract else {
@@ -30,7 +32,7 @@ pub(super) fn cases(
         let Property::InverseOf(of) = property else {
             continue;
         };
-        match undoing(pack, contract, of, seed) {
+        match undoing(pack, contract, of, seed, limits) {
             Ok(made) => cases.extend(made),
             Err(reason) => notes.push(format!(
                 "{}: `{property}` was not asked: {reason}",
@@ -46,6 +48,7 @@ fn undoing(
     contract: &Arc<Contract>,
     of: &str,
     seed: u64,
+    limits: &TimeLimits,
 ) -> Result<Vec<Case>, String> {
     let done = pack.kernel(of).ok_or_else(|| format!("there is no {of}"))?;
     let theirs = done.contract().map_err(str::to_owned)?;
@@ -54,8 +57,8 @@ fn undoing(
         .into_iter()
         .next()
         .ok_or_else(|| format!("{of} has no module"))?;
-    let engine = reference_engine()?;
-    let mut running = Interpreted::load(&engine, subject)?;
+    let launch = reference_engine(limits)?;
+    let mut running = Interpreted::load(&launch, subject, limits)?;
     (0..CALLS)
         .map(|index| {
             let done = open::to_undo(&theirs, seed, index)

@@ -2,12 +2,13 @@
 //!
 //! `kernel_cases` says what is run and what is right. `subject` and `placement` place cases in memory, `device` limits that; `observe` runs one on fresh instances of one
 //! engine, `sequence` many on one instance, `exports` asks what needs no tensors; `judge` derives the layers; `run` drives it all; `record` keeps it, `answers` what every engine said, for targets to be compared.
-//! `coverage` says which code the cases ran, `search` looks for cases that run more. `request` is what is asked for, `suite` the whole of a run, `report` its document.
+//! `envelope` says which shapes and parameters held, `coverage` which code the cases ran, `search` looks for cases that run more. `request` is what is asked for, `suite` the whole of a run, `report` its document.
 
 pub mod answers;
 pub mod cases;
 pub mod coverage;
 pub mod device;
+pub mod envelope;
 mod exports;
 pub mod forms;
 mod inverse;

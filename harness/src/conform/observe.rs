@@ -7,7 +7,7 @@ use super::{
 use assay_worker::{InstanceChoice, RunError, Worker, WorkerError};
 use kernel_abi::export;
 use kernel_cases::{case::Case, truth};
-use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, TICK};
+use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, TICK, Trap};
 use runtime_host::{Call, Form, Invocation, Observation, Outcome, Read, Write};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Observed {
     pub nan_bits: Option<String>,
     /// `kernel_init` or `kernel_cleanup` answered something else than 0, or the second run ended otherwise than the first.
     pub lifecycle: Result<(), String>,
+    /// Whether the case was run at all.
+    pub ran: bool,
 }
 
 /// What a fresh instance makes of a case at its drawn place: what the same call has to give in whatever instance.
@@ -121,18 +123,11 @@ pub fn budget(info: &Info, subject: &Subject) -> Budget {
 
 /// Runs a case on fresh instances: where ordinary calls lie; at its drawn place with other fills and without parameters for
 /// `kernel_init`; and where the inputs hold NaNs with other NaNs. Besides what was seen, what the second run gave, if it returned.
-pub fn observe(
-    worker: &mut Worker,
-    subject: &Subject,
-    loaded: Loaded,
+pub(super) fn observe(
+    mut exchange: Exchange<'_>,
     prepared: &Prepared,
 ) -> (Observed, Option<Alone>) {
     let case = &prepared.case;
-    let mut exchange = Exchange {
-        worker,
-        subject,
-        loaded,
-    };
     let first = match exchange.fresh(case, &prepared.first, Init::Own, false) {
         Ok(first) => first,
         Err(ended) => return (unjudged(ended), None),
@@ -179,7 +174,7 @@ pub fn observe(
         }
     }
     let other = truth::flip_nans(case).map(|other| {
-        let place = Place::ordinary(&other, subject);
+        let place = Place::ordinary(&other, exchange.subject);
         let placed = exchange.placed(&other, &place)?;
         exchange.fresh(&other, &placed, Init::Own, false)
     });
@@ -212,17 +207,13 @@ pub fn observe(
         frame,
         nan_bits,
         lifecycle,
+        ran: true,
     };
     (observed, alone)
 }
 
 /// Runs a case once, where ordinary calls lie, and notes how it ended: for those who look at many and judge few.
-pub fn once(worker: &mut Worker, subject: &Subject, loaded: Loaded, prepared: &Prepared) -> Ended {
-    let mut exchange = Exchange {
-        worker,
-        subject,
-        loaded,
-    };
+pub(super) fn once(mut exchange: Exchange<'_>, prepared: &Prepared) -> Ended {
     match exchange.fresh(&prepared.case, &prepared.first, Init::Own, false) {
         Ok(ran) => Ended::Status {
             status: ran.status,
@@ -239,6 +230,18 @@ fn unjudged(ended: Ended) -> Observed {
         frame: Err("the call did not return, so memory was not checked".to_owned()),
         nan_bits: None,
         lifecycle: Ok(()),
+        ran: true,
+    }
+}
+
+/// A case that nobody ran, or that was lost with its worker.
+pub(super) fn lost_case(reason: String, ran: bool) -> Observed {
+    Observed {
+        ended: Ended::Lost(reason.clone()),
+        frame: Err(reason),
+        nan_bits: None,
+        lifecycle: Ok(()),
+        ran,
     }
 }
 
@@ -265,6 +268,8 @@ pub(super) struct Exchange<'a> {
     pub(super) worker: &'a mut Worker,
     pub(super) subject: &'a Subject,
     pub(super) loaded: Loaded,
+    /// Counts calls that used up what they may take.
+    pub(super) used_up: &'a mut u32,
 }
 
 impl Exchange<'_> {
@@ -295,18 +300,29 @@ impl Exchange<'_> {
             .worker
             .run(module, instance, budget, invocation, allowance)
             .map_err(|error| match error {
-                RunError::Engine(error) => Ended::Stopped(error),
-                RunError::Worker(error) => Ended::Lost(lost(&error)),
+                RunError::Engine(error) => self.stopped(error),
+                RunError::Worker(error) => {
+                    *self.used_up += u32::from(matches!(error, WorkerError::TimedOut { .. }));
+                    Ended::Lost(format!("failed to {error}"))
+                }
             })?;
         let calls = std::mem::take(&mut observation.calls);
         let mut returned = Vec::with_capacity(calls.len());
         for outcome in calls {
             match outcome {
                 Outcome::Returned(value) => returned.push(value),
-                Outcome::Failed(error) => return Err(Ended::Stopped(error)),
+                Outcome::Failed(error) => return Err(self.stopped(error)),
             }
         }
         Ok((returned, observation))
+    }
+
+    fn stopped(&mut self, error: Error) -> Ended {
+        let of_time = |trap: &Trap| matches!(trap, Trap::EpochDeadline | Trap::FuelExhausted);
+        if let Error::Trap { trap, .. } = &error {
+            *self.used_up += u32::from(of_time(trap));
+        }
+        Ended::Stopped(error)
     }
 
     fn placed(&self, case: &Case, place: &Place) -> Result<Placed, Ended> {
@@ -436,8 +452,4 @@ pub fn describe(ended: &Ended) -> String {
         Ended::Stopped(error) => format!("failed to {error}"),
         Ended::Lost(reason) => reason.clone(),
     }
-}
-
-fn lost(error: &WorkerError) -> String {
-    format!("failed to {error}")
 }

@@ -10,7 +10,7 @@ use super::{
     subject::Subject,
     truths::{Oracles, Truth},
 };
-use crate::{exit, registry};
+use crate::{exit, registry, time_limits::TimeLimits};
 use anyhow::Result;
 use kernel_pack::{Feature, ModuleFacts, Pack, PackKernel, compat};
 use runtime_api::Info;
@@ -45,6 +45,8 @@ pub struct Choice<'a> {
     pub device: Option<&'static Device>,
     /// Programs of the user's that know the truth, as `KERNEL=COMMAND`.
     pub oracles: &'a [String],
+    /// How long the run may take.
+    pub limits: TimeLimits,
 }
 
 /// The work of a run.
@@ -77,7 +79,7 @@ impl Plan {
 /// Usage for a kernel name that fits nothing, a vector folder that cannot be used, or a case name that no case has.
 pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
     let selected = select(pack, choice.kernels)?;
-    let mut oracles = Oracles::new(choice.oracles, &selected)?;
+    let mut oracles = Oracles::new(choice.oracles, &selected, choice.limits)?;
     let mut notes = Vec::new();
     let mut outside = Vec::new();
     if let Some(folder) = choice.vectors {
@@ -116,7 +118,8 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         let their_vectors = vectors.len() - own_vectors;
         let mut cases = cases::all(vectors, &standard, choice);
         if choice.cases > 0 {
-            let (undoing, not_asked) = inverse::cases(pack, kernel, &standard, choice.seed);
+            let (undoing, not_asked) =
+                inverse::cases(pack, kernel, &standard, choice.seed, &choice.limits);
             cases.extend(undoing);
             notes.extend(not_asked);
         }

@@ -6,13 +6,18 @@
 
 mod fault;
 mod timed;
+mod tried;
 
-use self::fault::{Fault, TRAPS};
+use self::{
+    fault::{Fault, TRAPS},
+    tried::{Tried, either, in_time},
+};
 use super::{
     judge::Layer,
     observe::{self, Alone, Ended, Exchange, Loaded},
     placement::{self, index},
     plan,
+    request::Request,
     run::{Session, Work},
     sequence::{
         Sequence, Stop, Why, bytes,
@@ -20,12 +25,12 @@ use super::{
     },
     subject::{self, Prepared, Subject},
 };
-use crate::{basics::Finding, machine, outcome::Outcome, output::Output, parallel};
+use crate::{basics::Finding, outcome::Outcome, output::Output, parallel, registry};
 use assay_worker::{GRACE, Launch, RunError, Worker};
 use fastrand::Rng;
 use kernel_abi::{Descriptor, PAGE_BYTES, Region};
 use kernel_pack::Pack;
-use runtime_api::{Budget, BudgetKind, Error, Info, Stage, TICK, Trap};
+use runtime_api::{Budget, BudgetKind, Error, Info, Stage, Trap};
 use std::time::Duration;
 
 /// Name of the file of all findings in a results folder.
@@ -137,6 +142,26 @@ impl Place<'_> {
             (inside && apart && free).then_some(word.offset)
         })
     }
+}
+
+/// [`on_all`] for a run: what kernels give without faults is what the first engine in this executable makes of it. Where there is none, the first
+/// engine is compared with itself: other checks compare it with what is right.
+pub fn of_run(
+    launches: &[Launch],
+    pack: &Pack,
+    work: &[Work],
+    request: &Request,
+    output: &Output,
+) -> Vec<Finding> {
+    let limit = Some(request.limits.of_preparation("the planted faults"));
+    let launches = launches.iter().map(|launch| Launch {
+        time_limit: limit,
+        ..launch.clone()
+    });
+    let launches: Vec<Launch> = launches.collect();
+    let own = registry::in_this_executable(limit);
+    let reference = own.first().or(launches.first());
+    on_all(&launches, reference, pack, work, request.own_seed, output)
 }
 
 /// Plants faults into kernels of a plan and asks all engines about them: [`COUNT`] findings for each. What kernels give without them is what the
@@ -387,10 +412,12 @@ impl Plant<'_> {
                 }
             },
         };
+        let mut used_up = 0;
         let exchange = Exchange {
             worker,
             subject,
             loaded,
+            used_up: &mut used_up,
         };
         let (ended, took) = planted::run(
             exchange,
@@ -464,39 +491,4 @@ impl Plant<'_> {
             self.at.step
         )
     }
-}
-
-/// What a try came to.
-enum Tried {
-    /// The engine told what happened.
-    Told(String),
-    /// It did not.
-    Not(String),
-    /// It did not, and a busy machine explains it.
-    Busy(String),
-    /// Nobody can tell.
-    Error(String),
-}
-
-/// A call that has no end is over at its deadline, by this process's clock: not much later, and no tick earlier than one that had begun.
-fn in_time(budget: Duration, took: Duration) -> Tried {
-    if took + 2 * TICK < budget {
-        return Tried::Not(format!(
-            "it ended after {took:.0?} of a budget of {budget:.0?}"
-        ));
-    }
-    if took > budget + LATE && machine::emulated().is_none() {
-        return Tried::Busy(format!(
-            "it ended {:.0?} after its budget of {budget:.0?}",
-            took - budget
-        ));
-    }
-    Tried::Told(format!(
-        "ended after {took:.0?} of a budget of {budget:.0?}"
-    ))
-}
-
-fn either(traps: &[Trap]) -> String {
-    let names: Vec<String> = traps.iter().map(ToString::to_string).collect();
-    names.join(" or ")
 }

@@ -1,6 +1,6 @@
 //! What conformance found: `conform.json`.
 
-use super::{record::Entry, truths::Truth};
+use super::{envelope::Envelope, record::Entry, truths::Truth};
 use crate::{
     coverage::Coverage,
     engine::{EngineReport, Status},
@@ -48,12 +48,54 @@ pub struct Conformance {
     /// Engines that were not run because they do not hold the limits of a device, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held_back: BTreeMap<String, String>,
+    /// How long the run might take, and what was not run for that; records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<TimeReport>,
+    /// How many kernels the pack has; 0 where earlier versions did not say.
+    #[serde(default)]
+    pub pack_kernels: usize,
+    /// What each kernel was asked, as far as it held.
+    #[serde(default)]
+    pub envelope: Vec<Envelope>,
+    /// The verdict with what nobody asked, where the document is of `conform` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// What said of each kernel what is right.
     #[serde(default)]
     pub truths: Vec<Truth>,
     /// The results folder.
     #[serde(default)]
     pub evidence: String,
+}
+
+/// How long a run might take, and what it did not run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeReport {
+    /// Seconds that the run might take.
+    pub seconds: u64,
+    /// Seconds that a module might take on an engine, where that was asked for; else its manifest decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module_seconds: Option<u64>,
+    /// Modules of which not all was run on an engine, because time was over or the module was given up.
+    #[serde(default)]
+    pub not_run: Vec<NotRun>,
+}
+
+/// A module of which not all was run on an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRun {
+    /// Engine id.
+    pub runtime: String,
+    /// Kernel id.
+    pub kernel: String,
+    /// `base`, the variant's features, or the name of a form.
+    pub variant: String,
+    /// Cases that were not run.
+    pub cases: u64,
+    /// Sequences that were not run.
+    pub sequences: u64,
+    /// Why.
+    pub reason: String,
 }
 
 impl Conformance {

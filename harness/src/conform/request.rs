@@ -1,7 +1,7 @@
 //! What is asked of a conformance run, and the command that asks for one case of it again.
 
 use super::{device::Profile, forms, judge::Layer, plan::Choice};
-use crate::{acceptance::Acceptance, repeat::Repeat};
+use crate::{acceptance::Acceptance, repeat::Repeat, time_limits::TimeLimits};
 use std::path::PathBuf;
 
 /// Generated cases per kernel and engine, unless asked otherwise.
@@ -43,6 +43,8 @@ pub struct Request {
     pub profile: Profile,
     /// Where engines that can keep compiled code.
     pub code_cache: Option<PathBuf>,
+    /// How long it may take.
+    pub limits: TimeLimits,
 }
 
 impl Request {
@@ -59,6 +61,7 @@ impl Request {
             module,
             device: self.profile.device(),
             oracles: &self.oracles,
+            limits: self.limits,
         }
     }
 
@@ -93,6 +96,8 @@ impl Request {
             .options("--seed", [self.seed])
             .options("--own-seed", [self.own_seed])
             .flag("--deep", self.deep)
+            .options("--time-limit", self.limits.asked.run)
+            .options("--module-time-limit", self.limits.asked.module)
             .options("--case", [case])
             .options("--module", forms::is_form(variant).then_some(variant))
             .to_string()
@@ -102,6 +107,7 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time_limits::Asked;
 
     #[test]
     fn what_decides_a_case_is_in_the_command_that_repeats_it() {
@@ -123,8 +129,16 @@ mod tests {
             deep: true,
             profile: Profile::Embedded,
             code_cache: Some("cache".into()),
+            limits: TimeLimits::begin(
+                Asked {
+                    run: Some(700),
+                    module: None,
+                },
+                true,
+                0,
+            ),
         };
-        let common = "--kernel rope_f32 --vectors vectors --oracle 'rope_f32=python3 mine.py' --cases 3 --profile embedded --code-cache cache --seed 7 --own-seed 9 --deep --case edge:one";
+        let common = "--kernel rope_f32 --vectors vectors --oracle 'rope_f32=python3 mine.py' --cases 3 --profile embedded --code-cache cache --seed 7 --own-seed 9 --deep --time-limit 700 --case edge:one";
         assert_eq!(
             request.repeat("wasmi", "rope_f32", "base", "edge:one", Layer::L1),
             format!(

@@ -14,15 +14,21 @@ use crate::{
     outcome::Outcome,
     parallel::{self, Say},
     registry::{self, SLOW_COMPILERS},
+    time_limits::TimeLimits,
 };
 use anyhow::Result;
-use assay_worker::{Confinement, Launch, RunError, Worker};
+use assay_worker::{Confinement, Launch, RunError, TimeLimit, Worker};
 use kernel_cases::case::{Case, Entry, Source};
 use runtime_api::{Error, Info};
 use std::collections::BTreeMap;
 
 /// Workers that a subject may lose on an engine before its remaining cases are given up: bounds the time of a run.
 const MAX_LOST_WORKERS: u32 = 3;
+/// Calls of a subject that may use up their deadline on an engine before its remaining cases are given up: a deadline may be ten minutes.
+const MAX_USED_UP: u32 = 3;
+
+/// What the reason begins with why a case was not run.
+pub const NOT_RUN: &str = "not run: ";
 
 /// A subject with its cases.
 pub struct Work {
@@ -131,6 +137,8 @@ pub struct Judged<'a> {
     pub source: Source,
     /// What was seen; `None` where nothing ran.
     pub observed: Option<&'a Observed>,
+    /// What came of the sequence, if it is one.
+    pub sequence: Option<&'a sequence::Ran>,
     /// The layers.
     pub layers: Layers,
 }
@@ -152,18 +160,18 @@ struct Reports {
 
 /// What an engine reported of a subject.
 enum Report {
-    /// One observation per case, the layers of each sequence, and what is wrong with the module as a whole.
+    /// One observation per case, what came of each sequence, and what is wrong with the module as a whole.
     Ran {
         module: Judgement,
         cases: Vec<Observed>,
-        sequences: Vec<Layers>,
+        sequences: Vec<sequence::Ran>,
     },
     /// Nothing ran, for this reason.
     Skipped(Outcome, String),
 }
 
 /// Runs all subjects on all engines. `judged` is called for every (engine, subject, case), engines of a case one after the
-/// other; `step` after every case that ran. A form that is judged beside its module is a subject of its own. Answers what became of the
+/// other; `step` after every case that ran. No module is waited for longer than `limits` allow. A form that is judged beside its module is a subject of its own. Answers what became of the
 /// engines, in the order of `launches`.
 ///
 /// # Errors
@@ -171,6 +179,7 @@ enum Report {
 pub fn run(
     launches: &[Launch],
     work: &[Work],
+    limits: Option<&TimeLimits>,
     gate: &Gate<'_>,
     step: &(dyn Fn() + Sync),
     mut judged: impl FnMut(Judged<'_>) -> Result<()>,
@@ -200,7 +209,7 @@ pub fn run(
             return;
         }
         for (index, work) in work.iter().enumerate() {
-            let reports = session.reports(work, gate, step, (&mut confined, &bare));
+            let reports = session.reports(work, limits, gate, step, (&mut confined, &bare));
             if !say(Message::Reports(engine, index, Box::new(reports))) {
                 return;
             }
@@ -268,6 +277,7 @@ fn judge_work(
                 name: prepared.case.name.clone(),
                 source: prepared.case.source,
                 observed: Some(observed),
+                sequence: None,
                 layers,
             })?;
         }
@@ -282,6 +292,7 @@ fn judge_work(
                 name: "edge:truth".to_owned(),
                 source: Source::Edge,
                 observed: None,
+                sequence: None,
                 layers: Layers::from([(
                     Layer::L4,
                     Judgement::of(Outcome::Unjudged, reason.clone()),
@@ -311,6 +322,7 @@ fn judge_work(
                 name: prepared.case.name.clone(),
                 source: prepared.case.source,
                 observed: Some(own),
+                sequence: None,
                 layers: judge::judge(prepared, &observed).pop().unwrap_or_default(),
             })?;
         }
@@ -330,7 +342,7 @@ fn judge_sequences(
     let Report::Ran { sequences, .. } = report else {
         return Ok(());
     };
-    for (sequence, layers) in work.sequences.iter().zip(sequences) {
+    for (sequence, ran) in work.sequences.iter().zip(sequences) {
         judged(Judged {
             engine,
             subject,
@@ -338,7 +350,8 @@ fn judge_sequences(
             name: sequence.name.clone(),
             source: Source::Sequence,
             observed: None,
-            layers: layers.clone(),
+            sequence: Some(ran),
+            layers: ran.layers.clone(),
         })?;
     }
     Ok(())
@@ -361,6 +374,7 @@ fn judge_module(
         name: plan::MODULE.to_owned(),
         source: Source::Edge,
         observed: None,
+        sequence: None,
         layers: Layers::from([(Layer::L1, module)]),
     })
 }
@@ -379,6 +393,7 @@ fn judge_unplaceable(
             name: case.name.clone(),
             source: case.source,
             observed: None,
+            sequence: None,
             layers: Layers::from([(Layer::L1, Judgement::of(Outcome::Error, reason.clone()))]),
         })?;
     }
@@ -400,6 +415,10 @@ pub struct Session<'a> {
     worker: Result<Worker, String>,
     /// What the worker cannot do, where it gave up its rights.
     confinement: Option<Confinement>,
+    /// When the module that runs has to have ended.
+    limit: Option<TimeLimit>,
+    /// Calls of that module that used up their deadline.
+    used_up: u32,
 }
 
 impl<'a> Session<'a> {
@@ -409,6 +428,8 @@ impl<'a> Session<'a> {
             launch,
             worker: start(launch),
             confinement: None,
+            limit: None,
+            used_up: 0,
         }
     }
 
@@ -418,6 +439,8 @@ impl<'a> Session<'a> {
             launch,
             worker: Err(String::new()),
             confinement: Some(Confinement::default()),
+            limit: None,
+            used_up: 0,
         };
         session.restart();
         session
@@ -448,6 +471,31 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        if let Ok(worker) = &mut self.worker {
+            worker.end_by(self.limit);
+        }
+    }
+
+    /// Begins with a module, which has to have ended by this limit.
+    pub fn begin(&mut self, limit: Option<TimeLimit>) {
+        self.used_up = 0;
+        self.limit = limit;
+        if let Ok(worker) = &mut self.worker {
+            worker.end_by(limit);
+        }
+    }
+
+    /// Why nothing more is asked of the module, of which so many workers were lost.
+    fn given_up(&self, lost_workers: u32) -> Option<String> {
+        let limits = [self.launch.time_limit, self.limit].into_iter().flatten();
+        if let Some(limit) = limits.into_iter().find(TimeLimit::is_reached) {
+            return Some(limit.to_string());
+        }
+        if self.used_up >= MAX_USED_UP {
+            return Some(format!("{MAX_USED_UP} calls used up their deadline"));
+        }
+        (lost_workers >= MAX_LOST_WORKERS)
+            .then(|| format!("{MAX_LOST_WORKERS} workers were lost on this module"))
     }
 
     /// Loads a subject, for [`one`](Self::one).
@@ -477,8 +525,16 @@ impl<'a> Session<'a> {
         prepared: &Prepared,
     ) -> (Observed, Option<Alone>) {
         match &mut self.worker {
-            Ok(worker) => observe::observe(worker, subject, loaded, prepared),
-            Err(reason) => (lost(reason.clone()), None),
+            Ok(worker) => {
+                let exchange = Exchange {
+                    worker,
+                    subject,
+                    loaded,
+                    used_up: &mut self.used_up,
+                };
+                observe::observe(exchange, prepared)
+            }
+            Err(reason) => (observe::lost_case(reason.clone(), false), None),
         }
     }
 
@@ -490,12 +546,20 @@ impl<'a> Session<'a> {
         prepared: &Prepared,
     ) -> Ended {
         match &mut self.worker {
-            Ok(worker) => observe::once(worker, subject, loaded, prepared),
+            Ok(worker) => {
+                let exchange = Exchange {
+                    worker,
+                    subject,
+                    loaded,
+                    used_up: &mut self.used_up,
+                };
+                observe::once(exchange, prepared)
+            }
             Err(reason) => Ended::Lost(reason.clone()),
         }
     }
 
-    /// Runs a sequence; true besides its layers if the worker was lost with it.
+    /// Runs a sequence.
     pub fn sequence(
         &mut self,
         subject: &Subject,
@@ -503,20 +567,18 @@ impl<'a> Session<'a> {
         work: &Work,
         alone: &[Option<Alone>],
         sequence: &Sequence,
-    ) -> (Layers, bool) {
+    ) -> sequence::Ran {
         match &mut self.worker {
             Ok(worker) => {
                 let exchange = Exchange {
                     worker,
                     subject,
                     loaded,
+                    used_up: &mut self.used_up,
                 };
                 sequence::run(exchange, &work.cases, alone, sequence)
             }
-            Err(reason) => {
-                let lost = Judgement::of(Outcome::Error, reason.clone());
-                (Layers::from([(Layer::L1, lost)]), false)
-            }
+            Err(reason) => sequence::Ran::not_run(reason.clone()),
         }
     }
 
@@ -535,11 +597,16 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// The reason why nothing is known: the module was not run, or a worker was lost with what it knew.
-    pub fn flags(&mut self, work: &Work, subject: &Subject) -> Result<Vec<u32>, String> {
+    pub fn flags(
+        &mut self,
+        work: &Work,
+        subject: &Subject,
+        limits: &TimeLimits,
+    ) -> Result<Vec<u32>, String> {
         if let Err(reason) = &subject.standard.contract {
             return Err(reason.clone());
         }
-        let cases = match self.report(work, subject, &|| ()) {
+        let cases = match self.report(work, subject, Some(limits), &|| ()) {
             Report::Ran { cases, .. } => cases,
             Report::Skipped(_, reason) => return Err(reason),
         };
@@ -564,6 +631,7 @@ impl<'a> Session<'a> {
     fn reports<'c>(
         &mut self,
         work: &Work,
+        limits: Option<&TimeLimits>,
         gate: &Gate<'_>,
         step: &(dyn Fn() + Sync),
         (confined, bare): (&mut Option<Session<'c>>, &'c Launch),
@@ -575,7 +643,10 @@ impl<'a> Session<'a> {
         };
         let info = match self.info() {
             Ok(info) => info,
-            Err(reason) => return alone(Report::Skipped(Outcome::Error, reason)),
+            Err(reason) => {
+                let reason = self.given_up(0).unwrap_or(reason);
+                return alone(Report::Skipped(Outcome::Error, reason));
+            }
         };
         if let Err(reason) = gate(&info, &work.subject) {
             return alone(Report::Skipped(Outcome::Unsupported, reason));
@@ -595,7 +666,7 @@ impl<'a> Session<'a> {
         };
         let Some(form) = form else {
             return Reports {
-                module: self.report(work, &work.subject, step),
+                module: self.report(work, &work.subject, limits, step),
                 forms,
                 beside: None,
             };
@@ -607,18 +678,18 @@ impl<'a> Session<'a> {
         });
         let Some(code) = believed else {
             return Reports {
-                module: self.report(work, &work.subject, step),
-                beside: Some((subject.clone(), self.report(work, &subject, step))),
+                module: self.report(work, &work.subject, limits, step),
+                beside: Some((subject.clone(), self.report(work, &subject, limits, step))),
                 forms,
             };
         };
         let session = confined.get_or_insert_with(|| Session::confined(bare));
         let (module, beside) = if forms::compiles(&info) {
-            let module = self.report(work, &work.subject, step);
-            let beside = session.report(work, &subject, step);
+            let module = self.report(work, &work.subject, limits, step);
+            let beside = session.report(work, &subject, limits, step);
             (module, Some((subject, beside)))
         } else {
-            (session.report(work, &subject, step), None)
+            (session.report(work, &subject, limits, step), None)
         };
         if let Some(confinement) = &session.confinement {
             code.confinement = confinement.words();
@@ -631,24 +702,29 @@ impl<'a> Session<'a> {
     }
 
     /// Runs the cases of `work` on one of its subjects.
-    fn report(&mut self, work: &Work, subject: &Subject, step: &(dyn Fn() + Sync)) -> Report {
+    fn report(
+        &mut self,
+        work: &Work,
+        subject: &Subject,
+        limits: Option<&TimeLimits>,
+        step: &(dyn Fn() + Sync),
+    ) -> Report {
+        self.begin(limits.map(|limits| limits.of_module(subject.ticks)));
         let mut loaded = match self.load(subject) {
             Ok(loaded) => loaded,
             Err((outcome, reason)) => {
                 if outcome == Outcome::Error {
                     self.restart();
                 }
-                return Report::Skipped(outcome, reason);
+                return Report::Skipped(outcome, self.given_up(0).unwrap_or(reason));
             }
         };
         let mut lost_workers = 0;
         let mut observed_cases = Vec::with_capacity(work.cases.len());
         let mut all_alone = Vec::with_capacity(work.cases.len());
         for prepared in &work.cases {
-            if lost_workers >= MAX_LOST_WORKERS {
-                observed_cases.push(lost(format!(
-                    "not run: {MAX_LOST_WORKERS} workers were lost on this module"
-                )));
+            if let Some(reason) = self.given_up(lost_workers) {
+                observed_cases.push(observe::lost_case(format!("{NOT_RUN}{reason}"), false));
                 all_alone.push(None);
                 continue;
             }
@@ -660,6 +736,8 @@ impl<'a> Session<'a> {
                 self.restart();
                 match self.load(subject) {
                     Ok(again) => loaded = again,
+                    // What follows is not run, with this very reason.
+                    Err(_) if self.given_up(lost_workers).is_some() => {}
                     Err((_, reason)) => {
                         lost_workers = MAX_LOST_WORKERS;
                         observed_cases.push(observed);
@@ -673,8 +751,13 @@ impl<'a> Session<'a> {
         }
         let mut sequences = Vec::with_capacity(work.sequences.len());
         for sequence in &work.sequences {
-            let (layers, lost) = self.sequence(subject, loaded, work, &all_alone, sequence);
-            sequences.push(layers);
+            if let Some(reason) = self.given_up(lost_workers) {
+                sequences.push(sequence::Ran::not_run(format!("{NOT_RUN}{reason}")));
+                continue;
+            }
+            let ran = self.sequence(subject, loaded, work, &all_alone, sequence);
+            let lost = ran.lost;
+            sequences.push(ran);
             if lost {
                 self.restart();
                 match self.load(subject) {
@@ -683,7 +766,13 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        let (module, gradient) = self.module(subject, loaded, &work.cases);
+        let (module, gradient) = match self.given_up(lost_workers) {
+            Some(reason) => {
+                let not_run = Judgement::of(Outcome::Error, format!("{NOT_RUN}{reason}"));
+                (not_run, true)
+            }
+            None => self.module(subject, loaded, &work.cases),
+        };
         if !gradient {
             leave_out_gradients(work, &mut observed_cases);
         }
@@ -712,6 +801,7 @@ impl<'a> Session<'a> {
             worker,
             subject,
             loaded,
+            used_up: &mut self.used_up,
         };
         let cases: Vec<&Case> = cases.iter().map(|one| &one.case).collect();
         match exports::observe(&mut exchange, &cases) {
@@ -744,13 +834,4 @@ fn leave_out_gradients(work: &Work, observed: &mut [Observed]) {
 
 fn start(launch: &Launch) -> Result<Worker, String> {
     Worker::start(launch).map_err(|error| format!("failed to {error}"))
-}
-
-fn lost(reason: String) -> Observed {
-    Observed {
-        ended: Ended::Lost(reason.clone()),
-        frame: Err(reason),
-        nan_bits: None,
-        lifecycle: Ok(()),
-    }
 }

@@ -14,8 +14,10 @@ use crate::{
     exit,
     output::Output,
     parallel, registry,
+    time_limits::TimeLimits,
 };
 use anyhow::Result;
+use assay_worker::TimeLimit;
 use fastrand::Rng;
 use kernel_cases::{
     case::{Case, Source},
@@ -32,8 +34,9 @@ pub const PREFIX: &str = "search:";
 const MOST_ELEMENTS: u64 = 1 << 15;
 
 /// Searches for so long, all modules together, and adds what was found to the cases of all modules of its kernel.
-pub fn search(plan: &mut Plan, time: Duration, seed: u64, output: &Output) {
+pub fn search(plan: &mut Plan, time: Duration, seed: u64, limits: &TimeLimits, output: &Output) {
     let works = &plan.work;
+    let limit = limits.of_preparation("the search");
     let words = words_of_kernels(works);
     let at_once = parallel::processors();
     let each = time.mul_f64(at_once.min(works.len()) as f64 / works.len().max(1) as f64);
@@ -44,7 +47,8 @@ pub fn search(plan: &mut Plan, time: Duration, seed: u64, output: &Output) {
     );
     let found: Vec<(String, Vec<Case>)> = parallel::each(works, at_once, |work| {
         let kernel = work.subject.kernel.clone();
-        let found = of_module(work, &words[&kernel], each, seed).unwrap_or_default();
+        let found =
+            of_module(work, &words[&kernel], (each, limits, limit), seed).unwrap_or_default();
         progress.inc(1);
         (kernel, found)
     });
@@ -108,25 +112,35 @@ fn words_of_kernels(works: &[Work]) -> BTreeMap<String, Vec<u32>> {
         .collect()
 }
 
-fn of_module(work: &Work, words: &[u32], time: Duration, seed: u64) -> Option<Vec<Case>> {
+fn of_module(
+    work: &Work,
+    words: &[u32],
+    (time, limits, limit): (Duration, &TimeLimits, TimeLimit),
+    seed: u64,
+) -> Option<Vec<Case>> {
+    if limit.is_reached() {
+        return None;
+    }
     let flagged = Flagged::of(&work.subject.wasm).ok()?;
     let subject = Subject {
         wasm: flagged.wasm,
         flags: Some(flagged.flags),
         ..work.subject.clone()
     };
-    let launches = registry::in_this_executable();
+    let launches = registry::in_this_executable(Some(limit));
     let mut session = launches
         .iter()
         .map(Session::new)
         .find(|session| session.lacks(&subject).is_none())?;
-    let mut reached = session.flags(work, &subject).ok()?;
+    let mut reached = session.flags(work, &subject, limits).ok()?;
     let loaded = session.load(&subject).ok()?;
+    // A call that does not end is not waited for longer than the search.
+    session.begin(Some(TimeLimit::new("the search", time)));
     let start = Instant::now();
     let mut kept: Vec<Vec<u32>> = Vec::new();
     let mut found = Vec::new();
     let mut number = 0;
-    while start.elapsed() < time {
+    while start.elapsed() < time && !limit.is_reached() {
         number += 1;
         // Half of the draws change what was kept.
         let mut choice = draws_of(seed, number);

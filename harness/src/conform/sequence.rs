@@ -235,18 +235,46 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Runs a sequence on one instance. `alone` is what fresh instances gave; a case that did not return there is left out. True besides the
-/// layers if the worker is lost.
+/// What came of a sequence.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The layers.
+    pub layers: Layers,
+    /// Calls of cases that were made.
+    pub calls: u64,
+    /// Calls that were left to engines that compile.
+    pub left_out: u64,
+    /// Whether it was run at all.
+    pub ran: bool,
+    /// Whether the worker is lost.
+    pub lost: bool,
+}
+
+impl Ran {
+    /// A sequence that nobody ran, for this reason.
+    pub(super) fn not_run(reason: String) -> Self {
+        let layers = Layers::from([(Layer::L1, Judgement::of(Outcome::Error, reason))]);
+        Self {
+            layers,
+            calls: 0,
+            left_out: 0,
+            ran: false,
+            lost: false,
+        }
+    }
+}
+
+/// Runs a sequence on one instance. `alone` is what fresh instances gave; a case that did not return there is left out.
 pub(super) fn run(
     exchange: Exchange<'_>,
     cases: &[Prepared],
     alone: &[Option<Alone>],
     sequence: &Sequence,
-) -> (Layers, bool) {
+) -> Ran {
     let mut living = Living::new(exchange, cases, alone);
     let stop = living.run(sequence);
     let judgement = |outcome, detail: &str| Judgement::of(outcome, detail);
-    match stop {
+    let (layers, lost) = match stop {
         Ok(()) if living.calls == 0 => {
             let why = "no case returned on a fresh instance: nothing to compare with";
             let layers = [Layer::L1, Layer::L6];
@@ -282,6 +310,13 @@ pub(super) fn run(
             };
             (layers.into_iter().collect(), lost)
         }
+    };
+    Ran {
+        layers,
+        calls: living.calls as u64,
+        left_out: living.left_out as u64,
+        ran: true,
+        lost,
     }
 }
 

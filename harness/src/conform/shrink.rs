@@ -8,6 +8,7 @@ use super::{
     subject::{self, Subject},
 };
 use crate::outcome::Outcome;
+use assay_worker::TimeLimit;
 use kernel_cases::{case::Case, generate};
 use proptest::strategy::ValueTree;
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ pub fn shrink(
         Some(index) => generate::tree(kernel, seed, index)?,
         None => generate::drawn_tree(kernel, own_seed, number("drawn:")?)?,
     };
+    // One call of a case that does not end may take longer than all of it.
+    session.begin(Some(TimeLimit::new("shrinking", 2 * MAX_TIME)));
     let loaded = session.load(subject).ok()?;
     let mut fails = |case: Case| -> Option<(Case, String)> {
         let prepared = subject::prepare(case, subject, own_seed).ok()?;

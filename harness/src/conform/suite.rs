@@ -2,10 +2,12 @@
 
 use super::{
     answers::{self, Answers},
+    envelope::Envelopes,
     forms,
+    judge::Layer,
     plan::{self, Plan},
     record::Recorder,
-    report::Conformance,
+    report::{Conformance, NotRun, TimeReport},
     request::Request,
     run::{self, EngineRun, Judged, Session, Work},
     shrink,
@@ -50,9 +52,11 @@ pub fn run(
     );
     let mut all_answers = Answers::default();
     let mut ran = Ran::default();
+    let mut envelopes = Envelopes::default();
     let runs = run::run(
         &launches,
         &plan.work,
+        Some(&request.limits),
         &|info, subject| {
             device.map_or(Ok(()), |device| device.gate(info))?;
             plan::gate(pack, info, subject)
@@ -60,6 +64,7 @@ pub fn run(
         &|| progress.inc(1),
         |judged| {
             ran.add(&judged);
+            envelopes.add(&judged);
             // What a pack brings for one kind of machine has nothing to be compared with on others.
             if !forms::is_form(&judged.subject.variant) {
                 all_answers.push(&runtimes[judged.engine], &judged);
@@ -88,7 +93,7 @@ pub fn run(
             Some((info.id.clone(), reason))
         })
         .collect();
-    let mut reasons = ran.missing(&runtimes, &plan.work, &runs, &held_back);
+    let (mut reasons, not_run) = ran.missing(&runtimes, &plan.work, &runs, &held_back);
     let seeds = (request.seed, request.own_seed);
     make_smaller(&mut recorder, &launches, &plan.work, seeds)?;
     let mut notes = plan.notes;
@@ -131,6 +136,14 @@ pub fn run(
         numerics: Vec::new(),
         coverage: Vec::new(),
         held_back,
+        time_limit: Some(TimeReport {
+            seconds: request.limits.run.time().as_secs(),
+            module_seconds: request.limits.asked.module,
+            not_run,
+        }),
+        pack_kernels: pack.kernels().len(),
+        envelope: envelopes.finish(&runtimes),
+        words: None,
         truths: plan.truths,
         evidence: folder.path().display().to_string(),
     };
@@ -142,11 +155,13 @@ pub fn run(
 #[derive(Default)]
 struct Ran(BTreeMap<(usize, String, String), OfModule>);
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct OfModule {
     cases: usize,
     sequences: usize,
     unsupported: bool,
+    /// Why not all was run, if it was not.
+    why: Option<String>,
 }
 
 impl Ran {
@@ -159,7 +174,19 @@ impl Ran {
         );
         let of_module = self.0.entry(key).or_default();
         let unsupported = |outcome| outcome == Outcome::Unsupported;
-        if judged.case.is_some() {
+        let ran = match (judged.observed, judged.sequence) {
+            (Some(observed), _) => observed.ran,
+            (_, Some(sequence)) => sequence.ran,
+            (None, None) => true,
+        };
+        let said = judged.layers.get(&Layer::L1);
+        let reason = |detail: &str| {
+            let reason = detail.strip_prefix(run::NOT_RUN);
+            reason.unwrap_or(detail).to_owned()
+        };
+        if !ran {
+            of_module.why = said.map(|of| reason(&of.detail));
+        } else if judged.case.is_some() {
             of_module.cases += 1;
         } else if judged.source == Source::Sequence {
             of_module.sequences += 1;
@@ -169,65 +196,99 @@ impl Ran {
             .any(|judgement| unsupported(judgement.outcome))
         {
             of_module.unsupported = true;
+        } else if let Some(of) = said
+            && of.outcome == Outcome::Error
+        {
+            of_module.why.get_or_insert_with(|| reason(&of.detail));
         }
     }
 
-    /// What was due and did not run, in a line each.
+    /// What was due and did not run: in a line each, and the modules that were given up.
     fn missing(
         &self,
         runtimes: &[String],
         work: &[Work],
         runs: &[EngineRun],
         held_back: &BTreeMap<String, String>,
-    ) -> Vec<String> {
+    ) -> (Vec<String>, Vec<NotRun>) {
         let mut reasons = Vec::new();
+        let mut not_run = Vec::new();
         for (engine, id) in runtimes.iter().enumerate() {
             let mut all = 0;
             for work in work {
                 let subject = &work.subject;
                 let key = (engine, subject.kernel.clone(), subject.variant.clone());
-                let of_module = self.0.get(&key).copied().unwrap_or_default();
-                let OfModule {
-                    cases,
-                    sequences,
-                    unsupported,
-                } = of_module;
-                all += cases + sequences;
-                if sequences != work.sequences.len() && !unsupported {
-                    reasons.push(format!(
-                        "{id} ran {sequences} of {} sequences of {} ({})",
-                        work.sequences.len(),
-                        subject.kernel,
-                        subject.variant
-                    ));
-                }
-                if cases != work.judged_cases() && !unsupported {
-                    reasons.push(format!(
-                        "{id} ran {cases} of {} cases of {} ({})",
-                        work.judged_cases(),
-                        subject.kernel,
-                        subject.variant
-                    ));
+                let of_module = self.0.get(&key).cloned().unwrap_or_default();
+                all += of_module.cases + of_module.sequences;
+                if !of_module.unsupported {
+                    let due = (work.judged_cases(), work.sequences.len());
+                    of_module.missing(id, &subject.kernel, &subject.variant, due, &mut reasons);
+                    not_run.extend(of_module.not_run(id, &key, due));
                 }
             }
             for form in runs[engine].forms.iter().filter(|form| form.is_beside()) {
                 let key = (engine, form.kernel.clone(), form.name.clone());
-                let cases = self.0.get(&key).map_or(0, |of_form| of_form.cases);
-                let due = work
-                    .iter()
-                    .find(|work| work.subject.kernel == form.kernel && !work.forms.is_empty());
-                if due.is_none_or(|work| work.judged_cases() != cases) {
-                    reasons.push(format!(
-                        "{id} ran {cases} cases of {} ({})",
-                        form.kernel, form.name
-                    ));
-                }
+                let of_form = self.0.get(&key).cloned().unwrap_or_default();
+                let of_kernel = |work: &&Work| work.subject.kernel == form.kernel;
+                let due = work.iter().filter(of_kernel);
+                let due = due.clone().find(|work| !work.forms.is_empty());
+                let due = due.map_or((usize::MAX, of_form.sequences), |work| {
+                    (work.judged_cases(), work.sequences.len())
+                });
+                of_form.missing(id, &form.kernel, &form.name, due, &mut reasons);
+                not_run.extend(of_form.not_run(id, &key, due));
             }
             if all == 0 && !held_back.contains_key(id) {
                 reasons.push(format!("{id} ran no case at all"));
             }
         }
-        reasons
+        (reasons, not_run)
+    }
+}
+
+impl OfModule {
+    /// Adds a line for the cases and one for the sequences that are due and did not run.
+    fn missing(
+        &self,
+        id: &str,
+        kernel: &str,
+        variant: &str,
+        due: (usize, usize),
+        reasons: &mut Vec<String>,
+    ) {
+        let why = self.why.as_deref().unwrap_or_default();
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(": {why}")
+        };
+        for (ran, due, what) in [
+            (self.sequences, due.1, "sequences"),
+            (self.cases, due.0, "cases"),
+        ] {
+            if ran != due {
+                reasons.push(format!(
+                    "{id} ran {ran} of {due} {what} of {kernel} ({variant}){why}"
+                ));
+            }
+        }
+    }
+
+    /// What was not run of a module, if it was given up.
+    fn not_run(
+        &self,
+        id: &str,
+        (_, kernel, variant): &(usize, String, String),
+        due: (usize, usize),
+    ) -> Option<NotRun> {
+        Some(NotRun {
+            runtime: id.to_owned(),
+            kernel: kernel.clone(),
+            variant: variant.clone(),
+            cases: due.0.saturating_sub(self.cases) as u64,
+            sequences: due.1.saturating_sub(self.sequences) as u64,
+            reason: self.why.clone()?,
+        })
     }
 }
 

@@ -7,11 +7,9 @@ use super::{
     standard::Standard,
     subject::{self, Subject},
 };
-use crate::{
-    exit,
-    registry::{self, Engine},
-};
+use crate::{exit, registry, time_limits::TimeLimits};
 use anyhow::Result;
+use assay_worker::{Launch, TimeLimit};
 use kernel_cases::{
     case::{Binding, Case, Source},
     number,
@@ -115,6 +113,7 @@ pub struct Oracles {
     onnx: Started,
     /// Of the user, by kernel: the command, and the oracle once it is started.
     own: BTreeMap<String, (Vec<String>, Started)>,
+    limits: TimeLimits,
 }
 
 impl Oracles {
@@ -122,7 +121,7 @@ impl Oracles {
     ///
     /// # Errors
     /// Usage for what is not of that form, and for a kernel that no oracle is asked about.
-    pub fn new(own: &[String], selected: &[&PackKernel]) -> Result<Self> {
+    pub fn new(own: &[String], selected: &[&PackKernel], limits: TimeLimits) -> Result<Self> {
         let usage =
             |text: &str| exit::usage(format!("--oracle takes KERNEL=COMMAND, not {text:?}"));
         let mut oracles = BTreeMap::new();
@@ -151,6 +150,7 @@ impl Oracles {
         Ok(Self {
             onnx: None,
             own: oracles,
+            limits,
         })
     }
 
@@ -250,7 +250,7 @@ impl Oracles {
                 Ok(oracle) => format!("oracle {}", oracle.name()),
                 Err(_) => format!("oracle {}", command.join(" ")),
             };
-            let asked = evaluate(oracle, &name, cases, |case, call| {
+            let asked = evaluate(oracle, &name, cases, self.limits.run, |case, call| {
                 Question::kernel(id, case, call)
             });
             truth.sources.push(asked);
@@ -259,13 +259,19 @@ impl Oracles {
             match source {
                 TruthSource::Onnx(onnx) => {
                     let oracle = self.onnx.get_or_insert_with(Oracle::onnx);
-                    let asked = evaluate(oracle, &of_operator(onnx), cases, |case, call| {
-                        Question::onnx(onnx, case, call)
-                    });
+                    let asked = evaluate(
+                        oracle,
+                        &of_operator(onnx),
+                        cases,
+                        self.limits.run,
+                        |case, call| Question::onnx(onnx, case, call),
+                    );
                     truth.sources.push(asked);
                 }
                 TruthSource::Reference(_) => {
-                    truth.sources.push(run_reference(kernel, cases));
+                    truth
+                        .sources
+                        .push(run_reference(kernel, cases, &self.limits));
                 }
                 TruthSource::Builtin | TruthSource::Vectors => {}
             }
@@ -348,10 +354,14 @@ fn evaluate<'q>(
     oracle: &mut Result<Oracle, String>,
     name: &str,
     cases: &mut [Case],
+    limit: TimeLimit,
     question: impl Fn(&Case, &Call) -> Question<'q>,
 ) -> Asked {
     match oracle {
         Ok(oracle) => ask_all(name, Strength::Independent, cases, |case, call| {
+            if limit.is_reached() {
+                return Err(limit.to_string());
+            }
             oracle.evaluate(call, question(case, call))
         }),
         Err(reason) => absent(name, Strength::Independent, reason.clone()),
@@ -374,7 +384,7 @@ fn agreeing(case: &Case, call: &Call, outputs: Vec<Values>) -> Result<Vec<Values
 }
 
 /// Runs the author's reference module on all cases that have an answer.
-fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
+fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -> Asked {
     let absent = |reason: &str| absent(REFERENCE, Strength::Own, reason);
     let Some(reference) = kernel.reference() else {
         return absent("the pack has none");
@@ -392,11 +402,11 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
         has_backward: facts.has_backward,
         ..of_kernel
     };
-    let running = reference_engine();
+    let running = reference_engine(limits);
     let running = running
         .as_ref()
         .map_err(Clone::clone)
-        .and_then(|engine| Interpreted::load(engine, subject));
+        .and_then(|launch| Interpreted::load(launch, subject, limits));
     let mut running = match running {
         Ok(running) => running,
         Err(reason) => return absent(&reason),
@@ -406,15 +416,22 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case]) -> Asked {
     })
 }
 
-/// The engine of reference modules.
+/// How the engine of reference modules is started, for as long as a run may take.
 ///
 /// # Errors
-/// Why there is none.
-pub(super) fn reference_engine() -> Result<Engine, String> {
-    let mut engines = registry::engines().into_iter();
-    engines
-        .find(|engine| engine.id == REFERENCE_ENGINE)
-        .ok_or_else(|| format!("this build lacks {REFERENCE_ENGINE}"))
+/// Why it is not.
+pub(super) fn reference_engine(limits: &TimeLimits) -> Result<Launch, String> {
+    let engines = registry::engines();
+    let mut engines = engines
+        .iter()
+        .filter(|engine| engine.id == REFERENCE_ENGINE);
+    let launch = engines
+        .find_map(|engine| engine.launch())
+        .ok_or_else(|| format!("it runs on {REFERENCE_ENGINE}, which this build lacks"))?;
+    Ok(Launch {
+        time_limit: Some(limits.run),
+        ..launch.clone()
+    })
 }
 
 /// A module on the engine of reference modules.
@@ -431,11 +448,13 @@ impl<'a> Interpreted<'a> {
     ///
     /// # Errors
     /// Why it cannot be run.
-    pub(super) fn load(engine: &'a Engine, subject: Subject) -> Result<Self, String> {
-        let launch = engine
-            .launch()
-            .ok_or_else(|| format!("this build cannot start {REFERENCE_ENGINE}"))?;
+    pub(super) fn load(
+        launch: &'a Launch,
+        subject: Subject,
+        limits: &TimeLimits,
+    ) -> Result<Self, String> {
         let mut session = Session::new(launch);
+        session.begin(Some(limits.of_module(subject.ticks)));
         let loaded = session.load(&subject).map_err(|(_, reason)| reason)?;
         Ok(Self {
             subject,

@@ -86,11 +86,11 @@ pub(super) fn judge(
         all_alone.push(alone);
     }
     for sequence in &work.sequences {
-        let (layers, lost) = session.sequence(subject, loaded, work, &all_alone, sequence);
-        let bad = layers.iter();
+        let ran = session.sequence(subject, loaded, work, &all_alone, sequence);
+        let bad = ran.layers.iter();
         let bad: Vec<_> = bad.filter(|(_, one)| one.outcome.is_bad()).collect();
         if let Some((_, first)) = bad.first() {
-            if lost {
+            if ran.lost {
                 return Err(first.detail.clone());
             }
             return Ok(Some(Death {

@@ -102,7 +102,7 @@ pub fn run(
 /// The engine that judges, if it is in this executable; else the fastest that is. Drawn calls are made in this process: a hundred thousand and more
 /// calls of modules that the pre-pass let pass, but for one fault.
 fn searching_engine(launch: &Launch) -> Result<String> {
-    let here = registry::in_this_executable();
+    let here = registry::in_this_executable(launch.time_limit);
     let own = here.iter().find(|one| one.id == launch.id);
     let engine = own.or(here.first());
     let engine = engine.context("failed to find an engine in this executable to search with")?;
@@ -155,7 +155,10 @@ impl OfModule<'_> {
                 wasm: mutant.wasm.clone(),
                 ..subject.clone()
             };
-            let judged = judge::judge(&mut session, self.work, &mutated);
+            let judged = match self.over() {
+                Some(reason) => Err(reason),
+                None => judge::judge(&mut session, self.work, &mutated),
+            };
             if judged.is_err() {
                 session = Session::new(self.launch);
             }
@@ -175,7 +178,10 @@ impl OfModule<'_> {
                 Some(Ok(death)) => Fate::Killed(death),
                 Some(Err(reason)) => Fate::Error { reason },
                 None => match found.next().flatten() {
-                    None => Fate::NoDifference,
+                    None => match self.over() {
+                        Some(reason) => Fate::Error { reason },
+                        None => Fate::NoDifference,
+                    },
                     Some(wrong) => self.keep(&mutant, wrong)?,
                 },
             };
@@ -189,6 +195,12 @@ impl OfModule<'_> {
         Ok((judged, Vec::new()))
     }
 
+    /// Why nothing more is asked, once the time of the run is over.
+    fn over(&self) -> Option<String> {
+        let limit = self.launch.time_limit?;
+        limit.is_reached().then(|| limit.to_string())
+    }
+
     fn search(&self, subject: &Subject, survivors: &[&[u8]]) -> Result<Vec<Option<Wrong>>> {
         if survivors.is_empty() || self.asked.calls == 0 {
             return Ok(survivors.iter().map(|_| None).collect());
@@ -199,6 +211,7 @@ impl OfModule<'_> {
         let draws = Draws {
             seed: self.seed,
             calls: self.asked.calls,
+            limit: self.launch.time_limit,
             budget: match budgets.contains(&BudgetKind::Fuel) {
                 true => Budget::Fuel(FUEL),
                 false => observe::budget(runtime.info(), subject),

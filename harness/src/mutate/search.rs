@@ -2,6 +2,7 @@
 
 use super::draw::{self, Drawn};
 use crate::conform::{record, run::Work, subject::Subject};
+use assay_worker::TimeLimit;
 use fastrand::Rng;
 use kernel_cases::{case::Case, truth};
 use runtime_api::{Budget, Error, Instance, Module, Runtime, Trap};
@@ -27,6 +28,8 @@ pub(super) struct Draws {
     pub calls: u32,
     /// The budget of each.
     pub budget: Budget,
+    /// When drawing has to end.
+    pub limit: Option<TimeLimit>,
 }
 
 /// What a module did with a call.
@@ -134,7 +137,8 @@ pub(super) fn search(
     let mut pages = subject.minimum_pages;
     let mut since_fresh = 0;
     for number in 0..draws.calls {
-        if candidates.iter().all(Option::is_none) {
+        let over = draws.limit.is_some_and(|limit| limit.is_reached());
+        if over || candidates.iter().all(Option::is_none) {
             break;
         }
         let mut rng = Rng::with_seed(

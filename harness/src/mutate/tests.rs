@@ -90,6 +90,7 @@ fn a_call_tells_a_wrong_kernel_from_the_original_and_none_tells_the_original_fro
         seed: 1,
         calls: 400,
         budget: Budget::Epoch(100),
+        limit: None,
     };
     let found = search::search(runtime.as_ref(), &work(), &[&wrong, &original], draws).unwrap();
     let found: Vec<_> = found.iter().map(Option::as_ref).collect();

@@ -46,6 +46,9 @@ pub struct Qualification {
     /// Interruptions of each kind of code; 0 where engines were not interrupted.
     #[serde(default)]
     pub interruptions: u32,
+    /// Parts that were not asked in full, because the time of the run was over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<String>,
     /// The numeric instructions, one summary per engine that was run.
     #[serde(default)]
     pub numerics: Vec<Summary>,
@@ -88,6 +91,7 @@ impl Qualification {
             planted: evidence.planted,
             trap_summaries,
             interruptions: evidence.interruptions,
+            unfinished: evidence.unfinished,
             numerics: conform.numerics.clone(),
             architecture,
             emulated,
@@ -100,18 +104,18 @@ impl Qualification {
 
     /// What nobody asked.
     pub fn not_asked(&self) -> Vec<NotAsked> {
-        judge::not_asked(
-            self.interruptions,
-            &self.kernels,
-            &self.pack,
-            &self.conform.truths,
-            &self.conform.coverage,
-        )
+        judge::not_asked(self.interruptions, self.pack.kernels, &self.conform)
     }
 
     /// The verdict for people: never a bare "qualified" where something was not asked.
     pub fn words(&self) -> String {
-        judge::words(self.verdict, &self.not_asked(), &self.conform.engines)
+        let not_run = judge::not_run(self.conform.time_limit.as_ref(), &self.unfinished);
+        judge::words(
+            self.verdict,
+            &self.not_asked(),
+            not_run.as_deref(),
+            &self.conform.engines,
+        )
     }
 
     /// Whether the word says all: everything was asked, and no native code stands in for what engines make of the modules.

@@ -258,6 +258,7 @@ impl Verification {
                 planted,
                 traps: traps.survey,
                 interruptions: stands.interruptions,
+                unfinished: stands.unfinished.clone(),
             };
             let mut follows = Qualification::of(
                 evidence,

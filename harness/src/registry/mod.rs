@@ -10,7 +10,7 @@ pub use error::EngineError;
 pub use known::{AHEAD, CRANELIFT, POOLING, PULLEY, SLOW_COMPILERS};
 pub(crate) use launch::beside;
 
-use assay_worker::Launch;
+use assay_worker::{Launch, TimeLimit};
 use known::{Known, Place, known, pooled};
 use launch::{availability, launch_here};
 use runtime_api::{Kind, Runtime};
@@ -51,6 +51,13 @@ impl Engine {
             } => Some(format!(
                 "{reason} (docs/targets.md: which engine runs where)"
             )),
+        }
+    }
+
+    /// Has every worker ended by a limit.
+    pub fn with_time_limit(&mut self, limit: TimeLimit) {
+        if let Availability::Ready(launch) = &mut self.availability {
+            launch.time_limit = Some(limit);
         }
     }
 
@@ -105,13 +112,17 @@ pub fn pooled_worker(of: &str) -> Option<Launch> {
     }
 }
 
-/// The workers of the engines that are in this very executable, the fastest first.
-pub fn in_this_executable() -> Vec<Launch> {
+/// The workers of the engines that are in this very executable, the fastest first, each ended by the limit.
+pub fn in_this_executable(limit: Option<TimeLimit>) -> Vec<Launch> {
     let here = known().into_iter().filter_map(|engine| match engine.place {
         Place::Here(open) => launch_here(engine.id, open).ok(),
         _ => None,
     });
-    here.collect()
+    here.map(|launch| Launch {
+        time_limit: limit,
+        ..launch
+    })
+    .collect()
 }
 
 /// Opens an engine in this process.

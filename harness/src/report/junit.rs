@@ -4,7 +4,7 @@
 use crate::{
     bench::{record::Key, tables::Tables},
     engine::Status,
-    judge::{self, EngineWord},
+    judge::{self, EngineWord, NotAsked},
     outcome::Outcome,
     records::{Qualification, Records},
 };
@@ -62,6 +62,15 @@ pub fn render(records: &Records) -> Result<String> {
             add(&engine.runtime, "numerics", name, outcome, &because);
         }
     }
+    if let (None, Some(conform)) = (&records.qualify, &records.conform) {
+        let ready = conform.engines.iter();
+        for engine in ready.filter(|engine| engine.status == Status::Ready) {
+            for one in judge::not_asked_of_conformance(conform) {
+                let (name, outcome) = (not_asked(&one), Outcome::Unsupported);
+                add(&engine.id, "conformance", name, outcome, &one.to_string());
+            }
+        }
+    }
     for (engine, name, outcome, detail) in records.qualify.iter().flat_map(verdicts) {
         add(engine, "qualification", name, outcome, &detail);
     }
@@ -111,6 +120,11 @@ pub fn render(records: &Records) -> Result<String> {
     report.to_string().context("failed to write JUnit XML")
 }
 
+/// The name of what nobody asked, which is skipped.
+fn not_asked(one: &NotAsked) -> String {
+    format!("not asked: {}", one.name())
+}
+
 /// The verdict on each engine; where it is a good one, what nobody asked is skipped, never a success.
 fn verdicts(qualify: &Qualification) -> Vec<(&str, String, Outcome, String)> {
     let mut verdicts = Vec::new();
@@ -125,10 +139,9 @@ fn verdicts(qualify: &Qualification) -> Vec<(&str, String, Outcome, String)> {
         verdicts.push((engine.id.as_str(), "verdict".to_owned(), outcome, reasons));
         if engine.verdict == EngineWord::Qualified {
             let not_asked = qualify.not_asked().into_iter().map(|one| {
-                let name = format!("not asked: {}", one.name());
                 (
                     engine.id.as_str(),
-                    name,
+                    not_asked(&one),
                     Outcome::Unsupported,
                     one.to_string(),
                 )

@@ -1,7 +1,10 @@
 //! Reports: a function of recorded files. Nothing is measured here, so a report can be made again, elsewhere and later.
 
+#[cfg(test)]
+mod asked;
 pub mod charts;
 pub mod document;
+mod envelope;
 pub mod formats;
 pub mod goals;
 pub mod html;

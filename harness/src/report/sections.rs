@@ -2,7 +2,7 @@
 
 use super::{
     document::{Cell, Document, Part, Section, Table, Tone},
-    goals, resources, timing, traps,
+    envelope, goals, resources, timing, traps,
 };
 use crate::{
     basics,
@@ -38,9 +38,12 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         }
         (None, Some(conform)) => {
             let good = conform.verdict.passed();
-            let verdict = format!("conformance: {}", conform.verdict);
-            let verdict = judge::with_native_code(verdict, &conform.engines);
-            let tone = if good { Tone::Good } else { Tone::Bad };
+            let verdict = format!("conformance: {}", judge::conformance_words(conform));
+            let tone = match good {
+                true if judge::not_asked_of_conformance(conform).is_empty() => Tone::Good,
+                true => Tone::Limited,
+                false => Tone::Bad,
+            };
             let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
             ("Conformance of engines".to_owned(), verdict, tone, facts)
         }
@@ -81,6 +84,7 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
     }
     if let Some(conform) = records.conformance() {
         sections.push(support(conform));
+        sections.extend(envelope::section(&conform.envelope));
     }
     if let Some(bench) = &records.bench {
         sections.push(goals::goals(bench));

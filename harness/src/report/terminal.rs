@@ -2,6 +2,7 @@
 
 mod conformance;
 mod coverage;
+mod envelope;
 mod matrix;
 mod qualification;
 mod traps;

@@ -8,7 +8,7 @@ use assay::{
 use serde_json::Value;
 use std::{fs, path::Path};
 
-const KERNEL: &str = "rope_f32";
+pub(crate) const KERNEL: &str = "rope_f32";
 
 fn module(kernel: &str, variant: &str) -> Vec<u8> {
     let end = if variant == "base" {
@@ -20,7 +20,7 @@ fn module(kernel: &str, variant: &str) -> Vec<u8> {
 }
 
 /// The base module of [`KERNEL`] with instructions in front of those of `kernel_forward`.
-fn with_prologue(code: &str) -> Vec<u8> {
+pub(crate) fn with_prologue(code: &str) -> Vec<u8> {
     crate::support::with_prologue(&module(KERNEL, "base"), code, "")
 }
 

@@ -498,6 +498,7 @@ mod needs_wamrc {
                 program: "sh".into(),
                 arguments: vec!["-c".into(), script.into()],
                 states_id: true,
+                time_limit: None,
             })
             .unwrap();
             if confined && worker.confine().unwrap().holds.is_empty() {

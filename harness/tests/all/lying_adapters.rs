@@ -13,6 +13,7 @@ use assay::{
     },
     outcome::Outcome,
     output::Output,
+    time_limits::{Asked, TimeLimits},
     traps,
 };
 use assay_worker::Launch;
@@ -66,6 +67,7 @@ fn plan_of(pack: &Pack, own_seed: u64) -> Plan {
         module: None,
         device: None,
         oracles: &[],
+        limits: TimeLimits::begin(Asked::default(), false, 0),
     };
     plan(pack, &choice).unwrap()
 }

@@ -19,6 +19,7 @@ mod compare_cli;
 mod compare_packs;
 mod conform_cli;
 mod coverage_cli;
+mod denial_cli;
 mod engines_cli;
 mod faulty_kernels;
 mod foreign_adapters;

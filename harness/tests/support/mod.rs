@@ -170,6 +170,17 @@ pub(crate) fn pack_of(
     module: &[u8],
     variant: Option<&[u8]>,
 ) -> PathBuf {
+    pack_with(folder, kernel, module, variant, |_| ())
+}
+
+/// The same, with a manifest entry of the kernel that `change` has changed.
+pub(crate) fn pack_with(
+    folder: &Path,
+    kernel: &str,
+    module: &[u8],
+    variant: Option<&[u8]>,
+    change: impl FnOnce(&mut Value),
+) -> PathBuf {
     let template = fs::read(root().join("fixtures/packs/core.template.json")).unwrap();
     let mut template: Value = serde_json::from_slice(&template).unwrap();
     let keep = |list: &mut Value, key: &str| {
@@ -204,6 +215,7 @@ pub(crate) fn pack_of(
         }
         None => template["kernels"][0]["variants"] = Value::Array(Vec::new()),
     }
+    change(&mut template["kernels"][0]);
     fs::create_dir_all(pack.join("vectors")).unwrap();
     fs::write(pack.join(format!("kernels/{kernel}.wasm")), module).unwrap();
     let vectors = format!("vectors/{kernel}.json");

@@ -31,6 +31,7 @@ fn launch(program: &str, arguments: &[&str]) -> Launch {
         program: program.into(),
         arguments: arguments.iter().map(Into::into).collect(),
         states_id: false,
+        time_limit: None,
     }
 }
 

@@ -12,6 +12,7 @@ fn launch(program: &str, arguments: &[&str]) -> Launch {
         program: program.into(),
         arguments: arguments.iter().map(Into::into).collect(),
         states_id: false,
+        time_limit: None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     error::{RunError, WorkerError},
     gather::Gathering,
     launch::Launch,
-    limits::{Silence, WorkerLimits},
+    limits::{Silence, TimeLimit, WorkerLimits},
     process::Process,
     protocol::{
         Answer, Facts, Footprint, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION,
@@ -28,6 +28,7 @@ pub struct Worker {
     info: Info,
     operations: Vec<String>,
     limits: WorkerLimits,
+    time_limit: Option<TimeLimit>,
     process: Process,
     next_id: u64,
     pub(super) gathering: Option<Gathering>,
@@ -50,10 +51,16 @@ impl Worker {
     /// # Errors
     /// [`WorkerError`]; nothing is left running then.
     pub fn start_within(launch: &Launch, limits: WorkerLimits) -> Result<Worker, WorkerError> {
+        let time_limit = launch.time_limit;
+        if let Some(limit) = time_limit.filter(TimeLimit::is_reached) {
+            let id = launch.id.clone();
+            return Err(WorkerError::TimeLimit { id, limit });
+        }
         let process = Process::start(launch, limits)
             .map_err(|error| not_started(launch, error.to_string()))?;
         let mut worker = Worker {
             limits,
+            time_limit,
             launch: launch.clone(),
             info: empty_info(&launch.id),
             operations: Vec::new(),
@@ -85,6 +92,12 @@ impl Worker {
             }
             _ => Err(worker.unexpected("hello")),
         }
+    }
+
+    /// Has the worker ended by `limit`, if not earlier: a request that is not answered by then fails, and the worker is killed.
+    pub fn end_by(&mut self, limit: Option<TimeLimit>) {
+        let of_all = self.launch.time_limit;
+        self.time_limit = limit.map(|limit| limit.sooner(of_all)).or(of_all);
     }
 
     /// What the worker said of its engine.
@@ -406,16 +419,19 @@ impl Worker {
         if !self.process.send(line) {
             return Err(self.crashed());
         }
-        let line = self.process.receive(time).map_err(|silence| {
+        let cutting = self.time_limit.filter(|limit| limit.left() < time);
+        let wait = cutting.map_or(time, |limit| limit.left());
+        let line = self.process.receive(wait).map_err(|silence| {
             let id = self.launch.id.clone();
-            match silence {
-                Silence::Ended => self.crashed(),
-                Silence::Broken(message) => self.protocol_error(message),
-                Silence::TimedOut => WorkerError::TimedOut {
+            match (silence, cutting) {
+                (Silence::Ended, _) => self.crashed(),
+                (Silence::Broken(message), _) => self.protocol_error(message),
+                (Silence::TimedOut, Some(limit)) => WorkerError::TimeLimit { id, limit },
+                (Silence::TimedOut, None) => WorkerError::TimedOut {
                     id,
                     seconds: time.as_secs_f64(),
                 },
-                Silence::Memory => WorkerError::Memory {
+                (Silence::Memory, _) => WorkerError::Memory {
                     id,
                     mebibytes: self.limits.memory >> 20,
                 },

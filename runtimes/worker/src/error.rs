@@ -1,5 +1,6 @@
 //! Why a worker gives no result.
 
+use crate::TimeLimit;
 use runtime_api::Error;
 
 /// A worker that cannot go on: the cell it was working on is lost, a new worker can be started.
@@ -33,6 +34,14 @@ pub enum WorkerError {
         id: String,
         /// How long it had.
         seconds: f64,
+    },
+    /// The time was over that all of the work may take, and it was killed.
+    #[error("hear from worker `{id}`: {limit}")]
+    TimeLimit {
+        /// Engine id.
+        id: String,
+        /// Which limit.
+        limit: TimeLimit,
     },
     /// It used more memory than a worker may and was killed.
     #[error("hear from worker `{id}`: it used more than {mebibytes} MiB of memory and was killed")]

@@ -1,6 +1,6 @@
 //! How a worker is started.
 
-use super::limits::VariableError;
+use super::limits::{TimeLimit, VariableError};
 use std::{ffi::OsString, path::PathBuf};
 
 /// How to start a worker.
@@ -14,6 +14,8 @@ pub struct Launch {
     pub arguments: Vec<OsString>,
     /// Whether the worker must state this very id: an engine of this project, unlike one from outside, is what it is called.
     pub states_id: bool,
+    /// When each worker that is started so has to have ended, if it has to.
+    pub time_limit: Option<TimeLimit>,
     /// Who answers in place of a process, which WebAssembly has not; `None`: nobody does.
     #[cfg(target_family = "wasm")]
     pub peer: Option<super::Peer>,
@@ -75,6 +77,7 @@ impl Launch {
             program,
             arguments,
             states_id: false,
+            time_limit: None,
             #[cfg(target_family = "wasm")]
             peer: None,
         }

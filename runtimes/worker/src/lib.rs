@@ -36,7 +36,7 @@ pub use confinement::Confinement;
 pub use error::{RunError, WorkerError};
 pub use executable::{main, serve_process};
 pub use launch::{Launch, RUNNER_VARIABLE};
-pub use limits::{MEMORY_VARIABLE, VariableError, WorkerLimits};
+pub use limits::{MEMORY_VARIABLE, TimeLimit, VariableError, WorkerLimits};
 #[cfg(target_family = "wasm")]
 pub use process::{Exchange, Peer};
 pub use program::Program;

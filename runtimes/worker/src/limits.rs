@@ -1,6 +1,10 @@
 //! What a worker may use, and how it is noticed that it did.
 
-use std::{ffi::OsString, time::Duration};
+use std::{
+    ffi::OsString,
+    fmt,
+    time::{Duration, Instant},
+};
 
 /// The environment variable that sets [`WorkerLimits::memory`], in MiB.
 pub const MEMORY_VARIABLE: &str = "ASSAY_WORKER_MEMORY_MIB";
@@ -46,6 +50,60 @@ impl WorkerLimits {
             }),
             _ => Err(VariableError::Memory { value }),
         }
+    }
+}
+
+/// When work has to have ended, whatever it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimit {
+    what: &'static str,
+    time: Duration,
+    begin: Instant,
+}
+
+impl TimeLimit {
+    /// So much time, from now on, for what is called `what` in messages.
+    pub fn new(what: &'static str, time: Duration) -> Self {
+        Self {
+            what,
+            time,
+            begin: Instant::now(),
+        }
+    }
+
+    /// How long the work may take in all.
+    pub const fn time(&self) -> Duration {
+        self.time
+    }
+
+    /// What is left of it; zero once it is reached.
+    pub fn left(&self) -> Duration {
+        self.time.saturating_sub(self.begin.elapsed())
+    }
+
+    /// Whether the time is over.
+    pub fn is_reached(&self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// The limit that is reached first.
+    pub fn sooner(self, other: Option<TimeLimit>) -> Self {
+        match other {
+            Some(other) if other.left() < self.left() => other,
+            _ => self,
+        }
+    }
+}
+
+/// The reason why something was not done.
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.time.as_secs_f64();
+        write!(
+            f,
+            "the time limit of {seconds} s for {} was reached",
+            self.what
+        )
     }
 }
 

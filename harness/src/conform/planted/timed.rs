@@ -45,10 +45,12 @@ pub(super) fn calls(
         Err(error) => return Tried::Error(format!("failed to {error}")),
     };
     let frame = &placed.frame;
+    let mut used_up = 0;
     let mut exchange = Exchange {
         worker,
         subject,
         loaded,
+        used_up: &mut used_up,
     };
     let init = exchange.call(export::INIT, vec![0, 0]);
     let written = Invocation {

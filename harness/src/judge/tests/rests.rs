@@ -4,15 +4,11 @@ use super::*;
 
 #[test]
 fn a_verdict_says_whose_truth_it_rests_on() {
-    let pack = evidence().pack;
-    let all = ["kernel".to_owned()];
     let say = |truth: &Truth| {
-        let truths = [truth.clone()];
-        words(
-            Word::Qualified,
-            &not_asked(20, &all, &pack, &truths, &[covered(3)]),
-            &[],
-        )
+        let mut conform = evidence().conform;
+        conform.coverage = vec![covered(3)];
+        conform.truths = vec![truth.clone()];
+        words(Word::Qualified, &not_asked(20, 1, &conform), None, &[])
     };
     let own = truth("the author's own vectors", Strength::Own, 40);
     assert_eq!(
@@ -67,7 +63,7 @@ fn native_code_that_nobody_compared_is_part_of_every_verdict_s_words_and_named_o
     let say = |word, codes: &[NativeCode]| {
         let mut engine = evidence().conform.engines.remove(0);
         engine.native_code_not_compared = codes.to_vec();
-        words(word, &[], &[engine])
+        words(word, &[], None, &[engine])
     };
     assert_eq!(say(Word::Qualified, &[]), "qualified");
     assert_eq!(

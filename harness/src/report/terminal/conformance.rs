@@ -1,6 +1,6 @@
 //! Conformance on screen.
 
-use super::{coverage, matrix};
+use super::{coverage, envelope, matrix};
 use crate::{conform::report::Conformance, judge};
 
 /// Failures printed on screen; all are in the results folder.
@@ -12,6 +12,7 @@ pub fn text(conform: &Conformance, colour: bool) -> String {
     text += "\nok N: N checks hold (a check is a layer of a case). \
              L1 status, L2 agreement, L3 same source, L4 truth, L5 external, L6 frame, L7 properties.\n";
     text += &coverage::text(&conform.coverage);
+    text += &envelope::text(&conform.envelope);
     for engine in &conform.engines {
         if let Some(reason) = &engine.reason {
             text += &format!("{} {}: {reason}\n", engine.id, engine.status);
@@ -70,8 +71,14 @@ pub fn text(conform: &Conformance, colour: bool) -> String {
         );
     }
     let counts = &conform.counts;
-    text += &format!(
-        "\nconformance: {} - {} of {} checks pass, {} fail, {} unsupported, {} error; {} absent (engine, kernel) cells; seed {}{}; results in {}",
+    let words = judge::conformance_words(conform);
+    let said = words.strip_prefix(&conform.verdict.to_string());
+    let said = said.unwrap_or_default();
+    let said = said
+        .strip_prefix(", though ")
+        .map_or(said.to_owned(), |said| format!("; {said}"));
+    text + &format!(
+        "\nconformance: {} - {} of {} checks pass, {} fail, {} unsupported, {} error; {} absent (engine, kernel) cells; seed {}{}; results in {}{said}",
         conform.verdict,
         counts.pass,
         counts.total() - counts.absent,
@@ -84,6 +91,5 @@ pub fn text(conform: &Conformance, colour: bool) -> String {
             .own_seed
             .map_or_else(String::new, |seed| format!(", own seed {seed}")),
         conform.evidence
-    );
-    judge::with_native_code(text, &conform.engines)
+    )
 }
