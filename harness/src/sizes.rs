@@ -49,7 +49,6 @@ const LONGER: &[(&str, &str)] = &[
     ("harness/src/bench/job.rs", "to do"),
     ("harness/src/compare/packs.rs: compare", "to do"),
     ("harness/src/conform/observe.rs: fresh", "to do"),
-    ("harness/src/conform/sequence.rs", "to do"),
     ("harness/src/conform/plan.rs: plan", "to do"),
     ("harness/src/conform/run.rs", "to do"),
     ("harness/src/conform/suite.rs: run", "to do"),
