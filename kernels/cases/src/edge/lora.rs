@@ -379,6 +379,13 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ..tensors.clone()
     };
     table.row("mixed-magnitudes", OK, call(0.5, &wide));
+    for (name, values) in float.special_in_every_lane() {
+        let columns = values.len() / float.size();
+        let wide = call(1.0, &Tensors::plain([1, 4, 1, columns]));
+        table.row(format!("{name}-of-base"), OK, wide.base(values.clone()));
+        let long = call(1.0, &Tensors::plain([1, columns, 1, 4]));
+        table.row(format!("{name}-of-x"), OK, long.a(values));
+    }
     let nans = call(1.0, &Tensors::plain([1, 4, 1, 4]));
     table.row("nans-of-all-kinds-in-x", OK, nans.clone().a(float.nans()));
     table.row("nans-of-all-kinds-in-base", OK, nans.base(float.nans()));

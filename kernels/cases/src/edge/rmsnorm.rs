@@ -138,6 +138,12 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     let nans = |bytes: Vec<u8>| [float.nans(), bytes].concat();
     let rest = float.bytes(&plain(4));
     let base = call(EPS, 1, &plain(8), &plain(8));
+    for (name, values) in float.special_in_every_lane() {
+        let hidden = values.len() / float.size();
+        let base = call(EPS, 1, &plain(hidden), &plain(hidden));
+        table.row(format!("{name}-of-x"), OK, base.clone().a(values.clone()));
+        table.row(format!("{name}-of-weight"), OK, base.b(values));
+    }
     table.row("nans", OK, base.clone().a(nans(rest.clone())));
     table.row("nans-in-weight", OK, base.clone().b(nans(rest)));
     for (name, weight) in [

@@ -103,6 +103,23 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         table.row(name, OK, call(beta, 1, &ones, &sweep));
     }
 
+    // Each of them in every lane of unrolled loops and behind them: 61 has no divisor in common with any width.
+    let long: Vec<f32> = sweep
+        .iter()
+        .copied()
+        .chain([3.0])
+        .cycle()
+        .take(61 * 17)
+        .collect();
+    let signs: Vec<f32> = long.iter().map(|gate| gate.signum()).collect();
+    for (name, beta) in [
+        ("sweep-in-every-lane", 1.0),
+        ("sweep-in-every-lane-beta-huge", f32::MAX),
+        ("sweep-in-every-lane-beta-minus-huge", f32::MIN),
+    ] {
+        table.row(name, OK, call(beta, 17, &signs, &long));
+    }
+
     // Values.
     let (max, tiny, inf) = (float.max(), float.tiny(), f32::INFINITY);
     for (name, x, gate) in [
@@ -145,6 +162,12 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     table.row("ties-beta-0", OK, call(0.0, 1, &between, &[1.5; 67]));
 
     let base = call(1.0, 1, &plain(4), &plain(4));
+    for (name, values) in float.special_in_every_lane() {
+        let count = values.len() / float.size();
+        let base = call(1.0, 1, &plain(count), &plain(count));
+        table.row(format!("{name}-of-x"), OK, base.clone().a(values.clone()));
+        table.row(format!("{name}-of-gate"), OK, base.b(values));
+    }
     table.row("nans", OK, base.clone().a(float.nans()));
     table.row("nans-in-gate", OK, base.clone().b(float.nans()));
     table.row("nans-in-both", OK, base.a(float.nans()).b(float.nans()));
