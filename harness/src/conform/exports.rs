@@ -286,7 +286,8 @@ impl<'a, 'b> Asked<'a, 'b> {
     /// Descriptors that do not lie where a region may.
     fn descriptors(&mut self, gradient: bool) -> Result<(), Stop> {
         let first = self.heap_base.next_multiple_of(16);
-        let mut addresses = vec![0, first + 4, first + 8, self.end.wrapping_sub(16)];
+        let mut addresses = vec![0, self.end.wrapping_sub(16)];
+        addresses.extend([1, 2, 4, 8].map(|by| first + by));
         addresses.extend([self.end.wrapping_sub(32), self.end, u32::MAX - 15, u32::MAX]);
         if first.wrapping_sub(16) < self.heap_base {
             addresses.push(first - 16);

@@ -4,7 +4,7 @@ use super::{
     judge::{self, Death},
     mutant::{self, Mutant},
     report::{Fate, Judged, Report},
-    search::{self, Draws, Wrong},
+    search::{self, Draws, Found, Wrong},
 };
 use crate::{
     conform::{
@@ -174,9 +174,15 @@ impl OfModule<'_> {
             let fate = match fate {
                 Some(Ok(death)) => Fate::Killed(death),
                 Some(Err(reason)) => Fate::Error { reason },
-                None => match found.next().flatten() {
-                    None => Fate::NoDifference,
-                    Some(wrong) => self.keep(&mutant, wrong)?,
+                None => match found.next().unwrap_or_default() {
+                    Found {
+                        wrong: Some(wrong), ..
+                    } => self.keep(&mutant, wrong)?,
+                    Found {
+                        within_tolerance: Some(difference),
+                        ..
+                    } => Fate::WithinTolerance { difference },
+                    _ => Fate::NoDifference,
                 },
             };
             judged.push(Judged {
@@ -189,9 +195,9 @@ impl OfModule<'_> {
         Ok((judged, Vec::new()))
     }
 
-    fn search(&self, subject: &Subject, survivors: &[&[u8]]) -> Result<Vec<Option<Wrong>>> {
+    fn search(&self, subject: &Subject, survivors: &[&[u8]]) -> Result<Vec<Found>> {
         if survivors.is_empty() || self.asked.calls == 0 {
-            return Ok(survivors.iter().map(|_| None).collect());
+            return Ok(survivors.iter().map(|_| Found::default()).collect());
         }
         let runtime = registry::open(self.searching)?;
         // Fuel where there is some: what is wrong must not depend on how busy the machine is.

@@ -114,7 +114,7 @@ impl Asked<'_, '_> {
         let at = self.heap_base.next_multiple_of(16);
         let inside = (at, params);
         self.refused_init(inside, (at, length), 0)?;
-        for by in [4, 8] {
+        for by in [1, 2, 4, 8] {
             let moved = (at + by, params);
             self.refused_init(moved, (at + by, length), 1)?;
         }
