@@ -159,7 +159,8 @@ impl Asked<'_, '_> {
         };
         let taken = cases
             .iter()
-            .filter(|case| case.expects_output() && case.tweaks.is_empty());
+            .filter(|case| case.expects_output() && case.tweaks.is_empty())
+            .filter(|case| case.params.len() as u64 <= PARAMS);
         let Some(case) = taken.min_by_key(|case| case.params.len()) else {
             return Ok(());
         };
@@ -176,9 +177,9 @@ impl Asked<'_, '_> {
                 scratch: region(4),
                 params: Region::new(start, case.params.len() as u32),
             };
-            let mut bytes = vec![FILL; PARAMS as usize + Descriptor::SIZE];
+            let mut bytes = vec![FILL; 2 * PARAMS as usize + Descriptor::SIZE];
             bytes[(start - at) as usize..][..case.params.len()].copy_from_slice(&case.params);
-            bytes[PARAMS as usize..].copy_from_slice(&descriptor.to_le_bytes());
+            bytes[PARAMS as usize..][..Descriptor::SIZE].copy_from_slice(&descriptor.to_le_bytes());
             for entry in [Entry::Forward, Entry::Backward] {
                 if entry == Entry::Backward && !self.exchange.subject.has_backward {
                     continue;
