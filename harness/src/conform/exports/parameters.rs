@@ -9,6 +9,9 @@ use runtime_host::{Form, Invocation, Read, Write};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
+/// The highest heap base of which the native build is asked what is due: all below is memory to it too.
+const HIGHEST: u32 = 1 << 20;
+
 impl Asked<'_, '_> {
     /// `kernel_init` without parameters, with each struct of the cases, and with each word of one that is taken replaced: taken or refused as the
     /// definition does. Where no definition is, a struct is due what the entry made of it.
@@ -50,9 +53,14 @@ impl Asked<'_, '_> {
     fn inits(&mut self, structs: &[(Vec<u8>, i32)]) -> Result<(), Stop> {
         let first = self.heap_base.next_multiple_of(16);
         let last = self.end.wrapping_sub(structs.len() as u32 * PARAMS as u32);
+        let memory_end = u64::from(self.pages) * PAGE_BYTES;
+        let behind = u64::from(first) + structs.len() as u64 * PARAMS;
+        if behind > memory_end {
+            // The manifest allows no memory for them.
+            return Ok(());
+        }
         for start in [first, last] {
             let addresses = (start..).step_by(PARAMS as usize);
-            let memory_end = u64::from(self.pages) * PAGE_BYTES;
             let filled = (memory_end - u64::from(self.heap_base)) as u32;
             let mut writes = vec![Write::Fill {
                 at: self.heap_base,
@@ -166,6 +174,9 @@ impl Asked<'_, '_> {
         };
         // The parameters, then the descriptor, whose regions all have 64 bytes and lie behind it.
         let at = self.heap_base.next_multiple_of(16);
+        if u64::from(at) + SPAN > u64::from(self.pages) * PAGE_BYTES || at > HIGHEST {
+            return Ok(());
+        }
         let address = at + PARAMS as u32;
         let region = |number: u32| Region::new(address + 64 * number, 64);
         for by in [-32, -16, 0, 16, 32] {
