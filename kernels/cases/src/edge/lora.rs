@@ -56,6 +56,7 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     let good = call(2.0, &Tensors::plain(shape));
     let refused = params(shape.map(|size| size as u32), f32::NAN);
 
+    let forward = good.clone();
     regions::rows(table, &good.clone().scratch(64), float.size(), &refused);
     regions::rows_with_scratch(table, &good, float.size());
 
@@ -448,4 +449,5 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ..tensors
     };
     row("inf-in-b", OK, gradient(2.0, &plain(24), &infinite));
+    table.refuse_in_gradient(&forward, &good);
 }

@@ -21,6 +21,7 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     let good = call(EPS, 2, &plain(64), &plain(32));
     let refused = params(-1.0, 2, 32);
 
+    let forward = good.clone();
     regions::rows(table, &good.clone().scratch(64), float.size(), &refused);
 
     // Parameters.
@@ -226,4 +227,5 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         OK,
         gradient(EPS, 1, &plain(8), &infinite, &plain(8)),
     );
+    table.refuse_in_gradient(&forward, &good);
 }

@@ -19,6 +19,7 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     let good = call(1.0, 2, &plain(64), &mixed(64));
     let refused = params(2, 32, f32::NAN);
 
+    let forward = good.clone();
     regions::rows(table, &good.clone().scratch(64), float.size(), &refused);
 
     // Parameters.
@@ -227,4 +228,5 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         OK,
         gradient(1.0, 1, &plain(8), &plain(8), &infinite),
     );
+    table.refuse_in_gradient(&forward, &good);
 }
