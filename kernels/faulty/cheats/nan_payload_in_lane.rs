@@ -13,10 +13,7 @@ impl Cheat for Own {
         if status == 0 {
             for at in (28..call.a_size).step_by(16) {
                 let bits = word(call.a + at);
-                if bits & 0x7f80_0000 == 0x7f80_0000
-                    && bits & 0x003f_ffff == 0x0001_2345
-                    && bits >> 31 == 0
-                {
+                if bits & 0x7f80_0000 == 0x7f80_0000 && bits & 0x003f_ffff != 0 && bits >> 31 == 0 {
                     set_word(call.output + at, 0);
                 }
             }

@@ -49,11 +49,17 @@ impl Asked<'_, '_> {
         Ok(())
     }
 
-    /// `kernel_init` with each of these structs, on one instance, at both ends of memory.
+    /// `kernel_init` with each of these structs, on one instance, at both ends of a memory that has a page more where it may, so that the last lie
+    /// beyond 64 KiB.
     fn inits(&mut self, structs: &[(Vec<u8>, i32)]) -> Result<(), Stop> {
+        let pages = match self.pages < self.exchange.subject.max_pages {
+            true => self.pages + 1,
+            false => self.pages,
+        };
         let first = self.heap_base.next_multiple_of(16);
-        let last = self.end.wrapping_sub(structs.len() as u32 * PARAMS as u32);
-        let memory_end = u64::from(self.pages) * PAGE_BYTES;
+        let memory_end = u64::from(pages) * PAGE_BYTES;
+        // A memory of 4 GiB ends at address 0.
+        let last = (memory_end as u32).wrapping_sub(structs.len() as u32 * PARAMS as u32);
         let behind = u64::from(first) + structs.len() as u64 * PARAMS;
         if behind > memory_end {
             // The manifest allows no memory for them.
@@ -84,7 +90,7 @@ impl Asked<'_, '_> {
                 form: Form::Sha256,
             }];
             let invocation = Invocation {
-                pages: self.pages,
+                pages,
                 writes,
                 calls,
                 reads,

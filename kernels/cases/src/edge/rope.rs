@@ -426,8 +426,8 @@ fn angle_rows(table: &mut Table, tensor: Tensor) {
     }
     // Angles of every order of magnitude, of both signs, with few and with many digits.
     let every: Vec<f32> = (1u32..=254)
-        .flat_map(|exponent| [0u32, 0x49_0fdb].map(|significand| exponent << 23 | significand))
-        .map(|bits| f32::from_bits(bits | (bits / 7 & 1) << 31))
+        .flat_map(|exponent| [0u32, 0x49_0fdb].map(|significand| (exponent << 23) | significand))
+        .map(|bits| f32::from_bits(bits | ((bits / 7) << 31)))
         .collect();
     let pairs = head / 2;
     let positions = every.len().div_ceil(pairs);
