@@ -49,7 +49,7 @@ to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGIN
 # The wasm32 packages, the fuzz targets and clients of others have workspaces of their own.
 manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml
 
-.PHONY: help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
+.PHONY: own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -70,6 +70,9 @@ endef
 
 mutate: build-rust ## plants faults into the core pack's modules, and says which conform finds; ARGUMENTS="--count 520 --seed N"
 	$(assay) mutate $(PACK) $(trust) $(ARGUMENTS)
+
+own-seeds: build-rust ## conformance of the core pack with 50 own seeds in a row; COUNT=N FIRST=N ARGUMENTS="--runtime ID"
+	scripts/own-seeds $(assay) $(or $(COUNT),50) $(or $(FIRST),1) $(ARGUMENTS)
 
 bench: setup build ## measures the core pack on every engine that is ready, beside native code for this very processor
 	RUSTFLAGS="-C target-cpu=native" $(release) -p assay --no-default-features --features native-worker --bin assay-native --target-dir $(target)/native

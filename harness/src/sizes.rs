@@ -47,7 +47,6 @@ const LONGER: &[(&str, &str)] = &[
     ("kernels/core/src/rope.rs", "its modules are signed"),
     // Not yet.
     ("harness/src/conform/observe.rs: fresh", "to do"),
-    ("harness/src/conform/sequence.rs", "to do"),
     ("harness/src/conform/plan.rs: plan", "to do"),
     ("harness/src/conform/run.rs", "to do"),
     ("harness/src/conform/suite.rs: run", "to do"),

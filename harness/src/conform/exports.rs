@@ -1,6 +1,8 @@
 //! The exports beside the entries, and descriptors that cannot be read: what is asked of the module itself, for which no tensors are
 //! placed. Each question goes to a fresh instance, whose memory at and above the heap base holds one byte, and may change nothing else.
 
+mod parameters;
+
 use super::{
     observe::{Ended, Exchange, same_size},
     placement::digest_of,
@@ -8,9 +10,8 @@ use super::{
 use assay_worker::InstanceChoice;
 use kernel_abi::{ABI_VERSION, Descriptor, FLAG_HAS_BACKWARD, KernelInfo, PAGE_BYTES, export};
 use kernel_cases::case::{Case, Entry};
-use kernel_core::Kernel;
 use runtime_host::{Form, Invocation, Read, Write};
-use std::collections::BTreeSet;
+use sha2::{Digest, Sha256};
 
 /// What memory holds.
 const FILL: u8 = 0xB3;
@@ -79,6 +80,7 @@ impl<'a, 'b> Asked<'a, 'b> {
         self.init(cases)?;
         self.misplaced_init(cases)?;
         self.descriptors(gradient)?;
+        self.own_parameters(cases)?;
         Ok(Says { gradient })
     }
 
@@ -281,87 +283,11 @@ impl<'a, 'b> Asked<'a, 'b> {
         Ok(())
     }
 
-    /// `kernel_init` with each parameter struct of the cases, taken or refused as the definition does, and without. Where no definition is, a struct
-    /// is refused that the entry refuses for its parameters.
-    fn init(&mut self, cases: &[&Case]) -> Result<(), Stop> {
-        for (params, length) in [(0, 0), (7, 0), (u32::MAX, 0)] {
-            let answer = self.call(export::INIT, vec![params, length], None, (0, 0))?;
-            require(answer.status == 0 && answer.untouched, || {
-                format!(
-                    "`kernel_init({params}, 0)` answered {} where 0 is due, or changed memory",
-                    answer.status
-                )
-            })?;
-        }
-        let structs: BTreeSet<&[u8]> = cases
-            .iter()
-            .filter(|case| case.tweaks.is_empty() && case.params.len() as u64 <= PARAMS)
-            .filter(|case| case.expect == 3 || case.params.len() != cases[0].params.len())
-            .map(|case| case.params.as_slice())
-            .filter(|params| !params.is_empty())
-            .collect();
-        let at = self.heap_base.next_multiple_of(16);
-        for params in structs {
-            let definition = self.exchange.subject.standard.definition;
-            let due = definition.map_or(3, |kernel| native_init(kernel, params));
-            self.refused_init((at, params), (at, params.len() as u32), due)?;
-        }
-        Ok(())
-    }
-
-    /// `kernel_init` with parameters that lie where no region may, or have a length that they do not have.
-    fn misplaced_init(&mut self, cases: &[&Case]) -> Result<(), Stop> {
-        let taken = |case: &&&Case| case.expects_output() && case.tweaks.is_empty();
-        let Some(case) = cases.iter().find(taken) else {
-            return Ok(());
-        };
-        let params = case.params.as_slice();
-        let length = params.len() as u32;
-        let at = self.heap_base.next_multiple_of(16);
-        let inside = (at, params);
-        self.refused_init(inside, (at, length), 0)?;
-        for by in [4, 8] {
-            let moved = (at + by, params);
-            self.refused_init(moved, (at + by, length), 1)?;
-        }
-        let last = self.end - length.next_multiple_of(16);
-        self.refused_init((last, params), (last, length), 0)?;
-        for outside in [last + 16, self.end, u32::MAX - 15, 0, at.wrapping_sub(16)] {
-            if outside < at && u64::from(outside) + 16 > u64::from(self.heap_base) {
-                continue;
-            }
-            self.refused_init(inside, (outside, length), 1)?;
-        }
-        for wrong in [1, length - 1, length + 1, u32::MAX] {
-            self.refused_init(inside, (at, wrong), 3)?;
-        }
-        Ok(())
-    }
-
-    fn refused_init(
-        &mut self,
-        written: (u32, &[u8]),
-        (at, length): (u32, u32),
-        due: i32,
-    ) -> Result<(), Stop> {
-        let answer = self.call(export::INIT, vec![at, length], Some(written), (0, 0))?;
-        let what = || {
-            let bytes = hex::encode(written.1);
-            format!(
-                "`kernel_init({at}, {length})` with parameters {bytes} at {}",
-                written.0
-            )
-        };
-        require(answer.status == due, || {
-            format!("{} answered {} where {due} is due", what(), answer.status)
-        })?;
-        require(answer.untouched, || format!("{} changed memory", what()))
-    }
-
     /// Descriptors that do not lie where a region may.
     fn descriptors(&mut self, gradient: bool) -> Result<(), Stop> {
         let first = self.heap_base.next_multiple_of(16);
-        let mut addresses = vec![0, first + 4, first + 8, self.end.wrapping_sub(16)];
+        let mut addresses = vec![0, self.end.wrapping_sub(16)];
+        addresses.extend([1, 2, 4, 8].map(|by| first + by));
         addresses.extend([self.end.wrapping_sub(32), self.end, u32::MAX - 15, u32::MAX]);
         if first.wrapping_sub(16) < self.heap_base {
             addresses.push(first - 16);
@@ -395,18 +321,8 @@ fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Stop> 
     }
 }
 
-/// What the native build of the same source says of parameters that lie where they may.
-fn native_init(kernel: &Kernel, params: &[u8]) -> i32 {
-    const AT: usize = 16;
-    let mut memory = vec![0; AT + PARAMS as usize];
-    memory[AT..][..params.len()].copy_from_slice(params);
-    let at = AT as u32;
-    kernel.init(&mut memory, at, at, params.len() as u32).0
-}
-
 /// SHA-256 of a piece of memory that holds [`FILL`], and `bytes` at `written`.
 fn digest_with(read: &Read, written: u32, bytes: &[u8]) -> [u8; 32] {
-    use sha2::{Digest, Sha256};
     let mut piece = vec![FILL; read.length as usize];
     for (address, byte) in (u64::from(written)..).zip(bytes) {
         let inside = address.checked_sub(read.at.into());

@@ -5,7 +5,7 @@ use super::subject::{Subject, tensors};
 use fastrand::Rng;
 use kernel_abi::{PAGE_BYTES, REGION_ALIGNMENT};
 use kernel_cases::case::{Case, Tweak, Word};
-use runtime_host::{Arrangement, Content, Fill, Part};
+use runtime_host::{Arrangement, Content, Fill, Frame, Part};
 use sha2::{Digest, Sha256};
 
 /// A size that a change to the descriptor raises by so much reaches over the guard band into the next region of an ordinary call.
@@ -48,6 +48,8 @@ pub enum Anchor {
     MemoryEnd,
     /// It begins so many bytes above the heap base.
     Above(u32),
+    /// A page of memory ends inside of this part, which has more than 16 bytes.
+    AcrossPages(Part),
 }
 
 impl Place {
@@ -233,6 +235,19 @@ fn anchored(
             arrangement.gaps[6] = (whole - end) as u32;
             u32::try_from(u64::from(first) + memory_end.checked_sub(whole)?).ok()?
         }
+        Anchor::AcrossPages(part) => {
+            arrangement.start = first;
+            let frame = Frame::arranged(&tensors(case), subject.max_pages, &arrangement).ok()?;
+            let region = frame.region(part);
+            if u64::from(region.size) <= alignment {
+                return None;
+            }
+            // Half of the region, and at least its first bytes, lies before the page's end.
+            let before = (region.size / 2).next_multiple_of(REGION_ALIGNMENT);
+            let end = (u64::from(region.offset) + u64::from(before)).next_multiple_of(PAGE_BYTES);
+            u32::try_from(u64::from(first) + end - u64::from(before) - u64::from(region.offset))
+                .ok()?
+        }
     };
     if anchor == Anchor::HeapBase {
         arrangement.gaps[0] = 0;
@@ -346,6 +361,9 @@ mod tests {
             assert_eq!(placed.tail.length, 0);
             let placed = at(Anchor::Above(0x1_0000));
             assert!(regions(&placed)[0].offset > 0x1_0000);
+            let across = at(Anchor::AcrossPages(Part::Output)).frame.placed().output;
+            let page = |address: u64| address / PAGE_BYTES;
+            assert_eq!(page(across.offset.into()) + 1, page(across.end() - 1));
         }
     }
 

@@ -5,20 +5,26 @@
 //! A sequence follows from the run's own seed. The harness knows every byte that memory has to hold at and above the heap base: it
 //! compares the regions of each call, and the rest of memory now and then and at the end.
 
+mod calls;
+mod plan;
+pub(super) mod planted;
+#[cfg(test)]
+mod tests;
+
+pub use plan::{PREFIX, Sequence, plan};
+
 use super::{
     judge::{Judgement, Layer, Layers},
     observe::{Alone, Ended, Exchange, describe, same_size},
-    placement::{self, Anchor, Listed, Place},
-    subject::{self, Prepared, Subject},
+    placement::Place,
+    subject::Prepared,
 };
 use crate::outcome::Outcome;
 use assay_worker::InstanceChoice;
 use fastrand::Rng;
-use kernel_abi::{KernelInfo, PAGE_BYTES, Status, export};
-use kernel_cases::{
-    case::{Case, Entry},
-    truth,
-};
+use kernel_abi::{KernelInfo, PAGE_BYTES, export};
+pub(super) use plan::bytes;
+use plan::{Init, LARGE_BYTES, Step};
 use runtime_api::Kind;
 use runtime_host::{Call, Form, Invocation, Read, Write};
 use sha2::{Digest, Sha256};
@@ -27,186 +33,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(super) mod planted;
-
-/// What the names of sequences begin with.
-pub const PREFIX: &str = "sequence:";
-/// Calls of the longest sequence, at least, unless asked otherwise.
-const CALLS: usize = 256;
-/// The same where a deep run was asked for.
-const DEEP_CALLS: usize = 3000;
-/// Calls of each shorter sequence.
-const SHORT_CALLS: usize = 64;
-/// Tensors of a case that is called once only, at the end of the longest sequence.
-const LARGE_BYTES: usize = 128 << 10;
 /// Tensors of a case that engines which interpret are not asked for in sequences.
 const LARGE_FOR_INTERPRETERS: usize = 32 << 10;
-/// Tensors of a case that is tried at each place.
-const PLACED_BYTES: usize = 16 << 10;
-/// Memory is compared as a whole each so many calls.
-const NOW_AND_THEN: usize = 16;
+/// Pages of a memory that engines which interpret are not asked for: many of them fill all of it first.
+const MANY_PAGES_FOR_INTERPRETERS: u32 = 1024;
+/// Memory is compared as a whole after one step of so many.
+const NOW_AND_THEN: u32 = 16;
 /// Memory that a sequence adds to what its calls need, at most.
 const MORE_PAGES: u32 = 4;
-
-/// A sequence of calls.
-#[derive(Clone, Debug)]
-pub struct Sequence {
-    /// `sequence:` and a number or a word.
-    pub name: String,
-    init: Init,
-    steps: Vec<Step>,
-}
-
-/// What `kernel_init` is passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Init {
-    /// No parameters.
-    None,
-    /// Those of a case.
-    Of(usize),
-}
-
-/// A call, or what happens between two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    /// A case at its drawn place, with other bytes around and in its regions.
-    Case { index: usize, seed: u64 },
-    /// A case at a place that every run has.
-    Listed { index: usize, listed: Listed },
-    /// `kernel_info`, so many bytes above the heap base.
-    Info { above: u32 },
-    /// The host grows memory by a page.
-    Grow,
-}
-
-/// The sequences of a module with these cases.
-pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec<Sequence> {
-    let taken = |prepared: &&Prepared| prepared.case.expects_output();
-    if !cases.iter().any(|prepared| taken(&prepared)) {
-        return Vec::new();
-    }
-    let mut random = placement::random(seed, &[&subject.kernel, "sequences"]);
-    let small: Vec<usize> = (0..cases.len())
-        .filter(|&index| bytes(&cases[index].case) <= LARGE_BYTES)
-        .collect();
-    let initial = |random: &mut Rng| {
-        let forward: Vec<usize> = (0..cases.len())
-            .filter(|&index| {
-                let case = &cases[index].case;
-                case.expects_output() && case.tweaks.is_empty() && !case.params.is_empty()
-            })
-            .collect();
-        match forward.len() {
-            0 => Init::None,
-            count => Init::Of(forward[placement::index(random, count)]),
-        }
-    };
-    let mut sequences = Vec::new();
-
-    // All cases in a drawn order, again in another one, and so on; then the large ones, because memory does not shrink again.
-    let calls = if deep { DEEP_CALLS } else { CALLS };
-    let init = initial(&mut random);
-    let mut steps = Vec::new();
-    let mut round = small.clone();
-    for number in 0.. {
-        if small.is_empty() || number >= 2 && steps.len() >= calls {
-            break;
-        }
-        placement::shuffle(&mut random, &mut round);
-        for &index in &round {
-            step(&mut steps, index, &mut random);
-        }
-    }
-    let mut large: Vec<usize> = (0..cases.len())
-        .filter(|index| !small.contains(index))
-        .collect();
-    placement::shuffle(&mut random, &mut large);
-    for index in large {
-        step(&mut steps, index, &mut random);
-    }
-    sequences.push((init, steps));
-
-    // Short ones: without parameters for `kernel_init`, and with those of another case.
-    for init in [Init::None, initial(&mut random), initial(&mut random)] {
-        let mut steps = Vec::new();
-        while steps.len() < SHORT_CALLS && !small.is_empty() {
-            let index = small[placement::index(&mut random, small.len())];
-            step(&mut steps, index, &mut random);
-        }
-        sequences.push((init, steps));
-    }
-    let numbered = (0..)
-        .zip(sequences)
-        .map(|(number, (init, steps))| Sequence {
-            name: format!("{PREFIX}{number}"),
-            init,
-            steps,
-        });
-    numbered.chain(places(cases, &mut random)).collect()
-}
-
-/// A case, and now and then something before it.
-fn step(steps: &mut Vec<Step>, index: usize, random: &mut Rng) {
-    match random.u32(..32) {
-        0 => steps.push(Step::Info {
-            above: random.u32(..1024) * 4,
-        }),
-        1 => steps.push(Step::Grow),
-        _ => {}
-    }
-    steps.push(Step::Case {
-        index,
-        seed: random.u64(..),
-    });
-}
-
-/// One forward and one backward case at each of the places that every run has.
-fn places(cases: &[Prepared], random: &mut Rng) -> Option<Sequence> {
-    let mut steps = Vec::new();
-    for entry in [Entry::Forward, Entry::Backward] {
-        let fit = |case: &Case| {
-            case.entry == entry
-                && case.expects_output()
-                && case.tweaks.is_empty()
-                && bytes(case) <= PLACED_BYTES
-        };
-        // Sizes that are multiples of 16 end where the next region begins.
-        let whole = |case: &Case| {
-            let sizes = [case.a.len(), case.b.len(), case.output_size as usize];
-            sizes.iter().filter(|size| **size % 16 == 0).count()
-        };
-        let present =
-            |case: &Case| usize::from(!case.b.is_empty()) + usize::from(case.scratch_size > 0);
-        let chosen = (0..cases.len())
-            .filter(|&index| fit(&cases[index].case))
-            .max_by_key(|&index| {
-                let case = &cases[index].case;
-                (whole(case) + 2 * present(case), random.u32(..))
-            });
-        let Some(index) = chosen else { continue };
-        for order in 0..Listed::ORDERS {
-            let above = 0x1_0000 + 16 * random.u32(..4096);
-            for anchor in [Anchor::HeapBase, Anchor::MemoryEnd, Anchor::Above(above)] {
-                let listed = Listed {
-                    order,
-                    anchor,
-                    seed: random.u64(..),
-                };
-                steps.push(Step::Listed { index, listed });
-            }
-        }
-    }
-    (!steps.is_empty()).then(|| Sequence {
-        name: format!("{PREFIX}places"),
-        init: Init::None,
-        steps,
-    })
-}
-
-/// Bytes of a case's tensors.
-pub(super) fn bytes(case: &Case) -> usize {
-    case.a.len() + case.b.len() + case.output_size as usize
-}
 
 /// Why a sequence ended early.
 #[derive(Debug)]
@@ -242,7 +76,7 @@ pub struct Ran {
     pub layers: Layers,
     /// Calls of cases that were made.
     pub calls: u64,
-    /// Calls that were left to engines that compile.
+    /// Calls that were left to engines that compile, and to machines with more memory.
     pub left_out: u64,
     /// Whether it was run at all.
     pub ran: bool,
@@ -285,7 +119,7 @@ pub(super) fn run(
             let mut what = format!("{} calls of one instance", living.calls);
             if living.left_out > 0 {
                 what += &format!(
-                    "; {} with large tensors are left to engines that compile",
+                    "; {} with large tensors or much memory were left out, which are for engines that compile and machines that have it",
                     living.left_out
                 );
             }
@@ -332,8 +166,8 @@ struct Living<'a> {
     info: Option<Vec<u8>>,
     calls: usize,
     left_out: usize,
-    /// Bytes of the largest tensors that are passed.
-    largest: usize,
+    /// Whether the engine interprets, so that large calls take long.
+    interprets: bool,
     /// What was planted in the module, if something was.
     planted: Option<planted::Planted>,
     /// Calls of the entry point.
@@ -346,21 +180,16 @@ struct Living<'a> {
 
 impl<'a> Living<'a> {
     fn new(exchange: Exchange<'a>, cases: &'a [Prepared], alone: &'a [Option<Alone>]) -> Self {
-        let interprets = exchange.worker.info().kind == Kind::Interpreter;
         Self {
             memory: Vec::new(),
             pages: exchange.subject.minimum_pages,
             info: None,
+            interprets: exchange.worker.info().kind == Kind::Interpreter,
             exchange,
             cases,
             alone,
             calls: 0,
             left_out: 0,
-            largest: if interprets {
-                LARGE_FOR_INTERPRETERS
-            } else {
-                usize::MAX
-            },
             planted: None,
             entered: 0,
             growing: 0,
@@ -376,12 +205,18 @@ impl Living<'_> {
             what: format!("`{}`", export::INIT),
             why,
         })?;
+        let mut checks = Rng::with_seed(sequence.checks);
         for (number, step) in (1..).zip(&sequence.steps) {
-            self.step(*step, number).map_err(|why| Stop {
+            // Drawn, so that no call can know that nobody looks.
+            let whole = checks.u32(..NOW_AND_THEN) == 0;
+            self.step(*step, whole).map_err(|why| Stop {
                 step: number,
                 what: self.name(*step),
                 why,
             })?;
+        }
+        if sequence.init == Init::Each {
+            return Ok(());
         }
         self.cleanup().map_err(|why| Stop {
             step: sequence.steps.len() + 1,
@@ -397,6 +232,13 @@ impl Living<'_> {
                 "{} placed in order {}, {:?}",
                 self.cases[index].case.name, listed.order, listed.anchor
             ),
+            Step::Many { index, count, .. } => {
+                format!("{} called {count} times", self.cases[index].case.name)
+            }
+            Step::Far { index, pages, .. } => {
+                let name = &self.cases[index].case.name;
+                format!("{name} at the end of {pages} pages, on an instance of its own")
+            }
             Step::Info { .. } => format!("`{}`", export::INFO),
             Step::Grow => "memory grown by the host".to_owned(),
         }
@@ -426,15 +268,15 @@ impl Living<'_> {
         Sha256::digest(&self.memory[from..from + read.length as usize]).into()
     }
 
-    /// Writes, calls and reads `at`, `length`; where `whole`, compares all the rest of memory at and above the heap base.
+    /// Writes, makes the calls and reads `at`, `length`; where `whole`, compares all the rest of memory at and above the heap base.
     fn exchange(
         &mut self,
         instance: InstanceChoice,
         write: Option<(u32, &[u8])>,
-        call: Option<Call>,
+        calls: Vec<Call>,
         (at, length): (u32, u32),
         whole: bool,
-    ) -> Result<(Option<i32>, Vec<u8>), Why> {
+    ) -> Result<(Vec<i32>, Vec<u8>), Why> {
         let mut writes = Vec::new();
         if let Some((at, bytes)) = write {
             self.keep(at, bytes);
@@ -463,7 +305,7 @@ impl Living<'_> {
         let invocation = Invocation {
             pages: self.pages,
             writes,
-            calls: call.into_iter().collect(),
+            calls,
             reads: reads.clone(),
         };
         let start = Instant::now();
@@ -482,46 +324,55 @@ impl Living<'_> {
                 )));
             }
         }
-        Ok((returned.first().copied(), bytes))
+        Ok((returned, bytes))
     }
 
     fn init(&mut self, init: Init) -> Result<(), Why> {
         let at = self.heap_base().next_multiple_of(16);
         let cases = self.cases;
         let params: &[u8] = match init {
+            Init::Each => return Ok(()),
             Init::None => &[],
             Init::Of(index) => &cases[index].case.params,
         };
         let needed = (u64::from(at) + params.len() as u64).div_ceil(PAGE_BYTES);
         self.grow(needed as u32);
         let arguments = match init {
-            Init::None => vec![0, 0],
             Init::Of(_) => vec![at, params.len() as u32],
+            Init::None | Init::Each => vec![0, 0],
         };
         let call = self.exchange.call(export::INIT, arguments);
         let written = (!params.is_empty()).then_some((at, params));
         let (status, _) = self.exchange(
             InstanceChoice::Fresh,
             written,
-            Some(call),
+            vec![call],
             (self.heap_base(), 0),
             true,
         )?;
-        returned_zero(export::INIT, status)
+        returned_zero(export::INIT, status.first().copied())
     }
 
-    fn step(&mut self, step: Step, number: usize) -> Result<(), Why> {
-        let whole = number.is_multiple_of(NOW_AND_THEN);
+    fn step(&mut self, step: Step, whole: bool) -> Result<(), Why> {
         match step {
-            Step::Case { index, seed } => {
+            Step::Case { index, of, seed } => {
+                let place = self.cases[of].second.again(seed);
+                self.case((index, 1), Some(place), index == of, whole)
+            }
+            Step::Many { index, seed, count } => {
                 let place = self.cases[index].second.again(seed);
-                self.case(index, Some(place), true, whole)
+                self.case((index, count), Some(place), true, true)
             }
             Step::Listed { index, listed } => {
                 let case = &self.cases[index].case;
                 let place = Place::listed(case, self.exchange.subject, listed, self.pages);
-                self.case(index, place, false, true)
+                self.case((index, 1), place, false, true)
             }
+            Step::Far {
+                index,
+                listed,
+                pages,
+            } => self.far(index, listed, pages),
             Step::Info { above } => self.info(above),
             Step::Grow => {
                 let limit = self.exchange.subject.max_pages;
@@ -547,79 +398,6 @@ impl Living<'_> {
             .max(self.exchange.subject.minimum_pages)
     }
 
-    /// Calls a case at a place. Scratch is compared where the call alone had the same place, because what it holds may be addresses.
-    fn case(
-        &mut self,
-        index: usize,
-        place: Option<Place>,
-        same_place: bool,
-        whole: bool,
-    ) -> Result<(), Why> {
-        let (cases, alone) = (self.cases, self.alone);
-        let case = &cases[index].case;
-        let (Some(alone), Some(place)) = (&alone[index], place) else {
-            return Ok(());
-        };
-        if bytes(case) > self.largest {
-            self.left_out += 1;
-            return Ok(());
-        }
-        let place = Place {
-            pages: place.pages.max(self.pages),
-            ..place
-        };
-        // It fitted alone, and memory is no larger than the limit.
-        let Ok(placed) = subject::place(case, self.exchange.subject, &place) else {
-            return Ok(());
-        };
-        self.calls += 1;
-        self.grow(placed.pages);
-        let frame = &placed.frame;
-        let entry = self.exchange.subject.export(case.entry).to_owned();
-        let call = self.exchange.call(&entry, vec![frame.descriptor_address()]);
-        let span = (frame.start(), frame.image().len() as u32);
-        let effect = self.entering(case.entry);
-        self.expect(effect, frame);
-        let (status, left) = self.exchange(
-            InstanceChoice::Same,
-            Some((frame.start(), frame.image())),
-            Some(call),
-            span,
-            whole || effect != planted::Effect::Nothing,
-        )?;
-        let status = status.unwrap_or_default();
-        if status != alone.status {
-            return Err(Why::Wrong(
-                Layer::L1,
-                format!(
-                    "status {} where a fresh instance answers {}",
-                    Status(status),
-                    Status(alone.status)
-                ),
-            ));
-        }
-        let wrong = |what: String| Why::Wrong(Layer::L6, what);
-        let after = self.without(effect, frame, alone, &left)?;
-        frame
-            .check(&after, status == 0)
-            .map_err(|violation| wrong(violation.to_string()))?;
-        if status == 0
-            && let Some(mismatch) = truth::bits_differ(case, &alone.output, frame.output(&after))
-        {
-            return Err(wrong(format!(
-                "the output is another than that of a fresh instance: {mismatch}"
-            )));
-        }
-        if same_place && let Some(at) = scratch_differs(&alone.scratch, frame.scratch(&after)) {
-            return Err(wrong(format!(
-                "scratch holds something else than after the same call of a fresh instance, from byte {at} of {} on",
-                alone.scratch.len()
-            )));
-        }
-        self.keep(frame.start(), &left);
-        Ok(())
-    }
-
     fn info(&mut self, above: u32) -> Result<(), Why> {
         let size = KernelInfo::SIZE as u32;
         let out = self.heap_base().next_multiple_of(4) + above;
@@ -629,8 +407,8 @@ impl Living<'_> {
         }
         let call = self.exchange.call(export::INFO, vec![out]);
         let (status, bytes) =
-            self.exchange(InstanceChoice::Same, None, Some(call), (out, size), true)?;
-        returned_zero(export::INFO, status)?;
+            self.exchange(InstanceChoice::Same, None, vec![call], (out, size), true)?;
+        returned_zero(export::INFO, status.first().copied())?;
         let first = self.info.get_or_insert_with(|| bytes.clone());
         if *first != bytes {
             return Err(Why::Wrong(
@@ -645,8 +423,8 @@ impl Living<'_> {
     fn cleanup(&mut self) -> Result<(), Why> {
         let call = self.exchange.call(export::CLEANUP, Vec::new());
         let nothing = (self.heap_base(), 0);
-        let (status, _) = self.exchange(InstanceChoice::Same, None, Some(call), nothing, true)?;
-        returned_zero(export::CLEANUP, status)
+        let (status, _) = self.exchange(InstanceChoice::Same, None, vec![call], nothing, true)?;
+        returned_zero(export::CLEANUP, status.first().copied())
     }
 }
 
@@ -662,25 +440,3 @@ fn returned_zero(name: &str, status: Option<i32>) -> Result<(), Why> {
         )),
     }
 }
-
-/// The first byte in which two contents of scratch differ, NaNs of f32 as a class: their bits may change when an engine compiles again.
-fn scratch_differs(one: &[u8], other: &[u8]) -> Option<usize> {
-    if one == other {
-        return None;
-    }
-    if one.len() != other.len() {
-        return Some(one.len().min(other.len()));
-    }
-    let is_nan = |word: &[u8]| match word.try_into() {
-        Ok(bytes) => f32::from_le_bytes(bytes).is_nan(),
-        Err(_) => false,
-    };
-    let words = one.chunks(4).zip(other.chunks(4)).enumerate();
-    words
-        .filter(|(_, (one, other))| one != other)
-        .find(|(_, (one, other))| !(is_nan(one) && is_nan(other)))
-        .map(|(index, _)| index * 4)
-}
-
-#[cfg(test)]
-mod tests;

@@ -5,7 +5,7 @@ use fastrand::Rng;
 use kernel_abi::{Descriptor, PAGE_BYTES, REGION_ALIGNMENT, Region, export};
 use kernel_cases::{
     case::{Case, Tweak, Word},
-    generate,
+    generate, open,
 };
 use runtime_api::Budget;
 use runtime_host::{Call, Form, Invocation, Read, Write};
@@ -67,7 +67,11 @@ pub(super) fn case(subject: &Subject, known: &[&Case], rng: &mut Rng) -> Option<
     let mut case = if rng.u8(..4) == 0 && !known.is_empty() {
         known[rng.usize(..known.len())].clone()
     } else {
-        generate::case(&subject.kernel, rng.u64(..), rng.u32(..))?
+        let (seed, number) = (rng.u64(..), rng.u32(..));
+        match subject.standard.open() {
+            Some(contract) => open::generated(contract, seed, number).into_iter().next()?,
+            None => generate::case(&subject.kernel, seed, number)?,
+        }
     };
     if rng.bool() {
         change_values(&mut case, rng);

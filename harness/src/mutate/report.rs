@@ -23,6 +23,11 @@ pub enum Fate {
         /// The folder, below the results folder, with the mutant and the call's bytes.
         bytes: String,
     },
+    /// Everything holds, and drawn calls give other answers, all of them within the contract's tolerance.
+    WithinTolerance {
+        /// What the first of them does otherwise than the original.
+        difference: String,
+    },
     /// Everything holds, and no drawn call tells it from the original.
     NoDifference,
     /// The harness could not tell.
@@ -56,6 +61,8 @@ pub struct OfKind {
     pub killed: u64,
     /// Everything held, and a call shows that it is wrong.
     pub wrong: u64,
+    /// Everything held, and answers differ by no more than the contract allows.
+    pub within_tolerance: u64,
     /// Everything held, and no call tells it from the original.
     pub no_difference: u64,
     /// The harness could not tell.
@@ -99,6 +106,7 @@ impl OfKind {
         *match fate {
             Fate::Killed(_) => &mut self.killed,
             Fate::Wrong { .. } => &mut self.wrong,
+            Fate::WithinTolerance { .. } => &mut self.within_tolerance,
             Fate::NoDifference => &mut self.no_difference,
             Fate::Error { .. } => &mut self.error,
         } += 1;
@@ -166,14 +174,20 @@ fn writes(report: &Report, text: &mut String) -> std::fmt::Result {
                 )?;
             }
             Fate::Error { reason } => writeln!(text, "error: {at}: {reason}")?,
+            Fate::WithinTolerance { difference } => {
+                writeln!(
+                    text,
+                    "within the contract's tolerance: {at}\n  {difference}"
+                )?;
+            }
             Fate::NoDifference => writeln!(text, "no difference found: {at}")?,
             Fate::Killed(_) => {}
         }
     }
     writeln!(
         text,
-        "\n{:<18} {:>8} {:>8} {:>8} {:>14} {:>6}",
-        "fault", "mutants", "killed", "wrong", "no difference", "error"
+        "\n{:<18} {:>8} {:>8} {:>8} {:>17} {:>14} {:>6}",
+        "fault", "mutants", "killed", "wrong", "within tolerance", "no difference", "error"
     )?;
     let rows = report
         .kinds
@@ -182,8 +196,8 @@ fn writes(report: &Report, text: &mut String) -> std::fmt::Result {
     for (name, row) in rows.chain([("all".to_owned(), &report.total)]) {
         writeln!(
             text,
-            "{name:<18} {:>8} {:>8} {:>8} {:>14} {:>6}",
-            row.mutants, row.killed, row.wrong, row.no_difference, row.error
+            "{name:<18} {:>8} {:>8} {:>8} {:>17} {:>14} {:>6}",
+            row.mutants, row.killed, row.wrong, row.within_tolerance, row.no_difference, row.error
         )?;
     }
     let layers: Vec<String> = report
@@ -202,7 +216,8 @@ fn writes(report: &Report, text: &mut String) -> std::fmt::Result {
     let total = &report.total;
     write!(
         text,
-        "\nmutants: {} - {} of {} killed ({:.1} %); of the survivors {} are wrong ({:.1} %), and for {} ({:.1} %) {} calls found no difference; \
+        "\nmutants: {} - {} of {} killed ({:.1} %); of the survivors {} are wrong ({:.1} %), {} differ within the contract's tolerance, and for {} ({:.1} %) {} calls found no \
+         difference; \
          judged on {}, searched on {}; seed {}; results in {}",
         report.verdict,
         total.killed,
@@ -210,6 +225,7 @@ fn writes(report: &Report, text: &mut String) -> std::fmt::Result {
         total.percent(total.killed),
         total.wrong,
         total.percent(total.wrong),
+        total.within_tolerance,
         total.no_difference,
         total.percent(total.no_difference),
         report.calls,

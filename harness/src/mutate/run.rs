@@ -4,7 +4,7 @@ use super::{
     judge::{self, Death},
     mutant::{self, Mutant},
     report::{Fate, Judged, Report},
-    search::{self, Draws, Wrong},
+    search::{self, Draws, Found, Wrong},
 };
 use crate::{
     conform::{
@@ -177,12 +177,18 @@ impl OfModule<'_> {
             let fate = match fate {
                 Some(Ok(death)) => Fate::Killed(death),
                 Some(Err(reason)) => Fate::Error { reason },
-                None => match found.next().flatten() {
-                    None => match self.over() {
+                None => match found.next().unwrap_or_default() {
+                    Found {
+                        wrong: Some(wrong), ..
+                    } => self.keep(&mutant, wrong)?,
+                    Found {
+                        within_tolerance: Some(difference),
+                        ..
+                    } => Fate::WithinTolerance { difference },
+                    _ => match self.over() {
                         Some(reason) => Fate::Error { reason },
                         None => Fate::NoDifference,
                     },
-                    Some(wrong) => self.keep(&mutant, wrong)?,
                 },
             };
             judged.push(Judged {
@@ -201,9 +207,9 @@ impl OfModule<'_> {
         limit.is_reached().then(|| limit.to_string())
     }
 
-    fn search(&self, subject: &Subject, survivors: &[&[u8]]) -> Result<Vec<Option<Wrong>>> {
+    fn search(&self, subject: &Subject, survivors: &[&[u8]]) -> Result<Vec<Found>> {
         if survivors.is_empty() || self.asked.calls == 0 {
-            return Ok(survivors.iter().map(|_| None).collect());
+            return Ok(survivors.iter().map(|_| Found::default()).collect());
         }
         let runtime = registry::open(self.searching)?;
         // Fuel where there is some: what is wrong must not depend on how busy the machine is.

@@ -4,7 +4,7 @@ use super::draw::{self, Drawn};
 use crate::conform::{record, run::Work, subject::Subject};
 use assay_worker::TimeLimit;
 use fastrand::Rng;
-use kernel_cases::{case::Case, truth};
+use kernel_cases::{case::Case, open, truth};
 use runtime_api::{Budget, Error, Instance, Module, Runtime, Trap};
 use runtime_host::{Outcome, execute};
 
@@ -17,6 +17,15 @@ pub(super) struct Wrong {
     pub difference: String,
     /// The case that the call is made from.
     pub case: Case,
+}
+
+/// What was found of a mutant.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    /// The first call that shows that it is wrong.
+    pub wrong: Option<Wrong>,
+    /// How an answer differs that is within the contract's tolerance all the same, where no call shows more.
+    pub within_tolerance: Option<String>,
 }
 
 /// Which calls are drawn.
@@ -115,7 +124,7 @@ impl Served {
     }
 }
 
-/// For each mutant the first of the drawn calls that tells it from the original of `work`; `None` where none does.
+/// For each mutant the first of the drawn calls that tells it from the original of `work`, if one does.
 ///
 /// # Errors
 /// If the original cannot be compiled.
@@ -124,7 +133,7 @@ pub(super) fn search(
     work: &Work,
     mutants: &[&[u8]],
     draws: Draws,
-) -> runtime_api::Result<Vec<Option<Wrong>>> {
+) -> runtime_api::Result<Vec<Found>> {
     let subject = &work.subject;
     let options = crate::conform::observe::options(subject, draws.budget.kind());
     let known: Vec<&Case> = work.cases.iter().map(|prepared| &prepared.case).collect();
@@ -133,7 +142,7 @@ pub(super) fn search(
     for wasm in mutants {
         candidates.push(Some(Served::of(runtime, wasm, &options)?));
     }
-    let mut found: Vec<Option<Wrong>> = mutants.iter().map(|_| None).collect();
+    let mut found: Vec<Found> = mutants.iter().map(|_| Found::default()).collect();
     let mut pages = subject.minimum_pages;
     let mut since_fresh = 0;
     for number in 0..draws.calls {
@@ -164,17 +173,50 @@ pub(super) fn search(
         for (candidate, found) in candidates.iter_mut().zip(&mut found) {
             let Some(served) = candidate else { continue };
             let answer = served.answer(&drawn, fresh, draws.budget);
-            if answer != right {
-                *found = Some(Wrong {
+            if answer == right {
+                continue;
+            }
+            if both_may_be_right(&drawn.case, &right, &answer) {
+                let difference = difference(&right, &answer);
+                found.within_tolerance.get_or_insert(difference);
+                continue;
+            }
+            *found = Found {
+                wrong: Some(Wrong {
                     call: described(&drawn, number, since_fresh),
                     difference: difference(&right, &answer),
                     case: drawn.case.clone(),
-                });
-                *candidate = None;
-            }
+                }),
+                within_tolerance: None,
+            };
+            *candidate = None;
         }
     }
     Ok(found)
+}
+
+/// Whether two answers differ in an output only for which the contract has a tolerance, and by no more than that. The kernels of this project have
+/// none among each other: their native build says each bit.
+fn both_may_be_right(case: &Case, right: &Answer, other: &Answer) -> bool {
+    let (Some(call), Answer::Returned { output: one, .. }) = (&case.open, right) else {
+        return false;
+    };
+    let Answer::Returned {
+        calls,
+        output,
+        frame,
+        pages,
+    } = other
+    else {
+        return false;
+    };
+    let with_same_output = Answer::Returned {
+        calls: calls.clone(),
+        output: one.clone(),
+        frame: frame.clone(),
+        pages: *pages,
+    };
+    with_same_output == *right && open::agree(call, one, output)
 }
 
 fn drawn(

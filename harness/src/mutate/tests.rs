@@ -93,7 +93,7 @@ fn a_call_tells_a_wrong_kernel_from_the_original_and_none_tells_the_original_fro
         limit: None,
     };
     let found = search::search(runtime.as_ref(), &work(), &[&wrong, &original], draws).unwrap();
-    let found: Vec<_> = found.iter().map(Option::as_ref).collect();
+    let found: Vec<_> = found.iter().map(|found| found.wrong.as_ref()).collect();
     let [Some(shown), None] = found.as_slice() else {
         panic!("{found:?}");
     };

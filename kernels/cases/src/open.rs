@@ -123,6 +123,19 @@ pub fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Option<Case>
     draw::sized(contract, elements, seed)
 }
 
+/// Whether two answers to a call can both be right: each is off by no more than the contract allows.
+pub fn agree(call: &Call, one: &[u8], other: &[u8]) -> bool {
+    let values = call.outputs.iter().map(|tensor| Values {
+        values: number::decode(tensor.dtype, tensor.of(one)),
+        magnitude: None,
+    });
+    let values: Vec<Values> = values.collect();
+    matches!(
+        judge_outputs(call, &values, other, 2.0),
+        Verdict::Pass { .. }
+    )
+}
+
 /// What the answer of a case says of itself by the properties of its contract; `None` if they say nothing of one call.
 pub fn judge_properties(case: &Case, output: &[u8]) -> Option<Verdict> {
     property::judge_alone(case, case.open.as_ref()?, output)

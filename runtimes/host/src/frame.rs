@@ -257,6 +257,18 @@ impl Frame {
         &self.placed
     }
 
+    /// Where a part was placed; an absent one has no bytes.
+    pub fn region(&self, part: Part) -> Region {
+        match part {
+            Part::Descriptor => Region::new(self.descriptor_address, Descriptor::SIZE as u32),
+            Part::Params => self.placed.params,
+            Part::A => self.placed.input_a,
+            Part::B => self.placed.input_b,
+            Part::Output => self.placed.output,
+            Part::Scratch => self.placed.scratch,
+        }
+    }
+
     /// Replaces the descriptor that the kernel will read, without moving any region: how wrong descriptors are presented.
     pub fn set_descriptor(&mut self, descriptor: &Descriptor) {
         let at = Region::new(self.descriptor_address, Descriptor::SIZE as u32);

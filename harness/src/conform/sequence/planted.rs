@@ -1,7 +1,10 @@
 //! Sequences of a module in which something was planted: what it does at one of its calls, and the harness knows, has to show there, exactly, and
 //! nothing else.
 
-use super::{Alone, Exchange, Living, Prepared, Sequence, Step, Stop, Why, step};
+use super::{
+    Alone, Exchange, Init, Living, Prepared, Sequence, Step, Stop, Why,
+    plan::{one_of, step},
+};
 use crate::conform::judge::Layer;
 use fastrand::Rng;
 use kernel_cases::case::Entry;
@@ -61,13 +64,13 @@ impl Sequence {
     ) -> Self {
         let mut steps = Vec::new();
         while steps.len() < calls && !cases.is_empty() {
-            let index = cases[super::placement::index(random, cases.len())];
-            step(&mut steps, index, random);
+            step(&mut steps, one_of(cases, random), random);
         }
         Self {
             name: name.to_owned(),
-            init: super::Init::None,
+            init: Init::None,
             steps,
+            checks: random.u64(..),
         }
     }
 
@@ -75,7 +78,7 @@ impl Sequence {
     pub(in crate::conform) fn entered(&self, cases: &[Prepared]) -> Vec<Entered> {
         let steps = (1..).zip(&self.steps);
         let calls = steps.filter_map(|(step, what)| match *what {
-            Step::Case { index, seed } if cases[index].case.entry == Entry::Forward => {
+            Step::Case { index, seed, .. } if cases[index].case.entry == Entry::Forward => {
                 Some((step, index, seed))
             }
             _ => None,

@@ -1,6 +1,6 @@
 //! Plans of sequences, and what they find.
 
-use super::*;
+use super::calls::scratch_differs;
 
 #[test]
 fn scratch_differs_but_for_nans() {

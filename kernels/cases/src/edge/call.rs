@@ -145,6 +145,37 @@ impl Table {
         });
     }
 
+    /// The parameters that a forward call like `forward` is refused for, once more in a gradient call, which is refused for them too: values, and
+    /// dimensions of which no tensor is. Rows that are there already stay as they are.
+    pub(super) fn refuse_in_gradient(&mut self, forward: &Call, gradient: &Call) {
+        let refused = self.cases.iter().filter(|case| {
+            let status = Status(case.expect);
+            let same_tensors = case.a == forward.a && case.b == forward.b;
+            let no_tensor = case.name.contains("wraps") || case.name.contains("2^32");
+            case.entry == Entry::Forward
+                && (status == PARAMS || status == INPUT && no_tensor)
+                && case.params != forward.params
+                && same_tensors
+        });
+        let repeated: Vec<Case> = refused
+            .map(|case| Case {
+                entry: gradient.entry,
+                name: case.name.replacen("edge:", "edge:backward-", 1),
+                a: gradient.a.clone(),
+                b: gradient.b.clone(),
+                output_size: gradient.output_size,
+                base: None,
+                scratch_size: gradient.scratch_size,
+                ..case.clone()
+            })
+            .collect();
+        for case in repeated {
+            if self.cases.iter().all(|known| known.name != case.name) {
+                self.cases.push(case);
+            }
+        }
+    }
+
     pub(super) fn into_cases(self) -> Vec<Case> {
         self.cases
     }

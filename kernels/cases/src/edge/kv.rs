@@ -209,6 +209,18 @@ pub(super) fn pack_rows(table: &mut Table, format: Format) {
         let nans = [bits.to_le_bytes().repeat(4), f32_bytes(&plain(28))].concat();
         table.row(name, OK, call(1, &plain(32)).a(nans));
     }
+    // Scales between two values of f16 and right beside: above odd and even ones, of normal and of subnormal numbers, and at the limits.
+    let between = |odd: u32| 1.0 + (2 * odd + 1) as f32 / 2048.0;
+    let scales = [between(0), between(1), between(7), between(1023)]
+        .into_iter()
+        .flat_map(|scale| [scale, scale / 16.0, scale / 16_384.0, 2048.0 * scale])
+        .chain([1.5, 2.5, 3.5, 1022.5, 1023.5].map(|steps: f32| steps * 2f32.powi(-24)))
+        .chain([2f32.powi(-14), 65_504.0, 65_519.0]);
+    let blocks: Vec<f32> = scales
+        .flat_map(|scale| [scale.next_down(), scale, scale.next_up()])
+        .flat_map(|scale| with(vec![0.0; 32], 3, scale * -format.largest_code))
+        .collect();
+    table.row("scales-between-f16", OK, call(1, &blocks));
     let blocks = [
         plain(32),
         vec![f32::NAN; 32],

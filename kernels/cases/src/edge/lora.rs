@@ -56,6 +56,7 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     let good = call(2.0, &Tensors::plain(shape));
     let refused = params(shape.map(|size| size as u32), f32::NAN);
 
+    let forward = good.clone();
     regions::rows(table, &good.clone().scratch(64), float.size(), &refused);
     regions::rows_with_scratch(table, &good, float.size());
 
@@ -379,6 +380,13 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ..tensors.clone()
     };
     table.row("mixed-magnitudes", OK, call(0.5, &wide));
+    for (name, values) in float.special_in_every_lane() {
+        let columns = values.len() / float.size();
+        let wide = call(1.0, &Tensors::plain([1, 4, 1, columns]));
+        table.row(format!("{name}-of-base"), OK, wide.base(values.clone()));
+        let long = call(1.0, &Tensors::plain([1, columns, 1, 4]));
+        table.row(format!("{name}-of-x"), OK, long.a(values));
+    }
     let nans = call(1.0, &Tensors::plain([1, 4, 1, 4]));
     table.row("nans-of-all-kinds-in-x", OK, nans.clone().a(float.nans()));
     table.row("nans-of-all-kinds-in-base", OK, nans.base(float.nans()));
@@ -441,4 +449,5 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ..tensors
     };
     row("inf-in-b", OK, gradient(2.0, &plain(24), &infinite));
+    table.refuse_in_gradient(&forward, &good);
 }

@@ -80,13 +80,11 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
     let all = || tensors().chain([PARAMETERS]);
 
     // Alignment: elements may lie anywhere, regions only at multiples of 16.
-    for by in [1, 2, 4, 8] {
-        let name = format!("misaligned-a-by-{by}");
-        table.row(name, INPUT, good().add(A.offset, by));
-    }
-    for region in all().skip(1) {
-        let name = format!("misaligned-{}", region.name);
-        table.row(name, INPUT, good().add(region.offset, 8));
+    for region in all() {
+        for by in [1, 2, 4, 8] {
+            let name = format!("misaligned-{}-by-{by}", region.name);
+            table.row(name, INPUT, good().add(region.offset, by));
+        }
     }
 
     // Memory: below the heap base, at its end and beyond.

@@ -21,6 +21,7 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     let good = call(EPS, 2, &plain(64), &plain(32));
     let refused = params(-1.0, 2, 32);
 
+    let forward = good.clone();
     regions::rows(table, &good.clone().scratch(64), float.size(), &refused);
 
     // Parameters.
@@ -138,6 +139,12 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     let nans = |bytes: Vec<u8>| [float.nans(), bytes].concat();
     let rest = float.bytes(&plain(4));
     let base = call(EPS, 1, &plain(8), &plain(8));
+    for (name, values) in float.special_in_every_lane() {
+        let hidden = values.len() / float.size();
+        let base = call(EPS, 1, &plain(hidden), &plain(hidden));
+        table.row(format!("{name}-of-x"), OK, base.clone().a(values.clone()));
+        table.row(format!("{name}-of-weight"), OK, base.b(values));
+    }
     table.row("nans", OK, base.clone().a(nans(rest.clone())));
     table.row("nans-in-weight", OK, base.clone().b(nans(rest)));
     for (name, weight) in [
@@ -220,4 +227,5 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         OK,
         gradient(EPS, 1, &plain(8), &infinite, &plain(8)),
     );
+    table.refuse_in_gradient(&forward, &good);
 }

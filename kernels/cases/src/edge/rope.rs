@@ -424,6 +424,20 @@ fn angle_rows(table: &mut Table, tensor: Tensor) {
         let values: [f32; 16] = std::array::from_fn(|index| values[index]);
         table.row(name, OK, angles(values));
     }
+    // Angles of every order of magnitude, of both signs, with few and with many digits.
+    let every: Vec<f32> = (1u32..=254)
+        .flat_map(|exponent| [0u32, 0x49_0fdb].map(|significand| (exponent << 23) | significand))
+        .map(|bits| f32::from_bits(bits | ((bits / 7) << 31)))
+        .collect();
+    let pairs = head / 2;
+    let positions = every.len().div_ceil(pairs);
+    let every: Vec<f32> = every.into_iter().cycle().take(positions * pairs).collect();
+    let shape_of_every = [1, positions, 1, head];
+    table.row(
+        "angles-of-every-exponent",
+        OK,
+        given(tensor, shape_of_every, 0, &every),
+    );
     let nans = [Float::F32.nans(), f32_bytes(&vec![1.0; 16 * head / 2 - 4])].concat();
     table.row("angles-nan", OK, computed(tensor, shape, 0).b(nans.clone()));
 
@@ -479,6 +493,20 @@ fn value_rows(table: &mut Table, float: Float) {
             let call =
                 given(Tensor::Float(float), [1, 1, 1, 8], layout, &angles).a(float.bytes(&values));
             table.row(format!("{name}-layout-{layout}"), OK, call);
+        }
+    }
+    for (name, mut values) in float.special_in_every_lane() {
+        // An even number of values.
+        values.extend(float.bytes(&[1.0]));
+        let head_dim = values.len() / float.size();
+        for layout in [0, 1] {
+            let shape = [1, 1, 1, head_dim];
+            let call = given(Tensor::Float(float), shape, layout, &plain(head_dim / 2));
+            table.row(
+                format!("{name}-layout-{layout}"),
+                OK,
+                call.a(values.clone()),
+            );
         }
     }
     let nans = [float.nans(), float.bytes(&plain(4))].concat();

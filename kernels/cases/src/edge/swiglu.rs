@@ -19,6 +19,7 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     let good = call(1.0, 2, &plain(64), &mixed(64));
     let refused = params(2, 32, f32::NAN);
 
+    let forward = good.clone();
     regions::rows(table, &good.clone().scratch(64), float.size(), &refused);
 
     // Parameters.
@@ -103,6 +104,42 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         table.row(name, OK, call(beta, 1, &ones, &sweep));
     }
 
+    // Each of them in every lane of unrolled loops and behind them: 61 has no divisor in common with any width.
+    let long: Vec<f32> = sweep
+        .iter()
+        .copied()
+        .chain([3.0])
+        .cycle()
+        .take(61 * 17)
+        .collect();
+    let signs: Vec<f32> = long.iter().map(|gate| gate.signum()).collect();
+    for (name, beta) in [
+        ("sweep-in-every-lane", 1.0),
+        ("sweep-in-every-lane-beta-huge", f32::MAX),
+        ("sweep-in-every-lane-beta-minus-huge", f32::MIN),
+    ] {
+        table.row(name, OK, call(beta, 17, &signs, &long));
+    }
+
+    // Special gates between ordinary ones, with each number of elements behind the whole rounds of unrolled loops: nothing of one element may
+    // reach another.
+    let neighbours = [
+        f32::NEG_INFINITY,
+        2.0,
+        f32::INFINITY,
+        -3.5,
+        -0.0,
+        1.5,
+        float.max(),
+    ];
+    for count in 41..=48 {
+        let gates: Vec<f32> = neighbours.into_iter().cycle().take(count).collect();
+        for (name, beta) in [("", 1.0), ("-beta-huge", f32::MAX), ("-beta-minus-1", -1.0)] {
+            let name = format!("special-neighbours-{count}{name}");
+            table.row(name, OK, call(beta, 1, &plain(count), &gates));
+        }
+    }
+
     // Values.
     let (max, tiny, inf) = (float.max(), float.tiny(), f32::INFINITY);
     for (name, x, gate) in [
@@ -145,6 +182,12 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     table.row("ties-beta-0", OK, call(0.0, 1, &between, &[1.5; 67]));
 
     let base = call(1.0, 1, &plain(4), &plain(4));
+    for (name, values) in float.special_in_every_lane() {
+        let count = values.len() / float.size();
+        let base = call(1.0, 1, &plain(count), &plain(count));
+        table.row(format!("{name}-of-x"), OK, base.clone().a(values.clone()));
+        table.row(format!("{name}-of-gate"), OK, base.b(values));
+    }
     table.row("nans", OK, base.clone().a(float.nans()));
     table.row("nans-in-gate", OK, base.clone().b(float.nans()));
     table.row("nans-in-both", OK, base.a(float.nans()).b(float.nans()));
@@ -204,4 +247,5 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         OK,
         gradient(1.0, 1, &plain(8), &plain(8), &infinite),
     );
+    table.refuse_in_gradient(&forward, &good);
 }

@@ -53,6 +53,20 @@ impl Float {
         }
     }
 
+    /// NaNs of all kinds, and zeros of both signs among ordinary values, each in every lane of unrolled loops: their numbers have no divisor in
+    /// common with any width.
+    pub(super) fn special_in_every_lane(self) -> [(&'static str, Vec<u8>); 2] {
+        const COUNT: usize = 5 * 67;
+        let ordinary = self.bytes(&[1.5]);
+        let nans = [self.nans(), ordinary.clone()].concat();
+        let zeros = [self.bytes(&[-0.0, 0.0, -0.0, 2.0]), ordinary].concat();
+        let five_in_turn = [("nans-in-every-lane", nans), ("zeros-in-every-lane", zeros)];
+        five_in_turn.map(|(name, five)| {
+            let bytes = five.into_iter().cycle().take(COUNT * self.size());
+            (name, bytes.collect())
+        })
+    }
+
     /// Four NaNs: quiet, quiet and negative, quiet with a payload, signalling.
     pub(super) fn nans(self) -> Vec<u8> {
         match self {

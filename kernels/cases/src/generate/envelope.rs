@@ -14,6 +14,8 @@ use proptest::{
 const USUAL_ELEMENTS: u32 = 16 << 10;
 /// The same for one case of each kernel.
 const MANY_ELEMENTS: u32 = 128 << 10;
+/// The same for one gradient of each kernel that has one.
+const MANY_OF_GRADIENT: u32 = 48 << 10;
 /// The same for one case of some kernels: tensors of 4 MiB.
 const MOST_ELEMENTS: u32 = 1 << 20;
 
@@ -73,6 +75,7 @@ pub(super) fn drafts(family: Family, index: u32, large: bool) -> BoxedStrategy<D
         _ if index.is_multiple_of(4) => return draft::drafts(family).boxed(),
         1 => MANY_ELEMENTS,
         2 if large => MOST_ELEMENTS,
+        5 => MANY_OF_GRADIENT,
         _ => USUAL_ELEMENTS,
     };
     let dimensions = dimensions(family, index, max_elements);
@@ -90,7 +93,11 @@ pub(super) fn drafts(family: Family, index: u32, large: bool) -> BoxedStrategy<D
         draft::pick(angles),
         0..=1u32,
         uniform4(draft::values(classes)),
-        draft::pick(&[false, false, true]),
+        draft::pick(if index == 5 {
+            &[true]
+        } else {
+            &[false, false, true]
+        }),
         draft::pick(&[0u32, 0, 1, 16, 100]),
     )
         .prop_map(
@@ -139,7 +146,11 @@ fn widths() -> BoxedStrategy<u32> {
 /// Dimensions in the family's own order: in turn wide ones, and many rows of narrow ones.
 fn dimensions(family: Family, index: u32, max_elements: u32) -> [BoxedStrategy<u32>; 4] {
     let one = || (1..=1u32).boxed();
-    let rows = || draft::pick(&ROWS).boxed();
+    // As many as the elements allow.
+    let rows = || match max_elements {
+        MANY_OF_GRADIENT => draft::pick(&[512u32]).boxed(),
+        _ => draft::pick(&ROWS).boxed(),
+    };
     let wide = index.is_multiple_of(2) || max_elements > USUAL_ELEMENTS;
     let width = || {
         if wide {

@@ -13,12 +13,19 @@ use kernel_pack::{
     Param,
     contract::{Class, Contract, Special},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Bytes that each tensor of the call should have from which wrong ones are made: more than what regions are moved by.
 const LEAST_BYTES: usize = 64;
+/// The same of a larger call: no 8 bits and no 16 bits of a size say enough.
+const LEAST_BYTES_OF_LARGER: usize = (64 << 10) + LEAST_BYTES;
 /// Elements that all its tensors should have together at most: there are some two hundred wrong ones.
 const FEW_ELEMENTS: u64 = 1 << 14;
+/// The same of a larger call.
+const MORE_ELEMENTS: u64 = 1 << 17;
 /// Elements that all tensors may have together where an axis is as large as possible.
 const LARGEST_ELEMENTS: u64 = draw::MAX_ELEMENTS / 4;
 /// Draws of such a call.
@@ -29,6 +36,7 @@ pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
     let mut cases = Vec::new();
     if let Some((good, values)) = good(contract) {
         cases.extend(regions(contract, &good, &values));
+        cases.extend(overlaps_of_larger(contract, &good));
         cases.extend(refused_parameters(contract, &good, &values));
         cases.extend(wrapping_sizes(contract, &good, &values));
     }
@@ -40,9 +48,18 @@ pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
 /// A call that the kernel takes, with default parameters where they are allowed, and with tensors of some size where there are such. `None` only
 /// if no shape is found at all.
 pub(super) fn good(contract: &Arc<Contract>) -> Option<(Case, BTreeMap<String, Value>)> {
+    taken(contract, LEAST_BYTES, FEW_ELEMENTS)
+}
+
+/// The same, whose tensors have at least so many bytes each where there are such, and together so many elements.
+fn taken(
+    contract: &Arc<Contract>,
+    least_bytes: usize,
+    elements: u64,
+) -> Option<(Case, BTreeMap<String, Value>)> {
     let mut random = Random::new(&contract.kernel, 0, u32::MAX - 1);
     let mut best: Option<(usize, Built)> = None;
-    for most in [FEW_ELEMENTS, draw::MAX_ELEMENTS] {
+    for most in [elements, draw::MAX_ELEMENTS] {
         for _ in 0..TRIES {
             let Some(drawn) = draw::built(contract, &mut random, most) else {
                 break;
@@ -60,7 +77,7 @@ pub(super) fn good(contract: &Arc<Contract>) -> Option<(Case, BTreeMap<String, V
             if best.as_ref().is_none_or(|(most, _)| least > *most) {
                 best = Some((least, built));
             }
-            if least >= LEAST_BYTES {
+            if least >= least_bytes {
                 break;
             }
         }
@@ -73,6 +90,26 @@ pub(super) fn good(contract: &Arc<Contract>) -> Option<(Case, BTreeMap<String, V
     let data = draw::plain(contract, &built, &mut random);
     let name = "edge:plain".to_owned();
     Some((built.case(contract, Source::Edge, name, &data), values))
+}
+
+/// Regions over each other, of a call whose tensors are larger than those of the other wrong calls.
+fn overlaps_of_larger(contract: &Arc<Contract>, good: &Case) -> Vec<Case> {
+    let Some((larger, values)) = taken(contract, LEAST_BYTES_OF_LARGER, MORE_ELEMENTS) else {
+        return Vec::new();
+    };
+    if larger.a.len() <= good.a.len() {
+        return Vec::new();
+    }
+    let rows = regions(contract, &larger, &values).into_iter();
+    rows.filter(|case| {
+        let over = |tweak: &Tweak| matches!(tweak, Tweak::Copy(..) | Tweak::Descriptor(..));
+        case.expect == Status::INVALID_INPUT.0 && case.tweaks.iter().any(over)
+    })
+    .map(|case| Case {
+        name: case.name.replacen("edge:", "edge:larger-", 1),
+        ..case
+    })
+    .collect()
 }
 
 /// What a host may do wrong with regions.
@@ -239,34 +276,38 @@ fn refused_parameters(
     for (name, param, value) in refused(contract) {
         row(name, &[(param, value)], Status::INVALID_PARAMS);
     }
-    // A constraint that breaks: the first value of an axis that does.
+    // A constraint that breaks.
     for (number, constraint) in contract.constraints.iter().enumerate() {
         let names = constraint.names();
-        let breaks = contract
+        let of_params = contract
             .axes
             .iter()
             .filter(|(name, axis)| axis.is_param && names.contains(name.as_str()));
-        let found = breaks.flat_map(|(name, axis)| {
-            let from = axis.min.max(1);
-            (from..from.saturating_add(300))
-                .filter(|value| axis.takes(*value))
-                .map(move |value| (name, value))
-        });
-        let found = found.into_iter().find(|(name, value)| {
-            let with = |wanted: &str| {
-                if wanted == name.as_str() {
-                    return Some(i64::from(*value));
-                }
-                values.get(wanted)?.integer()
+        for (name, axis) in of_params {
+            let own = values.get(name).and_then(|value| value.integer());
+            let own = own.unwrap_or_default();
+            let breaks = |value: i64| {
+                let takes = u32::try_from(value).is_ok_and(|value| axis.takes(value));
+                let with = |wanted: &str| match wanted == name.as_str() {
+                    true => Some(value),
+                    false => values.get(wanted)?.integer(),
+                };
+                takes && !contract.holds(constraint, &with)
             };
-            !contract.holds(constraint, &with)
-        });
-        if let Some((name, value)) = found {
-            row(
-                format!("constraint-{number}-broken"),
-                &[(name.as_str(), Value::Integer(value.into()))],
-                Status::INVALID_PARAMS,
-            );
+            // By as little as it takes in both directions, and by a factor; else by the first value that does.
+            let near = [own + 1, own - 1, own + 2, 2 * own, own / 2];
+            let mut found: BTreeSet<i64> = near.into_iter().filter(|near| breaks(*near)).collect();
+            if found.is_empty() {
+                let first = i64::from(axis.min.max(1));
+                found.extend((first..first + 300).find(|value| breaks(*value)));
+            }
+            for value in found {
+                row(
+                    format!("constraint-{number}-broken-by-{name}-{value}"),
+                    &[(name.as_str(), Value::Integer(value))],
+                    Status::INVALID_PARAMS,
+                );
+            }
         }
     }
     cases

@@ -200,7 +200,7 @@ fn wrong_calls_are_made_of_every_contract() {
         (
             "tensors of one element",
             vec![scalar, properties],
-            ["misaligned-output", "long-output", "short-a"],
+            ["misaligned-output-by-8", "long-output", "short-a"],
         ),
         (
             "large tensors",

@@ -1,0 +1,366 @@
+//! Which calls the sequences of a module make.
+
+use crate::conform::{
+    placement::{self, Anchor, Listed},
+    subject::{Prepared, Subject},
+};
+use fastrand::Rng;
+use kernel_abi::Status;
+use kernel_cases::case::{Case, Entry};
+use runtime_host::Part;
+
+/// What the names of sequences begin with.
+pub const PREFIX: &str = "sequence:";
+/// Calls of the longest sequence, at least, unless asked otherwise.
+const CALLS: usize = 256;
+/// The same where a deep run was asked for.
+const DEEP_CALLS: usize = 3000;
+/// Calls of each shorter sequence.
+const SHORT_CALLS: usize = 64;
+/// Calls of one case after the other that nothing is looked at between; ten times as many where a deep run was asked for.
+const MANY_CALLS: usize = 1024;
+/// Rounds of calls at one place.
+const ROUNDS: usize = 16;
+/// Tensors of a case that is called once only, at the end of the longest sequence.
+pub(super) const LARGE_BYTES: usize = 128 << 10;
+/// Small calls behind each large one.
+const AFTER_LARGE: usize = 2;
+/// Tensors of a case that is tried at each place.
+const PLACED_BYTES: usize = 16 << 10;
+/// Memory from which on it is large: 8 MiB.
+const MANY_PAGES: u32 = 128;
+
+/// A sequence of calls.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// `sequence:` and a number or a word.
+    pub name: String,
+    pub(super) init: Init,
+    pub(super) steps: Vec<Step>,
+    /// What follows from it is after which steps memory is compared as a whole.
+    pub(super) checks: u64,
+}
+
+/// What `kernel_init` is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Init {
+    /// No parameters.
+    None,
+    /// Those of a case.
+    Of(usize),
+    /// Each step has an instance of its own.
+    Each,
+}
+
+/// A call, or what happens between two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A case at the drawn place of one that has the same sizes, most often itself, with other bytes around and in its regions.
+    Case { index: usize, of: usize, seed: u64 },
+    /// A case at its drawn place so many times, one call right after the other.
+    Many {
+        index: usize,
+        seed: u64,
+        count: usize,
+    },
+    /// A case at a place that every run has.
+    Listed { index: usize, listed: Listed },
+    /// A case in a memory of so many pages.
+    Far {
+        index: usize,
+        listed: Listed,
+        pages: u32,
+    },
+    /// `kernel_info`, so many bytes above the heap base.
+    Info { above: u32 },
+    /// The host grows memory by a page.
+    Grow,
+}
+
+/// The sequences of a module with these cases.
+pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec<Sequence> {
+    if !cases.iter().any(|prepared| prepared.case.expects_output()) {
+        return Vec::new();
+    }
+    let mut random = placement::random(seed, &[&subject.kernel, "sequences"]);
+    let small: Vec<usize> = (0..cases.len())
+        .filter(|&index| bytes(&cases[index].case) <= LARGE_BYTES)
+        .collect();
+    let mut sequences = vec![("0", initial(cases, &mut random), {
+        all(cases, &small, deep, &mut random)
+    })];
+    let inits = [
+        ("1", Init::None),
+        ("2", initial(cases, &mut random)),
+        ("3", initial(cases, &mut random)),
+    ];
+    for (name, init) in inits {
+        let mut steps = Vec::new();
+        while steps.len() < SHORT_CALLS && !small.is_empty() {
+            let index = one_of(&small, &mut random);
+            step(&mut steps, index, &mut random);
+        }
+        sequences.push((name, init, steps));
+    }
+    let placed = placed(cases, &mut random);
+    sequences.extend([
+        ("places", Init::None, places(&placed, &mut random)),
+        ("same-place", Init::None, same_place(cases, &mut random)),
+        (
+            "many",
+            initial(cases, &mut random),
+            many(cases, &small, deep, &mut random),
+        ),
+        ("far", Init::Each, far(&placed, subject, &mut random)),
+    ]);
+    sequences.retain(|(_, _, steps)| !steps.is_empty());
+    let named = sequences.into_iter().map(|(name, init, steps)| Sequence {
+        name: format!("{PREFIX}{name}"),
+        init,
+        steps,
+        checks: random.u64(..),
+    });
+    named.collect()
+}
+
+/// Bytes of a case's tensors.
+pub(super) fn bytes(case: &Case) -> usize {
+    case.a.len() + case.b.len() + case.output_size as usize
+}
+
+pub(super) fn one_of(indices: &[usize], random: &mut Rng) -> usize {
+    indices[placement::index(random, indices.len())]
+}
+
+/// Whether the kernel takes a case, and its descriptor is what the host placed.
+fn is_plain(case: &Case) -> bool {
+    case.expects_output() && case.tweaks.is_empty()
+}
+
+/// The parameters of a case that is taken, if there is one.
+fn initial(cases: &[Prepared], random: &mut Rng) -> Init {
+    let plain: Vec<usize> = (0..cases.len())
+        .filter(|&index| is_plain(&cases[index].case) && !cases[index].case.params.is_empty())
+        .collect();
+    match plain.len() {
+        0 => Init::None,
+        _ => Init::Of(one_of(&plain, random)),
+    }
+}
+
+/// A case at its own place, and now and then something before it.
+pub(super) fn step(steps: &mut Vec<Step>, index: usize, random: &mut Rng) {
+    match random.u32(..32) {
+        0 => steps.push(Step::Info {
+            above: random.u32(..1024) * 4,
+        }),
+        1 => steps.push(Step::Grow),
+        _ => {}
+    }
+    steps.push(at_place_of(index, index, random));
+}
+
+fn at_place_of(of: usize, index: usize, random: &mut Rng) -> Step {
+    Step::Case {
+        index,
+        of,
+        seed: random.u64(..),
+    }
+}
+
+/// All small cases in a drawn order, again in another one, and so on; then the large ones, because memory does not shrink again, with small
+/// ones behind each.
+fn all(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Vec<Step> {
+    let calls = if deep { DEEP_CALLS } else { CALLS };
+    let mut steps = Vec::new();
+    let mut round = small.to_vec();
+    for number in 0.. {
+        if small.is_empty() || number >= 2 && steps.len() >= calls {
+            break;
+        }
+        placement::shuffle(random, &mut round);
+        for &index in &round {
+            step(&mut steps, index, random);
+        }
+    }
+    let mut large: Vec<usize> = (0..cases.len())
+        .filter(|index| !small.contains(index))
+        .collect();
+    placement::shuffle(random, &mut large);
+    for index in large {
+        step(&mut steps, index, random);
+        for _ in 0..AFTER_LARGE.min(small.len()) {
+            step(&mut steps, one_of(small, random), random);
+        }
+    }
+    steps
+}
+
+/// One forward and one backward case that show much wherever they lie.
+fn placed(cases: &[Prepared], random: &mut Rng) -> Vec<usize> {
+    let chosen = |entry: Entry, random: &mut Rng| {
+        let fit =
+            |case: &Case| case.entry == entry && is_plain(case) && bytes(case) <= PLACED_BYTES;
+        // Sizes that are multiples of 16 end where the next region begins.
+        let whole = |case: &Case| {
+            let sizes = [case.a.len(), case.b.len(), case.output_size as usize];
+            sizes.iter().filter(|size| **size % 16 == 0).count()
+        };
+        let present =
+            |case: &Case| usize::from(!case.b.is_empty()) + usize::from(case.scratch_size > 0);
+        let fitting = (0..cases.len()).filter(|&index| fit(&cases[index].case));
+        fitting.max_by_key(|&index| {
+            let case = &cases[index].case;
+            (whole(case) + 2 * present(case), random.u32(..))
+        })
+    };
+    let entries = [Entry::Forward, Entry::Backward];
+    entries
+        .into_iter()
+        .filter_map(|entry| chosen(entry, random))
+        .collect()
+}
+
+/// Cases at each of the places that every run has.
+fn places(placed: &[usize], random: &mut Rng) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for &index in placed {
+        for order in 0..Listed::ORDERS {
+            let above = 0x1_0000 + 16 * random.u32(..4096);
+            // Each part is over the end of a page once.
+            let across = Anchor::AcrossPages(Part::ALL[order % Part::ALL.len()]);
+            let anchors = [
+                Anchor::HeapBase,
+                Anchor::MemoryEnd,
+                Anchor::Above(above),
+                across,
+            ];
+            for anchor in anchors {
+                let listed = Listed {
+                    order,
+                    anchor,
+                    seed: random.u64(..),
+                };
+                steps.push(Step::Listed { index, listed });
+            }
+        }
+    }
+    steps
+}
+
+/// Calls as hosts make them that keep their buffers: the same once more, then others of the same sizes at the same place; and refused
+/// calls several times.
+fn same_place(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
+    let is_small = |index: &usize| bytes(&cases[*index].case) <= PLACED_BYTES;
+    let sizes = |index: usize| {
+        let case = &cases[index].case;
+        let lengths = [case.params.len(), case.a.len(), case.b.len()];
+        (case.entry, lengths, case.output_size, case.scratch_size)
+    };
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for index in (0..cases.len()).filter(is_small) {
+        if !is_plain(&cases[index].case) {
+            continue;
+        }
+        match groups
+            .iter_mut()
+            .find(|group| sizes(group[0]) == sizes(index))
+        {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    // Whatever the sizes, what they share is a place; of cases without such others only the calls once more say something.
+    groups.sort_by_key(|group| std::cmp::Reverse(group.len().min(2)));
+    let with_others = groups.iter().filter(|group| group.len() > 1).count();
+    let choices = if with_others > 0 {
+        with_others
+    } else {
+        groups.len()
+    };
+    let refused: Vec<usize> = (0..cases.len())
+        .filter(is_small)
+        .filter(|&index| cases[index].case.expect != Status::OK.0)
+        .collect();
+    let mut steps = Vec::new();
+    for _ in 0..ROUNDS.min(choices * ROUNDS) {
+        let group = &groups[placement::index(random, choices)];
+        let [first, second, third] = [(); 3].map(|()| one_of(group, random));
+        for index in [first, first, second, first, third] {
+            steps.push(at_place_of(first, index, random));
+        }
+        if !refused.is_empty() {
+            let refused = one_of(&refused, random);
+            for index in [refused, refused, refused, first] {
+                steps.push(at_place_of(index, index, random));
+            }
+        }
+    }
+    steps
+}
+
+/// The smallest calls of each kind very often, with others between.
+fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Vec<Step> {
+    let count = if deep { 10 * MANY_CALLS } else { MANY_CALLS };
+    // What is updated in place is another input in the second call, unless nothing is added.
+    let stays = |prepared: &Prepared| match (&prepared.case.base, &prepared.native) {
+        (None, _) => true,
+        (Some(base), Some(native)) => native.output == *base,
+        (Some(_), None) => false,
+    };
+    let kinds: [(Entry, bool); 3] = [
+        (Entry::Forward, true),
+        (Entry::Backward, true),
+        (Entry::Forward, false),
+    ];
+    let mut steps = Vec::new();
+    for (entry, taken) in kinds {
+        let fit = |index: &usize| {
+            let prepared = &cases[*index];
+            let case = &prepared.case;
+            let kind = case.entry == entry && case.expects_output() == taken;
+            kind && case.tweaks.is_empty() && (!taken || stays(prepared))
+        };
+        let fitting = (0..cases.len()).filter(fit);
+        let Some(index) = fitting.min_by_key(|&index| bytes(&cases[index].case)) else {
+            continue;
+        };
+        steps.push(Step::Many {
+            index,
+            seed: random.u64(..),
+            count,
+        });
+        for _ in 0..ROUNDS.min(small.len()) {
+            step(&mut steps, one_of(small, random), random);
+        }
+    }
+    steps
+}
+
+/// Cases at the end of a large memory, and of the largest that the manifest allows.
+fn far(placed: &[usize], subject: &Subject, random: &mut Rng) -> Vec<Step> {
+    let most = subject.max_pages;
+    if most <= MANY_PAGES {
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    for &index in placed {
+        // Each doubling is as likely.
+        let doublings = (most / MANY_PAGES).ilog2() + 1;
+        let from = MANY_PAGES << random.u32(..doublings);
+        let drawn = from.saturating_add(random.u32(..from)).min(most);
+        for pages in [drawn, most] {
+            let listed = Listed {
+                order: placement::index(random, Listed::ORDERS),
+                anchor: Anchor::MemoryEnd,
+                seed: random.u64(..),
+            };
+            steps.push(Step::Far {
+                index,
+                listed,
+                pages,
+            });
+        }
+    }
+    steps
+}
