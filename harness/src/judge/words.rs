@@ -58,22 +58,26 @@ pub enum NotAsked {
     OtherTruth(Vec<String>),
 }
 
-/// What nobody asked, of a qualification with so many interruptions, of a pack of so many kernels.
-pub fn not_asked(interruptions: u32, kernels: usize, conform: &Conformance) -> Vec<NotAsked> {
+/// What nobody asked, of a qualification with so many interruptions, of the kernels `judged` of a pack of so many.
+pub fn not_asked(
+    interruptions: u32,
+    judged: &[String],
+    kernels: usize,
+    conform: &Conformance,
+) -> Vec<NotAsked> {
     let interruptions = (interruptions == 0).then_some(NotAsked::Interruptions);
-    let of_kernels = of_kernels(kernels, conform);
+    let of_kernels = of_kernels(judged.to_vec(), kernels, conform);
     interruptions.into_iter().chain(of_kernels).collect()
 }
 
 /// What nobody asked of the kernels of a pack.
 pub fn not_asked_of_conformance(conform: &Conformance) -> Vec<NotAsked> {
-    of_kernels(conform.pack_kernels, conform)
+    let judged = conform.truths.iter().map(|one| one.kernel.clone());
+    of_kernels(judged.collect(), conform.pack_kernels, conform)
 }
 
-fn of_kernels(all: usize, conform: &Conformance) -> Vec<NotAsked> {
+fn of_kernels(judged: Vec<String>, all: usize, conform: &Conformance) -> Vec<NotAsked> {
     let code = code(&conform.coverage);
-    let judged = conform.truths.iter().map(|one| one.kernel.clone());
-    let judged: Vec<String> = judged.collect();
     let kernels = (judged.len() < all).then_some(NotAsked::Kernels { judged, all });
     let own: Vec<String> = conform
         .truths

@@ -104,7 +104,12 @@ impl Qualification {
 
     /// What nobody asked.
     pub fn not_asked(&self) -> Vec<NotAsked> {
-        judge::not_asked(self.interruptions, self.pack.kernels, &self.conform)
+        judge::not_asked(
+            self.interruptions,
+            &self.kernels,
+            self.pack.kernels,
+            &self.conform,
+        )
     }
 
     /// The verdict for people: never a bare "qualified" where something was not asked.

@@ -8,7 +8,12 @@ fn a_verdict_says_whose_truth_it_rests_on() {
         let mut conform = evidence().conform;
         conform.coverage = vec![covered(3)];
         conform.truths = vec![truth.clone()];
-        words(Word::Qualified, &not_asked(20, 1, &conform), None, &[])
+        words(
+            Word::Qualified,
+            &not_asked(20, &["kernel".to_owned()], 1, &conform),
+            None,
+            &[],
+        )
     };
     let own = truth("the author's own vectors", Strength::Own, 40);
     assert_eq!(
