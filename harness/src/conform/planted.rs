@@ -24,6 +24,7 @@ use crate::{basics::Finding, machine, outcome::Outcome, output::Output, parallel
 use assay_worker::{GRACE, Launch, RunError, Worker};
 use fastrand::Rng;
 use kernel_abi::{Descriptor, PAGE_BYTES, Region};
+use kernel_cases::case::{Case, Entry};
 use kernel_pack::Pack;
 use runtime_api::{Budget, BudgetKind, Error, Info, Stage, TICK, Trap};
 use std::time::Duration;
@@ -197,7 +198,13 @@ fn plant<'a>(
     let small = |index: &usize| bytes(&work.cases[*index].case) <= SMALL_BYTES;
     let mut drawn: Vec<usize> = (0..work.cases.len()).filter(small).collect();
     placement::shuffle(random, &mut drawn);
-    drawn.truncate(CASES);
+    // Half of them are such that something can happen in, however many others there are.
+    drawn.sort_by_key(|index| !can_be_planted_in(&work.cases[*index].case));
+    let (planted_in, others) = drawn.split_at(drawn.len().min(CASES / 2));
+    let mut others = others.to_vec();
+    placement::shuffle(random, &mut others);
+    others.truncate(CASES - planted_in.len());
+    let mut drawn = [planted_in, &others].concat();
     let reference = reference.ok_or("there is no engine to compare with")?;
     let mut session = Session::new(reference);
     let loaded = session.load(&work.subject).map_err(|(_, why)| why)?;
@@ -208,10 +215,7 @@ fn plant<'a>(
     drawn.retain(|index| alone[*index].is_some());
     let sequence = Sequence::drawn(check, &drawn, CALLS, random);
     let mut entered = sequence.entered(&work.cases);
-    entered.retain(|at| {
-        let case = &work.cases[at.index].case;
-        at.call > CALLS_BEFORE && case.expects_output() && case.tweaks.is_empty()
-    });
+    entered.retain(|at| at.call > CALLS_BEFORE && can_be_planted_in(&work.cases[at.index].case));
     placement::shuffle(random, &mut entered);
     let (limit, room) = limit(work, &drawn);
     for at in entered {
@@ -255,6 +259,11 @@ fn plant<'a>(
         "{} has no call that something can be planted in",
         work.subject.kernel
     ))
+}
+
+/// Whether a case is a call of the entry point with an output, where its descriptor says that it is.
+fn can_be_planted_in(case: &Case) -> bool {
+    case.entry == Entry::Forward && case.expects_output() && case.tweaks.is_empty()
 }
 
 /// Pages for the calls of these cases, and for what a host and a kernel may add, and how many of those are the kernel's: a device may have no room.
