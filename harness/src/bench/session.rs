@@ -399,14 +399,17 @@ impl<'a> Session<'a> {
         }
         self.refuse_batches(job, &lanes)?;
         self.calls(group, job, &mut lanes, modules);
+        // Lanes share an instance: what the calls left of all of them is looked at before anything else is written there.
+        let mut checked = Vec::new();
         for mut lane in lanes {
-            let checked = match lane.ended.take() {
+            let left = match lane.ended.take() {
                 Some(ended) => Err(ended),
-                None => self
-                    .left_and_again(job, &lane, modules)
-                    .and_then(|()| self.is_no_trick(group, job, &lane, modules)),
+                None => self.left_and_again(job, &lane, modules),
             };
-            match checked {
+            checked.push((lane, left));
+        }
+        for (lane, left) in checked {
+            match left.and_then(|()| self.is_no_trick(group, job, &lane, modules)) {
                 Ok(()) => {
                     self.cell(job, lane.key, Outcome::Pass, String::new(), lane.warm_up)?;
                     for sample in lane.samples {

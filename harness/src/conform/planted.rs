@@ -5,11 +5,13 @@
 //! Kernels, cases, calls, places and words follow from the run's own seed. All engines are asked the same.
 
 mod fault;
+mod place;
 mod timed;
 mod tried;
 
 use self::{
     fault::{Fault, TRAPS},
+    place::Place,
     tried::{Tried, either, in_time},
 };
 use super::{
@@ -28,7 +30,7 @@ use super::{
 use crate::{basics::Finding, outcome::Outcome, output::Output, parallel, registry};
 use assay_worker::{GRACE, Launch, RunError, Worker};
 use fastrand::Rng;
-use kernel_abi::{Descriptor, PAGE_BYTES, Region};
+use kernel_cases::case::{Case, Entry};
 use kernel_pack::Pack;
 use runtime_api::{Budget, BudgetKind, Error, Info, Stage, Trap};
 use std::time::Duration;
@@ -106,43 +108,6 @@ const CHECKS: [(&str, Draw); COUNT] = [
         })
     }),
 ];
-
-/// Where a call has its regions.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    placed: &'a subject::Placed,
-    heap_base: u32,
-    /// Pages that the module may have.
-    limit: u32,
-    /// Whether a kernel may add one, whatever the host added: 1 or 0.
-    room: u32,
-}
-
-impl Place<'_> {
-    /// An address of a word in no region of the call, near them.
-    fn free(&self, random: &mut Rng) -> Option<u32> {
-        let frame = &self.placed.frame;
-        let mut taken = frame.placed().regions().to_vec();
-        taken.push(Region::new(
-            frame.descriptor_address(),
-            Descriptor::SIZE as u32,
-        ));
-        let memory_end = u64::from(self.placed.pages) * PAGE_BYTES;
-        let first = u64::from(frame.start().saturating_sub(256).max(self.heap_base));
-        let end = (frame.end() + 256).min(memory_end);
-        // Almost every place has guard bands, and the most others something before or behind them.
-        (0..1000).find_map(|_| {
-            let at = random.u64(first..end.checked_sub(4)?.max(first + 1));
-            let word = Region::new(u32::try_from(at).ok()?, 4);
-            let inside = word.end() <= end;
-            // A word over an edge of the frame is neither in it nor beside it.
-            let edge = |edge: u64| u64::from(word.offset) < edge && edge < word.end();
-            let apart = !edge(frame.start().into()) && !edge(frame.end());
-            let free = taken.iter().all(|region| !region.overlaps(word));
-            (inside && apart && free).then_some(word.offset)
-        })
-    }
-}
 
 /// [`on_all`] for a run: what kernels give without faults is what the first engine in this executable makes of it. Where there is none, the first
 /// engine is compared with itself: other checks compare it with what is right.
@@ -222,7 +187,13 @@ fn plant<'a>(
     let small = |index: &usize| bytes(&work.cases[*index].case) <= SMALL_BYTES;
     let mut drawn: Vec<usize> = (0..work.cases.len()).filter(small).collect();
     placement::shuffle(random, &mut drawn);
-    drawn.truncate(CASES);
+    // Half of them are such that something can happen in, however many others there are.
+    drawn.sort_by_key(|index| !can_be_planted_in(&work.cases[*index].case));
+    let (planted_in, others) = drawn.split_at(drawn.len().min(CASES / 2));
+    let mut others = others.to_vec();
+    placement::shuffle(random, &mut others);
+    others.truncate(CASES - planted_in.len());
+    let mut drawn = [planted_in, &others].concat();
     let reference = reference.ok_or("there is no engine to compare with")?;
     let mut session = Session::new(reference);
     let loaded = session.load(&work.subject).map_err(|(_, why)| why)?;
@@ -233,10 +204,7 @@ fn plant<'a>(
     drawn.retain(|index| alone[*index].is_some());
     let sequence = Sequence::drawn(check, &drawn, CALLS, random);
     let mut entered = sequence.entered(&work.cases);
-    entered.retain(|at| {
-        let case = &work.cases[at.index].case;
-        at.call > CALLS_BEFORE && case.expects_output() && case.tweaks.is_empty()
-    });
+    entered.retain(|at| at.call > CALLS_BEFORE && can_be_planted_in(&work.cases[at.index].case));
     placement::shuffle(random, &mut entered);
     let (limit, room) = limit(work, &drawn);
     for at in entered {
@@ -280,6 +248,11 @@ fn plant<'a>(
         "{} has no call that something can be planted in",
         work.subject.kernel
     ))
+}
+
+/// Whether a case is a call of the entry point with an output, where its descriptor says that it is.
+fn can_be_planted_in(case: &Case) -> bool {
+    case.entry == Entry::Forward && case.expects_output() && case.tweaks.is_empty()
 }
 
 /// Pages for the calls of these cases, and for what a host and a kernel may add, and how many of those are the kernel's: a device may have no room.

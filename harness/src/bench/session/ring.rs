@@ -21,7 +21,7 @@ const FASTER: f64 = 8.0;
 /// What a request for times may take beside the calls, on a busy machine.
 const REQUEST: Duration = Duration::from_millis(2);
 /// The same once.
-const CELL: Duration = Duration::from_millis(50);
+const CELL: Duration = Duration::from_millis(20);
 
 impl Lane {
     /// Nanoseconds of a call: the median of its batches.

@@ -124,7 +124,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
 }
 
 /// Bytes of a case's tensors.
-pub(super) fn bytes(case: &Case) -> usize {
+pub(in crate::conform) fn bytes(case: &Case) -> usize {
     case.a.len() + case.b.len() + case.output_size as usize
 }
 
