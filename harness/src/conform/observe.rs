@@ -361,16 +361,7 @@ impl Exchange<'_> {
             length: frame.image().len() as u32,
             form: Form::Bytes,
         }];
-        let around: Vec<(&str, &Around)> = [
-            (
-                "between the heap base and the first guard band",
-                &placed.head,
-            ),
-            ("behind the last guard band", &placed.tail),
-        ]
-        .into_iter()
-        .filter(|(_, around)| around.length > 0)
-        .collect();
+        let around = around(placed);
         for (_, around) in &around {
             writes.push(Write::Fill {
                 at: around.at,
@@ -404,18 +395,19 @@ impl Exchange<'_> {
             .map_or(Ok(()), Err);
         let mut reads = observation.reads.into_iter();
         let after = reads.next().map(|read| read.0).unwrap_or_default();
-        let mut frame_check = frame
+        let around = around.iter().map(|(name, around)| {
+            let same = reads.next().is_some_and(|read| read.0 == around.digest());
+            let at = around.at;
+            match same {
+                true => Ok(()),
+                false => Err(format!("memory {name} changed (at or after address {at})")),
+            }
+        });
+        let frame_check = frame
             .check(&after, status == 0)
             .map_err(|violation| violation.to_string());
-        for (name, around) in around {
-            if reads.next().is_none_or(|read| read.0 != around.digest()) {
-                frame_check = frame_check.and(Err(format!(
-                    "memory {name} changed (at or after address {})",
-                    around.at
-                )));
-            }
-        }
-        frame_check = frame_check.and(same_size(placed.pages, observation.pages));
+        let frame_check = around.fold(frame_check, Result::and);
+        let frame_check = frame_check.and(same_size(placed.pages, observation.pages));
         // A worker that reads back too little has failed the frame check above; there is no output to cut out then.
         let (output, scratch) = if after.len() == frame.image().len() {
             (
@@ -433,6 +425,19 @@ impl Exchange<'_> {
             lifecycle,
         })
     }
+}
+
+/// Memory around a frame that a case has filled, and where that is.
+fn around(placed: &Placed) -> Vec<(&'static str, &Around)> {
+    let all = [
+        (
+            "between the heap base and the first guard band",
+            &placed.head,
+        ),
+        ("behind the last guard band", &placed.tail),
+    ];
+    let filled = all.into_iter().filter(|(_, around)| around.length > 0);
+    filled.collect()
 }
 
 /// A kernel grows no memory.

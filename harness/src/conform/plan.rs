@@ -3,7 +3,8 @@
 use super::{
     cases,
     device::{Device, Fit},
-    forms, inverse,
+    forms::{self, CompiledForm},
+    inverse,
     run::Work,
     sequence,
     standard::Standard,
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{exit, registry, time_limits::TimeLimits};
 use anyhow::Result;
+use kernel_cases::case::Case;
 use kernel_pack::{Feature, ModuleFacts, Pack, PackKernel, compat};
 use runtime_api::Info;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
@@ -80,114 +82,42 @@ impl Plan {
 pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
     let selected = select(pack, choice.kernels)?;
     let mut oracles = Oracles::new(choice.oracles, &selected, choice.limits)?;
-    let mut notes = Vec::new();
-    let mut outside = Vec::new();
-    if let Some(folder) = choice.vectors {
-        let loaded = cases::outside(folder, &selected)
-            .map_err(|error| exit::usage(format!("failed to use --vectors: {error}")))?;
-        notes.extend(loaded.skipped);
-        outside = loaded.cases;
-        outside.retain(|case| selected.iter().any(|kernel| kernel.id() == case.kernel));
-        if outside.is_empty() {
-            return Err(exit::usage(format!(
-                "the vector folder `{}` has no case for any selected kernel",
-                folder.display()
-            )));
-        }
-    }
-    let mut work = Vec::new();
-    let mut fits = Vec::new();
-    let mut truths = Vec::new();
+    let mut plan = Plan {
+        work: Vec::new(),
+        notes: Vec::new(),
+        device: choice.device,
+        fits: Vec::new(),
+        truths: Vec::new(),
+    };
+    let outside = match choice.vectors {
+        Some(folder) => plan.outside(folder, &selected)?,
+        None => Vec::new(),
+    };
     let (mut without_vectors, mut of_others) = (Vec::new(), Vec::new());
     for kernel in selected {
         let standard = Standard::of(kernel, &[]);
         let mut vectors = cases::vectors_of(pack, kernel.id(), &standard)?;
         let own_vectors = vectors.len();
-        vectors.extend(
-            outside
-                .iter()
-                .filter(|case| case.kernel == kernel.id())
-                .cloned(),
-        );
+        let theirs = outside.iter().filter(|case| case.kernel == kernel.id());
+        vectors.extend(theirs.cloned());
         if vectors.is_empty() {
             without_vectors.push(kernel.id());
         }
         if !standard.same_source {
             of_others.push(kernel.id());
         }
-        let their_vectors = vectors.len() - own_vectors;
-        let mut cases = cases::all(vectors, &standard, choice);
-        if choice.cases > 0 {
-            let (undoing, not_asked) =
-                inverse::cases(pack, kernel, &standard, choice.seed, &choice.limits);
-            cases.extend(undoing);
-            notes.extend(not_asked);
-        }
-        let modules = subjects(kernel);
-        if let Some(base) = modules.first() {
-            match cases::retain_placeable(&mut cases, base) {
-                0 => {}
-                left_out => notes.push(format!(
-                    "{}: {left_out} calls have no room in the memory that its manifest allows, and were not made",
-                    kernel.id()
-                )),
-            }
-        }
-        let truth = oracles.ask(kernel, &standard, &mut cases, (own_vectors, their_vectors));
-        let sequence = choice
-            .case
-            .filter(|name| name.starts_with(sequence::PREFIX));
-        for mut subject in modules {
-            // Forms have the manifest's limits in their code, which are not those of a device.
-            let mut forms = match (subject.variant.as_str(), choice.device) {
+        let vectors_of = (own_vectors, vectors.len() - own_vectors);
+        let mut cases = plan.cases(pack, kernel, &standard, vectors, choice);
+        let truth = oracles.ask(kernel, &standard, &mut cases, vectors_of);
+        for subject in subjects(kernel) {
+            let forms = match (subject.variant.as_str(), choice.device) {
                 ("base", None) => forms::of(pack, kernel),
+                // Forms have the manifest's limits in their code, which are not those of a device.
                 _ => Vec::new(),
             };
-            if let Some(name) = choice.module {
-                forms.retain(|form| form.name() == name);
-                if subject.variant != name && forms.is_empty() {
-                    continue;
-                }
-            }
-            let mut cases = cases.clone();
-            if let Some(device) = choice.device {
-                if subject.variant != "base" {
-                    continue;
-                }
-                device.limit(&mut subject);
-                if let Some(fit) = device.fit(&subject, choice.seed) {
-                    cases.extend(fit.case(choice.seed));
-                    fits.push(fit);
-                }
-            }
-            if let Some(name) = choice.case
-                && sequence.is_none()
-                && name != MODULE
-            {
-                // What its answer follows from comes with it.
-                let named = cases.iter().find(|case| case.name == name);
-                let of =
-                    named.and_then(|case| Some(case.open.as_ref()?.relation.as_ref()?.of.clone()));
-                cases.retain(|case| case.name == name || Some(&case.name) == of.as_ref());
-            }
-            // The export is optional, and its absence was settled by the pre-pass.
-            cases.retain(|case| subject.standard.asks(case.entry, subject.has_backward));
-            let mut placed = Work::new(subject, cases, choice.own_seed);
-            placed.unjudged.clone_from(&truth.unjudged);
-            placed.with_sequences(choice.deep, sequence);
-            placed.forms = forms;
-            if choice.device.is_some() {
-                // Not a failure of anything: the device is too small for them.
-                let left_out = std::mem::take(&mut placed.unplaceable).len();
-                notes.push(format!(
-                    "{}: {} cases fit the device, {left_out} do not and were not run",
-                    placed.subject.kernel,
-                    placed.cases.len()
-                ));
-            }
-            work.push(placed);
+            plan.add(subject, &cases, forms, &truth, choice);
         }
-        truths.push(truth);
+        plan.truths.push(truth);
     }
     for (kernels, what) in [
         (
@@ -200,40 +130,143 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         ),
     ] {
         if !kernels.is_empty() {
-            notes.push(format!("{what}: {}", kernels.join(", ")));
+            plan.notes.push(format!("{what}: {}", kernels.join(", ")));
         }
     }
     let brought = pack.artifacts().len();
     if choice.device.is_some() && brought > 0 {
-        notes.push(format!(
+        plan.notes.push(format!(
             "{brought} forms that the pack brings compiled were not loaded: they have the limits of the manifest in their code, not \
              those of the device"
         ));
     }
-    if let Some(name) = choice.module
-        && work.is_empty()
-    {
-        return Err(exit::usage(format!(
-            "no selected kernel has a module `{name}`; modules are `base`, the features of a variant joined with `+`, and forms as results \
-             name them"
-        )));
+    plan.check_names(choice)?;
+    Ok(plan)
+}
+
+impl Plan {
+    /// The cases of a folder of vectors that somebody brought.
+    fn outside(&mut self, folder: &Path, selected: &[&PackKernel]) -> Result<Vec<Case>> {
+        let loaded = cases::outside(folder, selected)
+            .map_err(|error| exit::usage(format!("failed to use --vectors: {error}")))?;
+        self.notes.extend(loaded.skipped);
+        let mut outside = loaded.cases;
+        outside.retain(|case| selected.iter().any(|kernel| kernel.id() == case.kernel));
+        if outside.is_empty() {
+            return Err(exit::usage(format!(
+                "the vector folder `{}` has no case for any selected kernel",
+                folder.display()
+            )));
+        }
+        Ok(outside)
     }
-    if let Some(name) = choice.case.filter(|name| *name != MODULE)
-        && work.iter().all(|work| {
+
+    /// All cases of a kernel that have room in the memory of its base module.
+    fn cases(
+        &mut self,
+        pack: &Pack,
+        kernel: &PackKernel,
+        standard: &Standard,
+        vectors: Vec<Case>,
+        choice: &Choice<'_>,
+    ) -> Vec<Case> {
+        let mut cases = cases::all(vectors, standard, choice);
+        if choice.cases > 0 {
+            let (undoing, not_asked) =
+                inverse::cases(pack, kernel, standard, choice.seed, &choice.limits);
+            cases.extend(undoing);
+            self.notes.extend(not_asked);
+        }
+        if let Some(base) = subjects(kernel).first() {
+            match cases::retain_placeable(&mut cases, base) {
+                0 => {}
+                left_out => self.notes.push(format!(
+                    "{}: {left_out} calls have no room in the memory that its manifest allows, and were not made",
+                    kernel.id()
+                )),
+            }
+        }
+        cases
+    }
+
+    /// A module with those of the kernel's cases that are asked for, unless another module is.
+    fn add(
+        &mut self,
+        mut subject: Subject,
+        cases: &[Case],
+        mut forms: Vec<CompiledForm>,
+        truth: &Truth,
+        choice: &Choice<'_>,
+    ) {
+        if let Some(name) = choice.module {
+            forms.retain(|form| form.name() == name);
+            if subject.variant != name && forms.is_empty() {
+                return;
+            }
+        }
+        let mut cases = cases.to_vec();
+        if let Some(device) = choice.device {
+            if subject.variant != "base" {
+                return;
+            }
+            device.limit(&mut subject);
+            if let Some(fit) = device.fit(&subject, choice.seed) {
+                cases.extend(fit.case(choice.seed));
+                self.fits.push(fit);
+            }
+        }
+        let sequence = choice
+            .case
+            .filter(|name| name.starts_with(sequence::PREFIX));
+        if let Some(name) = choice.case
+            && sequence.is_none()
+            && name != MODULE
+        {
+            // What its answer follows from comes with it.
+            let named = cases.iter().find(|case| case.name == name);
+            let of = named.and_then(|case| Some(case.open.as_ref()?.relation.as_ref()?.of.clone()));
+            cases.retain(|case| case.name == name || Some(&case.name) == of.as_ref());
+        }
+        // The export is optional, and its absence was settled by the pre-pass.
+        cases.retain(|case| subject.standard.asks(case.entry, subject.has_backward));
+        let mut placed = Work::new(subject, cases, choice.own_seed);
+        placed.unjudged.clone_from(&truth.unjudged);
+        placed.with_sequences(choice.deep, sequence);
+        placed.forms = forms;
+        if choice.device.is_some() {
+            // Not a failure of anything: the device is too small for them.
+            let left_out = std::mem::take(&mut placed.unplaceable).len();
+            self.notes.push(format!(
+                "{}: {} cases fit the device, {left_out} do not and were not run",
+                placed.subject.kernel,
+                placed.cases.len()
+            ));
+        }
+        self.work.push(placed);
+    }
+
+    /// That a module and a case that were asked for are there.
+    fn check_names(&self, choice: &Choice<'_>) -> Result<()> {
+        if let Some(name) = choice.module
+            && self.work.is_empty()
+        {
+            return Err(exit::usage(format!(
+                "no selected kernel has a module `{name}`; modules are `base`, the features of a variant joined with `+`, and forms as results \
+                 name them"
+            )));
+        }
+        let is_nothing = |work: &Work| {
             work.judged_cases() == 0 && work.sequences.is_empty() && work.unplaceable.is_empty()
-        })
-    {
-        return Err(exit::usage(format!(
-            "no case of the selected kernels is called `{name}`; the results folder of a run names them all"
-        )));
+        };
+        if let Some(name) = choice.case.filter(|name| *name != MODULE)
+            && self.work.iter().all(is_nothing)
+        {
+            return Err(exit::usage(format!(
+                "no case of the selected kernels is called `{name}`; the results folder of a run names them all"
+            )));
+        }
+        Ok(())
     }
-    Ok(Plan {
-        work,
-        notes,
-        device: choice.device,
-        fits,
-        truths,
-    })
 }
 
 /// The kernels that one of `wanted` names; all if nothing is asked for.

@@ -2,6 +2,7 @@
 
 use super::{
     answers::{self, Answers},
+    device::Device,
     envelope::Envelopes,
     forms,
     judge::Layer,
@@ -85,33 +86,14 @@ pub fn run(
     );
     all_answers.write(folder, &of_run)?;
 
-    let held_back: BTreeMap<String, String> = runs
-        .iter()
-        .flat_map(|run| &run.info)
-        .filter_map(|info| {
-            let reason = device?.gate(info).err()?;
-            Some((info.id.clone(), reason))
-        })
-        .collect();
+    let held_back = held_back(device, &runs);
     let (mut reasons, not_run) = ran.missing(&runtimes, &plan.work, &runs, &held_back);
     let seeds = (request.seed, request.own_seed);
     make_smaller(&mut recorder, &launches, &plan.work, seeds)?;
     let mut notes = plan.notes;
     notes.extend(notes_of(&runtimes, &runs, &plan.work));
 
-    let mut runs = runs.into_iter();
-    let engines: Vec<EngineReport> = engines
-        .iter()
-        .map(|engine| {
-            let run = engine.launch().and_then(|_| runs.next());
-            let native_code_not_compared = run.as_ref().map(forms::not_compared);
-            let not_started = || Err("it was not started".to_owned());
-            EngineReport {
-                native_code_not_compared: native_code_not_compared.unwrap_or_default(),
-                ..EngineReport::of(engine, || run.map_or_else(not_started, |run| run.info))
-            }
-        })
-        .collect();
+    let engines = reports(engines, runs);
     let (results, mut counts) = recorder.finish();
     let absent = engines.iter().filter(|one| one.status == Status::Absent);
     counts.absent += (absent.count() * plan.work.len()) as u64;
@@ -149,6 +131,31 @@ pub fn run(
     };
     conformance.verdict = conformance.follows();
     Ok(conformance)
+}
+
+/// Engines that a device does not let run, with the reason.
+fn held_back(device: Option<&Device>, runs: &[EngineRun]) -> BTreeMap<String, String> {
+    let infos = runs.iter().flat_map(|run| &run.info);
+    let held_back = infos.filter_map(|info| {
+        let reason = device?.gate(info).err()?;
+        Some((info.id.clone(), reason))
+    });
+    held_back.collect()
+}
+
+/// What became of each engine; `runs` are those of the engines that are ready, in their order.
+fn reports(engines: &[Engine], runs: Vec<EngineRun>) -> Vec<EngineReport> {
+    let mut runs = runs.into_iter();
+    let report = |engine: &Engine| {
+        let run = engine.launch().and_then(|_| runs.next());
+        let native_code_not_compared = run.as_ref().map(forms::not_compared);
+        let not_started = || Err("it was not started".to_owned());
+        EngineReport {
+            native_code_not_compared: native_code_not_compared.unwrap_or_default(),
+            ..EngineReport::of(engine, || run.map_or_else(not_started, |run| run.info))
+        }
+    };
+    engines.iter().map(report).collect()
 }
 
 /// What ran of each module on each engine, to notice what was silently not run.

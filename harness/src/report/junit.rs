@@ -3,10 +3,12 @@
 
 use crate::{
     bench::{record::Key, tables::Tables},
+    conform::report::Conformance,
     engine::Status,
     judge::{self, EngineWord, NotAsked},
     outcome::Outcome,
     records::{Qualification, Records},
+    traps::survey::Survey,
 };
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -17,20 +19,62 @@ use std::collections::BTreeMap;
 /// # Errors
 /// If the XML cannot be written.
 pub fn render(records: &Records) -> Result<String> {
-    let mut suites: BTreeMap<String, TestSuite> = BTreeMap::new();
-    let mut add = |engine: &str, class: &str, name: String, outcome, detail: &str| {
+    let mut suites = Suites::default();
+    if let Some(conform) = records.conformance() {
+        suites.conformance(conform);
+    }
+    if let (None, Some(conform)) = (&records.qualify, &records.conform) {
+        let ready = conform.engines.iter();
+        for engine in ready.filter(|engine| engine.status == Status::Ready) {
+            for one in judge::not_asked_of_conformance(conform) {
+                let (name, outcome) = (not_asked(&one), Outcome::Unsupported);
+                suites.add(&engine.id, "conformance", name, outcome, &one.to_string());
+            }
+        }
+    }
+    for (engine, name, outcome, detail) in records.qualify.iter().flat_map(verdicts) {
+        suites.add(engine, "qualification", name, outcome, &detail);
+    }
+    if let Some(qualify) = &records.qualify {
+        for (class, checks) in [("basics", &qualify.basics), ("planted", &qualify.planted)] {
+            for check in checks {
+                let name = check.check.clone();
+                suites.add(&check.runtime, class, name, check.outcome, &check.detail);
+            }
+        }
+    }
+    if let Some(traps) = &records.traps {
+        suites.traps(&traps.survey);
+    }
+    for ((engine, kernel, variant), (outcome, detail)) in records.bench.iter().flat_map(outputs) {
+        let class = format!("{kernel}.{variant}");
+        let name = "outputs of what was timed".to_owned();
+        suites.add(engine, &class, name, outcome, detail);
+    }
+    let mut report = Report::new("assay");
+    report.add_test_suites(suites.0.into_values());
+    report.to_string().context("failed to write JUnit XML")
+}
+
+/// A suite for each engine.
+#[derive(Default)]
+struct Suites(BTreeMap<String, TestSuite>);
+
+impl Suites {
+    fn add(&mut self, engine: &str, class: &str, name: String, outcome: Outcome, detail: &str) {
         let mut case = TestCase::new(name, status(outcome, detail));
         case.set_classname(format!("{engine}.{class}"));
-        suites
+        self.0
             .entry(engine.to_owned())
             .or_insert_with(|| TestSuite::new(engine.to_owned()))
             .add_test_case(case);
-    };
-    if let Some(conform) = records.conformance() {
+    }
+
+    fn conformance(&mut self, conform: &Conformance) {
         for entry in conform.results.iter().filter(|entry| entry.case.is_none()) {
             let name = format!("{:?} {}", entry.layer, entry.source.name());
             let class = format!("{}.{}", entry.kernel, entry.variant);
-            add(&entry.runtime, &class, name, entry.outcome, &entry.detail);
+            self.add(&entry.runtime, &class, name, entry.outcome, &entry.detail);
         }
         for engine in &conform.engines {
             let outcome = match engine.status {
@@ -39,7 +83,7 @@ pub fn render(records: &Records) -> Result<String> {
                 Status::Failed => Outcome::Error,
             };
             let reason = engine.reason.as_deref().unwrap_or_default();
-            add(&engine.id, "engine", "start".to_owned(), outcome, reason);
+            self.add(&engine.id, "engine", "start".to_owned(), outcome, reason);
         }
         for engine in &conform.engines {
             for code in &engine.native_code_not_compared {
@@ -48,7 +92,7 @@ pub fn render(records: &Records) -> Result<String> {
                 let detail = format!("{name}: {}; {}", code.reason, code.confinement);
                 // Not a failure, and nothing that passed.
                 let outcome = Outcome::Unsupported;
-                add(&engine.id, &class, name.to_owned(), outcome, &detail);
+                self.add(&engine.id, &class, name.to_owned(), outcome, &detail);
             }
         }
         for engine in &conform.numerics {
@@ -59,31 +103,12 @@ pub fn render(records: &Records) -> Result<String> {
             };
             let name = format!("{} of {} hold", engine.held, engine.operations);
             let because = engine.because.join("; ");
-            add(&engine.runtime, "numerics", name, outcome, &because);
+            self.add(&engine.runtime, "numerics", name, outcome, &because);
         }
     }
-    if let (None, Some(conform)) = (&records.qualify, &records.conform) {
-        let ready = conform.engines.iter();
-        for engine in ready.filter(|engine| engine.status == Status::Ready) {
-            for one in judge::not_asked_of_conformance(conform) {
-                let (name, outcome) = (not_asked(&one), Outcome::Unsupported);
-                add(&engine.id, "conformance", name, outcome, &one.to_string());
-            }
-        }
-    }
-    for (engine, name, outcome, detail) in records.qualify.iter().flat_map(verdicts) {
-        add(engine, "qualification", name, outcome, &detail);
-    }
-    if let Some(qualify) = &records.qualify {
-        for (class, checks) in [("basics", &qualify.basics), ("planted", &qualify.planted)] {
-            for check in checks {
-                let name = check.check.clone();
-                add(&check.runtime, class, name, check.outcome, &check.detail);
-            }
-        }
-    }
-    if let Some(traps) = records.traps.as_ref().map(|traps| &traps.survey) {
-        for case in &traps.results {
+
+    fn traps(&mut self, survey: &Survey) {
+        for case in &survey.results {
             let detail = match case.outcome {
                 Outcome::Fail => format!(
                     "{}; expected {}, seen {}",
@@ -92,7 +117,7 @@ pub fn render(records: &Records) -> Result<String> {
                 _ => case.detail.clone(),
             };
             let class = format!("traps.{}", case.class);
-            add(
+            self.add(
                 &case.runtime,
                 &class,
                 case.case.clone(),
@@ -100,24 +125,11 @@ pub fn render(records: &Records) -> Result<String> {
                 &detail,
             );
         }
-        for one in &traps.latency {
+        for one in &survey.latency {
             let name = one.code.clone();
-            add(&one.runtime, "interruption", name, one.outcome, &one.detail);
+            self.add(&one.runtime, "interruption", name, one.outcome, &one.detail);
         }
     }
-    for ((engine, kernel, variant), (outcome, detail)) in records.bench.iter().flat_map(outputs) {
-        let class = format!("{kernel}.{variant}");
-        add(
-            engine,
-            &class,
-            "outputs of what was timed".to_owned(),
-            outcome,
-            detail,
-        );
-    }
-    let mut report = Report::new("assay");
-    report.add_test_suites(suites.into_values());
-    report.to_string().context("failed to write JUnit XML")
 }
 
 /// The name of what nobody asked, which is skipped.

@@ -94,11 +94,17 @@ fn a_search_finds_a_backdoor_on_one_value_and_a_trigger_on_one_shape() {
         // The case has a name by which it is made again, without the search.
         let case = found["case"].as_str().unwrap();
         let (exit, again) = run("again", &["--case", case]);
-        assert_eq!(
-            (exit, &again["counts"]["fail"]),
-            (1, &Value::from(3)),
-            "{again:#}"
+        assert_eq!(exit, 1, "{again:#}");
+        let results = again["results"].as_array().unwrap().iter();
+        let failing: Vec<&Value> = results
+            .filter(|entry| entry["case"].is_string() && entry["outcome"] == "fail")
+            .collect();
+        assert!(
+            failing.iter().all(|entry| entry["case"] == case),
+            "{failing:#?}"
         );
+        let layer = |entry: &&Value| entry["layer"] == "L1";
+        assert!(failing.iter().any(|entry| layer(&entry)), "{failing:#?}");
     }
 }
 
