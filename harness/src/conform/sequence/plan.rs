@@ -345,11 +345,13 @@ fn far(placed: &[usize], subject: &Subject, random: &mut Rng) -> Vec<Step> {
     }
     let mut steps = Vec::new();
     for &index in placed {
-        // Each doubling is as likely.
+        // Each doubling is as likely; one of them is what engines that interpret are asked too.
         let doublings = (most / MANY_PAGES).ilog2() + 1;
-        let from = MANY_PAGES << random.u32(..doublings);
-        let drawn = from.saturating_add(random.u32(..from)).min(most);
-        for pages in [drawn, most] {
+        let drawn = [0, random.u32(..doublings)].map(|doubling| {
+            let from = MANY_PAGES << doubling;
+            from.saturating_add(random.u32(..from)).min(most)
+        });
+        for pages in [drawn[0], drawn[1], most] {
             let listed = Listed {
                 order: placement::index(random, Listed::ORDERS),
                 anchor: Anchor::MemoryEnd,
