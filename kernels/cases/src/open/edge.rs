@@ -222,6 +222,8 @@ fn refused(contract: &Contract) -> impl Iterator<Item = (String, &str, Value)> {
                 if let Some(axis) = axis.filter(|axis| axis.multiple_of > 1) {
                     let between = i64::from(draw::nearest(axis, axis.max / 2)) + 1;
                     refused.push(("no-multiple", Value::Integer(between)));
+                    let small = i64::from(draw::nearest(axis, axis.min)) + 1;
+                    refused.push(("small-no-multiple", Value::Integer(small)));
                 }
             }
             Param::I32 { min, max, .. } => {
