@@ -12,6 +12,7 @@ use super::{
     request::Request,
     run::{self, EngineRun, Judged, Session, Work},
     shrink,
+    truths::Truth,
 };
 use crate::{
     engine::{EngineReport, Status},
@@ -97,11 +98,7 @@ pub fn run(
     let (results, mut counts) = recorder.finish();
     let absent = engines.iter().filter(|one| one.status == Status::Absent);
     counts.absent += (absent.count() * plan.work.len()) as u64;
-    for truth in &plan.truths {
-        if let Some(reason) = &truth.unjudged {
-            reasons.push(format!("{} was not judged: {reason}", truth.kernel));
-        }
-    }
+    reasons.extend(unjudged(&plan.truths));
     if counts.pass == 0 {
         reasons.push("nothing passed".to_owned());
     }
@@ -131,6 +128,14 @@ pub fn run(
     };
     conformance.verdict = conformance.follows();
     Ok(conformance)
+}
+
+/// Why kernels are not judged, in a line each.
+fn unjudged(truths: &[Truth]) -> impl Iterator<Item = String> {
+    truths.iter().filter_map(|truth| {
+        let reason = truth.unjudged.as_ref()?;
+        Some(format!("{} was not judged: {reason}", truth.kernel))
+    })
 }
 
 /// Engines that a device does not let run, with the reason.
