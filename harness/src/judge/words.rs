@@ -352,10 +352,16 @@ impl fmt::Display for NotAsked {
                 write!(f, "no two engines were compared in {}", listed(kernels))
             }
             NotAsked::Sequences(engines) => {
-                let shares = engines.iter();
-                let shares = shares.map(|(id, made, due)| format!("{id} made {made} of {due}"));
+                let mut by_share: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();
+                for (id, made, due) in engines {
+                    by_share.entry((*made, *due)).or_default().push(id);
+                }
+                let shares = by_share.iter().map(|((made, due), ids)| {
+                    let ids = ids.join(", ");
+                    format!("{ids} made {made} of {due}")
+                });
                 let shares: Vec<String> = shares.collect();
-                write!(f, "{} calls in sequences", shares.join(", "))
+                write!(f, "{} calls in sequences", shares.join("; "))
             }
             NotAsked::Coverage => f.write_str("nobody knows which code the cases ran"),
             NotAsked::Kernels { judged, all } => write!(
