@@ -23,8 +23,12 @@ fn main() {
     if variable("PROFILE") != "release" {
         return;
     }
-    for path in ["../harness", "../kernels", "../runtimes", "../Cargo.lock"] {
+    for path in ["../harness", "../runtimes", "../Cargo.lock"] {
         println!("cargo::rerun-if-changed={path}");
+    }
+    // Modules for WebAssembly are built beside their sources, in folders whose changes are none of the tree.
+    for package in ["abi", "cases", "core", "pack", "reference", "guest/src"] {
+        println!("cargo::rerun-if-changed=../kernels/{package}");
     }
     if let Some(folder) = output("git", &["rev-parse", "--absolute-git-dir"]) {
         println!("cargo::rerun-if-changed={folder}/HEAD");
