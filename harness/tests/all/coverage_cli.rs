@@ -99,12 +99,17 @@ fn a_search_finds_a_backdoor_on_one_value_and_a_trigger_on_one_shape() {
         let failing: Vec<&Value> = results
             .filter(|entry| entry["case"].is_string() && entry["outcome"] == "fail")
             .collect();
+        // What concerns the module is asked with its parameters too.
+        let of_case: Vec<_> = failing
+            .iter()
+            .filter(|entry| entry["case"] == case && entry["layer"] == "L1")
+            .collect();
+        assert_eq!(of_case.len(), 1, "{failing:#?}");
+        let others = failing.iter().filter(|entry| entry["case"] != case);
         assert!(
-            failing.iter().all(|entry| entry["case"] == case),
+            others.clone().all(|entry| entry["case"] == "edge:module"),
             "{failing:#?}"
         );
-        let layer = |entry: &&Value| entry["layer"] == "L1";
-        assert!(failing.iter().any(|entry| layer(&entry)), "{failing:#?}");
     }
 }
 

@@ -376,7 +376,7 @@ fn kernels_of_others_are_timed_and_what_was_timed_is_judged() {
     let folder = tempfile::tempdir().unwrap();
     let variation = Variation {
         kernels: vec!["dot"],
-        module: &|kernel| packs().join(format!("foreign.faults/{kernel}.1.wasm")),
+        module: &|kernel| packs().join(format!("foreign.faults/{kernel}.3.wasm")),
         truth: true,
         vectors: usize::MAX,
     };
@@ -412,7 +412,9 @@ fn what_a_kernel_undoes_is_asked_and_what_cannot_be_is_said() {
     let mut contract = read(&pack.join(file));
     undoing("nobody")(&mut contract);
     fs::write(pack.join(file), contract.to_string()).unwrap();
-    let refused = build_folder(&pack, &folder.path().join("template.json"), None).unwrap_err();
+    let template = folder.path().join("template.json");
+    let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
+    let refused = build_folder(&pack, &template, Some(&key.public())).unwrap_err();
     let refused = refused.to_string();
     assert!(
         refused.contains("which is no kernel of the pack"),

@@ -98,7 +98,7 @@ fn memory_without_end_is_stopped_at_the_limit() {
     let (error, elapsed) = lose_within(&mut misbehaving("eat-memory"), time);
     assert_eq!(
         error.to_string(),
-        "hear from worker `test`: it used more than 256 MiB of memory and was killed"
+        "hear from worker `eat-memory`: it used more than 256 MiB of memory and was killed"
     );
     assert!(elapsed < time, "{elapsed:?}");
 }

@@ -3,7 +3,7 @@
 use super::{Case, Cell, Scope};
 use crate::conform::{cases, standard::Standard, truths::Oracles};
 use anyhow::Result;
-use kernel_cases::{open, truth};
+use kernel_cases::{case::Binding, open, truth};
 use kernel_pack::{Pack, PackKernel};
 
 /// Elements of all tensors of a call, by class of size.
@@ -67,12 +67,22 @@ pub(super) fn cells(
         let largest = vectors
             .into_iter()
             .filter(|case| case.expects_output() && truth::judge_all(case, &[]).is_some())
-            .max_by_key(|case| case.a.len() + case.b.len());
+            .max_by_key(|case| (tells(case), case.a.len() + case.b.len()));
         cells.extend(largest.map(|case| Cell::of("vector", case)));
     }
     Ok(match cells.is_empty() {
         true => Err(truth.words()),
         false => Ok(cells),
+    })
+}
+
+/// Whether something else is due than zeros, or what the output held before: a kernel that computes nothing gives those too.
+fn tells(case: &Case) -> bool {
+    case.external.iter().any(|external| {
+        let stays = case.base.as_ref() == Some(&external.bytes);
+        external.binding != Binding::Informs
+            && !stays
+            && external.bytes.iter().any(|byte| *byte != 0)
     })
 }
 
