@@ -140,7 +140,9 @@ pub(super) fn serve(engine: Box<dyn Runtime>, way: Way, name: &str) -> io::Resul
 
 /// What an adapter finds where expected values may be: in the process that started it, and in what it was handed. A line for each thing.
 fn look_around() -> String {
-    let parent = format!("/proc/{}", std::os::unix::process::parent_id());
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    let parent = format!("/proc/{}", parent.unwrap_or_default().trim());
     let looks = ["mem", "environ", "maps"].map(|name| {
         let path = format!("{parent}/{name}");
         (name, fs::File::open(path).map(drop))
