@@ -55,10 +55,9 @@ impl TimeLimits {
 
     /// The limit of a module that begins on an engine now, whose calls may take so many ticks by its manifest.
     pub fn of_module(&self, ticks: u64) -> TimeLimit {
-        let (least, most) = (MODULE.0 * self.longer, MODULE.1 * self.longer);
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
         let deadlines = TICK.saturating_mul(ticks).saturating_mul(DEADLINES);
-        let seconds = deadlines.as_secs().clamp(least, most);
+        let seconds = deadlines.as_secs().clamp(MODULE.0, MODULE.1) * self.longer;
         let seconds = self.asked.module.unwrap_or(seconds);
         TimeLimit::new("a module on an engine", Duration::from_secs(seconds))
     }
