@@ -4,6 +4,7 @@ use crate::conform::{
     placement::{self, Anchor, Listed},
     subject::{Prepared, Subject},
 };
+use crate::machine;
 use fastrand::Rng;
 use kernel_abi::Status;
 use kernel_cases::case::{Case, Entry};
@@ -301,7 +302,12 @@ fn same_place(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
 
 /// The smallest calls of each kind very often, with others between.
 fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Vec<Step> {
-    let count = if deep { 10 * MANY_CALLS } else { MANY_CALLS };
+    let count = match deep {
+        true => 10 * MANY_CALLS,
+        // What takes a machine no time takes its emulator minutes.
+        false if machine::emulated().is_some() => MANY_CALLS / 16,
+        false => MANY_CALLS,
+    };
     // What is updated in place is another input in the second call, unless nothing is added.
     let stays = |prepared: &Prepared| match (&prepared.case.base, &prepared.native) {
         (None, _) => true,
