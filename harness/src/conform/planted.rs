@@ -15,6 +15,7 @@ use self::{
     tried::{Tried, either, in_time},
 };
 use super::{
+    forms,
     judge::Layer,
     observe::{self, Alone, Ended, Exchange, Loaded},
     placement::{self, index},
@@ -331,6 +332,10 @@ impl Plant<'_> {
     fn unsupported(&self, worker: &Worker, info: &Info) -> Option<String> {
         let budgets = &info.capabilities.budgets;
         let interrupts = budgets.iter().any(|kind| *kind != BudgetKind::None);
+        if !forms::compiles(info) {
+            let reason = "the engine has no compiler on this machine, and a module that is new in every run was compiled on no other";
+            return Some(reason.to_owned());
+        }
         match self.fault {
             Fault::Endless if !interrupts => {
                 Some("the engine states no budget that would end it".to_owned())
