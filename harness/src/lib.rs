@@ -4,6 +4,7 @@
 pub mod acceptance;
 pub mod basics;
 pub mod bench;
+mod clock;
 pub mod cmd;
 pub mod compare;
 pub mod conform;

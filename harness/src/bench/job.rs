@@ -12,7 +12,6 @@ pub(crate) use self::sizes::reference_case;
 use self::sizes::{Size, sizes};
 pub use self::{expect::Expect, sizes::size_names};
 use crate::conform::{
-    placement::Place,
     plan::{select, subjects},
     subject::{self, Placed, Subject},
     truths::Oracles,
@@ -26,7 +25,7 @@ use kernel_cases::{
 };
 use kernel_pack::{Pack, PackKernel};
 use runtime_api::{Budget, Limits};
-use runtime_host::{Arrangement, Call, Fill, Form, Frame, Invocation, Read, Write};
+use runtime_host::{Call, Fill, Form, Frame, Invocation, Read, Write};
 
 /// Bytes of call stack that kernels get.
 const STACK_BYTES: u32 = 512 * 1024;
@@ -348,11 +347,7 @@ impl Cell {
 
 /// A cell that truths or vectors judge. The error is why there is none.
 fn open_job(subject: &Subject, cell: &Cell, scope: Scope) -> Result<Job, String> {
-    let place = Place {
-        arrangement: Arrangement::ordinary(subject.heap_base, Fill::FIRST),
-        pages: 0,
-    };
-    let placed = subject::place(&cell.case, subject, &place)
+    let prepared = subject::prepare(cell.case.clone(), subject, 0)
         .map_err(|error| format!("failed to {error}"))?;
     let outputs = cell.case.open.iter().flat_map(|call| &call.outputs);
     let timed = Timed {
@@ -366,7 +361,7 @@ fn open_job(subject: &Subject, cell: &Cell, scope: Scope) -> Result<Job, String>
         is_judged: true,
         ring: ring::judged(subject, &cell.ring).map_err(|error| error.to_string())?,
     };
-    made(subject, cell.case.clone(), placed, timed, scope).map_err(|error| error.to_string())
+    made(subject, prepared.case, prepared.first, timed, scope).map_err(|error| error.to_string())
 }
 
 /// What a cell has besides its call.

@@ -83,12 +83,19 @@ struct Lane {
     warm_up: u64,
     returned: i32,
     samples: Vec<Sample>,
-    /// Requests for batches of a known size, how long they took by this process's clock, and how long the worker says that the batches took.
-    requests: u32,
-    took: Duration,
-    reported: Duration,
+    requests: Requests,
     /// Set when it cannot go on.
     ended: Option<(Outcome, String)>,
+}
+
+/// Requests for batches of a known size.
+#[derive(Clone, Copy, Default)]
+struct Requests {
+    number: u32,
+    /// How long they took by this process's clock.
+    took: Duration,
+    /// How long the worker says that their batches took.
+    reported: Duration,
 }
 
 impl Lane {
@@ -100,9 +107,7 @@ impl Lane {
                 ..self.key.clone()
             },
             samples: Vec::new(),
-            requests: 0,
-            took: Duration::ZERO,
-            reported: Duration::ZERO,
+            requests: Requests::default(),
             ended: None,
             ..*self
         }
@@ -379,9 +384,7 @@ impl<'a> Session<'a> {
                     warm_up: 0,
                     returned: 0,
                     samples: Vec::new(),
-                    requests: 0,
-                    took: Duration::ZERO,
-                    reported: Duration::ZERO,
+                    requests: Requests::default(),
                     ended: None,
                 }),
                 Err((outcome, detail)) => self.cell(job, key, outcome, detail, 0)?,

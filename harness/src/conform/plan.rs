@@ -107,9 +107,17 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             of_others.push(kernel.id());
         }
         let vectors_of = (own_vectors, vectors.len() - own_vectors);
-        let mut cases = plan.cases(pack, kernel, &standard, vectors, choice);
+        let modules = subjects(kernel);
+        let mut cases = cases::all(vectors, &standard, choice);
+        plan.complete(
+            &mut cases,
+            pack,
+            kernel,
+            (&standard, modules.first()),
+            choice,
+        );
         let truth = oracles.ask(kernel, &standard, &mut cases, vectors_of);
-        for subject in subjects(kernel) {
+        for subject in modules {
             let forms = match (subject.variant.as_str(), choice.device) {
                 ("base", None) => forms::of(pack, kernel),
                 // Forms have the manifest's limits in their code, which are not those of a device.
@@ -161,32 +169,28 @@ impl Plan {
         Ok(outside)
     }
 
-    /// All cases of a kernel that have room in the memory of its base module.
-    fn cases(
+    /// Adds calls that undo another kernel's, and leaves out those that have no room in the memory of the base module.
+    fn complete(
         &mut self,
+        cases: &mut Vec<Case>,
         pack: &Pack,
         kernel: &PackKernel,
-        standard: &Standard,
-        vectors: Vec<Case>,
+        (standard, base): (&Standard, Option<&Subject>),
         choice: &Choice<'_>,
-    ) -> Vec<Case> {
-        let mut cases = cases::all(vectors, standard, choice);
+    ) {
         if choice.cases > 0 {
             let (undoing, not_asked) =
                 inverse::cases(pack, kernel, standard, choice.seed, &choice.limits);
             cases.extend(undoing);
             self.notes.extend(not_asked);
         }
-        if let Some(base) = subjects(kernel).first() {
-            match cases::retain_placeable(&mut cases, base) {
-                0 => {}
-                left_out => self.notes.push(format!(
-                    "{}: {left_out} calls have no room in the memory that its manifest allows, and were not made",
-                    kernel.id()
-                )),
-            }
+        let left_out = base.map_or(0, |base| cases::retain_placeable(cases, base));
+        if left_out > 0 {
+            self.notes.push(format!(
+                "{}: {left_out} calls have no room in the memory that its manifest allows, and were not made",
+                kernel.id()
+            ));
         }
-        cases
     }
 
     /// A module with those of the kernel's cases that are asked for, unless another module is.

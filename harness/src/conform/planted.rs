@@ -120,10 +120,7 @@ pub fn of_run(
     output: &Output,
 ) -> Vec<Finding> {
     let limit = Some(request.limits.of_preparation("the planted faults"));
-    let launches = launches.iter().map(|launch| Launch {
-        time_limit: limit,
-        ..launch.clone()
-    });
+    let launches = launches.iter().map(|launch| launch.limited(limit));
     let launches: Vec<Launch> = launches.collect();
     let own = registry::in_this_executable(limit);
     let reference = own.first().or(launches.first());

@@ -428,10 +428,7 @@ pub(super) fn reference_engine(limits: &TimeLimits) -> Result<Launch, String> {
     let launch = engines
         .find_map(|engine| engine.launch())
         .ok_or_else(|| format!("it runs on {REFERENCE_ENGINE}, which this build lacks"))?;
-    Ok(Launch {
-        time_limit: Some(limits.run),
-        ..launch.clone()
-    })
+    Ok(launch.limited(Some(limits.run)))
 }
 
 /// A module on the engine of reference modules.

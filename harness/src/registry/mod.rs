@@ -118,11 +118,7 @@ pub fn in_this_executable(limit: Option<TimeLimit>) -> Vec<Launch> {
         Place::Here(open) => launch_here(engine.id, open).ok(),
         _ => None,
     });
-    here.map(|launch| Launch {
-        time_limit: limit,
-        ..launch
-    })
-    .collect()
+    here.map(|launch| launch.limited(limit)).collect()
 }
 
 /// Opens an engine in this process.

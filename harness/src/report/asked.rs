@@ -17,6 +17,7 @@ use crate::{
     records::{Qualification, Records},
 };
 use kernel_cases::open::Strength;
+use serde::Serialize;
 
 /// One change for each thing that may not be asked, its name, and the words that are due.
 type Row = (fn(&mut Evidence), &'static str, &'static str);
@@ -110,38 +111,34 @@ fn qualification(change: impl FnOnce(&mut Evidence)) -> Qualification {
 
 /// The last line on screen, HTML, Markdown, JUnit and JSON.
 fn documents(qualify: &Qualification) -> [String; 5] {
-    let text = terminal::qualification(qualify, false);
-    let json = serde_json::to_value(qualify).unwrap();
     let records = Records {
         qualify: Some(qualify.clone()),
         ..Records::default()
     };
-    let document = sections::document(&records, String::new()).unwrap();
-    [
-        text.lines().last().unwrap().to_owned(),
-        html::render(&document).unwrap(),
-        markdown::render(&document),
-        junit::render(&records).unwrap(),
-        json["words"].as_str().unwrap().to_owned(),
-    ]
+    rendered(&terminal::qualification(qualify, false), qualify, &records)
 }
 
 /// The same of a conformance by itself.
 fn documents_of_conformance(conform: &Conformance) -> [String; 5] {
-    let mut conform = conform.clone();
-    conform.words = Some(conformance_words(&conform));
-    let text = terminal::conformance(&conform, false);
-    let json = serde_json::to_value(&conform).unwrap();
+    let conform = Conformance {
+        words: Some(conformance_words(conform)),
+        ..conform.clone()
+    };
     let records = Records {
-        conform: Some(conform),
+        conform: Some(conform.clone()),
         ..Records::default()
     };
-    let document = sections::document(&records, String::new()).unwrap();
+    rendered(&terminal::conformance(&conform, false), &conform, &records)
+}
+
+fn rendered(text: &str, json: &impl Serialize, records: &Records) -> [String; 5] {
+    let json = serde_json::to_value(json).unwrap();
+    let document = sections::document(records, String::new()).unwrap();
     [
         text.lines().last().unwrap().to_owned(),
         html::render(&document).unwrap(),
         markdown::render(&document),
-        junit::render(&records).unwrap(),
+        junit::render(records).unwrap(),
         json["words"].as_str().unwrap().to_owned(),
     ]
 }

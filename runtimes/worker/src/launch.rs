@@ -70,6 +70,14 @@ impl Launch {
         }
     }
 
+    /// The same, with workers that have to have ended by a limit.
+    pub fn limited(&self, limit: Option<TimeLimit>) -> Launch {
+        Launch {
+            time_limit: limit,
+            ..self.clone()
+        }
+    }
+
     /// Starts an executable of somebody else.
     pub fn foreign(id: &str, program: PathBuf, arguments: Vec<OsString>) -> Launch {
         Launch {

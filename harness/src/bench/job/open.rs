@@ -34,7 +34,7 @@ pub(super) fn cells(
         true => *name == super::budget_size(true),
         false => true,
     });
-    let mut drawn = Vec::new();
+    let (mut drawn, mut calls) = (Vec::new(), Vec::new());
     for (size, elements) in wanted {
         let others = if *elements <= RING_ELEMENTS { RING } else { 0 };
         for other in 0..=others {
@@ -45,17 +45,17 @@ pub(super) fn cells(
             if other > 0 {
                 case.name = format!("{}/{other}", case.name);
             }
-            drawn.push((*size, other, case));
+            drawn.push((*size, other));
+            calls.push(case);
         }
     }
-    let mut calls: Vec<Case> = drawn.iter().map(|(.., case)| case.clone()).collect();
     let truth = oracles.ask(kernel, &standard, &mut calls, (0, 0));
     let mut cells: Vec<Cell> = Vec::new();
-    for ((size, other, _), case) in drawn
+    let told = drawn
         .into_iter()
         .zip(calls)
-        .filter(|(_, case)| is_told(case))
-    {
+        .filter(|(_, case)| is_told(case));
+    for ((size, other), case) in told {
         match cells.last_mut() {
             Some(cell) if other > 0 && cell.size == size => cell.ring.push(case),
             _ if other == 0 => cells.push(Cell::of(size, case)),

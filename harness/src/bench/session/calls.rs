@@ -177,14 +177,14 @@ impl Session<'_> {
             .time(lane.module, what, (lane.iterations, batch, 1), WITHIN)
             .map_err(|error| self.failed(error, modules))?;
         if known {
-            lane.requests += 1;
-            lane.took += start.elapsed();
+            lane.requests.number += 1;
+            lane.requests.took += start.elapsed();
         }
         lane.warm_up += times.warm_up;
         lane.returned |= times.returned;
         for sample in self.samples(&times, &lane.key, round)? {
             if known {
-                lane.reported += Duration::from_nanos(sample.nanoseconds);
+                lane.requests.reported += Duration::from_nanos(sample.nanoseconds);
             }
             lane.iterations = sample.iterations;
             lane.samples.push(sample);

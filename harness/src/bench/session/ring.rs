@@ -1,10 +1,12 @@
 //! Whether a call is as fast on inputs that it has not seen as on those that were timed, and no faster for each element than smaller calls are.
 //! A kernel that skips what looks like the last call's, and an engine that does it for the kernel, show here.
 
-use super::{Checked, Lane, Modules, Session, WITHIN, nothing};
+use super::{Checked, Lane, Modules, Requests, Session, WITHIN, nothing};
 use crate::{
     bench::job::{Expect, Group, Job},
+    clock::{self, Stand},
     outcome::Outcome,
+    statistics::median,
 };
 use assay_worker::{InstanceChoice, protocol::Timed};
 use runtime_host::{Call, Form, Frame, Read, Write};
@@ -26,13 +28,9 @@ const CELL: Duration = Duration::from_millis(20);
 impl Lane {
     /// Nanoseconds of a call: the median of its batches.
     fn steady(&self) -> Option<f64> {
-        let mut each: Vec<f64> = self
-            .samples
-            .iter()
-            .map(|sample| sample.nanoseconds as f64 / sample.iterations as f64)
-            .collect();
-        each.sort_by(f64::total_cmp);
-        each.get(each.len() / 2).copied()
+        let each = self.samples.iter();
+        let each = each.map(|sample| sample.nanoseconds as f64 / sample.iterations as f64);
+        median(&each.collect::<Vec<_>>())
     }
 }
 
@@ -157,20 +155,19 @@ fn no_faster(per_element: f64, small: Option<f64>) -> Checked {
 
 /// Holds the times that the worker reported of a lane against those that passed here.
 fn held_against_the_clock(lane: &Lane) -> Checked {
-    let (reported, took) = (lane.reported, lane.took);
-    let beside = REQUEST * lane.requests + CELL;
-    let differ = || {
-        suspicious(format!(
-            "the worker reports {:.1} ms in {} requests, which took {:.1} ms",
+    let Requests {
+        number,
+        took,
+        reported,
+    } = lane.requests;
+    match clock::stand(reported, took, CELL, REQUEST * number + CELL) {
+        Stand::Fits => Ok(()),
+        Stand::More | Stand::Less => Err(suspicious(format!(
+            "the worker reports {:.1} ms in {number} requests, which took {:.1} ms",
             reported.as_secs_f64() * 1e3,
-            lane.requests,
             took.as_secs_f64() * 1e3
-        ))
-    };
-    if reported > took + CELL || reported * 2 + beside < took {
-        return Err(differ());
+        ))),
     }
-    Ok(())
 }
 
 #[cfg(test)]

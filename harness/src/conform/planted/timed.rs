@@ -2,9 +2,12 @@
 //! of them took together, by its own clock.
 
 use super::{Plant, Tried};
-use crate::conform::{
-    observe::{self, Exchange, Loaded},
-    subject::{self, Subject},
+use crate::{
+    clock::{self, Stand},
+    conform::{
+        observe::{self, Exchange, Loaded},
+        subject::{self, Subject},
+    },
 };
 use assay_worker::{InstanceChoice, RunError, Worker, protocol::Timed};
 use kernel_abi::export;
@@ -21,8 +24,6 @@ const BATCHES: u32 = 2;
 const LONG: Duration = Duration::from_millis(120);
 /// What a request may take that is no call: its way through the pipes, and the wait for a processor.
 const BESIDE: Duration = Duration::from_millis(30);
-/// How many times as long as it reports a request may take, beyond that.
-const FACTOR: u32 = 2;
 /// Times that are longer than they were, by what two clocks differ in.
 const BEYOND: Duration = Duration::from_millis(5);
 /// How long a request may take.
@@ -137,14 +138,11 @@ fn compared(calls: u64, reported: Duration, took: Duration) -> Tried {
         reported.as_secs_f64() * 1e3,
         took.as_secs_f64() * 1e3
     );
-    if reported > took + BEYOND {
-        return Tried::Not(figures);
+    match clock::stand(reported, took, BEYOND, BESIDE) {
+        Stand::Fits => Tried::Told(figures),
+        Stand::More => Tried::Not(figures),
+        Stand::Less => Tried::Busy(figures),
     }
-    if reported * FACTOR + BESIDE < took {
-        // Perhaps the machine was busy meanwhile.
-        return Tried::Busy(figures);
-    }
-    Tried::Told(figures)
 }
 
 #[cfg(test)]

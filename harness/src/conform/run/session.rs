@@ -130,6 +130,23 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// The worker with a module in it, or why there is none.
+    fn exchange<'e>(
+        &'e mut self,
+        subject: &'e Subject,
+        loaded: observe::Loaded,
+    ) -> Result<Exchange<'e>, String> {
+        match &mut self.worker {
+            Ok(worker) => Ok(Exchange {
+                worker,
+                subject,
+                loaded,
+                used_up: &mut self.used_up,
+            }),
+            Err(reason) => Err(reason.clone()),
+        }
+    }
+
     /// Runs one case.
     pub fn one(
         &mut self,
@@ -137,17 +154,9 @@ impl<'a> Session<'a> {
         loaded: observe::Loaded,
         prepared: &Prepared,
     ) -> (Observed, Option<Alone>) {
-        match &mut self.worker {
-            Ok(worker) => {
-                let exchange = Exchange {
-                    worker,
-                    subject,
-                    loaded,
-                    used_up: &mut self.used_up,
-                };
-                observe::observe(exchange, prepared)
-            }
-            Err(reason) => (observe::lost_case(reason.clone(), false), None),
+        match self.exchange(subject, loaded) {
+            Ok(exchange) => observe::observe(exchange, prepared),
+            Err(reason) => (observe::lost_case(reason, false), None),
         }
     }
 
@@ -158,17 +167,9 @@ impl<'a> Session<'a> {
         loaded: observe::Loaded,
         prepared: &Prepared,
     ) -> Ended {
-        match &mut self.worker {
-            Ok(worker) => {
-                let exchange = Exchange {
-                    worker,
-                    subject,
-                    loaded,
-                    used_up: &mut self.used_up,
-                };
-                observe::once(exchange, prepared)
-            }
-            Err(reason) => Ended::Lost(reason.clone()),
+        match self.exchange(subject, loaded) {
+            Ok(exchange) => observe::once(exchange, prepared),
+            Err(reason) => Ended::Lost(reason),
         }
     }
 
@@ -181,17 +182,9 @@ impl<'a> Session<'a> {
         alone: &[Option<Alone>],
         sequence: &Sequence,
     ) -> sequence::Ran {
-        match &mut self.worker {
-            Ok(worker) => {
-                let exchange = Exchange {
-                    worker,
-                    subject,
-                    loaded,
-                    used_up: &mut self.used_up,
-                };
-                sequence::run(exchange, &work.cases, alone, sequence)
-            }
-            Err(reason) => sequence::Ran::not_run(reason.clone()),
+        match self.exchange(subject, loaded) {
+            Ok(exchange) => sequence::run(exchange, &work.cases, alone, sequence),
+            Err(reason) => sequence::Ran::not_run(reason),
         }
     }
 
@@ -406,15 +399,9 @@ impl<'a> Session<'a> {
         loaded: observe::Loaded,
         cases: &[Prepared],
     ) -> (Judgement, bool) {
-        let worker = match &mut self.worker {
-            Ok(worker) => worker,
-            Err(reason) => return (Judgement::of(Outcome::Error, reason.clone()), true),
-        };
-        let mut exchange = Exchange {
-            worker,
-            subject,
-            loaded,
-            used_up: &mut self.used_up,
+        let mut exchange = match self.exchange(subject, loaded) {
+            Ok(exchange) => exchange,
+            Err(reason) => return (Judgement::of(Outcome::Error, reason), true),
         };
         let cases: Vec<&Case> = cases.iter().map(|one| &one.case).collect();
         match exports::observe(&mut exchange, &cases) {

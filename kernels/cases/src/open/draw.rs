@@ -101,11 +101,7 @@ pub(super) fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Optio
             values.insert(name.clone(), Value::Integer(drawn.into()));
         }
         solve(contract, &mut values);
-        let defaults = contract
-            .params
-            .iter()
-            .filter(|(name, _)| !contract.axes.contains_key(name));
-        values.extend(defaults.map(|(name, param)| (name.clone(), default(param))));
+        values.extend(defaults(contract));
         let Ok(built) = Built::new(contract, values.clone()) else {
             continue;
         };
@@ -243,12 +239,19 @@ fn dimension(axis: &Axis, random: &mut Random, bits: u32) -> u32 {
     nearest(axis, drawn.min(1 << bits.clamp(1, 31)).max(1))
 }
 
-pub(super) fn default(param: &Param) -> Value {
+fn default(param: &Param) -> Value {
     match *param {
         Param::F32 { default, .. } => Value::Float(default),
         Param::U32 { default, .. } => Value::Integer(default.into()),
         Param::I32 { default, .. } => Value::Integer(default.into()),
     }
+}
+
+/// The defaults of parameters that are no axes.
+pub(super) fn defaults(contract: &Contract) -> impl Iterator<Item = (String, Value)> {
+    let params = contract.params.iter();
+    let params = params.filter(|(name, _)| !contract.axes.contains_key(name));
+    params.map(|(name, param)| (name.clone(), default(param)))
 }
 
 /// A parameter that is no axis: as its domain says, else mostly its default, else within its range where that is one of what people pass.

@@ -65,11 +65,7 @@ fn taken(
                 break;
             };
             let mut values = drawn.values.clone();
-            for (name, param) in &contract.params {
-                if !contract.axes.contains_key(name) {
-                    values.insert(name.clone(), draw::default(param));
-                }
-            }
+            values.extend(draw::defaults(contract));
             let built = Built::new(contract, values).unwrap_or(drawn);
             let (inputs, outputs) = built.tensors(contract);
             let sizes = inputs.iter().chain(&outputs).map(|tensor| tensor.bytes);
@@ -379,11 +375,7 @@ fn at_limits(contract: &Arc<Contract>) -> Vec<Case> {
                 (name.clone(), Value::Integer(smallest.into()))
             })
             .collect();
-        for (name, param) in &contract.params {
-            if !contract.axes.contains_key(name) {
-                values.insert(name.clone(), draw::default(param));
-            }
-        }
+        values.extend(draw::defaults(contract));
         if let Some((name, value)) = special {
             values.insert(name.clone(), Value::Integer(value.into()));
         }

@@ -119,6 +119,15 @@ fn all(rejection: &Rejection) -> Vec<String> {
     std::iter::once(first).chain(further).collect()
 }
 
+/// Adds a second kernel, of the same module.
+fn with_second(draft: &mut Draft) -> &mut serde_json::Value {
+    let mut second = draft.kernel().clone();
+    second["id"] = "second".into();
+    let kernels = draft.manifest["kernels"].as_array_mut().unwrap();
+    kernels.push(second);
+    kernels.last_mut().unwrap()
+}
+
 #[test]
 fn all_that_is_wrong_with_a_manifest_is_said_at_once() {
     let folder = support::scratch();
@@ -128,14 +137,9 @@ fn all_that_is_wrong_with_a_manifest_is_said_at_once() {
         .set("/kernels/0/entry_point", "".into())
         .set("/kernels/0/resource_limits/max_memory_pages", 0.into())
         .set("/kernels/0/unheard", 1.into());
-    let mut second = draft.kernel().clone();
-    second["id"] = "second".into();
+    let second = with_second(&mut draft);
     second["hash"] = "sha256:0".into();
     second["outputs"] = serde_json::json!([]);
-    draft.manifest["kernels"]
-        .as_array_mut()
-        .unwrap()
-        .push(second);
     draft.write(folder.path());
     let rejection = rejection(verify(folder.path(), &trust(), &policy()));
     let said = all(&rejection);
@@ -163,12 +167,7 @@ fn all_that_is_wrong_with_a_manifest_is_said_at_once() {
 fn all_modules_that_are_refused_are_named_at_once() {
     let folder = support::scratch();
     let mut draft = Draft::new().module(support::altered("kernel_info", "info"));
-    let mut second = draft.kernel().clone();
-    second["id"] = "second".into();
-    draft.manifest["kernels"]
-        .as_array_mut()
-        .unwrap()
-        .push(second);
+    with_second(&mut draft);
     draft.write(folder.path());
     let rejection = rejection(verify(folder.path(), &trust(), &policy()));
     let about: Vec<_> = std::iter::once(&rejection)
