@@ -191,15 +191,20 @@ pub(super) fn shuffle<T>(random: &mut Rng, items: &mut [T]) {
 
 /// SHA-256 of so many times a byte.
 pub(super) fn digest_of(byte: u8, length: u32) -> [u8; 32] {
-    let part = [byte; 4096];
     let mut hasher = Sha256::new();
-    let mut left = length as usize;
+    repeat(&mut hasher, byte, length.into());
+    hasher.finalize().into()
+}
+
+/// Hashes so many times a byte.
+pub(super) fn repeat(hasher: &mut Sha256, byte: u8, times: u64) {
+    let part = [byte; 4096];
+    let mut left = times as usize;
     while left > 0 {
         let now = left.min(part.len());
         hasher.update(&part[..now]);
         left -= now;
     }
-    hasher.finalize().into()
 }
 
 fn contents(random: &mut Rng, arrangement: Arrangement) -> Arrangement {

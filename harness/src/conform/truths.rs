@@ -12,7 +12,6 @@ use anyhow::Result;
 use assay_worker::{Launch, TimeLimit};
 use kernel_cases::{
     case::{Binding, Case, Source},
-    number,
     open::{Call, Expected, Strength, Values, contradicts},
 };
 use kernel_pack::{
@@ -412,7 +411,7 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -
         Err(reason) => return absent(&reason),
     };
     ask_all(REFERENCE, Strength::Own, cases, |case, call| {
-        running.answer(case).map(|output| decoded(call, &output))
+        running.answer(case).map(|output| call.decoded(&output))
     })
 }
 
@@ -485,12 +484,4 @@ impl<'a> Interpreted<'a> {
             }
         }
     }
-}
-
-fn decoded(call: &Call, output: &[u8]) -> Vec<Values> {
-    let outputs = call.outputs.iter().map(|tensor| Values {
-        values: number::decode(tensor.dtype, tensor.of(output)),
-        magnitude: None,
-    });
-    outputs.collect()
 }

@@ -1,7 +1,8 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
 //! `blunt` says whether right and wrong can be told apart at all. `draw` makes shapes and values, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
-//! `relation` against each other, `inverse` against what another kernel was given. Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
+//! `relation` against each other, `inverse` against what another kernel was given.
+//! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
 mod blunt;
 mod draw;
@@ -94,6 +95,15 @@ impl Tensor {
 }
 
 impl Call {
+    /// An answer, as numbers.
+    pub fn decoded(&self, output: &[u8]) -> Vec<Values> {
+        let outputs = self.outputs.iter().map(|tensor| Values {
+            values: number::decode(tensor.dtype, tensor.of(output)),
+            magnitude: None,
+        });
+        outputs.collect()
+    }
+
     /// The bytes of an input in a case.
     pub fn input<'a>(&self, case: &'a Case, tensor: &Tensor) -> &'a [u8] {
         tensor.of(match tensor.region {
@@ -125,15 +135,8 @@ pub fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Option<Case>
 
 /// Whether two answers to a call can both be right: each is off by no more than the contract allows.
 pub fn agree(call: &Call, one: &[u8], other: &[u8]) -> bool {
-    let values = call.outputs.iter().map(|tensor| Values {
-        values: number::decode(tensor.dtype, tensor.of(one)),
-        magnitude: None,
-    });
-    let values: Vec<Values> = values.collect();
-    matches!(
-        judge_outputs(call, &values, other, 2.0),
-        Verdict::Pass { .. }
-    )
+    let judged = judge_outputs(call, &call.decoded(one), other, 2.0);
+    matches!(judged, Verdict::Pass { .. })
 }
 
 /// What the answer of a case says of itself by the properties of its contract; `None` if they say nothing of one call.

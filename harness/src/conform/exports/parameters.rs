@@ -1,6 +1,7 @@
 //! What is asked about parameters: `kernel_init`, and descriptors that lie over their own.
 
 use super::{Asked, FILL, PARAMS, SPAN, Stop, require};
+use crate::conform::placement::repeat;
 use assay_worker::InstanceChoice;
 use kernel_abi::{Descriptor, PAGE_BYTES, Region, export};
 use kernel_cases::case::{Case, Entry};
@@ -68,15 +69,19 @@ impl Asked<'_, '_> {
         for start in [first, last] {
             let addresses = (start..).step_by(PARAMS as usize);
             let filled = (memory_end - u64::from(self.heap_base)) as u32;
+            // Memory may be large: what it has to hold is hashed, and not made.
+            let mut due_memory = Sha256::new();
+            let mut hashed = u64::from(self.heap_base);
             let mut writes = vec![Write::Fill {
                 at: self.heap_base,
                 length: filled,
                 fill: FILL,
             }];
-            let mut image = vec![FILL; filled as usize];
             let mut calls = Vec::new();
             for (at, (params, _)) in addresses.zip(structs) {
-                image[(at - self.heap_base) as usize..][..params.len()].copy_from_slice(params);
+                repeat(&mut due_memory, FILL, u64::from(at) - hashed);
+                due_memory.update(params);
+                hashed = u64::from(at) + params.len() as u64;
                 writes.push(Write::Bytes {
                     at,
                     bytes: params.clone(),
@@ -107,7 +112,8 @@ impl Asked<'_, '_> {
                     )
                 })?;
             }
-            let digest: [u8; 32] = Sha256::digest(&image).into();
+            repeat(&mut due_memory, FILL, memory_end - hashed);
+            let digest: [u8; 32] = due_memory.finalize().into();
             let untouched = observation
                 .reads
                 .first()

@@ -63,7 +63,8 @@ fn below(length: u32) -> u32 {
 }
 
 /// Rows for a call that the kernel would take, of the gradient if it is one. Scratch is present; rows that take tensors of more
-/// than 16 bytes, or of more than one element, are left out where the call has none. `element` is the number of bytes by which sizes are wrong, `bad_params` parameters of the right length with a value that is refused.
+/// than 16 bytes, or of more than one element, are left out where the call has none. `element` is the number of bytes by which
+/// sizes are wrong, `bad_params` parameters of the right length with a value that is refused.
 pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &[u8]) {
     let mut table = Rows {
         prefix: match good.entry {
