@@ -83,19 +83,21 @@ struct Lane {
     warm_up: u64,
     returned: i32,
     samples: Vec<Sample>,
-    requests: Requests,
+    /// Requests for batches of a known size.
+    requests: Vec<Request>,
     /// Set when it cannot go on.
     ended: Option<(Outcome, String)>,
 }
 
-/// Requests for batches of a known size.
-#[derive(Clone, Copy, Default)]
-struct Requests {
-    number: u32,
-    /// How long they took by this process's clock.
+/// A request for a batch.
+#[derive(Clone, Copy)]
+struct Request {
+    /// How long it took by this process's clock.
     took: Duration,
-    /// How long the worker says that their batches took.
+    /// How long the worker says that its batch took.
     reported: Duration,
+    /// Calls in it.
+    calls: u64,
 }
 
 impl Lane {
@@ -107,7 +109,7 @@ impl Lane {
                 ..self.key.clone()
             },
             samples: Vec::new(),
-            requests: Requests::default(),
+            requests: Vec::new(),
             ended: None,
             ..*self
         }
@@ -384,7 +386,7 @@ impl<'a> Session<'a> {
                     warm_up: 0,
                     returned: 0,
                     samples: Vec::new(),
-                    requests: Requests::default(),
+                    requests: Vec::new(),
                     ended: None,
                 }),
                 Err((outcome, detail)) => self.cell(job, key, outcome, detail, 0)?,

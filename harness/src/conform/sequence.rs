@@ -134,9 +134,11 @@ pub(super) fn run(
                     (vec![(Layer::L1, judgement(Outcome::Fail, &what))], false)
                 }
                 Why::Wrong(layer, _) => {
-                    let pass = judgement(Outcome::Pass, "");
-                    let fail = judgement(Outcome::Fail, &what);
-                    (vec![(Layer::L1, pass), (*layer, fail)], false)
+                    let fail = (*layer, judgement(Outcome::Fail, &what));
+                    // Answers were right as far as there were any.
+                    let pass =
+                        (living.calls > 0).then(|| (Layer::L1, judgement(Outcome::Pass, "")));
+                    (pass.into_iter().chain([fail]).collect(), false)
                 }
                 Why::Ended(Ended::Lost(_)) => {
                     (vec![(Layer::L1, judgement(Outcome::Error, &what))], true)

@@ -13,7 +13,6 @@ mod support;
 mod adapters;
 mod aot_cli;
 mod bench_cli;
-mod bench_tricks;
 mod cheats;
 mod compare_cli;
 mod compare_packs;

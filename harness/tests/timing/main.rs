@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bench_tricks;
 mod containment;
 mod deadlines;
 mod operations;

@@ -1,7 +1,7 @@
 //! Timed calls: batches of all lanes beside each other, and the look at what they left.
 
 use super::{
-    Checked, Lane, Modules, Session, WITHIN,
+    Checked, Lane, Modules, Request, Session, WITHIN,
     part::{Part, has_goal},
 };
 use crate::{
@@ -176,15 +176,16 @@ impl Session<'_> {
             .worker
             .time(lane.module, what, (lane.iterations, batch, 1), WITHIN)
             .map_err(|error| self.failed(error, modules))?;
-        if known {
-            lane.requests.number += 1;
-            lane.requests.took += start.elapsed();
-        }
+        let took = start.elapsed();
         lane.warm_up += times.warm_up;
         lane.returned |= times.returned;
         for sample in self.samples(&times, &lane.key, round)? {
             if known {
-                lane.requests.reported += Duration::from_nanos(sample.nanoseconds);
+                lane.requests.push(Request {
+                    took,
+                    reported: Duration::from_nanos(sample.nanoseconds),
+                    calls: sample.iterations,
+                });
             }
             lane.iterations = sample.iterations;
             lane.samples.push(sample);

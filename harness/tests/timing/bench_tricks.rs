@@ -1,6 +1,9 @@
 //! Kernels and adapters that are fast only because they are timed: no number, and the reason is that it is suspicious.
 
-use crate::support::{adapter, core_pack, json, pack_of, with_prologue};
+use crate::{
+    alone,
+    support::{adapter, core_pack, json, pack_of, with_prologue},
+};
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -68,6 +71,7 @@ fn call(records: &[Value], runtime: &str) -> (String, String) {
 
 #[test]
 fn a_kernel_that_skips_what_looks_like_the_last_call_is_suspicious() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let module = fs::read(core_pack().join(format!("kernels/{KERNEL}.wasm"))).unwrap();
     for (code, outcome) in [(SKIPS, "fail"), (COMES_CLOSE, "pass")] {
@@ -91,6 +95,7 @@ fn a_kernel_that_skips_what_looks_like_the_last_call_is_suspicious() {
 
 #[test]
 fn an_adapter_that_reports_a_twentieth_of_the_time_is_suspicious_and_an_honest_one_is_not() {
+    let _alone = alone();
     for (behaviour, lies) in [("twentieth", true), ("honest", false)] {
         let (runtime, adapter) = (format!("liar.{behaviour}"), adapter(behaviour));
         let more = [
@@ -102,7 +107,7 @@ fn an_adapter_that_reports_a_twentieth_of_the_time_is_suspicious_and_an_honest_o
             "0.3",
         ];
         let (_, _, records) = bench(&core_pack(), &more);
-        // A busy machine may leave little time to a cell, and not to all of them.
+        // A cell may be too short to tell.
         let suspicious = records.iter().any(|record| {
             let detail = record["detail"].as_str().unwrap_or_default();
             detail.starts_with("suspicious: the worker reports ")
