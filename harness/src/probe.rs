@@ -125,16 +125,7 @@ pub(crate) fn probe_keeping(
         return (unsupported(id, reason), None);
     }
     let Some(budget) = effective_budget(settings.budget, capabilities) else {
-        let has: Vec<String> = capabilities
-            .budgets
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let kind = settings.budget.kind();
-        let reason = format!(
-            "the engine has no budget of the kind {kind}, only {}",
-            has.join(", ")
-        );
+        let reason = no_budget(settings.budget, capabilities);
         return (unsupported(id, reason), None);
     };
     let start = Instant::now();
@@ -152,6 +143,16 @@ pub(crate) fn effective_budget(budget: Budget, capabilities: &Capabilities) -> O
         Budget::Epoch(_) if has(BudgetKind::None) => Some(Budget::None),
         _ => None,
     }
+}
+
+/// That an engine cannot honour a budget, as a reason.
+pub(crate) fn no_budget(budget: Budget, capabilities: &Capabilities) -> String {
+    let has = capabilities.budgets.iter().map(ToString::to_string);
+    format!(
+        "the engine has no budget of the kind {}, only {}",
+        budget.kind(),
+        has.collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// Which of the features an engine lacks, as a reason.

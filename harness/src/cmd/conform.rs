@@ -9,7 +9,8 @@ use crate::{
         plan::{self, Plan},
         report,
         request::{CASES, Request, SEED, drawn_seed},
-        search, suite,
+        search::{self, Extent, Searched},
+        suite,
     },
     coverage::Coverage,
     exit::{self, Exit},
@@ -21,6 +22,7 @@ use crate::{
     time_limits::TimeLimits,
 };
 use anyhow::Result;
+use kernel_pack::Pack;
 use std::{path::PathBuf, time::Duration};
 
 /// Judge every kernel of a pack on every engine: status, agreement, same source, truth, external vectors, frame;
@@ -75,9 +77,10 @@ pub struct Selection {
     /// Ten times longer sequences of calls on one instance.
     #[arg(long)]
     pub deep: bool,
-    /// So many seconds to look for cases that run code which no other case runs; docs/soundness.md.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
-    search: u64,
+    /// So many seconds to look for cases that run code which no other case runs; docs/soundness.md [default: for `qualify` a number of draws,
+    /// for `conform` and on a machine that is emulated none].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    search: Option<u64>,
     #[command(flatten)]
     time: TimeArguments,
     /// What the engines are asked for.
@@ -105,16 +108,18 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let listed = if searched.is_some() { None } else { case };
     let folder = Folder::create(selection.out.as_deref(), "conform")?;
     let choose = || {
-        let mut plan = plan::plan(&pack, &request.choice(listed, module))?;
+        let choice = request.choice(listed, module);
+        let mut plan = plan::plan(&pack, &choice)?;
         if let Some(name) = searched {
-            search::only(&mut plan, name, request.seed)?;
+            search::only(&mut plan, &pack, &choice, name)?;
         }
         anyhow::Ok(plan)
     };
     let mut plan = choose().inspect_err(|_| folder.abandon())?;
-    if searched.is_none() {
-        selection.search(&mut plan, &request.limits, output);
-    }
+    let searched = match searched {
+        None => selection.search(&mut plan, &pack, &request, None, output)?,
+        Some(_) => None,
+    };
     let covered = arguments
         .coverage
         .then(|| coverage::of_modules(&plan.work, &request.limits, output));
@@ -128,6 +133,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         conform.reasons.extend(gaps);
         conform.add_coverage(covered);
     }
+    conform.search = searched;
     conform.words = Some(judge::conformance_words(&conform));
     folder.document(report::FILE, &conform)?;
     output.document(&conform)?;
@@ -159,17 +165,26 @@ impl Selection {
         Ok(engines)
     }
 
-    /// Adds what a search finds to a plan, where one is asked for.
-    pub(super) fn search(&self, plan: &mut Plan, limits: &TimeLimits, output: &Output) {
-        if self.search > 0 {
-            search::search(
-                plan,
-                Duration::from_secs(self.search),
-                self.seed.unwrap_or(SEED),
-                limits,
-                output,
-            );
-        }
+    /// Adds what a search finds to a plan, and says what it did; as far as `--search` says, else `usual`.
+    ///
+    /// # Errors
+    /// As [`search::search`].
+    pub(super) fn search(
+        &self,
+        plan: &mut Plan,
+        pack: &Pack,
+        request: &Request,
+        usual: Option<Extent>,
+        output: &Output,
+    ) -> Result<Option<Searched>> {
+        let extent = match self.search {
+            Some(seconds) => (seconds > 0).then_some(Extent::Time(Duration::from_secs(seconds))),
+            None => usual,
+        };
+        let choice = request.choice(None, None);
+        extent
+            .map(|extent| search::search(plan, pack, &choice, extent, output))
+            .transpose()
     }
 
     /// What is asked for, without the command line around it; its time begins now.
@@ -188,7 +203,7 @@ impl Selection {
             deep: self.deep,
             profile: self.profile,
             code_cache: self.code_cache.clone(),
-            limits: self.time.begin(self.deep, self.search),
+            limits: self.time.begin(self.deep, self.search.unwrap_or(0)),
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::conform::Selection;
 use crate::{
     basics,
-    conform::{coverage, plan, planted, report as conformance, suite},
+    conform::{coverage, plan, planted, report as conformance, search, suite},
     exit::Exit,
     judge::{Evidence, Word},
     machine::{self, Fingerprint},
@@ -48,9 +48,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
     let plan = plan::plan(&pack, &request.choice(None, None));
     let mut plan = plan.inspect_err(|_| folder.abandon())?;
-    arguments
-        .selection
-        .search(&mut plan, &request.limits, output);
+    let searched =
+        arguments
+            .selection
+            .search(&mut plan, &pack, &request, search::usual(), output)?;
     let kernels = plan.kernels();
     let fits = plan.fits.clone();
     let covered = coverage::of_pack(&pack, &plan, &request, output)?;
@@ -60,6 +61,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
 
     let mut conform = suite::run(&pack, plan, &request, &engines, &folder, output)?;
     conform.add_coverage(covered);
+    conform.search = searched;
     let mut unfinished = Vec::new();
     let mut end_of = |part: &str| {
         if request.limits.run.is_reached() {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
     io::{BufRead, BufReader, Read},
     path::Path,
 };
@@ -212,6 +212,9 @@ impl Answers {
                 path.display()
             ))
         };
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(wrong("it is no plain file".to_owned()));
+        }
         let file = File::open(&path).map_err(|error| {
             wrong(format!(
                 "{error}; name results folders of `assay conform` or `qualify`"

@@ -83,7 +83,13 @@ fn measured(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Result<Cov
             why_not = reason;
             continue;
         }
-        let words = session.flags(work, &subject, limits)?;
+        let words = match &work.reached {
+            Some(reached) => {
+                let reached = reached.as_ref().map_err(Clone::clone)?;
+                session.further_flags(work, &subject, reached, limits)?
+            }
+            None => session.flags(work, &subject, limits)?,
+        };
         let coverage = flagged.coverage(&own.kernel, &own.variant, &words);
         let mut coverage = coverage.map_err(undecoded)?;
         coverage.runtime = launch.id.clone();

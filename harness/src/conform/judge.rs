@@ -293,7 +293,7 @@ fn not_returned(prepared: &Prepared, observed: &Observed) -> Layers {
     let what = describe(&observed.ended);
     let outcome = match &observed.ended {
         Ended::Lost(_) => Outcome::Error,
-        Ended::Stopped(runtime_api::Error::Unsupported { .. }) => Outcome::Unsupported,
+        // What an engine cannot it says before: by its features, its budgets and its limits, and when a module is loaded.
         _ => Outcome::Fail,
     };
     Layer::ALL
@@ -340,7 +340,7 @@ fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
                 let output = output.as_deref().unwrap_or(prepared.native_output());
                 Some(Answer::returned(prepared, *status, output))
             }
-            Ended::Stopped(runtime_api::Error::Unsupported { .. }) | Ended::Lost(_) => None,
+            Ended::Lost(_) => None,
             Ended::Stopped(runtime_api::Error::Trap { stage, trap }) => {
                 Some(Answer::Stopped(format!("{stage:?} {}", trap.name())))
             }
@@ -374,11 +374,7 @@ fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
                 return Judgement::fail(what.clone());
             }
             let Some(answer) = answer else {
-                let outcome = match observed.ended {
-                    Ended::Lost(_) => Outcome::Error,
-                    _ => Outcome::Unsupported,
-                };
-                return Judgement::of(outcome, describe(&observed.ended));
+                return Judgement::of(Outcome::Error, describe(&observed.ended));
             };
             if comparable < 2 {
                 return Judgement::of(

@@ -2,7 +2,7 @@
 //!
 //! `kernel_cases` says what is run and what is right. `subject` and `placement` place cases in memory, `device` limits that; `observe` runs one on fresh instances of one
 //! engine, `sequence` many on one instance, `exports` asks what needs no tensors; `judge` derives the layers; `run` drives it all; `record` keeps it, `answers` what every engine said, for targets to be compared.
-//! `envelope` says which shapes and parameters held, `coverage` which code the cases ran, `search` looks for cases that run more. `request` is what is asked for, `suite` the whole of a run, `report` its document.
+//! `envelope` says which shapes and parameters held, `coverage` which code the cases ran, `search` looks for cases that run more, `long` makes those that may be longer than a tile. `request` is what is asked for, `suite` the whole of a run, `report` its document.
 
 pub mod answers;
 pub mod cases;
@@ -13,6 +13,7 @@ mod exports;
 pub mod forms;
 mod inverse;
 pub mod judge;
+mod long;
 pub mod observe;
 pub mod oracle;
 pub mod placement;

@@ -3,7 +3,7 @@
 //! A pack names operators, never programs: which program is asked is the user's choice, or the one of this project that is built in.
 
 use crate::output::printable;
-use assay_worker::{Launch, Program};
+use assay_worker::{Launch, Program, TimeLimit};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use kernel_cases::{
     case::Case,
@@ -35,6 +35,8 @@ pub struct Oracle {
     /// What it calls itself, with its version.
     name: String,
     requests: u64,
+    /// Nothing is waited for longer.
+    limit: TimeLimit,
 }
 
 /// What is asked of an oracle.
@@ -83,11 +85,11 @@ impl Oracle {
     ///
     /// # Errors
     /// Why there is none on this machine, and what adds it.
-    pub fn onnx() -> Result<Self, String> {
+    pub fn onnx(limit: TimeLimit) -> Result<Self, String> {
         let python = std::env::var_os(PYTHON_VARIABLE).unwrap_or_else(|| "python3".into());
         let arguments = vec!["-c".into(), ONNX_ORACLE.into()];
         let launch = Launch::foreign("onnx", python.into(), arguments);
-        Self::start(&launch).map_err(|reason| {
+        Self::start(&launch, limit).map_err(|reason| {
             // A traceback ends with what is missing.
             let last = reason.rsplit(" / ").next().unwrap_or(&reason);
             let packages: Vec<&str> = ONNX_REQUIREMENTS.split_whitespace().collect();
@@ -102,17 +104,18 @@ impl Oracle {
     ///
     /// # Errors
     /// Why it does not answer.
-    pub fn of_user(kernel: &str, command: &[String]) -> Result<Self, String> {
+    pub fn of_user(kernel: &str, command: &[String], limit: TimeLimit) -> Result<Self, String> {
         let (program, arguments) = command.split_first().ok_or("the command is empty")?;
         let arguments = arguments.iter().map(Into::into).collect();
-        Self::start(&Launch::foreign(kernel, program.into(), arguments))
+        Self::start(&Launch::foreign(kernel, program.into(), arguments), limit)
     }
 
-    fn start(launch: &Launch) -> Result<Self, String> {
+    fn start(launch: &Launch, limit: TimeLimit) -> Result<Self, String> {
         let mut oracle = Self {
             program: Program::start(launch),
             name: launch.id.clone(),
             requests: 0,
+            limit,
         };
         let hello = json!({ "op": "hello", "protocol": PROTOCOL });
         let reply = oracle.ask(hello, HELLO_TIME)?;
@@ -178,6 +181,7 @@ impl Oracle {
             Ok(program) => program,
             Err(reason) => return Err(reason.clone()),
         };
+        let time = time.min(self.limit.left());
         let line = match program.ask(&request.to_string(), time) {
             Ok(line) => line,
             Err(reason) => {
@@ -356,7 +360,8 @@ mod tests {
         let program = r#"read line; echo '{"id":1,"hello":{"protocol":1,"name":"a","version":"1"}}'; exec sleep 1000"#;
         let arguments = vec!["-c".into(), program.into()];
         let launch = Launch::foreign("hangs", "sh".into(), arguments);
-        let mut oracle = Oracle::start(&launch).unwrap_or_else(|reason| panic!("{reason}"));
+        let mut oracle = Oracle::start(&launch, TimeLimit::new("the test", ANSWER_TIME))
+            .unwrap_or_else(|reason| panic!("{reason}"));
         let begin = Instant::now();
         for _ in 0..2 {
             let question = json!({ "op": "evaluate" });

@@ -4,7 +4,7 @@ use super::{
     cases,
     device::{Device, Fit},
     forms::{self, CompiledForm},
-    inverse,
+    inverse, long,
     run::Work,
     sequence,
     standard::Standard,
@@ -109,6 +109,9 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         let vectors_of = (own_vectors, vectors.len() - own_vectors);
         let modules = subjects(kernel);
         let mut cases = cases::all(vectors, &standard, choice);
+        if choice.cases > 0 && choice.device.is_none() {
+            cases.extend(long::cases(&standard, &modules, choice.seed));
+        }
         plan.complete(
             &mut cases,
             pack,

@@ -1,6 +1,6 @@
 //! What conformance found: `conform.json`.
 
-use super::{envelope::Envelope, record::Entry, truths::Truth};
+use super::{envelope::Envelope, record::Entry, search::Searched, truths::Truth};
 use crate::{
     coverage::Coverage,
     engine::{EngineReport, Status},
@@ -45,6 +45,9 @@ pub struct Conformance {
     /// Which code the cases ran, of each module; empty where that was not asked.
     #[serde(default)]
     pub coverage: Vec<Coverage>,
+    /// What a search for cases that run more of it did, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Searched>,
     /// Engines that were not run because they do not hold the limits of a device, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held_back: BTreeMap<String, String>,

@@ -42,6 +42,9 @@ pub struct Work {
     pub unplaceable: Vec<(Case, String)>,
     /// Sequences of these cases, each on an instance of its own.
     pub sequences: Vec<Sequence>,
+    /// The flags of blocks that the cases set, and what a search tried, or why nobody knows them; `None` where nobody searched. Cases that the search
+    /// of another module found are not among them.
+    pub reached: Option<Result<Vec<u32>, String>>,
     /// Only the sequences are judged: the cases run for what they are compared with.
     pub sequences_only: bool,
     /// What places follow from.
@@ -59,6 +62,7 @@ impl Work {
             cases: Vec::new(),
             unplaceable: Vec::new(),
             sequences: Vec::new(),
+            reached: None,
             sequences_only: false,
             seed,
         };
@@ -74,12 +78,24 @@ impl Work {
         }
     }
 
-    /// A case that was drawn, placed: what the native build answers is the status that is due. `None` where it does not fit, and where nothing says what
-    /// is due.
+    /// A case that was drawn, placed: the status that is due is the contract's, else what the definition's native build answers. `None` where it
+    /// does not fit, and where nothing says what is due.
     pub fn prepared(&self, case: Case) -> Option<Prepared> {
         let prepared = subject::prepare(case, &self.subject, self.seed).ok()?;
+        if prepared.case.open.is_some() {
+            return Some(prepared);
+        }
+        let status = match (&prepared.native, self.subject.standard.definition) {
+            (Some(native), _) => native.status,
+            // A definition says so of modules of any source.
+            (None, Some(kernel)) => {
+                let (case, placed) = (&prepared.case, &prepared.first);
+                subject::run_natively(case, placed, &self.subject, kernel).status
+            }
+            (None, None) => return None,
+        };
         let mut case = prepared.case.clone();
-        case.expect = prepared.native.as_ref()?.status;
+        case.expect = status;
         Some(Prepared { case, ..prepared })
     }
 

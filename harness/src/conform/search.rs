@@ -4,14 +4,17 @@
 //! Where a case comes from is its name, `search:` and the numbers of the draws, so that it can be made again without the search.
 
 use super::{
+    coverage,
     observe::Ended,
-    plan::Plan,
+    plan::{self, Choice, Plan},
     run::{Session, Work},
+    standard::Standard,
     subject::Subject,
+    truths::Oracles,
 };
 use crate::{
-    coverage::{Flagged, dictionary},
-    exit,
+    coverage::{Flagged, dictionary, ledger::Ledger},
+    exit, machine,
     output::Output,
     parallel, registry,
     time_limits::TimeLimits,
@@ -21,8 +24,11 @@ use assay_worker::TimeLimit;
 use fastrand::Rng;
 use kernel_cases::{
     case::{Case, Source},
-    generate,
+    draw::Draw,
+    generate, open,
 };
+use kernel_pack::Pack;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -33,69 +39,163 @@ pub const PREFIX: &str = "search:";
 /// Elements that a drawn tensor of rows may have, about.
 const MOST_ELEMENTS: u64 = 1 << 15;
 
-/// Searches for so long, all modules together, and adds what was found to the cases of all modules of its kernel.
-pub fn search(plan: &mut Plan, time: Duration, seed: u64, limits: &TimeLimits, output: &Output) {
+/// Whether a search has found a case.
+pub fn found(case: &Case) -> bool {
+    case.name.starts_with(PREFIX)
+}
+
+/// How far a search goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Some draws for each word that stands before code which no case runs, and a few more: the same ones on every machine.
+    Usual,
+    /// For so long, all modules together.
+    Time(Duration),
+}
+
+/// Draws for each word that stands before code which no case runs.
+const OF_A_WORD: u32 = 24;
+/// Such words, at most.
+const MOST_WORDS: usize = 96;
+/// Draws after those, in a search that is not bounded by time.
+const OTHERS: u32 = 64;
+
+/// How far `qualify` searches, unless asked otherwise; not at all where each draw takes long.
+pub fn usual() -> Option<Extent> {
+    machine::emulated().is_none().then_some(Extent::Usual)
+}
+
+/// What a search did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Searched {
+    /// Calls that were drawn and made, of all modules together.
+    pub draws: u64,
+    /// Cases that ran code which no other case runs, or did not return.
+    pub found: u64,
+    /// Modules that were not searched, as `kernel (variant)`, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_searched: BTreeMap<String, String>,
+}
+
+/// Searches, and adds what was found to the cases of all modules of its kernel.
+///
+/// # Errors
+/// Usage for oracles that do not fit the kernels.
+pub fn search(
+    plan: &mut Plan,
+    pack: &Pack,
+    choice: &Choice<'_>,
+    extent: Extent,
+    output: &Output,
+) -> Result<Searched> {
     let works = &plan.work;
-    let limit = limits.of_preparation("the search");
+    let limit = choice.limits.of_preparation("the search");
     let words = words_of_kernels(works);
     let at_once = parallel::processors();
-    let each = time.mul_f64(at_once.min(works.len()) as f64 / works.len().max(1) as f64);
+    let bounds = match extent {
+        Extent::Usual => (OTHERS, limit.left()),
+        Extent::Time(time) => {
+            let each = at_once.min(works.len()) as f64 / works.len().max(1) as f64;
+            (u32::MAX, time.mul_f64(each))
+        }
+    };
     let progress = output.progress_bar(
         "search",
         works.len() as u64,
         "{wide_bar} {pos}/{len} modules, {eta} left",
     );
-    let found: Vec<(String, Vec<Case>)> = parallel::each(works, at_once, |work| {
-        let kernel = work.subject.kernel.clone();
-        let found =
-            of_module(work, &words[&kernel], (each, limits, limit), seed).unwrap_or_default();
+    let (limits, seed) = (&choice.limits, choice.seed);
+    let found = parallel::each(works, at_once, |work| {
+        let words = &words[&work.subject.kernel];
+        let found = of_module(work, words, bounds, (limits, limit), seed);
         progress.inc(1);
-        (kernel, found)
+        found
     });
     progress.finish_and_clear();
-    for (kernel, cases) in found {
-        for work in plan
-            .work
-            .iter_mut()
-            .filter(|work| work.subject.kernel == kernel)
-        {
-            for case in &cases {
-                let known = work.cases.iter().any(|known| known.case.name == case.name);
-                if !known {
-                    work.add(case.clone());
-                }
+    let mut searched = Searched::default();
+    let mut cases: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+    for (work, found) in plan.work.iter_mut().zip(found) {
+        let Subject {
+            kernel, variant, ..
+        } = &work.subject;
+        match found {
+            Ok(found) => {
+                searched.draws += u64::from(found.draws);
+                searched.found += found.cases.len() as u64;
+                work.reached = found.reached.map(Ok);
+                cases.entry(kernel.clone()).or_default().extend(found.cases);
+            }
+            Err(not_searched) => {
+                let module = format!("{kernel} ({variant})");
+                let reason = match not_searched {
+                    NotSearched::Cases(reason) => {
+                        // It is not waited for again.
+                        work.reached = Some(Err(reason.clone()));
+                        reason
+                    }
+                    NotSearched::Else(reason) => reason,
+                };
+                searched.not_searched.insert(module, reason);
             }
         }
     }
+    add(plan, pack, choice, cases)?;
+    Ok(searched)
+}
+
+/// Adds cases to all modules of their kernels, with what the truths say of them.
+fn add(
+    plan: &mut Plan,
+    pack: &Pack,
+    choice: &Choice<'_>,
+    found: BTreeMap<String, Vec<Case>>,
+) -> Result<()> {
+    let selected = plan::select(pack, choice.kernels)?;
+    let mut oracles = Oracles::new(choice.oracles, &selected, choice.limits)?;
+    for kernel in selected {
+        let mut cases = found.get(kernel.id()).cloned().unwrap_or_default();
+        // Modules of a kernel may have found the same one.
+        let mut names = BTreeSet::new();
+        cases.retain(|case| names.insert(case.name.clone()));
+        if cases.iter().any(|case| case.open.is_some()) {
+            // Whether there is truth enough was settled before.
+            oracles.ask(kernel, &Standard::of(kernel, &[]), &mut cases, (0, 0));
+        }
+        for work in &mut plan.work {
+            if work.subject.kernel == kernel.id() {
+                cases.iter().cloned().for_each(|case| work.add(case));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Leaves only the case of this name, which a search has found, in a plan of all cases.
 ///
 /// # Errors
 /// Usage, for a name that no search gives.
-pub fn only(plan: &mut Plan, name: &str, seed: u64) -> Result<()> {
+pub fn only(plan: &mut Plan, pack: &Pack, choice: &Choice<'_>, name: &str) -> Result<()> {
     let draws = name.strip_prefix(PREFIX).unwrap_or_default().split('>');
-    let draws: Option<Vec<u32>> = draws.map(|draw| draw.parse().ok()).collect();
+    let draws: Option<Vec<Draw>> = draws.map(|draw| draw.parse().ok()).collect();
     let words = words_of_kernels(&plan.work);
-    let mut found = false;
+    let mut found: BTreeMap<String, Vec<Case>> = BTreeMap::new();
     for work in &mut plan.work {
         let kernel = &work.subject.kernel;
         let drawn = draws
             .as_ref()
-            .and_then(|draws| recipe(kernel, &words[kernel], draws, seed));
-        work.cases = drawn
-            .and_then(|case| work.prepared(case))
-            .into_iter()
-            .collect();
+            .and_then(|draws| recipe(work, &words[kernel], draws, choice.seed));
+        let drawn = drawn.and_then(|case| work.prepared(case));
+        let of_kernel = found.entry(kernel.clone()).or_default();
+        of_kernel.extend(drawn.map(|prepared| prepared.case));
+        work.cases.clear();
         work.unplaceable.clear();
         // They name cases by their place among those that were there.
         work.sequences.clear();
-        found |= !work.cases.is_empty();
     }
-    if found {
-        return Ok(());
+    if found.values().all(Vec::is_empty) {
+        return Err(exit::usage(format!("no search finds a case `{name}`")));
     }
-    Err(exit::usage(format!("no search finds a case `{name}`")))
+    add(plan, pack, choice, found)
 }
 
 /// The words in the modules of each kernel.
@@ -112,36 +212,71 @@ fn words_of_kernels(works: &[Work]) -> BTreeMap<String, Vec<u32>> {
         .collect()
 }
 
+/// What was found of a module.
+struct Found {
+    draws: u32,
+    cases: Vec<Case>,
+    /// The flags of blocks that ran; `None` where a worker took them along.
+    reached: Option<Vec<u32>>,
+}
+
+/// Why a module was not searched.
+enum NotSearched {
+    /// What came of its cases.
+    Cases(String),
+    /// Anything else.
+    Else(String),
+}
+
+impl From<String> for NotSearched {
+    fn from(reason: String) -> Self {
+        NotSearched::Else(reason)
+    }
+}
+
+/// Searches a module by draws for the words before code that did not run and by so many `others`, for so long at most. The error is why that was not done.
 fn of_module(
     work: &Work,
     words: &[u32],
-    (time, limits, limit): (Duration, &TimeLimits, TimeLimit),
+    (others, time): (u32, Duration),
+    (limits, limit): (&TimeLimits, TimeLimit),
     seed: u64,
-) -> Option<Vec<Case>> {
+) -> Result<Found, NotSearched> {
     if limit.is_reached() {
-        return None;
+        return Err(limit.to_string().into());
     }
-    let flagged = Flagged::of(&work.subject.wasm).ok()?;
+    let flagged = Flagged::of(&work.subject.wasm)
+        .map_err(|error| format!("failed to decode the module: {error}"))?;
     let subject = Subject {
-        wasm: flagged.wasm,
-        flags: Some(flagged.flags),
+        wasm: flagged.wasm.clone(),
+        flags: Some(flagged.flags.clone()),
         ..work.subject.clone()
     };
     let launches = registry::in_this_executable(Some(limit));
     let mut session = launches
         .iter()
         .map(Session::new)
-        .find(|session| session.lacks(&subject).is_none())?;
-    let mut reached = session.flags(work, &subject, limits).ok()?;
-    let loaded = session.load(&subject).ok()?;
+        .find(|session| session.lacks(&subject).is_none())
+        .ok_or_else(|| "no engine in this executable runs it".to_owned())?;
+    let mut reached = session
+        .flags(work, &subject, limits)
+        .map_err(NotSearched::Cases)?;
+    let loaded = session.load(&subject).map_err(|(_, reason)| reason)?;
+    let leading = leading(&flagged, &reached, &work.subject)?;
+    let of_words = leading.len() as u32 * OF_A_WORD;
     // A call that does not end is not waited for longer than the search.
     session.begin(Some(TimeLimit::new("the search", time)));
     let start = Instant::now();
-    let mut kept: Vec<Vec<u32>> = Vec::new();
-    let mut found = Vec::new();
-    let mut number = 0;
-    while start.elapsed() < time && !limit.is_reached() {
-        number += 1;
+    let mut kept: Vec<Vec<Draw>> = Vec::new();
+    let mut found = Found {
+        draws: 0,
+        cases: Vec::new(),
+        reached: None,
+    };
+    for number in 1..=of_words.saturating_add(others) {
+        if start.elapsed() >= time || limit.is_reached() {
+            break;
+        }
         // Half of the draws change what was kept.
         let mut choice = draws_of(seed, number);
         let mut draws = match kept.len() {
@@ -149,19 +284,21 @@ fn of_module(
             _ if choice.bool() => Vec::new(),
             some => kept[choice.usize(..some)].clone(),
         };
-        draws.push(number);
-        let Some(case) = recipe(&subject.kernel, words, &draws, seed) else {
+        let word = leading.get(((number - 1) / OF_A_WORD) as usize).copied();
+        draws.push(Draw { number, word });
+        let Some(case) = recipe(work, words, &draws, seed) else {
             continue;
         };
         let Some(prepared) = work.prepared(case) else {
             continue;
         };
+        found.draws += 1;
         let ended = session.once(&subject, loaded, &prepared);
         let now = session.gathered().to_vec();
         if now.len() != reached.len() {
             // A worker that was lost has taken what it knew along; whatever the case did is for the layers to say.
-            found.push(prepared.case);
-            break;
+            found.cases.push(prepared.case);
+            return Ok(found);
         }
         let new = now
             .iter()
@@ -172,36 +309,79 @@ fn of_module(
             let joined = now.iter().zip(&reached).map(|(now, before)| now | before);
             reached = joined.collect();
             kept.push(draws);
-            found.push(prepared.case);
+            found.cases.push(prepared.case);
         }
         if stopped {
             // One is enough: the others may take as long.
             break;
         }
     }
-    Some(found)
+    found.reached = Some(reached);
+    Ok(found)
+}
+
+/// The words before code that did not run, those that are nearest first.
+fn leading(flagged: &Flagged, reached: &[u32], own: &Subject) -> Result<Vec<u32>, String> {
+    let ledger = Ledger::built_in().map_err(|error| format!("failed to {error}"))?;
+    let unreachable = ledger.offsets(&coverage::digest(&own.wasm));
+    let mut leading = flagged
+        .leading(reached, &unreachable)
+        .map_err(|error| format!("failed to decode the module: {error}"))?;
+    leading.truncate(MOST_WORDS);
+    Ok(leading)
 }
 
 fn draws_of(seed: u64, number: u32) -> Rng {
     Rng::with_seed(seed.rotate_left(32) ^ u64::from(number))
 }
 
-/// The case of these draws: the first makes one, each further one changes it. Which status is due, the native build says when it is placed.
-fn recipe(kernel: &str, words: &[u32], draws: &[u32], seed: u64) -> Option<Case> {
+/// The case of these draws: the first makes one, each further one changes it. Of a kernel that the harness knows by heart, the native build says
+/// which status is due when the case is placed.
+fn recipe(work: &Work, words: &[u32], draws: &[Draw], seed: u64) -> Option<Case> {
+    let names: Vec<String> = draws.iter().map(Draw::to_string).collect();
+    let name = format!("{PREFIX}{}", names.join(">"));
+    let Subject {
+        standard,
+        has_backward,
+        ..
+    } = &work.subject;
+    let case = match (standard.definition, standard.open()) {
+        (Some(kernel), _) => of_definition(kernel.id, words, draws, seed, name),
+        (None, Some(contract)) => open::searched(contract, words, draws, seed, name),
+        (None, None) => None,
+    }?;
+    standard.asks(case.entry, *has_backward).then_some(case)
+}
+
+fn of_definition(
+    kernel: &str,
+    words: &[u32],
+    draws: &[Draw],
+    seed: u64,
+    name: String,
+) -> Option<Case> {
     let (first, further) = draws.split_first()?;
-    let mut rng = draws_of(seed, *first);
+    let mut rng = draws_of(seed, first.number);
     let mut case = match rng.u8(..3) {
-        0 => generate::case(kernel, rng.u64(..), *first)?,
-        _ => generate::sized(kernel, dimensions(words, &mut rng)?, rng.u64(..))?,
+        0 => generate::case(kernel, rng.u64(..), first.number)?,
+        _ => {
+            let dimensions = dimensions(first.words(words), &mut rng)?;
+            generate::sized(kernel, dimensions, rng.u64(..))?
+        }
     };
-    change(&mut case, words, &mut rng);
+    change(&mut case, first.words(words), &mut rng);
     for draw in further {
-        change(&mut case, words, &mut draws_of(seed, *draw));
+        change(
+            &mut case,
+            draw.words(words),
+            &mut draws_of(seed, draw.number),
+        );
     }
-    let names: Vec<String> = draws.iter().map(u32::to_string).collect();
-    case.name = format!("{PREFIX}{}", names.join(">"));
-    case.source = Source::Generated;
-    Some(case)
+    Some(Case {
+        name,
+        source: Source::Drawn,
+        ..case
+    })
 }
 
 /// Dimensions, some of them words of the dictionary; `None` if the tensors would be large.
@@ -226,11 +406,13 @@ fn dimensions(words: &[u32], rng: &mut Rng) -> Option<[u32; 4]> {
 
 /// Puts words of the dictionary into the tensors, one into all elements or one into one, and now and then into a parameter.
 fn change(case: &mut Case, words: &[u32], rng: &mut Rng) {
-    if words.is_empty() || rng.u8(..4) == 0 {
+    // Of one word alone something is expected.
+    let (seldom, in_params) = if words.len() == 1 { (8, 3) } else { (4, 8) };
+    if words.is_empty() || rng.u8(..seldom) == 0 {
         return;
     }
     let word = |rng: &mut Rng| words[rng.usize(..words.len())].to_le_bytes();
-    if rng.u8(..8) == 0 && case.params.len() >= 4 {
+    if rng.u8(..in_params) == 0 && case.params.len() >= 4 {
         let at = rng.usize(..case.params.len() / 4) * 4;
         case.params[at..at + 4].copy_from_slice(&word(rng));
     }

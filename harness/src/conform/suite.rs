@@ -114,6 +114,7 @@ pub fn run(
         results,
         numerics: Vec::new(),
         coverage: Vec::new(),
+        search: None,
         held_back,
         time_limit: Some(TimeReport {
             seconds: request.limits.run.time().as_secs(),

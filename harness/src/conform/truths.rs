@@ -242,9 +242,9 @@ impl Oracles {
         let Ok(contract) = &standard.contract else {
             return;
         };
-        let id = kernel.id();
+        let (id, limit) = (kernel.id(), self.limits.run);
         if let Some((command, started)) = self.own.get_mut(id) {
-            let oracle = started.get_or_insert_with(|| Oracle::of_user(id, command));
+            let oracle = started.get_or_insert_with(|| Oracle::of_user(id, command, limit));
             let name = match oracle {
                 Ok(oracle) => format!("oracle {}", oracle.name()),
                 Err(_) => format!("oracle {}", command.join(" ")),
@@ -257,7 +257,7 @@ impl Oracles {
         for source in &contract.truth {
             match source {
                 TruthSource::Onnx(onnx) => {
-                    let oracle = self.onnx.get_or_insert_with(Oracle::onnx);
+                    let oracle = self.onnx.get_or_insert_with(|| Oracle::onnx(limit));
                     let asked = evaluate(
                         oracle,
                         &of_operator(onnx),

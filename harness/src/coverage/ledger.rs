@@ -3,7 +3,7 @@
 
 use super::Coverage;
 use serde::Deserialize;
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 /// The ledger that this binary was built with.
 const TEXT: &str = include_str!("../../../fixtures/unreachable.toml");
@@ -55,14 +55,21 @@ impl Ledger {
         }
     }
 
+    /// Where the blocks of a module begin that nothing can run.
+    pub fn offsets(&self, sha256: &str) -> BTreeSet<u64> {
+        let entries = self.unreachable.iter().filter(|one| one.sha256 == sha256);
+        entries
+            .flat_map(|entry| entry.offsets.iter().copied())
+            .collect()
+    }
+
     /// Offsets that the ledger calls unreachable and that are no uncovered blocks of the module: they ran, or are none.
     pub fn stale(&self, coverage: &Coverage, sha256: &str) -> Vec<u64> {
-        let entries = self.unreachable.iter().filter(|one| one.sha256 == sha256);
         let is_open = |offset: &u64| {
             let mut uncovered = coverage.uncovered.iter();
             uncovered.any(|uncovered| uncovered.block.offset == *offset)
         };
-        let offsets = entries.flat_map(|entry| entry.offsets.iter().copied());
+        let offsets = self.offsets(sha256).into_iter();
         offsets.filter(|offset| !is_open(offset)).collect()
     }
 }

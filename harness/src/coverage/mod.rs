@@ -15,10 +15,12 @@ use crate::rewrite::{
     flow::{self, blocks},
     section,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use wasm_encoder::{Encode, Function, Instruction};
 use wasmparser::{BinaryReaderError, ValType};
 
+/// Instructions before a block in which a comparison that leads to it is looked for.
+const LOOK_BACK: usize = 12;
 /// Flags that a word has.
 const FLAGS_OF_WORD: usize = 32;
 
@@ -113,10 +115,7 @@ impl Flagged {
         words: &[u32],
     ) -> Result<Coverage, BinaryReaderError> {
         let listing = Listing::of(&self.module);
-        let ran = |number: usize| {
-            let word = words.get(number / FLAGS_OF_WORD).copied().unwrap_or(0);
-            word >> (number % FLAGS_OF_WORD) & 1 == 1
-        };
+        let ran = |number: usize| is_set(words, number);
         let mut coverage = Coverage::new(kernel, variant);
         let mut number = 0;
         for (body, blocks) in self.module.all_bodies()?.iter().zip(&self.blocks) {
@@ -135,6 +134,41 @@ impl Flagged {
         coverage.globals_changed = changed.map(|(_, index)| *index).collect();
         Ok(coverage)
     }
+
+    /// Words that the code has shortly before blocks that did not run: what it may compare with to get there. Blocks at `unreachable`, in bytes from
+    /// the start of the module, and those that only trap are none that anybody looks for.
+    ///
+    /// # Errors
+    /// If the module cannot be decoded.
+    pub fn leading(
+        &self,
+        flags: &[u32],
+        unreachable: &BTreeSet<u64>,
+    ) -> Result<Vec<u32>, BinaryReaderError> {
+        let mut leading = Vec::new();
+        let mut number = 0;
+        for (body, blocks) in self.module.all_bodies()?.iter().zip(&self.blocks) {
+            for block in blocks {
+                let start = block.operators.start;
+                let offset = body.operators[start].bytes.start as u64;
+                if !block.only_traps && !is_set(flags, number) && !unreachable.contains(&offset) {
+                    let before = &body.operators[start.saturating_sub(LOOK_BACK)..start];
+                    let operators = before.iter().rev().map(|placed| &placed.operator);
+                    leading.extend(operators.flat_map(dictionary::of_operator));
+                }
+                number += 1;
+            }
+        }
+        let mut seen = HashSet::new();
+        leading.retain(|word| seen.insert(*word));
+        Ok(leading)
+    }
+}
+
+/// Whether the flag of this number is set.
+fn is_set(flags: &[u32], number: usize) -> bool {
+    let word = flags.get(number / FLAGS_OF_WORD).copied().unwrap_or(0);
+    word >> (number % FLAGS_OF_WORD) & 1 == 1
 }
 
 /// `global |= flag`, before the first instruction of a block.

@@ -4,7 +4,10 @@ mod adapters;
 mod rests;
 
 use super::*;
-use crate::conform::truths::{Asked, Truth};
+use crate::conform::{
+    search::Searched,
+    truths::{Asked, Truth},
+};
 use crate::{
     conform::{device::Shape, judge::Layer, planted, record::Entry},
     coverage::{Block, Coverage, Uncovered},
@@ -133,6 +136,7 @@ pub(crate) fn evidence() -> Evidence {
             numerics: vec![numerics],
             truths: vec![truth("builtin rmsnorm@1", Strength::Independent, 100)],
             coverage: Vec::new(),
+            search: Some(Searched::default()),
             held_back: std::collections::BTreeMap::new(),
             time_limit: None,
             pack_kernels: 1,

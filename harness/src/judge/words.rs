@@ -39,6 +39,8 @@ pub enum NotAsked {
     },
     /// Which code the cases ran.
     Coverage,
+    /// Calls that run code which no case runs: nobody looked for them in these modules; in none where the list is empty.
+    Search(Vec<String>),
     /// Generated cases: none was asked for.
     GeneratedCases,
     /// Variants that no engine ran, by kernel and features.
@@ -97,7 +99,7 @@ fn of_kernels(judged: Vec<String>, all: usize, conform: &Conformance) -> Vec<Not
     let lists = lists.into_iter();
     let lists = lists.filter_map(|(names, of)| (!names.is_empty()).then(|| of(names)));
     let sequences = sequences(&conform.envelope);
-    let all = [code, kernels, own, generated];
+    let all = [code, search(conform), kernels, own, generated];
     all.into_iter()
         .flatten()
         .chain(lists)
@@ -117,6 +119,16 @@ fn code(coverage: &[Coverage]) -> Option<NotAsked> {
             modules: coverage.iter().filter(|module| open(module) > 0).count(),
         }),
     }
+}
+
+/// Whoever does not know which code ran is not told that nobody looked for calls that run more of it.
+fn search(conform: &Conformance) -> Option<NotAsked> {
+    let not_searched: Vec<String> = match &conform.search {
+        _ if conform.coverage.is_empty() => return None,
+        None => return Some(NotAsked::Search(Vec::new())),
+        Some(searched) => searched.not_searched.keys().cloned().collect(),
+    };
+    (!not_searched.is_empty()).then_some(NotAsked::Search(not_searched))
 }
 
 /// Modules of which something passed, and all of them, of those sums that `about` chooses.
@@ -320,6 +332,7 @@ impl NotAsked {
             NotAsked::Interruptions => "interruptions",
             NotAsked::Code { .. } => "code",
             NotAsked::Coverage => "coverage",
+            NotAsked::Search(_) => "search",
             NotAsked::GeneratedCases => "generated cases",
             NotAsked::Variants(_) => "variants",
             NotAsked::Agreement(_) => "agreement",
@@ -364,6 +377,14 @@ impl fmt::Display for NotAsked {
                 write!(f, "{} calls in sequences", shares.join("; "))
             }
             NotAsked::Coverage => f.write_str("nobody knows which code the cases ran"),
+            NotAsked::Search(modules) if modules.is_empty() => {
+                f.write_str("nobody searched for calls that run more of the code")
+            }
+            NotAsked::Search(modules) => write!(
+                f,
+                "nobody searched for calls that run more of {}",
+                listed(modules)
+            ),
             NotAsked::Kernels { judged, all } => write!(
                 f,
                 "only {} of the pack's {all} kernels were judged: {}",

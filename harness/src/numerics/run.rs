@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{expectations::Ledger, outcome::Outcome};
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
-use runtime_api::{Budget, BudgetKind, Error, Limits, Options};
+use runtime_api::{Budget, BudgetKind, Limits, Options};
 use runtime_host::{Call, Form, Invocation, Outcome as Ended, Read, Write};
 use std::time::Duration;
 
@@ -241,7 +241,7 @@ impl Session<'_> {
     fn refused(&mut self, error: &RunError) -> Judged {
         self.note(error);
         let outcome = match error {
-            RunError::Engine(Error::Unsupported { .. }) => Outcome::Unsupported,
+            // Features that it lacks are not asked for.
             RunError::Engine(_) => Outcome::Fail,
             RunError::Worker(_) => Outcome::Error,
         };

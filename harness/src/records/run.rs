@@ -67,8 +67,11 @@ impl Stamp {
     /// Of a file, read in pieces.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If it cannot be read, or is none: whoever reads a pipe waits for who writes it.
     pub fn of(path: &Path) -> io::Result<Self> {
+        if !fs::symlink_metadata(path)?.is_file() {
+            return Err(io::Error::other("it is no plain file any more"));
+        }
         let mut reader = BufReader::with_capacity(PIECE, File::open(path)?);
         let mut hasher = Sha256::new();
         let mut bytes = 0;

@@ -8,6 +8,7 @@ use crate::{
         judge::Layer,
         record::Entry,
         report::{Conformance, NotRun, TimeReport},
+        search::Searched,
     },
     judge::{
         Evidence, conformance_words,
@@ -22,7 +23,7 @@ use serde::Serialize;
 /// One change for each thing that may not be asked, its name, and the words that are due.
 type Row = (fn(&mut Evidence), &'static str, &'static str);
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 11] = [
     (
         |seen| seen.interruptions = 0,
         "interruptions",
@@ -37,6 +38,22 @@ const ROWS: [Row; 9] = [
         |seen| seen.conform.coverage.clear(),
         "coverage",
         "nobody knows which code the cases ran",
+    ),
+    (
+        |seen| seen.conform.search = None,
+        "search",
+        "nobody searched for calls that run more of the code",
+    ),
+    (
+        |seen| {
+            let module = ("kernel (simd)".to_owned(), "time was over".to_owned());
+            seen.conform.search = Some(Searched {
+                not_searched: [module].into(),
+                ..Searched::default()
+            });
+        },
+        "search",
+        "nobody searched for calls that run more of kernel (simd)",
     ),
     (
         |seen| {

@@ -103,7 +103,11 @@ impl Case {
             Some(Need::TableLimit) if !can.table_limit => {
                 Some("the engine has no limit of tables".to_owned())
             }
-            _ => probe::lacking(&self.features, can),
+            _ => probe::lacking(&self.features, can).or_else(|| {
+                let budget = self.budget?;
+                let honoured = probe::effective_budget(budget, can).is_some();
+                (!honoured).then(|| probe::no_budget(budget, can))
+            }),
         }
     }
 

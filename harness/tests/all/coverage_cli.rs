@@ -25,9 +25,13 @@ pub(crate) fn with_prologue(code: &str) -> Vec<u8> {
 }
 
 fn conform(pack: &Path, out: &Path, more: &[&str]) -> (i32, Value) {
+    judged("conform", pack, out, more)
+}
+
+fn judged(command: &str, pack: &Path, out: &Path, more: &[&str]) -> (i32, Value) {
     let (pack, out) = (pack.to_str().unwrap(), out.to_str().unwrap());
     let common = [
-        "conform",
+        command,
         pack,
         "--runtime",
         "wasmi",
@@ -72,16 +76,18 @@ const TRIGGER: &str = "local.get 0 i32.const 60000 i32.lt_u if
 end";
 
 #[test]
-fn a_search_finds_a_backdoor_on_one_value_and_a_trigger_on_one_shape() {
+fn qualify_searches_and_finds_a_backdoor_on_one_value_and_a_trigger_on_one_shape() {
     for (name, code) in [("value", BACKDOOR), ("shape", TRIGGER)] {
         let folder = tempfile::tempdir().unwrap();
         let pack = pack_of(folder.path(), KERNEL, &with_prologue(code), None);
         let run = |name: &str, more: &[&str]| conform(&pack, &folder.path().join(name), more);
         let (exit, document) = run("without", &[]);
         assert_eq!(exit, 0, "{name}: {document:#}");
-        let (exit, document) = run("with", &["--search", "20"]);
+        let out = folder.path().join("qualify");
+        let (exit, document) = judged("qualify", &pack, &out, &["--interruptions", "0"]);
         assert_eq!(exit, 1, "{name}");
-        let results = document["results"].as_array().unwrap();
+        assert!(document["conform"]["search"]["draws"].as_u64().unwrap() > 50);
+        let results = document["conform"]["results"].as_array().unwrap();
         let found = results.iter().find(|entry| {
             let case = entry["case"].as_str().unwrap_or_default();
             case.starts_with("search:") && entry["layer"] == "L1"
@@ -113,6 +119,22 @@ fn a_search_finds_a_backdoor_on_one_value_and_a_trigger_on_one_shape() {
     }
 }
 
+/// The last line of a qualification without a search says so.
+#[test]
+fn what_was_not_searched_stands_in_the_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = pack_of(folder.path(), KERNEL, &with_prologue(BACKDOOR), None);
+    let out = folder.path().join("qualify");
+    let more = ["--interruptions", "0", "--search", "0"];
+    let (exit, document) = judged("qualify", &pack, &out, &more);
+    assert_eq!(exit, 0, "{document:#}");
+    let words = document["words"].to_string();
+    assert!(
+        words.contains("nobody searched for calls that run more of the code"),
+        "{words}"
+    );
+}
+
 #[test]
 fn a_backdoor_on_one_input_value_is_code_that_no_case_ran() {
     let backdoor = with_prologue(BACKDOOR);
@@ -126,7 +148,7 @@ fn a_backdoor_on_one_input_value_is_code_that_no_case_ran() {
 
     let (_, _, honest) = of_module(&module(KERNEL, "base"));
     assert!(!names(&honest, "i32.const 77"));
-    assert!(honest.ran > 300 && honest.globals_changed.is_empty());
+    assert!(honest.ran > 100 && honest.globals_changed.is_empty());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Kernels that are not of this source, as `assay conform` judges them: by their contracts, each with the strength of its truth; and their planted
 //! faults, by truth and, with the truth taken away, by properties alone.
 
-use crate::support::{json, root};
+use crate::support::{json, root, with_prologue};
 use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
 use serde_json::{Value, json};
 use std::{
@@ -302,6 +302,59 @@ fn changed(kernel: &str, file: &str, change: &dyn Fn(&mut Value)) -> (i32, Value
     build_folder(&pack, &template, Some(&key.public())).unwrap();
     sign_folder(&pack, &key, &[]).unwrap();
     conform(&pack, FEW, &["--kernel", kernel])
+}
+
+/// Skips its work where the first element of x is a number that nobody draws, or where there are so many columns.
+#[test]
+fn qualify_searches_and_finds_what_a_kernel_skips_on_one_value_and_on_one_shape() {
+    let kernel = "gemma_rmsnorm";
+    let honest = fs::read(right(kernel)).unwrap();
+    for skips in [
+        ("i32.load", "i32.load i32.const 0x3f9d70a4"),
+        ("i32.load offset=32", "i32.load offset=4 i32.const 77"),
+    ] {
+        let (region, number) = skips;
+        // It comes before the kernel's own checks, and must not trap.
+        let inside = "memory.size i32.const 16 i32.shl i32.const 64 i32.sub i32.lt_u";
+        let skips = format!(
+            "local.get 0 {inside} if
+                local.get 0 {region} {inside} if
+                    local.get 0 {region} {number} i32.eq if i32.const 0 return end
+                end
+            end"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("skips.wasm");
+        fs::write(&file, with_prologue(&honest, &skips, "")).unwrap();
+        let module = |_: &str| file.clone();
+        let pack = Variation {
+            kernels: vec![kernel],
+            module: &module,
+            truth: true,
+            vectors: usize::MAX,
+        };
+        let pack = pack.write(folder.path());
+        let run = |searched: &[&str]| {
+            let out = folder.path().join("results");
+            let mut line = vec!["qualify", pack.to_str().unwrap(), "--kernel", kernel];
+            line.extend(["--runtime", "wasmtime.cranelift", "--interruptions", "0"]);
+            line.extend(["--seed", "2", "--out", out.to_str().unwrap()]);
+            line.extend(searched);
+            let done = json(&line);
+            fs::remove_dir_all(out).unwrap();
+            done
+        };
+        let (exit, document) = run(&["--search", "0"]);
+        assert_eq!(exit, 0, "{skips}: {document:#}");
+        let (exit, document) = run(&[]);
+        assert_eq!(exit, 1, "{skips}: {document:#}");
+        let mut results = document["conform"]["results"].as_array().unwrap().iter();
+        let found = results.find(|entry| {
+            let case = entry["case"].as_str().unwrap_or_default();
+            case.starts_with("search:") && entry["layer"] == "L4" && entry["outcome"] == "fail"
+        });
+        assert!(found.is_some(), "{document:#}");
+    }
 }
 
 #[test]

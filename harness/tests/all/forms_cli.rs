@@ -499,6 +499,7 @@ mod needs_wamrc {
                 arguments: vec!["-c".into(), script.into()],
                 states_id: true,
                 time_limit: None,
+                stated: Default::default(),
             })
             .unwrap();
             if confined && worker.confine().unwrap().holds.is_empty() {

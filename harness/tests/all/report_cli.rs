@@ -20,6 +20,7 @@ fn records(folder: &Path, outcome: &str) {
             "outcome": "pass", "detail": "", "max_ulp": null, "cases": 4, "passed": 4,
         }],
         "numerics": [],
+        "search": {"draws": 1, "found": 0},
         "coverage": [{
             "kernel": "rope_f32", "variant": "base", "runtime": "wasmi", "blocks": 7, "ran": 7, "instructions": 30, "instructions_ran": 30,
             "only_traps": 0, "only_traps_ran": 0, "uncovered": [],

@@ -241,8 +241,13 @@ pub(crate) fn with_prologue(module: &[u8], code: &str, fields: &str) -> Vec<u8> 
             .collect();
         text.find(&format!("(func (;{number};)")).unwrap()
     });
-    let locals = function + text[function..].find("(local ").unwrap();
-    let end = locals + text[locals..].find('\n').unwrap();
+    let line_end = |from: usize| from + text[from..].find('\n').unwrap();
+    let header = line_end(function);
+    // Locals, if there are any, stand before all instructions.
+    let end = match text[header..].trim_start().starts_with("(local ") {
+        true => line_end(header + 1),
+        false => header,
+    };
     let module_end = text.rfind(')').unwrap();
     let (before, after) = (&text[..end], &text[end..module_end]);
     wat::parse_str(format!("{before}\n{code}\n{after}\n{fields})")).unwrap()

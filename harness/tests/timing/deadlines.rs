@@ -81,6 +81,7 @@ fn a_call_that_overruns_its_budget_ends_with_its_worker_and_the_next_module_has_
         arguments: vec![behaviour.into()],
         states_id: false,
         time_limit: None,
+        stated: Default::default(),
     })
     .unwrap();
     let wasm = wat::parse_str(r#"(module (func (export "answer") (result i32) (i32.const 42)))"#);

@@ -13,6 +13,7 @@ fn launch(program: &str, arguments: &[&str]) -> Launch {
         arguments: arguments.iter().map(Into::into).collect(),
         states_id: false,
         time_limit: None,
+        stated: Default::default(),
     }
 }
 

@@ -38,6 +38,11 @@ pub fn sized(kernel: &str, dimensions: [u32; 4], seed: u64) -> Option<Case> {
     })
 }
 
+/// How many dimensions a kernel has, as [`sized`] counts them; `None` for a kernel that this harness has no contract for.
+pub fn dimensions(kernel: &str) -> Option<usize> {
+    Some(draft::Family::of(kernel_core::kernel(kernel)?)?.dimensions())
+}
+
 /// Case number `index` of those that a run draws for itself, of the shapes and parameters of real models, named `drawn:` and the index.
 pub fn drawn(kernel: &str, seed: u64, index: u32) -> Option<Case> {
     drawn_tree(kernel, seed, index).map(|tree| tree.current())

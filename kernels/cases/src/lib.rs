@@ -4,6 +4,7 @@
 //! [`open`] does all of it for kernels of other authors, from the contract that they signed.
 
 pub mod case;
+pub mod draw;
 pub mod edge;
 pub mod generate;
 pub mod number;

@@ -1,6 +1,6 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `blunt` says whether right and wrong can be told apart at all. `draw` makes shapes and values, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
 //! `relation` against each other, `inverse` against what another kernel was given.
 //! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
@@ -11,6 +11,7 @@ mod expected;
 mod inverse;
 mod property;
 mod relation;
+mod searched;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -24,6 +25,7 @@ pub(crate) use vectors::calls as vector_calls;
 
 use crate::{
     case::{Case, Entry, Source},
+    draw::Draw,
     number,
     truth::Verdict,
 };
@@ -126,6 +128,29 @@ pub fn generated(contract: &Arc<Contract>, seed: u64, index: u32) -> Vec<Case> {
     };
     let related = relation::related(contract, &call, seed, index);
     std::iter::once(call).chain(related).collect()
+}
+
+/// The case of a search that these draws make, of this name: the first makes one, each further one changes it. `words` are what the module has in
+/// its code; they stand among the sizes, the parameters and the elements, where the contract allows them.
+pub fn searched(
+    contract: &Arc<Contract>,
+    words: &[u32],
+    draws: &[Draw],
+    seed: u64,
+    name: String,
+) -> Option<Case> {
+    searched::case(contract, words, draws, seed, name)
+}
+
+/// A forward call of this name in which the axis of this number has a value, as far as the contract allows, and the others are small. `None` where it
+/// allows none.
+pub fn with_axis(
+    contract: &Arc<Contract>,
+    (axis, value): (usize, u32),
+    seed: u64,
+    name: String,
+) -> Option<Case> {
+    searched::with_axis(contract, (axis, value), seed, name)
 }
 
 /// A forward call with the largest typical shape of about so many elements, for measuring, named `sized:` and its axes.

@@ -41,80 +41,69 @@ pub trait Definition {
     fn run_backward(_params: &Self::Params, _regions: Regions<'_>) {}
 }
 
-/// What a call's regions must measure in bytes; `None` is a size that no 32-bit region can have.
+/// What a call's regions must measure in bytes. No region has [`Sizes::NONE`] or more.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// Exact size of the first input.
-    pub input_a: Option<u32>,
+    pub input_a: u64,
     /// Exact size of the second input.
-    pub input_b: Option<u32>,
+    pub input_b: u64,
     /// Exact size of the output.
-    pub output: Option<u32>,
+    pub output: u64,
     /// Smallest size of scratch.
-    pub scratch: Option<u32>,
+    pub scratch: u64,
 }
 
-/// A call that passed every check.
-#[derive(Debug)]
-struct Call<'a, P> {
-    /// The parameters, copied out of linear memory.
-    params: P,
-    /// The tensors.
-    regions: Regions<'a>,
+impl Sizes {
+    /// A size that no 32-bit region can have.
+    pub const NONE: u64 = 1 << 32;
 }
 
-impl<'a, P> Call<'a, P> {
-    /// Makes the checks of docs/abi.md in their order. `sizes` are the sizes the call must have.
-    ///
-    /// # Errors
-    /// The status of the first check that does not hold. Nothing was written.
-    fn check<D: Definition<Params = P>>(
-        memory: &'a mut LinearMemory<'_>,
-        address: u32,
-        sizes: impl Fn(&P, &Descriptor) -> Sizes,
-    ) -> Result<Self, Status> {
-        let mut bytes = [0; Descriptor::SIZE];
-        memory
-            .copy_out(address, &mut bytes)
-            .ok_or(Status::INVALID_INPUT)?;
-        let descriptor = Descriptor::from_le_bytes(&bytes);
-
-        let params = read_params::<D>(memory, descriptor.params)?;
-        if !D::accepts_call(&params, &descriptor) {
-            return Err(Status::INVALID_PARAMS);
-        }
-
-        let regions = memory
-            .regions(address, &descriptor)
-            .ok_or(Status::INVALID_INPUT)?;
-        let sizes = sizes(&params, &descriptor);
-        if sizes.input_a != Some(descriptor.input_a.size)
-            || sizes.input_b != Some(descriptor.input_b.size)
-        {
-            return Err(Status::INVALID_INPUT);
-        }
-        if sizes.output != Some(descriptor.output.size) {
-            return Err(Status::INVALID_OUTPUT);
-        }
-        if sizes
-            .scratch
-            .is_none_or(|needed| descriptor.scratch.size < needed)
-        {
-            return Err(Status::OUT_OF_MEMORY);
-        }
-        Ok(Self { params, regions })
+/// Makes the checks of docs/abi.md in their order, and runs the kernel if all of them hold; else nothing was written, and the status is that of
+/// the first that does not. `sizes` are the sizes the call must have. No value says that a call was checked: a compiled form of one asks again.
+fn checked<D: Definition>(
+    memory: &mut LinearMemory<'_>,
+    address: u32,
+    sizes: impl Fn(&D::Params, &Descriptor) -> Sizes,
+    run: impl Fn(&D::Params, Regions<'_>),
+) -> Status {
+    let mut bytes = [0; Descriptor::SIZE];
+    if memory.copy_out(address, &mut bytes).is_none() {
+        return Status::INVALID_INPUT;
     }
+    let descriptor = Descriptor::from_le_bytes(&bytes);
+
+    let params = match read_params::<D>(memory, descriptor.params) {
+        Ok(params) => params,
+        Err(status) => return status,
+    };
+    if !D::accepts_call(&params, &descriptor) {
+        return Status::INVALID_PARAMS;
+    }
+
+    let (fit, regions) = memory.regions(address, &descriptor);
+    if !fit {
+        return Status::INVALID_INPUT;
+    }
+    let sizes = sizes(&params, &descriptor);
+    let [input_a, input_b, output, scratch, _] =
+        descriptor.regions().map(|region| u64::from(region.size));
+    if sizes.input_a != input_a || sizes.input_b != input_b {
+        return Status::INVALID_INPUT;
+    }
+    if sizes.output != output {
+        return Status::INVALID_OUTPUT;
+    }
+    if sizes.scratch > scratch {
+        return Status::OUT_OF_MEMORY;
+    }
+    run(&params, regions);
+    Status::OK
 }
 
 /// `kernel_forward`: runs the kernel on the descriptor at that address.
 pub fn forward<D: Definition>(memory: &mut LinearMemory<'_>, descriptor: u32) -> Status {
-    match Call::check::<D>(memory, descriptor, D::sizes) {
-        Ok(call) => {
-            D::run(&call.params, call.regions);
-            Status::OK
-        }
-        Err(status) => status,
-    }
+    checked::<D>(memory, descriptor, D::sizes, D::run)
 }
 
 /// `kernel_backward`: computes the gradient for the descriptor at that address.
@@ -122,13 +111,7 @@ pub fn backward<D: Definition>(memory: &mut LinearMemory<'_>, descriptor: u32) -
     if !D::HAS_BACKWARD {
         return Status::NOT_IMPLEMENTED;
     }
-    match Call::check::<D>(memory, descriptor, D::backward_sizes) {
-        Ok(call) => {
-            D::run_backward(&call.params, call.regions);
-            Status::OK
-        }
-        Err(status) => status,
-    }
+    checked::<D>(memory, descriptor, D::backward_sizes, D::run_backward)
 }
 
 /// `kernel_init`: checks the parameters, if there are any. Values that are refused only together with a descriptor (a theta
@@ -164,19 +147,14 @@ pub fn info<D: Definition>(memory: &mut LinearMemory<'_>, out: u32, name_ptr: u3
     }
 }
 
-/// Bytes of a tensor of those dimensions and that many bytes per element; `None` if they do not fit 32 bits.
+/// Bytes of a tensor of those dimensions and that many bytes per element; [`Sizes::NONE`] if they do not fit 32 bits.
 /// No dimension is 0.
-pub(crate) fn bytes(dimensions: &[u32], element_bytes: u32) -> Option<u32> {
-    dimensions.iter().try_fold(element_bytes, |product, &next| {
-        u32::try_from(u64::from(product) * u64::from(next)).ok()
-    })
-}
-
-/// Sum of sizes; `None` if one of them is, or the sum does not fit 32 bits.
-pub(crate) fn sum(sizes: &[Option<u32>]) -> Option<u32> {
-    sizes
+pub(crate) fn bytes(dimensions: &[u32], element_bytes: u32) -> u64 {
+    dimensions
         .iter()
-        .try_fold(0u32, |sum, size| sum.checked_add((*size)?))
+        .fold(element_bytes.into(), |product, &next| {
+            (product * u64::from(next)).min(Sizes::NONE)
+        })
 }
 
 /// Checks 2 to 4: size, place and values of the parameters.

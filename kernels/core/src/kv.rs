@@ -126,9 +126,9 @@ fn accepts(params: &Kv) -> bool {
 fn pack_sizes<const BLOCK: usize>(params: &Kv) -> Sizes {
     Sizes {
         input_a: bytes(&[params.rows, params.dim], F32::BYTES),
-        input_b: Some(0),
+        input_b: 0,
         output: bytes(&[params.rows, params.dim / ELEMENTS as u32], BLOCK as u32),
-        scratch: Some(0),
+        scratch: 0,
     }
 }
 
@@ -138,9 +138,9 @@ fn unpack_sizes<const BLOCK: usize>(params: &Kv) -> Sizes {
     } = pack_sizes::<BLOCK>(params);
     Sizes {
         input_a: output,
-        input_b: Some(0),
+        input_b: 0,
         output: input_a,
-        scratch: Some(0),
+        scratch: 0,
     }
 }
 

@@ -28,6 +28,7 @@
 //! ```
 #![no_std]
 
+mod angle;
 pub mod block;
 mod check;
 mod element;

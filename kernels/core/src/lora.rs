@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 use kernel_abi::{Descriptor, params::Lora};
 
 use crate::{
-    check::{Definition, Sizes, bytes, sum},
+    check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
     lanes::Lanes,
     memory::Regions,
@@ -94,11 +94,9 @@ fn accepts(params: &Lora) -> bool {
 }
 
 /// Bytes of A followed by B.
-fn adapter_bytes<E: Element>(params: &Lora) -> Option<u32> {
-    sum(&[
-        bytes(&[params.in_features, params.rank], E::BYTES),
-        bytes(&[params.rank, params.out_features], E::BYTES),
-    ])
+fn adapter_bytes<E: Element>(params: &Lora) -> u64 {
+    bytes(&[params.in_features, params.rank], E::BYTES)
+        + bytes(&[params.rank, params.out_features], E::BYTES)
 }
 
 fn sizes<E: Element>(params: &Lora) -> Sizes {
@@ -118,10 +116,10 @@ fn backward_sizes<E: Element>(params: &Lora) -> Sizes {
         scratch: intermediate,
     } = sizes::<E>(params);
     Sizes {
-        input_a: sum(&[y, x]),
+        input_a: y + x,
         input_b: adapter,
-        output: sum(&[x, adapter]),
-        scratch: sum(&[intermediate, intermediate]),
+        output: x + adapter,
+        scratch: intermediate + intermediate,
     }
 }
 
@@ -153,38 +151,43 @@ fn apply<L: Lanes, E: Element>(params: &Lora, regions: Regions<'_>) {
 
     let inputs = rows(x, shape.input).zip(rows_mut(intermediate, shape.rank));
     for ((x, intermediate), y) in inputs.zip(rows_mut(y, shape.output)) {
-        multiply::<L, _, _, _>(x, a, intermediate, None);
-        multiply::<L, _, _, _>(intermediate, b, y, Some(params.scale));
+        multiply::<L, _, _, _, REPLACE>(x, a, intermediate, 1.0);
+        multiply::<L, _, _, _, ADD>(intermediate, b, y, params.scale);
     }
 }
 
-/// Vector times row-major matrix. The product replaces the output, or is added to it after scaling, if there is a scale:
-/// also by 0, so that a NaN is not hidden.
-fn multiply<L: Lanes, V: Element, E: Element, O: Element>(
+/// A product replaces the output; no scale counts.
+const REPLACE: bool = false;
+/// A product is added to the output after scaling, also by 0, so that a NaN is not hidden.
+const ADD: bool = true;
+
+/// Vector times row-major matrix, which replaces the output, or is added to it. The same functions in both ways would have code for both,
+/// of which most kernels run one.
+fn multiply<L: Lanes, V: Element, E: Element, O: Element, const WAY: bool>(
     vector: &[V],
     matrix: &[E],
     output: &mut [O],
-    scale: Option<f32>,
+    scale: f32,
 ) {
     let factors = (vector, matrix);
     let mut first = 0;
     // Where a row is quick, the ways that most calls take are without what would have to be put by at a loop's check. A constant
     // condition: for f16 these are not compiled at all.
     if const { E::OPERATIONS == 1 } {
-        first = match (vector.len(), scale) {
-            (TERMS.., None) if L::COUNT > 1 && output.len() >= 16 => {
+        first = match vector.len() {
+            TERMS.. if WAY == REPLACE && L::COUNT > 1 && output.len() >= 16 => {
                 by_groups::<L, V, E, O, 16>(factors, output)
             }
-            (TERMS.., None) => by_groups::<L, V, E, O, 8>(factors, output),
-            (8, Some(scale)) => low_rank::<L, V, E, O, 8>(factors, output, scale),
-            (16, Some(scale)) => low_rank::<L, V, E, O, 16>(factors, output, scale),
+            TERMS.. if WAY == REPLACE => by_groups::<L, V, E, O, 8>(factors, output),
+            8 if WAY == ADD => low_rank::<L, V, E, O, 8>(factors, output, scale),
+            16 if WAY == ADD => low_rank::<L, V, E, O, 16>(factors, output, scale),
             _ => 0,
         };
     }
-    first = blocks::<L, V, E, O, 16>(factors, output, first, scale);
-    first = blocks::<L, V, E, O, 8>(factors, output, first, scale);
-    first = blocks::<L, V, E, O, 4>(factors, output, first, scale);
-    blocks::<f32, V, E, O, 1>(factors, output, first, scale);
+    first = blocks::<L, V, E, O, 16, WAY>(factors, output, first, scale);
+    first = blocks::<L, V, E, O, 8, WAY>(factors, output, first, scale);
+    first = blocks::<L, V, E, O, 4, WAY>(factors, output, first, scale);
+    blocks::<f32, V, E, O, 1, WAY>(factors, output, first, scale);
 }
 
 /// [`multiply`] without a scale, by blocks of `C` columns and groups of [`TERMS`], between which the totals rest in the output;
@@ -214,7 +217,7 @@ fn by_groups<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
         first += C;
     }
     let rest = (rest, split(matrix, (vector.len() - rest.len()) * columns).1);
-    blocks::<L, V, E, O, C>(rest, output, 0, Some(1.0))
+    blocks::<L, V, E, O, C, ADD>(rest, output, 0, 1.0)
 }
 
 /// [`multiply`] for a vector of length `R` with a scale; answers the first column that is left.
@@ -276,14 +279,14 @@ fn add_to<L: Lanes, O: Element, const C: usize>(output: &mut [O], sums: &[L; C],
 
 /// [`multiply`] from the column `first` on, by blocks of `C` columns; answers the first column that is left.
 #[inline(never)]
-fn blocks<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
+fn blocks<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const WAY: bool>(
     factors: (&[V], &[E]),
     output: &mut [O],
     mut first: usize,
-    scale: Option<f32>,
+    scale: f32,
 ) -> usize {
     while output.len() - first >= C {
-        block::<L, V, E, O, C>(factors, output, first, scale);
+        block::<L, V, E, O, C, WAY>(factors, output, first, scale);
         first += C;
     }
     first
@@ -291,11 +294,11 @@ fn blocks<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
 
 /// [`multiply`] for `C` columns from `first`, a multiple of the number of lanes.
 #[inline(always)]
-fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
+fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const WAY: bool>(
     (vector, matrix): (&[V], &[E]),
     output: &mut [O],
     first: usize,
-    scale: Option<f32>,
+    scale: f32,
 ) {
     let columns = output.len();
     let terms = const { terms::<L, E, C>() };
@@ -326,15 +329,12 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
     }
     unroll!(C / L::COUNT, |i| totals[i] = totals[i] + sums[i]);
     let output = span_mut(output, first, C);
-    match scale {
-        Some(scale) => add_to(output, &totals, scale),
-        None => {
-            if let Some(output) = output.first_chunk_mut::<C>() {
-                unroll!(C / L::COUNT, |i| {
-                    O::store_lanes(totals[i], span_mut(output, i * L::COUNT, L::COUNT));
-                });
-            }
-        }
+    if WAY == ADD {
+        add_to(output, &totals, scale);
+    } else if let Some(output) = output.first_chunk_mut::<C>() {
+        unroll!(C / L::COUNT, |i| {
+            O::store_lanes(totals[i], span_mut(output, i * L::COUNT, L::COUNT));
+        });
     }
 }
 
@@ -383,7 +383,7 @@ fn gradient<L: Lanes, E: Element>(params: &Lora, regions: Regions<'_>) {
             *u = F32::store(scale * dot(dy.iter().zip(b)));
         }
         // h = x * A
-        multiply::<L, _, _, _>(x, a, h, None);
+        multiply::<L, _, _, _, REPLACE>(x, a, h, 1.0);
         // dx = u * A^T
         for (dx, a) in dx.iter_mut().zip(rows(a, shape.rank)) {
             *dx = E::store(dot(u.iter().zip(a)));

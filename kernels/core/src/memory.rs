@@ -79,10 +79,10 @@ impl<'a> LinearMemory<'a> {
         Some(())
     }
 
-    /// The four tensor regions of a descriptor, if all five regions and the descriptor at `address` lie where they may and
-    /// share no byte.
+    /// Whether all five regions of a descriptor and the descriptor at `address` lie where they may and share no byte; and the four tensor
+    /// regions if they do, else empty ones. No `Option`, because its compiled form asks the first tensor's pointer again.
     #[inline(always)]
-    pub(crate) fn regions(&mut self, address: u32, descriptor: &Descriptor) -> Option<Regions<'_>> {
+    pub(crate) fn regions(&mut self, address: u32, descriptor: &Descriptor) -> (bool, Regions<'_>) {
         let [a, b, output, scratch, params] = descriptor.regions();
         let own = Region::new(address, Descriptor::SIZE as u32);
         let all = [a, b, output, scratch, params, own];
@@ -90,14 +90,13 @@ impl<'a> LinearMemory<'a> {
         let mut fits = true;
         unroll!(6, |i| fits &= self.holds(all[i]));
         unroll!(15, |i| fits &= apart(all[PAIRS[i].0], all[PAIRS[i].1]));
-        if !fits {
-            return None;
-        }
-        // SAFETY: every region was just checked to lie in the host's part of memory, which is valid and used by nothing else
-        // while `self` is borrowed mutably, and no two of them share a byte.
+        let [a, b, output, scratch] =
+            [a, b, output, scratch].map(|region| if fits { region } else { Region::new(0, 0) });
+        // SAFETY: where there is no byte in them nothing is read or written. Else every region was just checked to lie in the host's
+        // part of memory, which is valid and used by nothing else while `self` is borrowed mutably, and no two of them share a byte.
         #[allow(unsafe_code)]
-        unsafe {
-            Some(Regions {
+        let regions = unsafe {
+            Regions {
                 input_a: core::slice::from_raw_parts(self.start(a), a.size as usize),
                 input_b: core::slice::from_raw_parts(self.start(b), b.size as usize),
                 output: core::slice::from_raw_parts_mut(self.start(output), output.size as usize),
@@ -105,8 +104,9 @@ impl<'a> LinearMemory<'a> {
                     self.start(scratch),
                     scratch.size as usize,
                 ),
-            })
-        }
+            }
+        };
+        (fits, regions)
     }
 
     /// Address of the region's first byte; of an absent region, whose offset means nothing, a pointer that is never read.

@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 use kernel_abi::{Descriptor, params::RmsNorm};
 
 use crate::{
-    check::{Definition, Sizes, bytes, sum},
+    check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
     elementwise::{self, Elementwise, map},
     lanes::Lanes,
@@ -134,7 +134,7 @@ fn sizes<E: Element>(params: &RmsNorm) -> Sizes {
         input_a: rows,
         input_b: bytes(&[params.hidden], E::BYTES),
         output: rows,
-        scratch: Some(0),
+        scratch: 0,
     }
 }
 
@@ -145,9 +145,9 @@ fn backward_sizes<E: Element>(params: &RmsNorm) -> Sizes {
         ..
     } = sizes::<E>(params);
     Sizes {
-        input_a: sum(&[rows, rows]),
+        input_a: rows + rows,
         input_b: weight,
-        output: sum(&[rows, weight]),
+        output: rows + weight,
         scratch: bytes(&[params.hidden], F32::BYTES),
     }
 }

@@ -1,4 +1,4 @@
-use core::marker::PhantomData;
+use core::{convert::Infallible, marker::PhantomData};
 
 use kernel_abi::{
     Descriptor,
@@ -7,8 +7,8 @@ use kernel_abi::{
 };
 
 use crate::{
-    block,
-    check::{Definition, Sizes, bytes, sum},
+    angle, block,
+    check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
     elementwise,
     lanes::Lanes,
@@ -68,7 +68,7 @@ impl<L: Lanes> Definition for RopeF32<L> {
     }
 
     fn sizes(params: &Rope, descriptor: &Descriptor) -> Sizes {
-        rope_sizes(params, descriptor, rope_bytes::<F32>(params))
+        rope_sizes(params, descriptor, rope_bytes::<F32>(params), NO_HALF)
     }
 
     fn run(params: &Rope, regions: Regions<'_>) {
@@ -94,11 +94,12 @@ impl<L: Lanes> Definition for RopeF16<L> {
     }
 
     fn sizes(params: &Rope, descriptor: &Descriptor) -> Sizes {
-        rope_sizes(params, descriptor, rope_bytes::<F16>(params))
+        rope_sizes(params, descriptor, rope_bytes::<F16>(params), Some(Half))
     }
 
     fn run(params: &Rope, regions: Regions<'_>) {
-        rotate::<L, F16>(params, regions, sine_and_cosine);
+        let angles = Angles::new(params, regions.input_b, Some(Half));
+        rotate_by::<L, F16, _>(params, regions, &angles, sine_and_cosine);
     }
 }
 
@@ -127,7 +128,7 @@ impl<L: Lanes> Definition for RopeQ8<L> {
             &[blocks, params.heads, params.seq, params.batch],
             Q8_BYTES as u32,
         );
-        rope_sizes(params, descriptor, tensor)
+        rope_sizes(params, descriptor, tensor, NO_HALF)
     }
 
     fn run(params: &Rope, regions: Regions<'_>) {
@@ -136,38 +137,54 @@ impl<L: Lanes> Definition for RopeQ8<L> {
 }
 
 /// Bytes of x\[batch, seq, heads, head_dim\].
-fn rope_bytes<E: Element>(params: &Rope) -> Option<u32> {
+fn rope_bytes<E: Element>(params: &Rope) -> u64 {
     bytes(
         &[params.head_dim, params.heads, params.seq, params.batch],
         E::BYTES,
     )
 }
 
+/// That a kernel takes f16 tables. One that takes none has no code for them: nobody can call it.
+#[derive(Clone, Copy)]
+struct Half;
+/// None of those.
+const NO_HALF: Option<Infallible> = None;
+
 /// The sizes of a call whose x has `tensor` bytes.
-fn rope_sizes(params: &Rope, descriptor: &Descriptor, tensor: Option<u32>) -> Sizes {
+fn rope_sizes<H>(params: &Rope, descriptor: &Descriptor, tensor: u64, half: Option<H>) -> Sizes {
     let table = |element_bytes| bytes(&[params.head_dim / 2, params.seq], element_bytes);
     let input_b = match params.table {
-        TABLE_NONE if descriptor.input_b.size == 0 => Some(0),
+        TABLE_NONE if descriptor.input_b.size == 0 => 0,
         TABLE_NONE => table(F32::BYTES),
-        TABLE_F32 => sum(&[table(F32::BYTES), table(F32::BYTES)]),
-        _ => sum(&[table(F16::BYTES), table(F16::BYTES)]),
+        TABLE_F16 if half.is_some() => table(F16::BYTES) + table(F16::BYTES),
+        _ => table(F32::BYTES) + table(F32::BYTES),
     };
     Sizes {
         input_a: tensor,
         input_b,
         output: tensor,
-        scratch: Some(0),
+        scratch: 0,
     }
 }
 
-/// Rotates all pairs. `sine_and_cosine` gives both for an angle in radians.
+/// Rotates all pairs, without f16 tables. `sine_and_cosine` gives both for an angle in radians.
 pub fn rotate<L: Lanes, E: Element>(
     params: &Rope,
     regions: Regions<'_>,
     sine_and_cosine: impl Fn(f64) -> (f32, f32),
 ) {
-    let angles = Angles::new(params, regions.input_b);
-    let [head_dim, heads, seq] = [params.head_dim, params.heads, params.seq].map(|n| n as usize);
+    let angles = Angles::new(params, regions.input_b, NO_HALF);
+    rotate_by::<L, E, _>(params, regions, &angles, sine_and_cosine);
+}
+
+fn rotate_by<L: Lanes, E: Element, H>(
+    params: &Rope,
+    regions: Regions<'_>,
+    angles: &Angles<'_, H>,
+    sine_and_cosine: impl Fn(f64) -> (f32, f32),
+) {
+    let [head_dim, heads] = [params.head_dim, params.heads].map(|n| n as usize);
+    let [seq, batches] = [params.seq, params.batch].map(|n| n as usize);
     let half = head_dim / 2;
     let input = E::view(regions.input_a);
     let output = E::view_mut(regions.output);
@@ -175,11 +192,11 @@ pub fn rotate<L: Lanes, E: Element>(
     let mut turns = Turns::<PAIRS>::new();
     for first in (0..half).step_by(PAIRS) {
         let count = PAIRS.min(half - first);
-        turns.start(&angles, first, count);
+        turns.start(angles, first, count);
         for position in 0..seq {
-            let (cosines, sines) = turns.at(&angles, position, &sine_and_cosine);
-            let batches = rows(input, heads * head_dim).zip(rows_mut(output, heads * head_dim));
-            for (x, y) in batches.skip(position).step_by(seq.max(1)) {
+            let (cosines, sines) = turns.at(angles, position, &sine_and_cosine);
+            for batch in 0..batches {
+                let (x, y) = at_position((input, output), heads * head_dim, batch * seq + position);
                 for (x, y) in rows(x, head_dim).zip(rows_mut(y, head_dim)) {
                     if params.layout == LAYOUT_INTERLEAVED {
                         rotate_interleaved::<L, E>(
@@ -205,6 +222,19 @@ pub fn rotate<L: Lanes, E: Element>(
             }
         }
     }
+}
+
+/// All heads of a position of a batch, `elements` in all: the tensors' row of this number.
+#[inline(always)]
+fn at_position<'a, E>(
+    (input, output): (&'a [E], &'a mut [E]),
+    elements: usize,
+    row: usize,
+) -> (&'a [E], &'a mut [E]) {
+    (
+        span(input, row * elements, elements),
+        span_mut(output, row * elements, elements),
+    )
 }
 
 /// A pair turned by an angle: two roundings, then one.
@@ -374,8 +404,9 @@ const RUN: usize = ELEMENTS / 2;
 /// Rotates blocks. With layout 1 the partner of an element is in another block, or in the same one if head_dim is 32 or
 /// a block crosses the middle; so each output block gathers the two runs that each of its own comes from.
 fn rotate_q8<L: Lanes>(params: &Rope, regions: Regions<'_>) {
-    let angles = Angles::new(params, regions.input_b);
-    let [head_dim, heads, seq] = [params.head_dim, params.heads, params.seq].map(|n| n as usize);
+    let angles = Angles::new(params, regions.input_b, NO_HALF);
+    let [head_dim, heads] = [params.head_dim, params.heads].map(|n| n as usize);
+    let [seq, batches] = [params.seq, params.batch].map(|n| n as usize);
     let half = head_dim / 2;
     let blocks = head_dim / ELEMENTS;
     let (input, _) = regions.input_a.as_chunks::<Q8_BYTES>();
@@ -387,7 +418,7 @@ fn rotate_q8<L: Lanes>(params: &Rope, regions: Regions<'_>) {
         let pairs = if interleaved {
             [RUN * block; 2]
         } else {
-            [0, RUN].map(|run| (ELEMENTS * block + run) % half)
+            [0, RUN].map(|run| (ELEMENTS * block + run) % half.max(1))
         };
         for (turns, first) in turns.iter_mut().zip(pairs) {
             turns.start(&angles, first, RUN);
@@ -400,8 +431,8 @@ fn rotate_q8<L: Lanes>(params: &Rope, regions: Regions<'_>) {
             } else {
                 second.at(&angles, position, sine_and_cosine)
             };
-            let batches = rows(input, heads * blocks).zip(rows_mut(output, heads * blocks));
-            for (x, y) in batches.skip(position).step_by(seq.max(1)) {
+            for batch in 0..batches {
+                let (x, y) = at_position((input, output), heads * blocks, batch * seq + position);
                 for (x, y) in rows(x, blocks).zip(rows_mut(y, blocks)) {
                     let (Some(source), Some(target)) = (x.get(block), y.get_mut(block)) else {
                         continue;
@@ -442,7 +473,7 @@ fn gathered_run<L: Lanes>(
     y: &mut [F32],
     (cosines, sines): (&[F32], &[F32]),
 ) {
-    let low = first % half;
+    let low = first % half.max(1);
     let [mut x0, mut x1, mut other] = [[F32::default(); RUN]; 3];
     unpack_run::<L>(row, low, &mut x0);
     unpack_run::<L>(row, low + half, &mut x1);
@@ -462,9 +493,9 @@ fn unpack_run<L: Lanes>(row: &[[u8; Q8_BYTES]], first: usize, values: &mut [F32;
     }
 }
 
-/// Sine and cosine, taken in f64 and rounded once. Argument reduction has a fixed bound for every angle.
+/// Sine and cosine, taken in f64 and rounded once.
 fn sine_and_cosine(angle: f64) -> (f32, f32) {
-    let (sine, cosine) = libm::sincos(angle);
+    let (sine, cosine) = angle::sine_and_cosine(angle);
     (sine as f32, cosine as f32)
 }
 
@@ -485,7 +516,7 @@ fn accepts_theta(params: &Rope, descriptor: &Descriptor) -> bool {
 }
 
 /// Where the angles come from; tables are \[seq, pairs\].
-enum Angles<'a> {
+enum Angles<'a, H> {
     Computed {
         ln_theta: f64,
         head_dim: f64,
@@ -503,30 +534,32 @@ enum Angles<'a> {
         cosines: &'a [F16],
         sines: &'a [F16],
         pairs: usize,
+        _half: H,
     },
 }
 
-impl<'a> Angles<'a> {
-    fn new(params: &Rope, input_b: &'a [u8]) -> Self {
+impl<'a, H> Angles<'a, H> {
+    fn new(params: &Rope, input_b: &'a [u8], half: Option<H>) -> Self {
         let pairs = (params.head_dim / 2) as usize;
         let (cosines, sines) = split(input_b, input_b.len() / 2);
-        match params.table {
-            TABLE_NONE if input_b.is_empty() => Self::Computed {
-                ln_theta: libm::log(f64::from(params.theta)),
+        match (params.table, half) {
+            (TABLE_NONE, _) if input_b.is_empty() => Self::Computed {
+                ln_theta: angle::ln(f64::from(params.theta)),
                 head_dim: f64::from(params.head_dim),
             },
-            TABLE_NONE => Self::Given {
+            (TABLE_NONE, _) => Self::Given {
                 angles: F32::view(input_b),
                 pairs,
             },
-            TABLE_F32 => Self::TablesF32 {
-                cosines: F32::view(cosines),
-                sines: F32::view(sines),
-                pairs,
-            },
-            _ => Self::TablesF16 {
+            (TABLE_F16, Some(half)) => Self::TablesF16 {
                 cosines: F16::view(cosines),
                 sines: F16::view(sines),
+                pairs,
+                _half: half,
+            },
+            _ => Self::TablesF32 {
+                cosines: F32::view(cosines),
+                sines: F32::view(sines),
                 pairs,
             },
         }
@@ -555,21 +588,21 @@ impl<const N: usize> Turns<N> {
     }
 
     /// Chooses the pairs.
-    fn start(&mut self, angles: &Angles<'_>, first: usize, count: usize) {
+    fn start<H>(&mut self, angles: &Angles<'_, H>, first: usize, count: usize) {
         (self.first, self.count) = (first, count);
         if let Angles::Computed { ln_theta, head_dim } = angles {
             for (index, frequency) in self.frequencies.iter_mut().take(count).enumerate() {
                 // theta^(-2 pair / head_dim)
                 let pair = (first + index) as f64;
-                *frequency = libm::exp(ln_theta * (-2.0 * pair / head_dim));
+                *frequency = angle::exp(ln_theta * (-2.0 * pair / head_dim));
             }
         }
     }
 
     /// The cosines and sines of the chosen pairs at a position.
-    fn at<'s>(
+    fn at<'s, H>(
         &'s mut self,
-        angles: &Angles<'s>,
+        angles: &Angles<'s, H>,
         position: usize,
         sine_and_cosine: impl Fn(f64) -> (f32, f32),
     ) -> (&'s [F32], &'s [F32]) {
@@ -591,6 +624,7 @@ impl<const N: usize> Turns<N> {
                 cosines,
                 sines,
                 pairs,
+                ..
             } => {
                 let cosines = span(cosines, entries(pairs), self.count);
                 let sines = span(sines, entries(pairs), self.count);

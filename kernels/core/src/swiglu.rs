@@ -3,7 +3,7 @@ use kernel_abi::{Descriptor, params::Swiglu};
 use core::marker::PhantomData;
 
 use crate::{
-    check::{Definition, Sizes, bytes, sum},
+    check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
     elementwise::{Elementwise, map},
     lanes::{Lanes, Words},
@@ -161,18 +161,18 @@ fn sizes<E: Element>(params: &Swiglu) -> Sizes {
         input_a: rows,
         input_b: rows,
         output: rows,
-        scratch: Some(0),
+        scratch: 0,
     }
 }
 
 fn backward_sizes<E: Element>(params: &Swiglu) -> Sizes {
     let Sizes { input_a: rows, .. } = sizes::<E>(params);
-    let both = sum(&[rows, rows]);
+    let both = rows + rows;
     Sizes {
         input_a: both,
         input_b: rows,
         output: both,
-        scratch: Some(0),
+        scratch: 0,
     }
 }
 

@@ -26,7 +26,7 @@ impl Definition for Faulty {
         } else {
             // No input fits.
             Sizes {
-                input_a: None,
+                input_a: Sizes::NONE,
                 ..sizes
             }
         }

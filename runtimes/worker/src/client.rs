@@ -10,6 +10,7 @@ use super::{
     protocol::{
         Answer, Facts, Footprint, InstanceChoice, Operation, Reply, Request, Timed, Times, VERSION,
     },
+    texts,
 };
 use runtime_api::{Budget, Form, Info, Options};
 use runtime_host::{Invocation, Observation, Outcome};
@@ -74,11 +75,8 @@ impl Worker {
                 info,
                 operations,
             } if protocol == VERSION => {
-                if launch.states_id && info.id != launch.id {
-                    return Err(worker.protocol_error(format!(
-                        "it is `{}`, built otherwise than its name says",
-                        info.id
-                    )));
+                if let Some(what) = launch.contradicted(&info, &operations) {
+                    return Err(worker.protocol_error(what));
                 }
                 worker.info = *info;
                 worker.operations = operations;
@@ -447,7 +445,7 @@ impl Worker {
                 reply.id
             )));
         }
-        Ok(reply.answer)
+        Ok(texts::tidied(reply.answer))
     }
 
     fn unexpected(&mut self, wanted: &str) -> WorkerError {
@@ -481,7 +479,7 @@ fn not_started(launch: &Launch, message: String) -> WorkerError {
 }
 
 /// Stands in until hello is answered.
-fn empty_info(id: &str) -> Info {
+pub(super) fn empty_info(id: &str) -> Info {
     Info {
         id: id.to_owned(),
         engine: String::new(),

@@ -1,7 +1,15 @@
 //! How a worker is started.
 
 use super::limits::{TimeLimit, VariableError};
-use std::{ffi::OsString, path::PathBuf};
+use runtime_api::Info;
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+/// What a worker said of itself, once one was started: its engine, and the optional operations that it knows.
+pub type Stated = Arc<OnceLock<(Info, Vec<String>)>>;
 
 /// How to start a worker.
 #[derive(Clone, Debug)]
@@ -16,6 +24,9 @@ pub struct Launch {
     pub states_id: bool,
     /// When each worker that is started so has to have ended, if it has to.
     pub time_limit: Option<TimeLimit>,
+    /// What the first worker that was started so said of itself: every other one has to say the same, or what was seen of one tells nothing of the
+    /// next.
+    pub stated: Stated,
     /// Who answers in place of a process, which WebAssembly has not; `None`: nobody does.
     #[cfg(target_family = "wasm")]
     pub peer: Option<super::Peer>,
@@ -78,6 +89,20 @@ impl Launch {
         }
     }
 
+    /// What contradicts what a worker says of itself: the id that it is started for, or what the first one said.
+    pub(super) fn contradicted(&self, info: &Info, operations: &[String]) -> Option<String> {
+        if self.states_id && info.id != self.id {
+            return Some(format!(
+                "it is `{}`, built otherwise than its name says",
+                info.id
+            ));
+        }
+        let said = || (info.clone(), operations.to_vec());
+        let first = self.stated.get_or_init(said);
+        (*first != said())
+            .then(|| "it does not say of itself what it said when it was started before".to_owned())
+    }
+
     /// Starts an executable of somebody else.
     pub fn foreign(id: &str, program: PathBuf, arguments: Vec<OsString>) -> Launch {
         Launch {
@@ -86,6 +111,7 @@ impl Launch {
             arguments,
             states_id: false,
             time_limit: None,
+            stated: Stated::default(),
             #[cfg(target_family = "wasm")]
             peer: None,
         }
@@ -95,6 +121,22 @@ impl Launch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::empty_info;
+
+    #[test]
+    fn a_worker_says_of_itself_what_the_first_one_said() {
+        let launch = Launch::foreign("one", PathBuf::from("one"), Vec::new());
+        let (mut info, time) = (empty_info("one"), ["time".to_owned()]);
+        assert_eq!(launch.contradicted(&info, &time), None);
+        // Another limit is about the same workers.
+        let launch = launch.limited(None);
+        assert_eq!(launch.contradicted(&info, &time), None);
+        assert!(launch.contradicted(&info, &[]).is_some());
+        info.capabilities.features.push("simd".to_owned());
+        assert!(launch.contradicted(&info, &time).is_some());
+        let other = Launch::foreign("one", PathBuf::from("one"), Vec::new());
+        assert_eq!(other.contradicted(&info, &time), None);
+    }
 
     #[test]
     fn a_runner_starts_what_the_system_cannot() {

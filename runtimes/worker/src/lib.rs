@@ -29,13 +29,14 @@ mod server;
     allow(dead_code, reason = "there are no processes to contain")
 )]
 mod system;
+mod texts;
 mod timing;
 
 pub use client::{GRACE, Worker};
 pub use confinement::Confinement;
 pub use error::{RunError, WorkerError};
 pub use executable::{main, serve_process};
-pub use launch::{Launch, RUNNER_VARIABLE};
+pub use launch::{Launch, RUNNER_VARIABLE, Stated};
 pub use limits::{MEMORY_VARIABLE, TimeLimit, VariableError, WorkerLimits};
 #[cfg(target_family = "wasm")]
 pub use process::{Exchange, Peer};

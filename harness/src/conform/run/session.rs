@@ -7,6 +7,7 @@ use crate::{
         forms::{self, Fate},
         judge::Judgement,
         observe::{self, Alone, Ended, Exchange, Observed},
+        search,
         sequence::{self, Sequence},
         subject::{Prepared, Subject},
     },
@@ -225,6 +226,34 @@ impl<'a> Session<'a> {
             (None, Err(reason)) => Err(reason.clone()),
             (None, Ok(worker)) => Ok(worker.gathered().to_vec()),
         }
+    }
+
+    /// The flags `reached` before, and those that a search's cases set on a module that keeps flags.
+    ///
+    /// # Errors
+    /// As [`flags`](Self::flags).
+    pub fn further_flags(
+        &mut self,
+        work: &Work,
+        subject: &Subject,
+        reached: &[u32],
+        limits: &TimeLimits,
+    ) -> Result<Vec<u32>, String> {
+        self.begin(Some(limits.of_module(subject.ticks)));
+        let loaded = self.load(subject).map_err(|(_, reason)| reason)?;
+        for prepared in work.cases.iter().filter(|one| search::found(&one.case)) {
+            if let Ended::Lost(reason) = self.once(subject, loaded, prepared) {
+                return Err(reason);
+            }
+        }
+        let mut gathered = self.gathered().to_vec();
+        // Nothing is gathered where nothing was run.
+        gathered.resize(reached.len(), 0);
+        let all = gathered
+            .iter()
+            .zip(reached)
+            .map(|(now, before)| now | before);
+        Ok(all.collect())
     }
 
     /// What runs of the module that was loaded last told of its flags, if it keeps some.

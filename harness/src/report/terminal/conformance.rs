@@ -11,7 +11,7 @@ pub fn text(conform: &Conformance, colour: bool) -> String {
     let mut text = matrix::render(&conform.results, &conform.runtimes(), colour);
     text += "\nok N: N checks hold (a check is a layer of a case). \
              L1 status, L2 agreement, L3 same source, L4 truth, L5 external, L6 frame, L7 properties.\n";
-    text += &coverage::text(&conform.coverage);
+    text += &coverage::text(&conform.coverage, conform.search.as_ref());
     text += &envelope::text(&conform.envelope);
     for engine in &conform.engines {
         if let Some(reason) = &engine.reason {

@@ -1,10 +1,19 @@
 //! Which code ran, on screen.
 
-use crate::coverage::Coverage;
+use crate::{conform::search::Searched, coverage::Coverage};
 
-/// A line for each module; nothing where nobody asked.
-pub(super) fn text(coverage: &[Coverage]) -> String {
+/// A line for each module, and what a search did; nothing where nobody asked.
+pub(super) fn text(coverage: &[Coverage], searched: Option<&Searched>) -> String {
     let mut text = String::new();
+    if let Some(searched) = searched {
+        text += &format!(
+            "\nsearch for calls that run more of the code: {} calls, {} of them kept as cases\n",
+            searched.draws, searched.found
+        );
+        for (module, reason) in &searched.not_searched {
+            text += &format!("{module} was not searched: {reason}\n");
+        }
+    }
     if coverage.is_empty() {
         return text;
     }

@@ -148,6 +148,8 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         ("3x7x33x5", [3, 7, 33, 5]),
         ("1x300x1x1", [1, 300, 1, 1]),
         ("1x1x65x100", [1, 1, 65, 100]),
+        ("1x1x8x8", [1, 1, 8, 8]),
+        ("1x1x20x20", [1, 1, 20, 20]),
         // The ranks that people use, and columns for all widths of the loops over them.
         ("2x64x8x64", [2, 64, 8, 64]),
         ("3x70x8x129", [3, 70, 8, 129]),

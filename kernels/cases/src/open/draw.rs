@@ -2,7 +2,7 @@
 //!
 //! No function of the platform's libm is used: a case is the same on every target.
 
-use super::{Built, Value};
+use super::{Built, Value, searched};
 use crate::{
     case::{Case, Source},
     generate::values::random,
@@ -154,6 +154,20 @@ pub(super) fn total(built: &Built) -> u64 {
 
 /// A shape that the contract allows, with at most so many elements, and parameters.
 pub(super) fn built(contract: &Contract, random: &mut Random, most: u64) -> Option<Built> {
+    built_with(contract, &[], random, most)
+}
+
+/// The same, with some of these words among the dimensions and the parameters.
+pub(super) fn built_with(
+    contract: &Contract,
+    words: &[u32],
+    random: &mut Random,
+    most: u64,
+) -> Option<Built> {
+    // No word is drawn where there is none, so that other cases stay what they are.
+    let word = |random: &mut Random| {
+        (!words.is_empty() && random.below(3) == 0).then(|| random.pick(words))
+    };
     for attempt in 0..TRIES {
         let mut values = BTreeMap::new();
         // Sizes that real models have go together: those at the same place of the lists.
@@ -164,6 +178,9 @@ pub(super) fn built(contract: &Contract, random: &mut Random, most: u64) -> Opti
                 [] => None,
                 list => typical.then(|| list[together % list.len()]),
             };
+            let drawn = word(random)
+                .filter(|word| *word != 0 && nearest(axis, *word) == *word)
+                .or(drawn);
             // The longer nothing is found, the smaller the dimensions.
             let drawn = drawn.unwrap_or_else(|| dimension(axis, random, 15 - attempt * 14 / TRIES));
             values.insert(name.clone(), Value::Integer(drawn.into()));
@@ -171,7 +188,9 @@ pub(super) fn built(contract: &Contract, random: &mut Random, most: u64) -> Opti
         solve(contract, &mut values);
         for (name, param) in &contract.params {
             if !contract.axes.contains_key(name) {
-                values.insert(name.clone(), parameter(contract, name, param, random));
+                let drawn = word(random).and_then(|word| meant(contract, name, param, word));
+                let drawn = drawn.unwrap_or_else(|| parameter(contract, name, param, random));
+                values.insert(name.clone(), drawn);
             }
         }
         if let Ok(built) = Built::new(contract, values)
@@ -272,18 +291,43 @@ fn parameter(contract: &Contract, name: &str, param: &Param, random: &mut Random
         return of_type(value(domain.class, random, 0, 1));
     }
     let standard = default(param);
-    let narrow = low.abs() <= WIDE && high.abs() <= WIDE;
+    let narrow = is_narrow(low, high);
     match random.below(8) {
         0..4 => standard,
         4 if narrow => of_type(low),
         5 if narrow => of_type(high),
         _ if narrow => of_type(low + random.unit() * (high - low)),
+        // A multiple of nothing would always be nothing.
+        _ if standard == Value::Float(0.0) => of_type(random.pick(&[0.25, 1.0, -1.0, 2.0, -3.0])),
         _ => of_type(standard.real() * random.pick(&[0.5, 1.0, 2.0])),
     }
 }
 
+/// A parameter whose bits are a word, where its type, its domain and what people pass allow that.
+fn meant(contract: &Contract, name: &str, param: &Param, word: u32) -> Option<Value> {
+    let (value, low, high) = match *param {
+        Param::F32 { min, max, .. } => (Value::Float(f32::from_bits(word)), min.into(), max.into()),
+        Param::U32 { min, max, .. } => (Value::Integer(word.into()), min.into(), max.into()),
+        Param::I32 { min, max, .. } => {
+            (Value::Integer((word as i32).into()), min.into(), max.into())
+        }
+    };
+    let (real, usual) = (value.real(), default(param).real().abs());
+    let fits = match contract.domain_of(name) {
+        Some(domain) => searched::allows(domain.class, real),
+        None if is_narrow(low, high) => true,
+        None => (usual / WIDE..=usual * WIDE).contains(&real.abs()),
+    };
+    (fits && (low..=high).contains(&real)).then_some(value)
+}
+
+/// Whether bounds of a parameter say what people pass.
+fn is_narrow(low: f64, high: f64) -> bool {
+    low.abs() <= WIDE && high.abs() <= WIDE
+}
+
 /// Bytes of every input.
-fn data(contract: &Contract, built: &Built, random: &mut Random) -> Vec<Vec<u8>> {
+pub(super) fn data(contract: &Contract, built: &Built, random: &mut Random) -> Vec<Vec<u8>> {
     // Special values are seldom in more than one tensor, so that what they do shows.
     let special_in = random.below(2 * contract.inputs.len().max(1) as u64) as usize;
     let arrays = contract.inputs.iter().zip(&built.shape.inputs).enumerate();

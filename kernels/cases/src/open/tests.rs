@@ -302,3 +302,38 @@ fn a_kernel_that_undoes_another_gives_back_what_that_one_was_given() {
     let refused = undoing(&halving, &done, &answer).unwrap_err();
     assert!(refused.contains("its in is f32 ["), "{refused}");
 }
+
+#[test]
+fn a_search_puts_words_where_the_contract_allows_them() {
+    let open = contract(&[]);
+    let shows = |word: u32, is_there: &dyn Fn(&Case) -> bool| {
+        let draws = (1..400).map(|number| Draw {
+            number,
+            word: Some(word),
+        });
+        let made = draws.filter_map(|draw| searched(&open, &[], &[draw], 7, draw.to_string()));
+        made.filter(is_there).count()
+    };
+    let has = |bytes: [u8; 4]| {
+        move |case: &Case| {
+            let (elements, _) = case.a.as_chunks::<4>();
+            elements.contains(&bytes)
+        }
+    };
+    let value = 1.23_f32;
+    assert!(shows(value.to_bits(), &has(value.to_le_bytes())) > 50);
+    let rows = |case: &Case| case.open.as_ref().unwrap().values["rows"] == 77.0;
+    assert!(shows(77, &rows) > 50);
+    // What no host passes is no reason to refuse a kernel.
+    for far in [1e30_f32, -1e30, 1e-30] {
+        assert_eq!(shows(far.to_bits(), &has(far.to_le_bytes())), 0, "{far}");
+    }
+    let of = |number| Draw { number, word: None };
+    let twice = [of(3), of(5)];
+    let made = searched(&open, &[1, 2, 3], &twice, 7, "name".to_owned());
+    assert!(made.is_some());
+    assert_eq!(
+        made,
+        searched(&open, &[1, 2, 3], &twice, 7, "name".to_owned())
+    );
+}
