@@ -423,7 +423,7 @@ fn an_older_version_is_refused_once_a_newer_was_seen() {
     assert_eq!(verify(&[]), Value::Null);
     assert!(!home.seen().exists());
     std::fs::create_dir_all(home.seen().parent().unwrap()).unwrap();
-    let newer = json!({"core": {key: "1.4.0"}}).to_string();
+    let newer = json!({"core": {key: "1.5.0"}}).to_string();
     std::fs::write(home.seen(), &newer).unwrap();
     assert_eq!(verify(&[]), "rollback-refused");
     assert_eq!(verify(&["--allow-rollback"]), Value::Null);
