@@ -18,6 +18,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Elements that all tensors of a case may have together: many calls are worth more than large ones.
 const MOST_ELEMENTS: u64 = 1 << 12;
+/// The same of every other case with a word of its own, which may be the length of an axis beside a long one.
+const MOST_WITH_WORD: u64 = 1 << 17;
 /// Elements that all tensors of a case with one long axis may have together.
 const MOST_OF_LONG: u64 = 1 << 16;
 /// The other axes of such a case are as long, at most.
@@ -40,7 +42,11 @@ pub(super) fn case(
     let random_of = |draw: &Draw| Random::new(&contract.kernel, seed.rotate_left(32), draw.number);
     let (first, further) = draws.split_first()?;
     let mut random = random_of(first);
-    let built = built_with(contract, first.words(words), &mut random, MOST_ELEMENTS)?;
+    let most = match first.word {
+        Some(_) if first.number.is_multiple_of(2) => MOST_WITH_WORD,
+        _ => MOST_ELEMENTS,
+    };
+    let built = built_with(contract, first.words(words), &mut random, most)?;
     let mut tensors = data(contract, &built, &mut random);
     change(contract, &mut tensors, first.words(words), &mut random);
     for draw in further {
