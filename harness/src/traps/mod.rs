@@ -153,7 +153,11 @@ impl Session<'_> {
         let capabilities = worker.info().capabilities.clone();
         let version = worker.info().version.clone();
         if let Some(reason) = case.unsupported(&capabilities) {
-            return Ok(result(launch, case, Outcome::Unsupported, reason));
+            let unsupported = result(launch, case, Outcome::Unsupported, reason);
+            return Ok(CaseResult {
+                seen: "unsupported".to_owned(),
+                ..unsupported
+            });
         }
         let settings = Settings {
             budget: case.budget.unwrap_or_else(|| generous(BudgetKind::Epoch)),

@@ -460,6 +460,8 @@ mod needs_wamrc {
         use assay_worker::{InstanceChoice, Launch, Worker};
         use runtime_api::{Budget, BudgetKind, Limits, Options};
         use runtime_host::{Call, Invocation};
+        // Its `kernel_cleanup` is laid out as `with_native_escape` looks for it.
+        const KERNEL: &str = "swiglu_f32";
         let honest = Bringing::compiled("wamr", "x86_64", KERNEL, &module(KERNEL));
         let form = with_native_escape(honest.form());
         let version = honest.engine_version();
