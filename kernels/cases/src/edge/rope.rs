@@ -283,14 +283,14 @@ fn size_rows(table: &mut Table, tensor: Tensor, good: &Call, shape: Shape) {
         table.row(name, INPUT, call);
     }
     // Tables of 2^31 bytes each, and of 2^32.
-    let kinds: &[(u32, usize)] = match tensor {
+    let kinds: &[(u32, u64)] = match tensor {
         Tensor::Float(Float::F16) => &[(1, 4), (2, 2)],
         _ => &[(1, 4)],
     };
     for (number, element) in kinds {
         for (bits, name) in [(31, "tables-of-2^32-bytes"), (32, "a-table-of-2^32-bytes")] {
-            let seq = (1_usize << bits) / (head_dim / 2 * element);
-            let huge = params([1, seq, 1, head_dim], 0, *number);
+            let seq = (1_u64 << bits) / (head_dim as u64 / 2 * element);
+            let huge = params([1, seq as usize, 1, head_dim], 0, *number);
             let call = good().params(huge.to_le_bytes());
             table.row(format!("{name}-{number}"), INPUT, call);
         }
