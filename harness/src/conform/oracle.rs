@@ -175,6 +175,9 @@ impl Oracle {
     }
 
     fn ask(&mut self, mut request: Value, time: Duration) -> Result<Reply, String> {
+        if self.limit.is_reached() {
+            return Err(self.limit.to_string());
+        }
         self.requests += 1;
         request["id"] = self.requests.into();
         let program = match &mut self.program {

@@ -13,7 +13,7 @@ use super::{
     truths::Oracles,
 };
 use crate::{
-    coverage::{Flagged, dictionary, ledger::Ledger},
+    coverage::{Flagged, dictionary, joined, ledger::Ledger},
     exit, machine,
     output::Output,
     parallel, registry,
@@ -306,8 +306,7 @@ fn of_module(
             .any(|(now, before)| now & !before != 0);
         let stopped = !matches!(ended, Ended::Status { .. });
         if new || stopped {
-            let joined = now.iter().zip(&reached).map(|(now, before)| now | before);
-            reached = joined.collect();
+            reached = joined(&now, &reached);
             kept.push(draws);
             found.cases.push(prepared.case);
         }

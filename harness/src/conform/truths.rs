@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{exit, registry, time_limits::TimeLimits};
 use anyhow::Result;
-use assay_worker::{Launch, TimeLimit};
+use assay_worker::Launch;
 use kernel_cases::{
     case::{Binding, Case, Source},
     open::{Call, Expected, Strength, Values, contradicts},
@@ -249,7 +249,7 @@ impl Oracles {
                 Ok(oracle) => format!("oracle {}", oracle.name()),
                 Err(_) => format!("oracle {}", command.join(" ")),
             };
-            let asked = evaluate(oracle, &name, cases, self.limits.run, |case, call| {
+            let asked = evaluate(oracle, &name, cases, |case, call| {
                 Question::kernel(id, case, call)
             });
             truth.sources.push(asked);
@@ -258,13 +258,9 @@ impl Oracles {
             match source {
                 TruthSource::Onnx(onnx) => {
                     let oracle = self.onnx.get_or_insert_with(|| Oracle::onnx(limit));
-                    let asked = evaluate(
-                        oracle,
-                        &of_operator(onnx),
-                        cases,
-                        self.limits.run,
-                        |case, call| Question::onnx(onnx, case, call),
-                    );
+                    let asked = evaluate(oracle, &of_operator(onnx), cases, |case, call| {
+                        Question::onnx(onnx, case, call)
+                    });
                     truth.sources.push(asked);
                 }
                 TruthSource::Reference(_) => {
@@ -353,14 +349,10 @@ fn evaluate<'q>(
     oracle: &mut Result<Oracle, String>,
     name: &str,
     cases: &mut [Case],
-    limit: TimeLimit,
     question: impl Fn(&Case, &Call) -> Question<'q>,
 ) -> Asked {
     match oracle {
         Ok(oracle) => ask_all(name, Strength::Independent, cases, |case, call| {
-            if limit.is_reached() {
-                return Err(limit.to_string());
-            }
             oracle.evaluate(call, question(case, call))
         }),
         Err(reason) => absent(name, Strength::Independent, reason.clone()),

@@ -165,6 +165,14 @@ impl Flagged {
     }
 }
 
+/// Flags that are set in one or the other.
+pub fn joined(one: &[u32], other: &[u32]) -> Vec<u32> {
+    one.iter()
+        .zip(other)
+        .map(|(one, other)| one | other)
+        .collect()
+}
+
 /// Whether the flag of this number is set.
 fn is_set(flags: &[u32], number: usize) -> bool {
     let word = flags.get(number / FLAGS_OF_WORD).copied().unwrap_or(0);

@@ -21,11 +21,11 @@ pub use expected::{Expected, Strength, Values, contradicts};
 pub(crate) use expected::{judge, judge_outputs};
 pub use inverse::{to_undo, undoing};
 pub use relation::Relation;
+pub use searched::{searched, with_axis};
 pub(crate) use vectors::calls as vector_calls;
 
 use crate::{
     case::{Case, Entry, Source},
-    draw::Draw,
     number,
     truth::Verdict,
 };
@@ -128,29 +128,6 @@ pub fn generated(contract: &Arc<Contract>, seed: u64, index: u32) -> Vec<Case> {
     };
     let related = relation::related(contract, &call, seed, index);
     std::iter::once(call).chain(related).collect()
-}
-
-/// The case of a search that these draws make, of this name: the first makes one, each further one changes it. `words` are what the module has in
-/// its code; they stand among the sizes, the parameters and the elements, where the contract allows them.
-pub fn searched(
-    contract: &Arc<Contract>,
-    words: &[u32],
-    draws: &[Draw],
-    seed: u64,
-    name: String,
-) -> Option<Case> {
-    searched::case(contract, words, draws, seed, name)
-}
-
-/// A forward call of this name in which the axis of this number has a value, as far as the contract allows, and the others are small. `None` where it
-/// allows none.
-pub fn with_axis(
-    contract: &Arc<Contract>,
-    (axis, value): (usize, u32),
-    seed: u64,
-    name: String,
-) -> Option<Case> {
-    searched::with_axis(contract, (axis, value), seed, name)
 }
 
 /// A forward call with the largest typical shape of about so many elements, for measuring, named `sized:` and its axes.

@@ -97,9 +97,10 @@ impl Launch {
                 info.id
             ));
         }
-        let said = || (info.clone(), operations.to_vec());
-        let first = self.stated.get_or_init(said);
-        (*first != said())
+        let (first, known) = self
+            .stated
+            .get_or_init(|| (info.clone(), operations.to_vec()));
+        (first != info || known != operations)
             .then(|| "it does not say of itself what it said when it was started before".to_owned())
     }
 

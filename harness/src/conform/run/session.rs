@@ -11,6 +11,7 @@ use crate::{
         sequence::{self, Sequence},
         subject::{Prepared, Subject},
     },
+    coverage::joined,
     outcome::Outcome,
     time_limits::TimeLimits,
 };
@@ -239,21 +240,23 @@ impl<'a> Session<'a> {
         reached: &[u32],
         limits: &TimeLimits,
     ) -> Result<Vec<u32>, String> {
+        let cases = work.cases.iter();
+        let mut cases = cases.filter(|one| search::found(&one.case)).peekable();
+        if cases.peek().is_none() {
+            // Loading takes long, and nothing is to be run.
+            return Ok(reached.to_vec());
+        }
         self.begin(Some(limits.of_module(subject.ticks)));
         let loaded = self.load(subject).map_err(|(_, reason)| reason)?;
-        for prepared in work.cases.iter().filter(|one| search::found(&one.case)) {
+        for prepared in cases {
             if let Ended::Lost(reason) = self.once(subject, loaded, prepared) {
                 return Err(reason);
             }
         }
         let mut gathered = self.gathered().to_vec();
-        // Nothing is gathered where nothing was run.
+        // Calls that do not return tell nothing.
         gathered.resize(reached.len(), 0);
-        let all = gathered
-            .iter()
-            .zip(reached)
-            .map(|(now, before)| now | before);
-        Ok(all.collect())
+        Ok(joined(&gathered, reached))
     }
 
     /// What runs of the module that was loaded last told of its flags, if it keeps some.

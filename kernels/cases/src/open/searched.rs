@@ -31,8 +31,9 @@ const FAR: f64 = 24.0;
 /// What is nearer to 0 than this, in standard deviations, is none of a bell's values.
 const NEAR: f64 = 1e-9;
 
-/// The case of these draws: the first makes one, each further one changes it.
-pub(super) fn case(
+/// The case of a search that these draws make, of this name: the first makes one, each further one changes it. `words` are what the module has in
+/// its code; they stand among the sizes, the parameters and the elements, where the contract allows them.
+pub fn searched(
     contract: &Arc<Contract>,
     words: &[u32],
     draws: &[Draw],
@@ -60,8 +61,9 @@ pub(super) fn case(
     Some(built.case(contract, Source::Drawn, name, &tensors))
 }
 
-/// A call of this name in which one axis has a value, and the others are small; `None` where the contract allows none.
-pub(super) fn with_axis(
+/// A forward call of this name in which the axis of this number has a value, as far as the contract allows, and the others are small. `None` where it
+/// allows none.
+pub fn with_axis(
     contract: &Arc<Contract>,
     (axis, value): (usize, u32),
     seed: u64,

@@ -1,7 +1,7 @@
 //! Calls of a contract, what holds of their answers, and truths that tell nothing.
 
 use super::*;
-use crate::truth;
+use crate::{draw::Draw, truth};
 
 const SCALED: &str = r#"{
   "id": "scaled",
