@@ -13,7 +13,7 @@ use assay::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use kernel_pack::{Pack, PackKernel, Policy, TrustList};
 use runtime_api::{Budget, BudgetKind, Entry, Instance, Module, Options, Runtime};
-use runtime_host::{Call, Invocation, execute};
+use runtime_call::{Call, Invocation, execute};
 use std::{
     path::Path,
     time::{Duration, Instant, SystemTime},

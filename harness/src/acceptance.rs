@@ -7,16 +7,14 @@ use crate::{
 };
 use anyhow::Result;
 use kernel_pack::{
-    Code, Error, Pack, Policy, PublicKey, Rejection, SeenVersions, TrustList, TrustStore,
+    Code, Error, Pack, Policy, PublicKey, Rejection, SeenVersions, TRUST_LIST_FILE, TrustList,
+    TrustStore,
 };
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
     time::SystemTime,
 };
-
-/// The name of a trust list, in the user's configuration and beside packs.
-const LIST: &str = "trusted_keys";
 
 /// The value of `--seen` that stands for no record.
 const NO_RECORD: &str = "none";
@@ -126,7 +124,7 @@ impl Acceptance {
         {
             return Err(Error::NotFound(path.to_owned()));
         }
-        let store = user_store();
+        let store = TrustStore::of_user();
         notes.extend(self.unread_lists(path, store.as_ref()));
         let mut trust = TrustList::empty();
         if let Some(store) = &store {
@@ -157,7 +155,7 @@ impl Acceptance {
             Some(path) if path.as_os_str() == NO_RECORD => Record::Off,
             Some(path) => Record::At(path.clone()),
             None if cfg!(target_family = "wasm") => Record::Off,
-            None => match user_folder("XDG_STATE_HOME", ".local/state") {
+            None => match TrustStore::user_state() {
                 Some(folder) => Record::At(folder.join("seen.json")),
                 None => Record::Nowhere,
             },
@@ -173,7 +171,7 @@ impl Acceptance {
             .chain(store.map(TrustStore::path))
             .filter_map(|path| path.canonicalize().ok())
             .collect();
-        [beside(pack), Some(pack.join(LIST))]
+        [beside(pack), Some(pack.join(TRUST_LIST_FILE))]
             .into_iter()
             .flatten()
             .filter(|list| {
@@ -192,34 +190,13 @@ impl Acceptance {
     }
 }
 
-/// The user's own trust store, which need not be there; nothing where nobody says where the user's configuration is, and inside
-/// WebAssembly, where no user is.
-pub fn user_store() -> Option<TrustStore> {
-    let folder = user_folder("XDG_CONFIG_HOME", ".config")?;
-    Some(TrustStore::at(&folder.join(LIST)))
-}
-
-/// This program's folder in one of the user's. Paths that are not absolute do not count, as the XDG specification says.
-fn user_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
-    if cfg!(target_family = "wasm") {
-        return None;
-    }
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let folder = absolute(variable).or_else(|| Some(absolute("HOME")?.join(in_home)))?;
-    Some(folder.join("assay"))
-}
-
 fn beside(pack: &Path) -> Option<PathBuf> {
     // `.` and `..` have no name; what they stand for has.
     let named = match pack.file_name() {
         Some(_) => pack.to_owned(),
         None => pack.canonicalize().ok()?,
     };
-    Some(named.parent()?.join(LIST))
+    Some(named.parent()?.join(TRUST_LIST_FILE))
 }
 
 /// An error of a pack with its exit code.

@@ -4,7 +4,7 @@
 use crate::{machine::emulated, outcome::Outcome, output::Output, parallel, probe::lacking};
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Trap};
-use runtime_host::{Call, Invocation, Outcome as Ended};
+use runtime_call::{Call, Invocation, Outcome as Ended};
 use serde::{Deserialize, Serialize};
 use std::{
     hint::black_box,

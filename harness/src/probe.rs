@@ -3,7 +3,7 @@
 use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use kernel_pack::{Code, Rejection};
 use runtime_api::{Budget, BudgetKind, Capabilities, Error, Limits, Options, Stage, TICK, Trap};
-use runtime_host::{Call, Invocation, Outcome as Ended};
+use runtime_call::{Call, Invocation, Outcome as Ended};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 

@@ -12,7 +12,7 @@ use runtime_api::{
     Budget, BudgetKind, Error, Limits, Options, Runtime, Trap,
     suite::{assert_passes, unsupported},
 };
-use runtime_host::{Call, Invocation, Outcome};
+use runtime_call::{Call, Invocation, Outcome};
 use std::time::Duration;
 
 fn wasmi() -> Launch {

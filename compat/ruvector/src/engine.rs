@@ -6,7 +6,7 @@
 
 use crate::errors;
 use runtime_api::{Module, Options, Runtime};
-use runtime_host::{CallError, Contract, KernelHost, Output, Tensors};
+use runtime_call::{CallError, Contract, KernelHost, Output, Tensors};
 use ruvector_wasm::kernel::error::{KernelError, KernelResult};
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, channel, sync_channel};

@@ -5,7 +5,7 @@
 
 use kernel_abi::{PAGE_BYTES, Status};
 use runtime_api::{Error, Trap};
-use runtime_host::{CallError, PlaceError};
+use runtime_call::{CallError, PlaceError};
 use ruvector_wasm::kernel::error::KernelError;
 use std::fmt::Display;
 

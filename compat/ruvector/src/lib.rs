@@ -10,7 +10,7 @@ mod errors;
 use engine::{Call, ENGINE, Engine, Kernel};
 use kernel_pack::{Feature, ModuleRules, inspect_module};
 use runtime_api::{Budget, Limits, Options, TICK};
-use runtime_host::Contract;
+use runtime_call::Contract;
 use ruvector_wasm::kernel::epoch::EpochController;
 use ruvector_wasm::kernel::error::{KernelError, KernelResult};
 use ruvector_wasm::kernel::manifest::{KernelDescriptor, KernelInfo};

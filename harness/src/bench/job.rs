@@ -25,7 +25,7 @@ use kernel_cases::{
 };
 use kernel_pack::{Pack, PackKernel};
 use runtime_api::{Budget, Limits};
-use runtime_host::{Call, Fill, Form, Frame, Invocation, Read, Write};
+use runtime_call::{Call, Fill, Form, Frame, Invocation, Read, Write};
 
 /// Bytes of call stack that kernels get.
 const STACK_BYTES: u32 = 512 * 1024;

@@ -22,7 +22,7 @@ use assay_worker::{InstanceChoice, Launch, RunError, Worker};
 use fastrand::Rng;
 use kernel_abi::export;
 use runtime_api::{Budget, BudgetKind, Error, Info, Kind, Options};
-use runtime_host::{Call, Invocation, Outcome as Returned};
+use runtime_call::{Call, Invocation, Outcome as Returned};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},

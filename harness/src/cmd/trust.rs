@@ -1,7 +1,7 @@
 //! `assay trust`: the user's own list of keys whose packs are accepted.
 
 use crate::{
-    acceptance::{key_document, stop, user_store},
+    acceptance::{key_document, stop},
     exit::{self, Exit},
     output::Output,
 };
@@ -73,7 +73,7 @@ Example: assay trust remove ed25519:6dWsD41P6FxJ0PlIyEyA9IVSYaD8OOwZQOc7+/UbzrI=
 /// With [`Exit::Usage`] for keys and files that are not understood, and what the store does not allow; [`Exit::Rejected`] for a
 /// weak key in the store; otherwise the harness's own failures.
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
-    let store = user_store().ok_or_else(|| {
+    let store = TrustStore::of_user().ok_or_else(|| {
         exit::usage(
             "there is no trust store: neither XDG_CONFIG_HOME nor HOME says where it is; name a list with --trust instead",
         )

@@ -10,7 +10,7 @@ use super::{
 use assay_worker::InstanceChoice;
 use kernel_abi::{ABI_VERSION, Descriptor, FLAG_HAS_BACKWARD, KernelInfo, PAGE_BYTES, export};
 use kernel_cases::case::{Case, Entry};
-use runtime_host::{Form, Invocation, Read, Write};
+use runtime_call::{Form, Invocation, Read, Write};
 use sha2::{Digest, Sha256};
 
 /// What memory holds.

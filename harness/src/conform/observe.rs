@@ -8,7 +8,7 @@ use assay_worker::{InstanceChoice, RunError, Worker, WorkerError};
 use kernel_abi::export;
 use kernel_cases::{case::Case, truth};
 use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, TICK, Trap};
-use runtime_host::{Call, Form, Invocation, Observation, Outcome, Read, Write};
+use runtime_call::{Call, Form, Invocation, Observation, Outcome, Read, Write};
 use std::time::Duration;
 
 /// What the harness allows a worker beyond the budgets of its calls, for moving memory and JSON on a loaded machine.

@@ -5,7 +5,7 @@ use super::subject::{Subject, tensors};
 use fastrand::Rng;
 use kernel_abi::{PAGE_BYTES, REGION_ALIGNMENT};
 use kernel_cases::case::{Case, Tweak, Word};
-use runtime_host::{Arrangement, Content, Fill, Frame, Part};
+use runtime_call::{Arrangement, Content, Fill, Frame, Part};
 use sha2::{Digest, Sha256};
 
 /// A size that a change to the descriptor raises by so much reaches over the guard band into the next region of an ordinary call.

@@ -26,7 +26,7 @@ use kernel_abi::{KernelInfo, PAGE_BYTES, export};
 pub(super) use plan::bytes;
 use plan::{Init, LARGE_BYTES, Step};
 use runtime_api::Kind;
-use runtime_host::{Call, Form, Invocation, Read, Write};
+use runtime_call::{Call, Form, Invocation, Read, Write};
 use sha2::{Digest, Sha256};
 use std::{
     fmt,

@@ -12,7 +12,7 @@ use kernel_cases::{
 };
 use kernel_core::Kernel;
 use kernel_pack::State;
-use runtime_host::{Frame, Output, PlaceError, Tensors};
+use runtime_call::{Frame, Output, PlaceError, Tensors};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// One module of one kernel: the base module or a variant.

@@ -5,7 +5,7 @@ use crate::probe::{effective_budget, lacking};
 use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use kernel_pack::Rejection;
 use runtime_api::{Budget, Error, Limits, Options, Stage, Trap};
-use runtime_host::{Call, Form, Invocation, Observation, Outcome, Read};
+use runtime_call::{Call, Form, Invocation, Observation, Outcome, Read};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use wasmparser::{CompositeInnerType, ValType, Validator, types::EntityType};

@@ -8,7 +8,7 @@ use kernel_cases::{
     generate, open,
 };
 use runtime_api::Budget;
-use runtime_host::{Call, Form, Invocation, Read, Write};
+use runtime_call::{Call, Form, Invocation, Read, Write};
 
 /// A call of a kernel, placed.
 pub(super) struct Drawn {

@@ -6,7 +6,7 @@ use assay_worker::TimeLimit;
 use fastrand::Rng;
 use kernel_cases::{case::Case, open, truth};
 use runtime_api::{Budget, Error, Instance, Module, Runtime, Trap};
-use runtime_host::{Outcome, execute};
+use runtime_call::{Outcome, execute};
 
 /// A call that shows that a mutant is wrong.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use super::{
 use crate::{expectations::Ledger, outcome::Outcome};
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Limits, Options};
-use runtime_host::{Call, Form, Invocation, Outcome as Ended, Read, Write};
+use runtime_call::{Call, Form, Invocation, Outcome as Ended, Read, Write};
 use std::time::Duration;
 
 /// Budget of each call: 3 s. The slowest interpreters need a fraction of a second.

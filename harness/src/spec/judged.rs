@@ -3,7 +3,7 @@
 use super::plan::{Due, Step};
 use crate::outcome::Outcome;
 use runtime_api::{Error, Stage, Trap};
-use runtime_host::Outcome as Ended;
+use runtime_call::Outcome as Ended;
 
 /// How a check ended, and what there is to say about it.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use super::{
 use crate::{outcome::Outcome, probe::lacking};
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, Stage};
-use runtime_host::{Call, Invocation, Outcome as Ended};
+use runtime_call::{Call, Invocation, Outcome as Ended};
 use std::time::Duration;
 
 /// Budget of each call and instantiation: 5 s.

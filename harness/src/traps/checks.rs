@@ -5,7 +5,7 @@ use super::{FUEL, TICKS, TIMEOUT, calls, generous};
 use crate::{machine::emulated, outcome::Outcome, probe};
 use assay_worker::{InstanceChoice, Launch, Remote, RunError, Worker};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Runtime, Trap};
-use runtime_host::{
+use runtime_call::{
     Call, Contract, KernelHost, Metrics, Native, Outcome as Ended, Output, Path, Tensors,
 };
 use serde::{Deserialize, Serialize};

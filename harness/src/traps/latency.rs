@@ -4,7 +4,7 @@ use super::{TIMEOUT, calls};
 use crate::{machine::emulated, outcome::Outcome, probe::milliseconds};
 use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, TICK, Trap};
-use runtime_host::{Call, Outcome as Ended};
+use runtime_call::{Call, Outcome as Ended};
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write as _, time::Duration, time::Instant};
 

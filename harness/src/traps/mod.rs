@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use assay_worker::{GRACE, InstanceChoice, Launch, RunError, Worker, WorkerError};
 use case::Expect;
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Stage};
-use runtime_host::{Call, Invocation, Outcome as Ended};
+use runtime_call::{Call, Invocation, Outcome as Ended};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, btree_map::Entry},

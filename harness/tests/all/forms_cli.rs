@@ -459,7 +459,7 @@ mod needs_wamrc {
      {
         use assay_worker::{InstanceChoice, Launch, Worker};
         use runtime_api::{Budget, BudgetKind, Limits, Options};
-        use runtime_host::{Call, Invocation};
+        use runtime_call::{Call, Invocation};
         // Its `kernel_cleanup` is laid out as `with_native_escape` looks for it.
         const KERNEL: &str = "swiglu_f32";
         let honest = Bringing::compiled("wamr", "x86_64", KERNEL, &module(KERNEL));

@@ -5,7 +5,7 @@
 use crate::support::{self, adapter, adapter_launch, core_pack};
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError, WorkerLimits};
 use runtime_api::{Budget, BudgetKind, Limits, Options};
-use runtime_host::{Call, Invocation};
+use runtime_call::{Call, Invocation};
 use serde_json::Value;
 use std::{
     fs,

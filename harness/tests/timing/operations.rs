@@ -5,7 +5,7 @@ use assay_worker::{
     protocol::{Batch, Timed, Times},
 };
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Trap};
-use runtime_host::{Call, Form, Invocation, Read, Write};
+use runtime_call::{Call, Form, Invocation, Read, Write};
 use std::time::Duration;
 
 const MODULE: &str = r#"(module (memory (export "memory") 1)

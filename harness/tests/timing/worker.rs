@@ -3,7 +3,7 @@
 use crate::support;
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Limits, Options};
-use runtime_host::{Call, Invocation, Outcome};
+use runtime_call::{Call, Invocation, Outcome};
 use std::time::{Duration, Instant};
 
 fn launch(program: &str, arguments: &[&str]) -> Launch {

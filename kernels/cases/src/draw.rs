@@ -2,6 +2,14 @@
 
 use std::{fmt, slice, str::FromStr};
 
+/// Random bits for a position: SplitMix64, whose output for consecutive inputs is independent enough for test data.
+pub(crate) fn random(seed: u64, index: u64) -> u64 {
+    let mut bits = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ bits >> 31
+}
+
 /// One draw. Its text is the number, and where it has a word `@` and the word in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {

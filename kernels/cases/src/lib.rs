@@ -6,6 +6,7 @@
 pub mod case;
 pub mod draw;
 pub mod edge;
+#[cfg(feature = "generate")]
 pub mod generate;
 pub mod number;
 pub mod open;

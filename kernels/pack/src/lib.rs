@@ -53,9 +53,10 @@ pub use schema::{
     ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
     Param, Platform, ResourceLimits, SCHEMA, Tensor, Tolerance, VariantEntry, VectorEntry,
 };
-pub use store::{Change, StoredKey, TrustStore};
+pub use store::{Change, LIST as TRUST_LIST_FILE, StoredKey, TrustStore};
 pub use successor::Successor;
 pub use trust::TrustList;
+pub use write::{lock, write_file};
 
 /// The manifest.
 pub const MANIFEST_FILE: &str = "kernels.json";

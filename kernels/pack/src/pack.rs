@@ -25,6 +25,7 @@ use crate::source::{Source, refuse};
 use crate::trust::TrustList;
 use crate::{LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE};
 
+mod again;
 mod contents;
 
 pub(crate) use contents::read_contents;

@@ -223,7 +223,7 @@ impl<'a> Signed<'a> {
     }
 }
 
-fn revoked(key: &PublicKey, what: &str) -> Rejection {
+pub(crate) fn revoked(key: &PublicKey, what: &str) -> Rejection {
     let message =
         format!("{what} {key}, which a trust list revokes; get a pack signed with another key");
     Rejection {

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 
 /// Writes a file that anyone may read, replacing what was there in one step.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::Io`]; what was there is there still.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     temporary(path, bytes, 0o644)?
         .persist(path)
         .map(drop)
@@ -44,7 +47,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Keeps other writers away from a file, whose folder is made if need be, until the result is dropped. The lock is a file of
 /// its own beside it, because the file itself is replaced. Where there are no locks, as in WASI, nothing is kept away.
-pub(crate) fn lock(path: &Path) -> Result<Option<File>, Error> {
+///
+/// # Errors
+/// [`Error::Io`], also if another writer takes longer than 10 seconds.
+pub fn lock(path: &Path) -> Result<Option<File>, Error> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let beside = PathBuf::from(beside);

@@ -2,8 +2,8 @@
 //! phases that are timed and can fail on their own (compile, instantiate, call), one error type, one trap
 //! taxonomy. No engine type appears here, and an adapter sees neither packs nor other engines.
 //!
-//! The traits do not ask for `Send`: some engines are bound to a thread or to global state. Engines are run
-//! in a process each.
+//! Engines and compiled modules serve many threads. Instances need not: some engines bind them to the thread that made them
+//! ([`Module::instantiate_movable`]). The harness runs each engine in a process of its own all the same.
 
 mod batch;
 mod budget;
@@ -59,7 +59,7 @@ pub struct Options {
 }
 
 /// An engine with one configuration.
-pub trait Runtime {
+pub trait Runtime: Send + Sync {
     /// Identity, version and what the engine can do; probed, not assumed.
     fn info(&self) -> &Info;
 
@@ -136,9 +136,24 @@ fn no_code(info: &Info) -> Error {
 }
 
 /// A compiled module.
-pub trait Module {
+pub trait Module: Send + Sync {
     /// Makes a fresh instance; data and element segments and a start function run under `budget`.
-    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>>;
+    ///
+    /// An engine has this or [`instantiate_movable`](Self::instantiate_movable), which this then calls.
+    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+        let movable = self.instantiate_movable(budget)?;
+        Ok(movable)
+    }
+
+    /// The same, for use by one thread after another: what a pool of instances needs.
+    ///
+    /// # Errors
+    /// As [`instantiate`](Self::instantiate); [`Error::Unsupported`] where an instance stays on the thread that made it.
+    fn instantiate_movable(&self, _budget: Budget) -> Result<Box<dyn Instance + Send>> {
+        Err(Error::unsupported(
+            "the engine's instances stay on the thread that made them",
+        ))
+    }
 
     /// Bytes of code that the engine made of the module, where it can say.
     fn code_bytes(&self) -> Option<u64> {

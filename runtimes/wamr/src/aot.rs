@@ -4,11 +4,11 @@ use crate::adapter;
 use runtime_api::{Error, Result, Stage};
 use sha2::{Digest, Sha256};
 use std::{
-    cell::OnceCell,
     fs::{self, File},
     io::{Read, Seek},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
+    sync::OnceLock,
     time::Duration,
 };
 use wait_timeout::ChildExt;
@@ -28,7 +28,7 @@ pub(crate) struct Compiler {
     version: String,
     patience: Duration,
     /// SHA-256 of the executable, once somebody wants to know.
-    digest: OnceCell<[u8; 32]>,
+    digest: OnceLock<[u8; 32]>,
 }
 
 impl Compiler {
@@ -55,7 +55,7 @@ impl Compiler {
             arguments,
             version: String::new(),
             patience,
-            digest: OnceCell::new(),
+            digest: OnceLock::new(),
         };
         let (status, output) = compiler.run(Command::new(program).arg("--version"))?;
         if !status.success() {

@@ -4,10 +4,10 @@ use crate::{MACHINE, adapter};
 use runtime_api::{COMPILED_ELSEWHERE, Error, Result, Stage};
 use sha2::{Digest, Sha256};
 use std::{
-    cell::Cell,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// Name of the index: `compiler VERSION`, `target NAME`, and a line for each module, `SHA-256 SHA-256` of module and code, or
@@ -28,7 +28,7 @@ pub(crate) struct Folder {
     compiler: String,
     made: BTreeMap<String, Made>,
     digest: [u8; 32],
-    missed: Cell<bool>,
+    missed: AtomicBool,
 }
 
 impl Folder {
@@ -64,7 +64,7 @@ impl Folder {
             compiler: compiler.to_owned(),
             made,
             digest: Sha256::digest(text.as_bytes()).into(),
-            missed: Cell::new(false),
+            missed: AtomicBool::new(false),
         })
     }
 
@@ -88,7 +88,7 @@ impl Folder {
 
     /// Whether a module was asked for that is not there.
     pub(crate) fn missed(&self) -> bool {
-        self.missed.get()
+        self.missed.load(Ordering::Relaxed)
     }
 
     /// Machine code for `wasm`. One that is not there is no property of the engine, which could be left out of a verdict: it is an
@@ -104,7 +104,7 @@ impl Folder {
                 });
             }
             None => {
-                self.missed.set(true);
+                self.missed.store(true, Ordering::Relaxed);
                 return Err(adapter(format!(
                     "no compiler is here, and {} has no code for module {module}",
                     self.path.display()

@@ -4,8 +4,8 @@
 use std::{
     ffi::{CStr, CString, c_char},
     ptr::NonNull,
-    rc::Rc,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
+    thread::ThreadId,
     time::{Duration, Instant},
 };
 use wamrx_sys as sys;
@@ -65,7 +65,7 @@ impl Runtime {
     }
 
     /// Loads a module; an error is WAMR's own text.
-    pub(crate) fn load(self, bytes: Vec<u8>) -> Result<Rc<Module>, String> {
+    pub(crate) fn load(self, bytes: Vec<u8>) -> Result<Arc<Module>, String> {
         let mut bytes = bytes.into_boxed_slice();
         let size = u32::try_from(bytes.len()).map_err(|_| "a module beyond 4 GiB".to_owned())?;
         let mut text = ErrorText::default();
@@ -74,7 +74,7 @@ impl Runtime {
             sys::wasm_runtime_load(bytes.as_mut_ptr(), size, text.pointer(), text.size())
         };
         match NonNull::new(handle) {
-            Some(handle) => Ok(Rc::new(Module {
+            Some(handle) => Ok(Arc::new(Module {
                 handle,
                 _bytes: bytes,
             })),
@@ -89,6 +89,12 @@ pub(crate) struct Module {
     /// WAMR keeps pointers into these and writes to them.
     _bytes: Box<[u8]>,
 }
+
+// SAFETY: a loaded module is read only from here on, and WAMR's loader, unloader and lookups take locks of their own where they touch what
+// modules share.
+unsafe impl Send for Module {}
+// SAFETY: as above; instances are made of it under WAMR's own lock of its list of instances.
+unsafe impl Sync for Module {}
 
 impl Module {
     /// Whether this was loaded from machine code.
@@ -106,7 +112,7 @@ impl Module {
     }
 
     /// Makes an instance with an execution environment of `stack_bytes`; an error is WAMR's own text.
-    pub(crate) fn instantiate(self: &Rc<Self>, stack_bytes: u32) -> Result<Instance, String> {
+    pub(crate) fn instantiate(self: &Arc<Self>, stack_bytes: u32) -> Result<Instance, String> {
         let arguments = sys::InstantiationArgs {
             default_stack_size: stack_bytes,
             // No heap of the host's inside linear memory, and no cap: the module's own maximum is the limit already.
@@ -138,8 +144,8 @@ impl Module {
             handle,
             environment,
             is_aot: self.is_aot(),
-            bounded_from: 0,
-            _module: Rc::clone(self),
+            bounded_from: None,
+            _module: Arc::clone(self),
         })
     }
 }
@@ -151,17 +157,20 @@ impl Drop for Module {
     }
 }
 
-/// An instance with its execution environment. Raw pointers keep it on its thread.
+/// An instance with its execution environment, for one thread at a time.
 pub(crate) struct Instance {
     handle: NonNull<sys::WASMModuleInstanceCommon>,
     environment: NonNull<sys::WASMExecEnv>,
     /// What the module says, kept because every call asks.
     is_aot: bool,
-    /// The address in the thread's stack that the native stack was last bounded from: calls in a row come from the same one.
-    bounded_from: usize,
+    /// The thread, and the address in its stack, that the native stack was last bounded from: calls in a row come from the same one.
+    bounded_from: Option<(ThreadId, usize)>,
     /// Must outlive the instance.
-    _module: Rc<Module>,
+    _module: Arc<Module>,
 }
+
+// SAFETY: `wasm_runtime_call_wasm` takes the calling thread's identity and stack at each call, and `&mut self` keeps calls apart.
+unsafe impl Send for Instance {}
 
 /// A function of the instance that it was looked up in.
 #[derive(Clone, Copy)]
@@ -172,6 +181,9 @@ pub(crate) struct Function {
     /// Number of i32 results.
     pub(crate) results: usize,
 }
+
+// SAFETY: it is used with its instance alone, which is borrowed for a call.
+unsafe impl Send for Function {}
 
 impl Instance {
     /// Looks a function up whose parameters and results are all i32; an error is the function's signature or absence.
@@ -281,15 +293,16 @@ impl Instance {
     fn bound_native_stack(&mut self, bytes: usize) {
         let here = 0_u8;
         let here = std::ptr::from_ref(&here).cast_mut();
-        if self.bounded_from == here.addr() {
+        let from = Some((std::thread::current().id(), here.addr()));
+        if self.bounded_from == from {
             return;
         }
-        let Some(left) = stacker::remaining_stack() else {
-            return; // WAMR then takes the whole stack of the thread as the limit.
+        self.bounded_from = from;
+        let boundary = match stacker::remaining_stack() {
+            Some(left) => here.wrapping_sub(bytes.min(left.saturating_sub(NATIVE_STACK_RESERVE))),
+            // WAMR then takes the whole stack of the thread as the limit.
+            None => std::ptr::null_mut(),
         };
-        self.bounded_from = here.addr();
-        let allowed = bytes.min(left.saturating_sub(NATIVE_STACK_RESERVE));
-        let boundary = here.wrapping_sub(allowed);
         // SAFETY: the environment is valid; the boundary is compared with and never read through.
         unsafe {
             sys::wasm_runtime_set_native_stack_boundary(self.environment.as_ptr(), boundary);

@@ -8,7 +8,7 @@ use crate::{
     watchdog::Watchdog,
 };
 use runtime_api::{Budget, BudgetKind, Entry, Error, Limits, Result, Stage, Trap};
-use std::{rc::Rc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use wasmparser::ExternalKind;
 
 /// Operand stack of machine code, which has its frames on the thread's own stack.
@@ -16,19 +16,19 @@ const AOT_STACK_BYTES: u32 = 16 * 1024;
 
 /// A module that WAMR has loaded.
 pub(crate) struct Module {
-    pub(crate) loaded: Rc<ffi::Module>,
+    pub(crate) loaded: Arc<ffi::Module>,
     /// Bytes of the file of machine code.
     pub(crate) code_bytes: Option<u64>,
-    pub(crate) prepared: Rc<Prepared>,
+    pub(crate) prepared: Arc<Prepared>,
     pub(crate) limits: Limits,
     pub(crate) metering: BudgetKind,
     /// Where calls have budgets in time.
-    pub(crate) watchdog: Option<Rc<Watchdog>>,
+    pub(crate) watchdog: Option<Arc<Watchdog>>,
     pub(crate) engine: String,
 }
 
 impl runtime_api::Module for Module {
-    fn instantiate(&self, budget: Budget) -> Result<Box<dyn runtime_api::Instance>> {
+    fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn runtime_api::Instance + Send>> {
         let stage = Stage::Instantiate;
         budget.require(self.metering)?;
         if self.prepared.excess {
@@ -52,7 +52,7 @@ impl runtime_api::Module for Module {
         let mut instance = Instance {
             instance,
             entries: Vec::new(),
-            prepared: Rc::clone(&self.prepared),
+            prepared: Arc::clone(&self.prepared),
             limits: self.limits,
             metering: self.metering,
             watchdog: self.watchdog.clone(),
@@ -73,11 +73,11 @@ impl runtime_api::Module for Module {
 struct Instance {
     instance: ffi::Instance,
     entries: Vec<Function>,
-    prepared: Rc<Prepared>,
+    prepared: Arc<Prepared>,
     limits: Limits,
     metering: BudgetKind,
     /// Where calls have budgets in time.
-    watchdog: Option<Rc<Watchdog>>,
+    watchdog: Option<Arc<Watchdog>>,
     engine: String,
 }
 

@@ -32,7 +32,11 @@ use crate::{
 use runtime_api::{
     BudgetKind, CODE_TARGET, Capabilities, Error, Info, Kind, Options, Result, Stage, TrustedCode,
 };
-use std::{cell::OnceCell, collections::BTreeMap, path::Path, rc::Rc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 /// The fast interpreter.
 ///
@@ -129,7 +133,7 @@ struct Wamr {
     /// Where its machine code comes from; `None` for the interpreter.
     origin: Option<Origin>,
     /// Starts with the first module that has budgets in time: until then this process has one thread, and can give up its rights.
-    watchdog: OnceCell<Rc<Watchdog>>,
+    watchdog: OnceLock<Arc<Watchdog>>,
     info: Info,
 }
 
@@ -163,7 +167,7 @@ impl Wamr {
         let mut engine = Self {
             runtime,
             origin,
-            watchdog: OnceCell::new(),
+            watchdog: OnceLock::new(),
             info: Info {
                 id: id.to_owned(),
                 engine: "wamr".to_owned(),
@@ -277,7 +281,7 @@ impl Wamr {
     fn module(
         &self,
         prepared: Prepared,
-        loaded: Rc<ffi::Module>,
+        loaded: Arc<ffi::Module>,
         code_bytes: Option<u64>,
         options: &Options,
     ) -> Result<Box<dyn runtime_api::Module>> {
@@ -291,7 +295,7 @@ impl Wamr {
         Ok(Box::new(Module {
             loaded,
             code_bytes,
-            prepared: Rc::new(prepared),
+            prepared: Arc::new(prepared),
             limits: options.limits,
             metering: options.metering,
             watchdog,
@@ -299,11 +303,11 @@ impl Wamr {
         }))
     }
 
-    fn watchdog(&self) -> Result<Rc<Watchdog>> {
+    fn watchdog(&self) -> Result<Arc<Watchdog>> {
         if let Some(watchdog) = self.watchdog.get() {
-            return Ok(Rc::clone(watchdog));
+            return Ok(Arc::clone(watchdog));
         }
-        let started = Rc::new(Watchdog::start().map_err(adapter)?);
-        Ok(Rc::clone(self.watchdog.get_or_init(|| started)))
+        let started = Arc::new(Watchdog::start().map_err(adapter)?);
+        Ok(Arc::clone(self.watchdog.get_or_init(|| started)))
     }
 }

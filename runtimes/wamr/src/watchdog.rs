@@ -1,5 +1,4 @@
-//! A thread that terminates the instance whose deadline has passed. One per engine, one deadline at a time: an engine's
-//! traits are not `Sync`, so its calls do not overlap.
+//! A thread that terminates instances whose deadlines have passed. One per engine; calls from several threads have a deadline each.
 
 use crate::ffi::Terminator;
 use std::{
@@ -21,13 +20,16 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    armed: Option<Armed>,
+    /// As many as there are calls at once: few.
+    armed: Vec<Armed>,
+    next_id: u64,
     /// When the thread wakes by itself; `None` while it waits to be woken.
     wakes_at: Option<Instant>,
     ended: bool,
 }
 
 struct Armed {
+    id: u64,
     deadline: Instant,
     terminator: Terminator,
 }
@@ -62,26 +64,32 @@ impl Watchdog {
         let Some(deadline) = Instant::now().checked_add(time) else {
             return (call(), false); // A deadline that the clock cannot express does not come.
         };
-        let _disarm = self.arm(Armed {
-            deadline,
-            terminator,
-        });
+        let armed = self.arm(deadline, terminator);
         let value = call();
         // Taken from under the thread: from here on it does not terminate the instance any more.
-        let terminated = self.shared.lock().armed.take().is_none();
+        let terminated = !armed.shared.disarm(armed.id);
         (value, terminated)
     }
 
-    fn arm(&self, armed: Armed) -> Disarm<'_> {
+    fn arm(&self, deadline: Instant, terminator: Terminator) -> Disarm<'_> {
         let mut state = self.shared.lock();
         // A thread that wakes early enough by itself needs no waking: calls in a row with the same budget cost a lock.
-        let wake = state.wakes_at.is_none_or(|at| armed.deadline < at);
-        state.armed = Some(armed);
+        let wake = state.wakes_at.is_none_or(|at| deadline < at);
+        let id = state.next_id;
+        state.next_id += 1;
+        state.armed.push(Armed {
+            id,
+            deadline,
+            terminator,
+        });
         drop(state);
         if wake {
             self.shared.changed.notify_one();
         }
-        Disarm(&self.shared)
+        Disarm {
+            shared: &self.shared,
+            id,
+        }
     }
 }
 
@@ -97,11 +105,14 @@ impl Drop for Watchdog {
 }
 
 /// Disarms even when the call panics: the instance may be gone afterwards.
-struct Disarm<'a>(&'a Shared);
+struct Disarm<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
 
 impl Drop for Disarm<'_> {
     fn drop(&mut self) {
-        self.0.lock().armed = None;
+        self.shared.disarm(self.id);
     }
 }
 
@@ -110,15 +121,22 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it was still armed.
+    fn disarm(&self, id: u64) -> bool {
+        let armed = &mut self.lock().armed;
+        let at = armed.iter().position(|armed| armed.id == id);
+        at.map(|at| armed.swap_remove(at)).is_some()
+    }
+
     fn watch(&self) {
         let mut state = self.lock();
         while !state.ended {
             let now = Instant::now();
-            if let Some(due) = state.armed.take_if(|armed| armed.deadline <= now) {
+            for due in state.armed.extract_if(.., |armed| armed.deadline <= now) {
                 // Under the lock, so that the call cannot return and drop the instance meanwhile.
                 due.terminator.terminate();
             }
-            state.wakes_at = state.armed.as_ref().map(|armed| armed.deadline);
+            state.wakes_at = state.armed.iter().map(|armed| armed.deadline).min();
             state = match state.wakes_at {
                 Some(at) => {
                     self.changed

@@ -41,7 +41,7 @@ impl CompiledModule {
 }
 
 impl Module for CompiledModule {
-    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+    fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn Instance + Send>> {
         let metering = self.options.metering;
         budget.require(metering)?;
         let made = match (budget, deadline(budget)) {

@@ -46,7 +46,7 @@ impl CompiledModule {
 }
 
 impl Module for CompiledModule {
-    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+    fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn Instance + Send>> {
         let limiter = Limiter::new(&self.options.limits);
         let mut store = Store::new(self.module.module().engine(), limiter);
         store.limiter(|limiter| limiter);

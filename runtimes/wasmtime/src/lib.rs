@@ -23,7 +23,10 @@ use runtime_api::{
     BudgetKind, Capabilities, Error, Form, Info, Kind, Module, Options, Result, Runtime, Stage,
     TrustedCode, check_lengths, probe_features,
 };
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 use wasmtime::Engine;
 
 /// The pinned version, which a test compares with the lock file.
@@ -66,7 +69,7 @@ pub fn winch() -> Result<Box<dyn Runtime>> {
 struct WasmtimeRuntime {
     strategy: Strategy,
     info: Info,
-    engines: RefCell<BTreeMap<(BudgetKind, u32), Engine>>,
+    engines: Mutex<BTreeMap<(BudgetKind, u32), Engine>>,
 }
 
 impl WasmtimeRuntime {
@@ -74,7 +77,7 @@ impl WasmtimeRuntime {
         let mut runtime = Self {
             strategy,
             info: info(strategy),
-            engines: RefCell::default(),
+            engines: Mutex::default(),
         };
         // A machine that the compiler cannot serve shows here, not at the first module.
         runtime.engine(
@@ -87,14 +90,16 @@ impl WasmtimeRuntime {
 
     fn engine(&self, metering: BudgetKind, max_stack_bytes: u32) -> Result<Engine> {
         let key = (metering, max_stack_bytes);
-        if let Some(engine) = self.engines.borrow().get(&key) {
+        // Held while an engine is made, so that there is one of each kind.
+        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = engines.get(&key) {
             return Ok(engine.clone());
         }
         let engine = config::engine(self.strategy, metering, max_stack_bytes, None)?;
         if metering == BudgetKind::Epoch {
             ticker::start(&engine)?;
         }
-        self.engines.borrow_mut().insert(key, engine.clone());
+        engines.insert(key, engine.clone());
         Ok(engine)
     }
 }

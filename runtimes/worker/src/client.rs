@@ -13,7 +13,7 @@ use super::{
     texts,
 };
 use runtime_api::{Budget, Form, Info, Options};
-use runtime_host::{Invocation, Observation, Outcome};
+use runtime_call::{Invocation, Observation, Outcome};
 use std::time::Duration;
 
 /// How long compiling, dropping and moving bytes may take beyond any budget.

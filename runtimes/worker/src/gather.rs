@@ -2,7 +2,7 @@
 
 use super::{client::Worker, error::WorkerError};
 use runtime_api::Budget;
-use runtime_host::{Call, Outcome};
+use runtime_call::{Call, Outcome};
 
 /// Calls that are added to every run of a module, of an export that tells words of what the module keeps.
 pub(super) struct Gathering {

@@ -43,6 +43,14 @@ pub(super) struct Process {
     ended: String,
 }
 
+// SAFETY: WebAssembly without threads has one, so nothing goes from one to another.
+#[allow(
+    unsafe_code,
+    reason = "instances of engines need not go from thread to thread"
+)]
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+unsafe impl Send for Process {}
+
 impl Process {
     /// Starts it. Limits are for the engine to hold.
     pub(super) fn start(launch: &Launch, _: WorkerLimits) -> io::Result<Process> {

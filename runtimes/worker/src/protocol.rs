@@ -7,7 +7,7 @@ pub use timed::{Batch, Facts, Footprint, Series, Timed, Times};
 
 use super::confinement::Confinement;
 use runtime_api::{Budget, Error, Form, Info, Options};
-use runtime_host::{Invocation, Observation, base64_bytes};
+use runtime_call::{Invocation, Observation, base64_bytes};
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol; both sides state it in `hello`.

@@ -5,10 +5,9 @@ use super::{
     protocol::InstanceChoice,
 };
 use runtime_api::{Budget, Entry, Error, Info, Instance, Module, Options, Result, Runtime};
-use runtime_host::{Call, Form, Invocation, Observation, Outcome, Read, Write};
+use runtime_call::{Call, Form, Invocation, Observation, Outcome, Read, Write};
 use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use wasmparser::{ExternalKind, Parser, Payload, TypeRef, ValType};
@@ -26,16 +25,26 @@ const INSTANTIATE_TIME: Duration = Duration::from_secs(5);
 /// that lived in it; the next compilation starts a new one.
 pub struct Remote {
     info: Info,
-    shared: Rc<Shared>,
+    shared: Arc<Shared>,
 }
 
 struct Shared {
     launch: Launch,
-    /// `None` after it was lost.
-    worker: RefCell<Option<Worker>>,
-    /// Counts workers: module numbers of one mean nothing to the next.
-    generation: Cell<u64>,
+    current: Mutex<Current>,
     has_global: bool,
+}
+
+/// Threads wait for each other here: a worker answers one request at a time.
+struct Current {
+    /// `None` after it was lost.
+    worker: Option<Worker>,
+    /// Counts workers: module numbers of one mean nothing to the next.
+    generation: u64,
+}
+
+/// What is behind the lock holds its promises at every step, so that a panic elsewhere spoils nothing.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Remote {
@@ -47,11 +56,13 @@ impl Remote {
         let worker = Worker::start(launch)?;
         Ok(Self {
             info: worker.info().clone(),
-            shared: Rc::new(Shared {
+            shared: Arc::new(Shared {
                 launch: launch.clone(),
                 has_global: worker.has_operation("global"),
-                worker: RefCell::new(Some(worker)),
-                generation: Cell::new(0),
+                current: Mutex::new(Current {
+                    worker: Some(worker),
+                    generation: 0,
+                }),
             }),
         })
     }
@@ -63,30 +74,30 @@ impl Runtime for Remote {
     }
 
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
-        self.shared.restart_if_lost()?;
         let source = Source {
-            shared: Rc::clone(&self.shared),
-            generation: self.shared.generation.get(),
+            shared: Arc::clone(&self.shared),
+            generation: self.shared.restart_if_lost()?,
             wasm: wasm.to_vec(),
             options: *options,
-            free: RefCell::new(Vec::new()),
+            free: Mutex::new(Vec::new()),
         };
         let number = source.load()?;
-        source.free.borrow_mut().push(number);
+        locked(&source.free).push(number);
         Ok(Box::new(RemoteModule {
-            source: Rc::new(source),
+            source: Arc::new(source),
         }))
     }
 }
 
 impl Shared {
-    fn restart_if_lost(&self) -> Result<()> {
-        let mut worker = self.worker.borrow_mut();
-        if worker.is_none() {
-            *worker = Some(Worker::start(&self.launch).map_err(lost)?);
-            self.generation.set(self.generation.get() + 1);
+    /// The generation of the worker that is there now.
+    fn restart_if_lost(&self) -> Result<u64> {
+        let mut current = locked(&self.current);
+        if current.worker.is_none() {
+            current.worker = Some(Worker::start(&self.launch).map_err(lost)?);
+            current.generation += 1;
         }
-        Ok(())
+        Ok(current.generation)
     }
 }
 
@@ -98,11 +109,11 @@ fn lost(error: WorkerError) -> Error {
 
 /// A module with the numbers under which the worker knows it and that no instance uses.
 struct Source {
-    shared: Rc<Shared>,
+    shared: Arc<Shared>,
     generation: u64,
     wasm: Vec<u8>,
     options: Options,
-    free: RefCell<Vec<u64>>,
+    free: Mutex<Vec<u64>>,
 }
 
 impl Source {
@@ -111,9 +122,10 @@ impl Source {
         &self,
         request: impl FnOnce(&mut Worker) -> std::result::Result<T, RunError>,
     ) -> Result<T> {
-        let mut slot = self.shared.worker.borrow_mut();
-        let worker = match slot.as_mut() {
-            Some(worker) if self.shared.generation.get() == self.generation => worker,
+        let mut current = locked(&self.shared.current);
+        let is_ours = current.generation == self.generation;
+        let worker = match current.worker.as_mut() {
+            Some(worker) if is_ours => worker,
             _ => {
                 return Err(Error::Adapter {
                     message: "the worker in which this module lived was lost".to_owned(),
@@ -123,7 +135,7 @@ impl Source {
         request(worker).map_err(|error| match error {
             RunError::Engine(error) => error,
             RunError::Worker(error) => {
-                *slot = None;
+                current.worker = None;
                 lost(error)
             }
         })
@@ -146,7 +158,7 @@ impl Source {
 
     /// The number of a copy of the module with a fresh instance.
     fn instantiate(&self, budget: Budget) -> Result<u64> {
-        let free = self.free.borrow_mut().pop();
+        let free = locked(&self.free).pop();
         let number = match free {
             Some(number) => number,
             None => self.load()?,
@@ -159,7 +171,7 @@ impl Source {
             budget.time().map_or(WORK_TIME, |_| INSTANTIATE_TIME),
         );
         if made.is_err() {
-            self.free.borrow_mut().push(number);
+            locked(&self.free).push(number);
         }
         made.map(|_| number)
     }
@@ -167,7 +179,7 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        for number in self.free.take() {
+        for number in std::mem::take(&mut *locked(&self.free)) {
             // A worker that is lost has forgotten the module already.
             drop(self.ask(|worker| worker.drop_module(number)));
         }
@@ -175,14 +187,14 @@ impl Drop for Source {
 }
 
 struct RemoteModule {
-    source: Rc<Source>,
+    source: Arc<Source>,
 }
 
 impl Module for RemoteModule {
-    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+    fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn Instance + Send>> {
         Ok(Box::new(RemoteInstance {
             number: self.source.instantiate(budget)?,
-            source: Rc::clone(&self.source),
+            source: Arc::clone(&self.source),
             budget,
             entries: Vec::new(),
         }))
@@ -190,7 +202,7 @@ impl Module for RemoteModule {
 }
 
 struct RemoteInstance {
-    source: Rc<Source>,
+    source: Arc<Source>,
     number: u64,
     /// What it was made with.
     budget: Budget,
@@ -199,7 +211,7 @@ struct RemoteInstance {
 
 impl Drop for RemoteInstance {
     fn drop(&mut self) {
-        self.source.free.borrow_mut().push(self.number);
+        locked(&self.source.free).push(self.number);
     }
 }
 
@@ -230,7 +242,7 @@ impl RemoteInstance {
             },
             WORK_TIME,
         );
-        self.source.free.borrow_mut().push(scratch);
+        locked(&self.source.free).push(scratch);
         outcome(ran?).map(|_| ())
     }
 }

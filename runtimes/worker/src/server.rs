@@ -4,7 +4,7 @@ use super::{
     timing,
 };
 use runtime_api::{Budget, Error, Form, Instance, Module, Options, Result, Runtime, TrustedCode};
-use runtime_host::{Invocation, Observation};
+use runtime_call::{Invocation, Observation};
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, Read, Write},
@@ -225,11 +225,11 @@ fn run(
         loaded.instance = Some(loaded.module.instantiate(budget)?);
     }
     let live = live(loaded, module)?;
-    let observation = runtime_host::execute(live, invocation);
+    let observation = runtime_call::execute(live, invocation);
     let harmless = match &observation {
         Ok(observation) => observation.calls.iter().all(|call| match call {
-            runtime_host::Outcome::Returned(_) => true,
-            runtime_host::Outcome::Failed(error) => is_refusal(error),
+            runtime_call::Outcome::Returned(_) => true,
+            runtime_call::Outcome::Failed(error) => is_refusal(error),
         }),
         // Before calls, the only trap is growth beyond the limit.
         Err(error) => is_refusal(error) || matches!(error, Error::Trap { .. }),

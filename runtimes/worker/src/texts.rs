@@ -2,7 +2,7 @@
 
 use super::protocol::Answer;
 use runtime_api::{Error, Trap};
-use runtime_host::Outcome;
+use runtime_call::Outcome;
 
 /// Bytes of a text, at most.
 const MOST: usize = 2048;

@@ -11,7 +11,7 @@ pub(super) use instances::footprint;
 use invocations::{path, reset, reuse, stages};
 use runtime_api::{Entry, Error, Instance, Result, Runtime};
 use runtime_cache::{Cache, Source};
-use runtime_host::Call;
+use runtime_call::Call;
 use std::time::{Duration, Instant};
 
 /// A batch lasts at least this many steps of the clock.

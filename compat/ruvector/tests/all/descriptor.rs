@@ -3,7 +3,7 @@
 use crate::support::{CORE, Call, abi_descriptor, manifest, pack_file, rmsnorm};
 use kernel_abi::{REGION_ALIGNMENT, Region, Status, export};
 use runtime_api::{Budget, BudgetKind, Limits, Options};
-use runtime_host::{Call as HostCall, Invocation, Outcome, Write, execute};
+use runtime_call::{Call as HostCall, Invocation, Outcome, Write, execute};
 use ruvector_wasm::kernel::error::KernelErrorCode;
 use ruvector_wasm::kernel::manifest::{DataType, KernelDescriptor};
 use ruvector_wasm::kernel::memory::{

@@ -4,7 +4,7 @@ use kernel_cases::{
     case::Case,
     truth::{self, Verdict},
 };
-use runtime_host::Frame;
+use runtime_call::Frame;
 
 /// What must come of a call.
 pub enum Expect {

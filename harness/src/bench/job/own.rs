@@ -5,7 +5,7 @@ use crate::bench::native;
 use anyhow::{Context, Result};
 use kernel_abi::{PAGE_BYTES, export};
 use runtime_api::Limits;
-use runtime_host::Write;
+use runtime_call::Write;
 
 /// Elements of the loops that compare shapes.
 const LOOP_ELEMENTS: u32 = 65_536;

@@ -8,7 +8,7 @@ use crate::conform::{
 use anyhow::{Context, Result};
 use kernel_cases::{case::Case, generate};
 use kernel_core::Kernel;
-use runtime_host::{Arrangement, Fill};
+use runtime_call::{Arrangement, Fill};
 
 /// Calls of a ring.
 const RING: u64 = 16;

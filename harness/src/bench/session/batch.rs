@@ -4,7 +4,7 @@ use super::{Lane, Modules, Part, Session, WITHIN, nothing};
 use crate::{bench::job::Job, outcome::Outcome};
 use anyhow::Result;
 use assay_worker::{InstanceChoice, protocol::Timed};
-use runtime_host::{Call, Form, Frame, Invocation, Read, Write};
+use runtime_call::{Call, Form, Frame, Invocation, Read, Write};
 
 impl Lane {
     /// All calls of a batch.

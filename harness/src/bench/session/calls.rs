@@ -15,7 +15,7 @@ use assay_worker::{
     InstanceChoice,
     protocol::{Timed, Times},
 };
-use runtime_host::Call;
+use runtime_call::Call;
 use std::time::{Duration, Instant};
 
 /// Rounds of a cell that is slow.

@@ -4,7 +4,7 @@ use super::{Lane, Modules, Session, WITHIN, nothing};
 use crate::{bench::job::Job, outcome::Outcome};
 use assay_worker::InstanceChoice;
 use kernel_abi::export;
-use runtime_host::{Call, Outcome as Returned};
+use runtime_call::{Call, Outcome as Returned};
 
 impl Session<'_> {
     /// Checks what the timed calls left in their own instance; with `again`, inputs are written again and one more call is made

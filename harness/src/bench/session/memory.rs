@@ -9,7 +9,7 @@ use anyhow::Result;
 use assay_worker::{InstanceChoice, RunError};
 use kernel_abi::export;
 use runtime_api::{Budget, BudgetKind, Limits, Options};
-use runtime_host::{Call, Invocation, Outcome as Returned};
+use runtime_call::{Call, Invocation, Outcome as Returned};
 
 /// Instances among which resident memory is shared out.
 const INSTANCES: u64 = 64;

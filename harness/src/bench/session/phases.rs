@@ -14,7 +14,7 @@ use assay_worker::{
     protocol::{Timed, Times},
 };
 use runtime_api::{Budget, BudgetKind};
-use runtime_host::{Call, Invocation, Outcome as Returned, Read};
+use runtime_call::{Call, Invocation, Outcome as Returned, Read};
 use std::collections::BTreeMap;
 
 /// Batches of a phase.

@@ -9,7 +9,7 @@ use crate::{
     statistics::median,
 };
 use assay_worker::{InstanceChoice, protocol::Timed};
-use runtime_host::{Call, Form, Frame, Read, Write};
+use runtime_call::{Call, Form, Frame, Read, Write};
 use std::time::Duration;
 
 /// Times around the ring; the fastest counts.

@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::protocol::Timed;
-use runtime_host::Call;
+use runtime_call::Call;
 use std::time::Duration;
 
 /// Instances that trap one after the other.

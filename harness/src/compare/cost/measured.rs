@@ -11,7 +11,7 @@ use assay_worker::{
 use kernel_abi::export;
 use kernel_cases::truth::{self, Verdict};
 use runtime_api::{Budget, BudgetKind, Limits, Options};
-use runtime_host::{Call, Form, Invocation, Outcome, Read, Write};
+use runtime_call::{Call, Form, Invocation, Outcome, Read, Write};
 use serde::Serialize;
 use std::time::Duration;
 

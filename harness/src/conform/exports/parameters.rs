@@ -6,7 +6,7 @@ use assay_worker::InstanceChoice;
 use kernel_abi::{Descriptor, PAGE_BYTES, Region, export};
 use kernel_cases::case::{Case, Entry};
 use kernel_core::Kernel;
-use runtime_host::{Form, Invocation, Read, Write};
+use runtime_call::{Form, Invocation, Read, Write};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::{
 };
 use assay_worker::{InstanceChoice, RunError, Worker, protocol::Timed};
 use kernel_abi::export;
-use runtime_host::{Form, Invocation, Read, Write};
+use runtime_call::{Form, Invocation, Read, Write};
 use std::time::{Duration, Instant};
 
 /// Calls that are timed first.

@@ -13,7 +13,7 @@ use crate::conform::{
 use assay_worker::InstanceChoice;
 use kernel_abi::{Status, export};
 use kernel_cases::truth;
-use runtime_host::{Form, Invocation, Read, Write};
+use runtime_call::{Form, Invocation, Read, Write};
 
 impl Living<'_> {
     /// Calls a case at a place so many times. Scratch is compared where the call alone had the same place, because what it holds may be addresses.

@@ -8,7 +8,7 @@ use crate::machine;
 use fastrand::Rng;
 use kernel_abi::Status;
 use kernel_cases::case::{Case, Entry};
-use runtime_host::Part;
+use runtime_call::Part;
 
 /// What the names of sequences begin with.
 pub const PREFIX: &str = "sequence:";

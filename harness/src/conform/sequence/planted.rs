@@ -8,7 +8,7 @@ use super::{
 use crate::conform::judge::Layer;
 use fastrand::Rng;
 use kernel_cases::case::Entry;
-use runtime_host::Frame;
+use runtime_call::Frame;
 use std::time::Duration;
 
 /// What shows of it.

@@ -3,7 +3,7 @@
 
 use super::super::case::{Case, Entry, Source, Tweak, Word};
 use kernel_abi::{Descriptor, PAGE_BYTES, Region};
-use runtime_host::{Arrangement, Fill, Frame, Output, Tensors};
+use runtime_call::{Arrangement, Fill, Frame, Output, Tensors};
 
 /// Where the frame starts: like a module's, above its stack and aligned, so that what lies below it may be aligned as well.
 const HEAP_BASE: u32 = 70_000;

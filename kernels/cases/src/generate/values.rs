@@ -1,6 +1,7 @@
 //! Elements of tensors, from a class of values and a seed. Element number i does not depend on how many there are, so that a
 //! smaller tensor is the beginning of the larger one. No function of the platform's libm is used: a case is the same everywhere.
 
+use crate::draw::random;
 use half::f16;
 use kernel_abi::block::ELEMENTS;
 
@@ -223,14 +224,6 @@ impl Values {
             _ => tie,
         }
     }
-}
-
-/// Random bits for a position: SplitMix64, whose output for consecutive inputs is independent enough for test data.
-pub(crate) fn random(seed: u64, index: u64) -> u64 {
-    let mut bits = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ bits >> 31
 }
 
 /// A multiple of 2^-23 from -1 to below 1.

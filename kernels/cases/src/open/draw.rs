@@ -5,7 +5,7 @@
 use super::{Built, Value, searched};
 use crate::{
     case::{Case, Source},
-    generate::values::random,
+    draw::random,
     number,
 };
 use kernel_pack::{

@@ -5,7 +5,7 @@ use runtime_api::{
     Stopped, Trap, call_each,
     suite::{assert_passes, check, check_named, failed, unsupported},
 };
-use std::{cell::RefCell, rc::Rc};
+use std::sync::{Arc, Mutex};
 
 /// What a lying runtime does wrong; otherwise it is wasmi.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,34 +101,35 @@ impl Runtime for Liar {
             lie,
             inner,
             options,
-            shared: RefCell::default(),
+            shared: Mutex::default(),
         }))
     }
 }
 
-type Shared = Rc<RefCell<Box<dyn Instance>>>;
+type Shared = Arc<Mutex<Box<dyn Instance + Send>>>;
 
 struct LyingModule {
     lie: Lie,
     inner: Box<dyn Module>,
     options: Options,
-    shared: RefCell<Option<Shared>>,
+    shared: Mutex<Option<Shared>>,
 }
 
 impl Module for LyingModule {
-    fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
-        let made = self.shared.borrow().clone();
+    fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn Instance + Send>> {
+        let mut shared = self.shared.lock().unwrap();
+        let made = shared.clone();
         let inner = match made {
             Some(shared) => shared,
             None => {
                 let budget = lied_budget(self.lie, self.options, budget)?;
-                let result = self.inner.instantiate(budget);
+                let result = self.inner.instantiate_movable(budget);
                 let instance = result.map_err(|error| lied_error(self.lie, error))?;
-                Rc::new(RefCell::new(instance))
+                Arc::new(Mutex::new(instance))
             }
         };
         if self.lie == Lie::SharesInstances {
-            self.shared.replace(Some(Rc::clone(&inner)));
+            *shared = Some(Arc::clone(&inner));
         }
         Ok(Box::new(LyingInstance {
             lie: self.lie,
@@ -169,7 +170,7 @@ struct LyingInstance {
 
 impl Instance for LyingInstance {
     fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
-        self.inner.borrow_mut().entry(export, parameters)
+        self.inner.lock().unwrap().entry(export, parameters)
     }
 
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
@@ -177,7 +178,7 @@ impl Instance for LyingInstance {
             return Err(Error::trap(Stage::Call, Trap::EpochDeadline));
         }
         let budget = lied_budget(self.lie, self.options, budget)?;
-        let result = self.inner.borrow_mut().call(entry, arguments, budget);
+        let result = self.inner.lock().unwrap().call(entry, arguments, budget);
         match (self.lie, result) {
             (Lie::SwallowsTraps, Err(Error::Trap { .. })) => Ok(0),
             (Lie::WrongNumbers, Ok(number)) if number > 1 << 24 => Ok(number & !1),
@@ -207,7 +208,7 @@ impl Instance for LyingInstance {
     }
 
     fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
-        let mut inner = self.inner.borrow_mut();
+        let mut inner = self.inner.lock().unwrap();
         match self.lie {
             // More than any memory here has is for the engine to refuse: on machines of 32 bits there is no room for it.
             Lie::DetachedMemory if length <= 1 << 20 => {
@@ -228,19 +229,19 @@ impl Instance for LyingInstance {
     }
 
     fn global(&mut self, export: &str) -> Result<i32> {
-        self.inner.borrow_mut().global(export)
+        self.inner.lock().unwrap().global(export)
     }
 
     fn memory_pages(&mut self) -> Result<u32> {
-        self.inner.borrow_mut().memory_pages()
+        self.inner.lock().unwrap().memory_pages()
     }
 
     fn grow(&mut self, pages: u32) -> Result<()> {
-        self.inner.borrow_mut().grow(pages)
+        self.inner.lock().unwrap().grow(pages)
     }
 
     fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
-        self.inner.borrow_mut().read(at, into)?;
+        self.inner.lock().unwrap().read(at, into)?;
         for (start, bytes) in &self.before {
             if *start == at && bytes.len() == into.len() {
                 into.copy_from_slice(bytes);
@@ -250,7 +251,7 @@ impl Instance for LyingInstance {
     }
 
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
-        let mut inner = self.inner.borrow_mut();
+        let mut inner = self.inner.lock().unwrap();
         if self.lie == Lie::StaleMemory {
             let mut before = vec![0; bytes.len()];
             inner.read(at, &mut before)?;

@@ -2,7 +2,7 @@
 
 use super::*;
 use runtime_api::{BudgetKind, Limits, Stage, Trap};
-use runtime_host::{Call, Fetched, Form, Outcome, Read, Write};
+use runtime_call::{Call, Fetched, Form, Outcome, Read, Write};
 
 /// The wire format is relied upon by adapters in other languages: these lines may be added to, never changed.
 #[test]

@@ -1,7 +1,7 @@
 //! What is timed and counted.
 
 use runtime_api::Budget;
-use runtime_host::{Call, Fetched, Invocation};
+use runtime_call::{Call, Fetched, Invocation};
 use serde::{Deserialize, Serialize};
 
 /// What a `time` operation repeats. The last four are known to a worker whose hello names them among its operations, as `batch`,

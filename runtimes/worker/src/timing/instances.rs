@@ -7,7 +7,7 @@ use crate::{
     system,
 };
 use runtime_api::{Budget, Entry, Error, Instance, Module, Options, Result, Runtime, Stage, Trap};
-use runtime_host::{Call, Invocation, execute};
+use runtime_call::{Call, Invocation, execute};
 use std::time::{Duration, Instant};
 
 /// Modules that a message may ask to load.

@@ -6,7 +6,7 @@ use crate::{
     server::Loaded,
 };
 use runtime_api::{Budget, Instance, Result};
-use runtime_host::{Call, Fetched, Form, Image, Invocation, Read, Write, execute};
+use runtime_call::{Call, Fetched, Form, Image, Invocation, Read, Write, execute};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},

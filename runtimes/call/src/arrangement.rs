@@ -1,0 +1,130 @@
+//! Where the parts of a call lie in memory: what the contract leaves open, for a host to choose and a harness to vary.
+
+use crate::{Fill, Tensors, frame::GUARD_BYTES};
+use kernel_abi::REGION_ALIGNMENT;
+
+/// A part of a call in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// The descriptor.
+    Descriptor,
+    /// The parameter struct.
+    Params,
+    /// First input.
+    A,
+    /// Second input.
+    B,
+    /// The output.
+    Output,
+    /// Scratch.
+    Scratch,
+}
+
+impl Part {
+    /// All parts, in the order of ordinary calls.
+    pub const ALL: [Part; 6] = [
+        Part::Descriptor,
+        Part::Params,
+        Part::A,
+        Part::B,
+        Part::Output,
+        Part::Scratch,
+    ];
+}
+
+/// What a region holds that nobody put there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The same byte everywhere.
+    Byte(u8),
+    /// Bytes that follow from a seed, finite and large as f32, f16 and i8.
+    Pattern(u64),
+}
+
+impl Content {
+    pub(crate) fn fill(self, bytes: &mut [u8]) {
+        match self {
+            Content::Byte(byte) => bytes.fill(byte),
+            Content::Pattern(seed) => {
+                for (index, byte) in (0u64..).zip(bytes) {
+                    let random = mixed(seed, index);
+                    // 0x41 to 0x4f, with either sign.
+                    *byte = 0x41 + (random % 15) as u8 + ((random >> 8) as u8 & 0x80);
+                }
+            }
+        }
+    }
+}
+
+/// Where the parts of a call lie, and what is around and in them that the contract says nothing about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrangement {
+    /// First address of the frame, at or above the heap base.
+    pub start: u32,
+    /// Each part once, in the order of addresses.
+    pub order: [Part; 6],
+    /// Bytes of guard band before each part in that order, and after the last one; what aligns the next part comes on top. 0: they touch.
+    pub gaps: [u32; 7],
+    /// Which guard bytes; 0 are those of ordinary calls.
+    pub guard: u64,
+    /// What an output holds that is written only.
+    pub output: Content,
+    /// What scratch holds.
+    pub scratch: Content,
+    /// Every byte of memory around the frame.
+    pub around: u8,
+}
+
+impl Arrangement {
+    /// That of ordinary calls: parts in a fixed order from the heap base on, guard bands of 64 bytes.
+    pub fn ordinary(heap_base: u32, fill: Fill) -> Self {
+        Self {
+            start: heap_base,
+            order: Part::ALL,
+            gaps: [GUARD_BYTES as u32; 7],
+            guard: 0,
+            output: Content::Byte(fill.output),
+            scratch: Content::Byte(fill.scratch),
+            around: fill.tail,
+        }
+    }
+
+    /// First address after a frame of these tensors: at most 2^32 where it fits memory.
+    pub fn end(&self, tensors: &Tensors<'_>) -> u64 {
+        let lengths = tensors.lengths();
+        let end = Part::ALL.len();
+        let parts = self.order.iter().zip(self.gaps);
+        parts.fold(u64::from(self.start), |end, (part, gap)| {
+            aligned(end + u64::from(gap)) + lengths[*part as usize]
+        }) + u64::from(self.gaps[end])
+    }
+}
+
+pub(crate) fn aligned(address: u64) -> u64 {
+    address.next_multiple_of(u64::from(REGION_ALIGNMENT))
+}
+
+/// Random bits for a position: SplitMix64.
+pub(crate) fn mixed(seed: u64, index: u64) -> u64 {
+    let mut bits = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ bits >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_finite_and_differ_from_seed_to_seed() {
+        let [mut one, mut two] = [[0; 64]; 2];
+        Content::Pattern(1).fill(&mut one);
+        Content::Pattern(2).fill(&mut two);
+        assert_ne!(one, two);
+        for bytes in one.chunks(4).map(|chunk| chunk.try_into().unwrap()) {
+            let value = f32::from_le_bytes(bytes).abs();
+            assert!((8.0..1e10).contains(&value), "{value}");
+        }
+    }
+}

@@ -1,0 +1,421 @@
+use crate::arrangement::{Arrangement, Part, aligned, mixed};
+use kernel_abi::{Descriptor, PAGE_BYTES, Region};
+use std::fmt;
+
+/// Bytes of guard band before, between and after the regions.
+pub(crate) const GUARD_BYTES: u64 = 64;
+
+/// What a kernel is called on. All tensors are little-endian bytes, row-major.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensors<'a> {
+    /// The parameter struct.
+    pub params: &'a [u8],
+    /// First input.
+    pub a: &'a [u8],
+    /// Second input; empty means absent.
+    pub b: &'a [u8],
+    /// The output region.
+    pub output: Output<'a>,
+    /// Bytes of scratch; 0 means absent.
+    pub scratch_size: u32,
+}
+
+impl Tensors<'_> {
+    /// Bytes of each part, in the order of [`Part::ALL`].
+    pub(crate) fn lengths(&self) -> [u64; 6] {
+        let output = match self.output {
+            Output::Written(size) => u64::from(size),
+            Output::Updated(bytes) => bytes.len() as u64,
+        };
+        [
+            Descriptor::SIZE as u64,
+            self.params.len() as u64,
+            self.a.len() as u64,
+            self.b.len() as u64,
+            output,
+            u64::from(self.scratch_size),
+        ]
+    }
+}
+
+/// The output region on entry.
+#[derive(Clone, Copy, Debug)]
+pub enum Output<'a> {
+    /// This many bytes that the kernel writes without reading.
+    Written(u32),
+    /// Bytes that the kernel updates in place.
+    Updated(&'a [u8]),
+}
+
+/// What regions hold that the contract says nothing about. Two runs that differ only in their fill must give
+/// the same output; the values are finite and large as f32, f16 and i8, so that reading one shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Every byte of an output that is written only.
+    pub output: u8,
+    /// Every byte of scratch.
+    pub scratch: u8,
+    /// Every byte of memory behind the frame.
+    pub tail: u8,
+}
+
+impl Fill {
+    /// The fill of ordinary calls.
+    pub const FIRST: Fill = Fill {
+        output: 0xC7,
+        scratch: 0x4B,
+        tail: 0xD5,
+    };
+    /// Another fill, to find outputs that depend on it.
+    pub const SECOND: Fill = Fill {
+        output: 0x4D,
+        scratch: 0xC9,
+        tail: 0xD5,
+    };
+}
+
+/// Why tensors could not be placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// The frame would need more memory than the kernel may have.
+    #[error("place the tensors: they need {needed} pages of memory, the limit is {limit}")]
+    TooLarge {
+        /// Pages the frame needs.
+        needed: u64,
+        /// Pages the kernel may have.
+        limit: u32,
+    },
+}
+
+/// A byte that must not have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which part of memory: `guard band after output`, `input a`, ...
+    pub zone: String,
+    /// Its address.
+    pub address: u32,
+    /// What it was.
+    pub before: u8,
+    /// What it is.
+    pub after: u8,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} changed at address {}: {:#04x} became {:#04x}",
+            self.zone, self.address, self.before, self.after
+        )
+    }
+}
+
+/// Regions of one call with the guard bands around them, as an image of linear memory from [`start`](Self::start).
+#[derive(Clone, Debug)]
+pub struct Frame {
+    start: u32,
+    image: Vec<u8>,
+    descriptor_address: u32,
+    placed: Descriptor,
+}
+
+/// Where the regions of a call go.
+pub(crate) struct Layout {
+    pub(crate) descriptor_address: u32,
+    pub(crate) placed: Descriptor,
+    /// First address after the last guard band; at most 2^32.
+    pub(crate) end: u64,
+}
+
+impl Layout {
+    /// Regions of so many bytes (parameters, input a, input b, output, scratch) behind the descriptor at and above `heap_base`, each
+    /// 16-byte aligned, with guard bands before, between and after them.
+    pub(crate) fn of(sizes: [u64; 5], heap_base: u32, max_pages: u32) -> Result<Self, PlaceError> {
+        let [params, a, b, output, scratch] = sizes;
+        let lengths = [Descriptor::SIZE as u64, params, a, b, output, scratch];
+        let ordinary = Arrangement::ordinary(heap_base, Fill::FIRST);
+        Self::arranged(lengths, &ordinary, max_pages)
+    }
+
+    /// Parts of so many bytes, in the order of [`Part::ALL`], arranged.
+    fn arranged(
+        lengths: [u64; 6],
+        arrangement: &Arrangement,
+        max_pages: u32,
+    ) -> Result<Self, PlaceError> {
+        let mut end = u64::from(arrangement.start);
+        let mut offsets = [0; 6];
+        for (part, gap) in arrangement.order.iter().zip(arrangement.gaps) {
+            let offset = aligned(end + u64::from(gap));
+            offsets[*part as usize] = offset;
+            end = offset + lengths[*part as usize];
+        }
+        end += u64::from(arrangement.gaps[Part::ALL.len()]);
+        let needed = end.div_ceil(PAGE_BYTES);
+        if needed > u64::from(max_pages) {
+            return Err(PlaceError::TooLarge {
+                needed,
+                limit: max_pages,
+            });
+        }
+        // Everything lies below max_pages * 64 KiB <= 2^32 now, so offsets and sizes fit u32.
+        let region = |part: Part| {
+            let index = part as usize;
+            if lengths[index] == 0 {
+                Region::default()
+            } else {
+                Region::new(offsets[index] as u32, lengths[index] as u32)
+            }
+        };
+        Ok(Self {
+            descriptor_address: offsets[Part::Descriptor as usize] as u32,
+            placed: Descriptor {
+                params: region(Part::Params),
+                input_a: region(Part::A),
+                input_b: region(Part::B),
+                output: region(Part::Output),
+                scratch: region(Part::Scratch),
+            },
+            end,
+        })
+    }
+}
+
+/// A guard byte depends on its address, so that a shifted copy of a guard band does not look intact.
+pub(crate) fn guard_byte(address: u32) -> u8 {
+    (address as u8).wrapping_mul(29) ^ 0xA6
+}
+
+/// The guard byte of a pattern; 0 is that of ordinary calls.
+fn guard_byte_of(pattern: u64, address: u32) -> u8 {
+    match pattern {
+        0 => guard_byte(address),
+        seed => mixed(seed, address.into()) as u8,
+    }
+}
+
+impl Frame {
+    /// Lays the tensors out at and above `heap_base`: every region 16-byte aligned, guard bands of a known
+    /// pattern before, between and after them.
+    ///
+    /// # Errors
+    /// [`PlaceError::TooLarge`] if the frame would reach beyond `max_pages`.
+    pub fn place(
+        tensors: &Tensors<'_>,
+        heap_base: u32,
+        max_pages: u32,
+        fill: Fill,
+    ) -> Result<Frame, PlaceError> {
+        Self::arranged(tensors, max_pages, &Arrangement::ordinary(heap_base, fill))
+    }
+
+    /// Lays the tensors out as they are arranged, every region 16-byte aligned.
+    ///
+    /// # Errors
+    /// [`PlaceError::TooLarge`] if the frame would reach beyond `max_pages`.
+    pub fn arranged(
+        tensors: &Tensors<'_>,
+        max_pages: u32,
+        arrangement: &Arrangement,
+    ) -> Result<Frame, PlaceError> {
+        let Layout {
+            descriptor_address,
+            placed,
+            end,
+        } = Layout::arranged(tensors.lengths(), arrangement, max_pages)?;
+        let start = arrangement.start;
+        let mut frame = Frame {
+            start,
+            image: (start..=(end - 1) as u32)
+                .map(|address| guard_byte_of(arrangement.guard, address))
+                .collect(),
+            descriptor_address,
+            placed,
+        };
+        frame.set_descriptor(&placed);
+        frame
+            .region_mut(placed.params)
+            .copy_from_slice(tensors.params);
+        frame.region_mut(placed.input_a).copy_from_slice(tensors.a);
+        frame.region_mut(placed.input_b).copy_from_slice(tensors.b);
+        match tensors.output {
+            Output::Written(_) => arrangement.output.fill(frame.region_mut(placed.output)),
+            Output::Updated(bytes) => frame.region_mut(placed.output).copy_from_slice(bytes),
+        }
+        arrangement.scratch.fill(frame.region_mut(placed.scratch));
+        Ok(frame)
+    }
+
+    /// Address of the descriptor: the argument of the call.
+    pub fn descriptor_address(&self) -> u32 {
+        self.descriptor_address
+    }
+
+    /// Where the regions were placed.
+    pub fn placed(&self) -> &Descriptor {
+        &self.placed
+    }
+
+    /// Where a part was placed; an absent one has no bytes.
+    pub fn region(&self, part: Part) -> Region {
+        match part {
+            Part::Descriptor => Region::new(self.descriptor_address, Descriptor::SIZE as u32),
+            Part::Params => self.placed.params,
+            Part::A => self.placed.input_a,
+            Part::B => self.placed.input_b,
+            Part::Output => self.placed.output,
+            Part::Scratch => self.placed.scratch,
+        }
+    }
+
+    /// Replaces the descriptor that the kernel will read, without moving any region: how wrong descriptors are presented.
+    pub fn set_descriptor(&mut self, descriptor: &Descriptor) {
+        let at = Region::new(self.descriptor_address, Descriptor::SIZE as u32);
+        self.region_mut(at)
+            .copy_from_slice(&descriptor.to_le_bytes());
+    }
+
+    /// First address of the frame.
+    pub fn start(&self) -> u32 {
+        self.start
+    }
+
+    /// First address after the frame; at most 2^32.
+    pub fn end(&self) -> u64 {
+        u64::from(self.start) + self.image.len() as u64
+    }
+
+    /// Memory content from [`start`](Self::start) to [`end`](Self::end) before the call.
+    pub fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    /// Pages of memory that the frame needs.
+    pub fn pages(&self) -> u32 {
+        self.end().div_ceil(PAGE_BYTES) as u32
+    }
+
+    /// The output's bytes within `after`, the memory content from start to end after the call.
+    pub fn output<'a>(&self, after: &'a [u8]) -> &'a [u8] {
+        &after[self.range(self.placed.output)]
+    }
+
+    /// Scratch's bytes within `after`, the memory content from start to end after the call.
+    pub fn scratch<'a>(&self, after: &'a [u8]) -> &'a [u8] {
+        &after[self.range(self.placed.scratch)]
+    }
+
+    /// Compares memory after the call with the image: outside output and scratch nothing may have changed, and
+    /// with a status that is not OK nothing outside scratch. The descriptor, the inputs and the parameters count as inputs.
+    ///
+    /// # Errors
+    /// The first byte that changed.
+    pub fn check(&self, after: &[u8], status_ok: bool) -> Result<(), Violation> {
+        if after.len() != self.image.len() {
+            return Err(Violation {
+                zone: format!(
+                    "frame (read back {} bytes of {})",
+                    after.len(),
+                    self.image.len()
+                ),
+                address: self.start,
+                before: 0,
+                after: 0,
+            });
+        }
+        let free = [
+            self.range(self.placed.scratch),
+            if status_ok {
+                self.range(self.placed.output)
+            } else {
+                0..0
+            },
+        ];
+        let changed = |range: std::ops::Range<usize>| {
+            range
+                .clone()
+                .zip(&self.image[range.clone()])
+                .zip(&after[range])
+                .find(|((_, before), after)| before != after)
+                .map(|((index, before), after)| (index, *before, *after))
+        };
+        // The free ranges split the frame into at most three that are fixed; slices compare faster than bytes.
+        let mut cuts = free;
+        cuts.sort_by_key(|range| range.start);
+        let mut from = 0;
+        for fixed in [
+            cuts[0].clone(),
+            cuts[1].clone(),
+            self.image.len()..self.image.len(),
+        ] {
+            let range = from..fixed.start.max(from);
+            from = fixed.end.max(from);
+            if self.image[range.clone()] == after[range.clone()] {
+                continue;
+            }
+            if let Some((index, before, after)) = changed(range) {
+                let address = self.start + index as u32;
+                return Err(Violation {
+                    zone: self.zone(address, status_ok),
+                    address,
+                    before,
+                    after,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn zone(&self, address: u32, status_ok: bool) -> String {
+        let mut named = [
+            (
+                "descriptor",
+                Region::new(self.descriptor_address, Descriptor::SIZE as u32),
+            ),
+            ("parameters", self.placed.params),
+            ("input a", self.placed.input_a),
+            ("input b", self.placed.input_b),
+            (
+                if status_ok {
+                    "output"
+                } else {
+                    "output (although the status is not OK)"
+                },
+                self.placed.output,
+            ),
+            ("scratch", self.placed.scratch),
+        ];
+        named.sort_by_key(|(_, region)| region.offset);
+        let mut last = "the heap base";
+        for (name, region) in named {
+            if region.size == 0 {
+                continue;
+            }
+            if address < region.offset {
+                break;
+            }
+            if u64::from(address) < region.end() {
+                return name.to_owned();
+            }
+            last = name;
+        }
+        format!("guard band after {last}")
+    }
+
+    fn range(&self, region: Region) -> std::ops::Range<usize> {
+        if region.size == 0 {
+            return 0..0;
+        }
+        let from = (region.offset - self.start) as usize;
+        from..from + region.size as usize
+    }
+
+    fn region_mut(&mut self, region: Region) -> &mut [u8] {
+        let range = self.range(region);
+        &mut self.image[range]
+    }
+}
+
+#[cfg(test)]
+mod tests;
