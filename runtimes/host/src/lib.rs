@@ -1,28 +1,55 @@
-//! The kernel host: what an application embeds to call kernels, and what every harness worker uses.
+//! The kernel host: what an application embeds to run signed packs of kernels. `docs/host.md` shows how, in 40 lines.
 //!
-//! - [`Frame`] lays regions and guard bands out in linear memory and checks afterwards that nothing but the
-//!   output and the scratch changed;
-//! - [`Invocation`] is one exchange with an instance (writes, calls, reads), [`execute`] carries it out;
-//! - [`call`] does both for an application: tensors in, output or one error out;
-//! - [`Placed`] is a call whose tensors are filled and read where they lie, [`call_batch`] makes many of them at once;
-//! - [`Image`] resets an instance for the next caller;
-//! - [`KernelHost`] goes on after a failure: it logs, releases the instance, asks a native reference and counts the call as
-//!   degraded.
+//! - [`Host::prepare`] verifies a pack, chooses an engine for each kernel, compiles, and asks the pack's signed vectors: what runs is
+//!   not touched by any of it;
+//! - [`Host::activate`] puts it in the place of what runs, in one step. Calls in flight finish on what they began with;
+//! - [`Host::call`] and [`Host::call_in_place`] serve from any number of threads, and fall back as [`OnFailure`] says;
+//! - [`Host::rollback`] goes back to the pack before, until the grace period is over; a rise of failures does so by itself
+//!   ([`Watch`]), and the version that failed is remembered;
+//! - [`Host::subscribe`] hears of all of it, `tracing` logs it, the `metrics` facade counts it.
+//!
+//! What the engines and the calls are is `runtime-api` and `runtime-call`; what a pack is, `kernel-pack`.
+//!
+//! On WebAssembly this crate is empty: a host serves from threads.
+#![cfg(not(target_family = "wasm"))]
 #![forbid(unsafe_code)]
 
-mod arrangement;
-pub mod base64_bytes;
-mod call;
-mod frame;
-mod invocation;
-mod placed;
-mod recovery;
-mod reset;
+mod bound;
+mod breaker;
+mod builder;
+mod class;
+mod compiled;
+mod counter;
+mod error;
+mod event;
+mod failed;
+mod fallback;
+mod generation;
+mod health;
+mod host;
+mod keeper;
+mod live;
+mod measure;
+mod pool;
+mod serve;
+mod slot;
+mod trust;
+mod watch;
 
-pub use arrangement::{Arrangement, Content, Part};
-pub use call::{CallError, call};
-pub use frame::{Fill, Frame, Output, PlaceError, Tensors, Violation};
-pub use invocation::{Call, Fetched, Form, Invocation, Observation, Outcome, Read, Write, execute};
-pub use placed::{BatchError, Placed, Sizes, Tensor, call_batch};
-pub use recovery::{Contract, Failure, KernelHost, Metrics, Native, Path, Served};
-pub use reset::Image;
+pub use breaker::Breaker;
+pub use builder::HostBuilder;
+pub use class::DeviceClass;
+pub use error::{Error, Reason, ServeError};
+pub use event::Event;
+pub use fallback::{Native, OnFailure};
+pub use generation::Prepared;
+pub use health::Health;
+pub use host::{Host, PrepareOptions, Served, ServedInPlace};
+pub use measure::Measure;
+pub use slot::{Path, Totals};
+pub use trust::Trust;
+pub use watch::Watch;
+
+// What calls are made of.
+pub use runtime_api::{Budget, Runtime};
+pub use runtime_call::{CallError, Output, Sizes, Tensor, Tensors};

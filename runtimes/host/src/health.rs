@@ -1,0 +1,140 @@
+//! Whether a kernel answers what the pack's own signed vectors say, before it serves anybody.
+
+use crate::{
+    error::Error,
+    live::{Caller, Shape},
+    slot::Slot,
+};
+use kernel_cases::{
+    case::{Case, Entry},
+    truth::{self, Verdict},
+    vectors,
+};
+use kernel_pack::{Pack, PackKernel, Rejection};
+use runtime_call::{CallError, Sizes, Tensor};
+use std::sync::Arc;
+
+/// What the health check of a kernel was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The kernel.
+    pub kernel: String,
+    /// The engine that runs it.
+    pub engine: String,
+    /// Signed vectors that it answered rightly. 0: the pack has none for it, and all that is known is that it can be instantiated.
+    pub vectors: usize,
+}
+
+/// Asks a kernel all its signed vectors.
+pub(crate) fn check(pack: &Pack, kernel: &PackKernel, slot: &Slot) -> Result<Health, Error> {
+    let mut asked = 0;
+    for case in cases(pack, kernel)? {
+        // Gradients are not what a host serves, and a refusal proves nothing about answers.
+        if case.entry != Entry::Forward || !case.expects_output() {
+            continue;
+        }
+        ask(slot, &case).map_err(|what| Error::Unhealthy {
+            kernel: slot.kernel.clone(),
+            engine: slot.engine.clone(),
+            what: format!("{}: {what}", case.name),
+        })?;
+        asked += 1;
+    }
+    Ok(Health {
+        kernel: slot.kernel.clone(),
+        engine: slot.engine.clone(),
+        vectors: asked,
+    })
+}
+
+fn cases(pack: &Pack, kernel: &PackKernel) -> Result<Vec<Case>, Error> {
+    let contract = kernel.contract();
+    let mut cases = Vec::new();
+    let own = pack.vectors().iter();
+    for vector in own.filter(|vector| vector.kernel() == kernel.id()) {
+        let loaded = match contract {
+            // Nothing says how its vectors would become calls.
+            Err(_) => continue,
+            Ok(contract) if contract.builtin() != Some(kernel.id()) => {
+                vectors::load_open(&Arc::new(contract.clone()), vector.path(), vector.bytes())
+            }
+            Ok(_) => vectors::load_bytes(vector.path(), vector.bytes()),
+        };
+        let refused = |reason: &str| {
+            let rejection = Rejection::vectors(kernel.id(), vector.path(), reason);
+            Error::Pack(rejection.into())
+        };
+        let loaded = loaded.map_err(|error| refused(&error.to_string()))?;
+        if let Some(stray) = loaded.iter().find(|case| case.kernel != kernel.id()) {
+            return Err(refused(&format!("it holds cases of {}", stray.kernel)));
+        }
+        cases.extend(loaded);
+    }
+    Ok(cases)
+}
+
+fn ask(slot: &Slot, case: &Case) -> Result<(), String> {
+    let size = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| "a tensor beyond 4 GiB");
+    let shape = Shape {
+        params: &case.params,
+        sizes: Sizes {
+            a: size(&case.a)?,
+            b: size(&case.b)?,
+            output: case.output_size,
+            scratch: case.scratch_size,
+        },
+        updates: case.base.is_some(),
+    };
+    let mut asked = Asked {
+        case,
+        output: Vec::new(),
+    };
+    match slot.serve(&shape, &mut asked) {
+        Ok(()) => {}
+        // The pack's vector does not fit the memory that its manifest asks for: nothing was run.
+        Err(error @ CallError::Place(_)) => return Err(error.to_string()),
+        Err(error) => return Err(format!("failed to {error}")),
+    }
+    match truth::judge_all(case, &asked.output) {
+        None | Some(Verdict::Pass { .. } | Verdict::NotApplicable(_)) => Ok(()),
+        Some(Verdict::Fail(mismatch)) => Err(mismatch.to_string()),
+        Some(Verdict::Unknown(reason)) => Err(reason),
+    }
+}
+
+struct Asked<'a> {
+    case: &'a Case,
+    output: Vec<u8>,
+}
+
+impl Asked<'_> {
+    fn bytes(&self, tensor: Tensor) -> &[u8] {
+        match tensor {
+            Tensor::A => &self.case.a,
+            Tensor::B => &self.case.b,
+            Tensor::Output => self.case.base.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+impl Caller for Asked<'_> {
+    fn fill(&mut self, tensor: Tensor, bytes: &mut [u8]) {
+        let from = self.bytes(tensor);
+        // A base of another length than the output is the vector's mistake; the answer will show it.
+        let length = from.len().min(bytes.len());
+        bytes[..length].copy_from_slice(&from[..length]);
+    }
+
+    fn compares(&self) -> bool {
+        true
+    }
+
+    fn unchanged(&self, tensor: Tensor, bytes: &[u8]) -> bool {
+        self.bytes(tensor) == bytes
+    }
+
+    fn take(&mut self, output: &[u8]) {
+        self.output.clear();
+        self.output.extend_from_slice(output);
+    }
+}

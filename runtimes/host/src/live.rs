@@ -1,0 +1,206 @@
+//! An instance that serves calls, with the layouts of the calls that it served last.
+
+use crate::slot::{Between, Terms};
+use kernel_abi::export;
+use runtime_api::{Entry, Instance};
+use runtime_call::{CallError, Image, Placed, Sizes, Tensor, initialise};
+
+/// Layouts kept: a model calls a kernel with a few shapes by turns.
+const LAYOUTS: usize = 8;
+
+/// What a call is about, beside the bytes of its tensors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape<'a> {
+    pub(crate) params: &'a [u8],
+    pub(crate) sizes: Sizes,
+    /// Whether the output is filled before the call.
+    pub(crate) updates: bool,
+}
+
+/// Who fills tensors where they lie, and reads them there after the call.
+pub(crate) trait Caller {
+    /// Fills an input, or the output of a kernel that updates it.
+    fn fill(&mut self, tensor: Tensor, bytes: &mut [u8]);
+    /// Whether [`unchanged`](Self::unchanged) is to be asked.
+    fn compares(&self) -> bool;
+    /// Whether an input is what it was.
+    fn unchanged(&self, tensor: Tensor, bytes: &[u8]) -> bool;
+    /// Reads the output.
+    fn take(&mut self, output: &[u8]);
+}
+
+/// An instance as a pool holds it: whether or not it may go from thread to thread.
+pub(crate) trait Held {
+    fn instance(&mut self) -> &mut dyn Instance;
+}
+
+impl Held for Box<dyn Instance> {
+    fn instance(&mut self) -> &mut dyn Instance {
+        self.as_mut()
+    }
+}
+
+impl Held for Box<dyn Instance + Send> {
+    fn instance(&mut self) -> &mut dyn Instance {
+        self.as_mut()
+    }
+}
+
+struct Layout {
+    params: Box<[u8]>,
+    sizes: Sizes,
+    placed: Placed,
+}
+
+/// An instance with what calls need of it.
+pub(crate) struct Live<I> {
+    instance: I,
+    entry: Entry,
+    /// Until it was called.
+    init: Option<Entry>,
+    /// Taken after `kernel_init`, where instances are reset.
+    image: Option<Image>,
+    layouts: Vec<Layout>,
+    /// The layout that memory holds.
+    current: Option<usize>,
+    /// The layout that goes next, where all places are taken.
+    oldest: usize,
+}
+
+impl<I: Held> Live<I> {
+    /// Resolves what is called of a fresh instance.
+    pub(crate) fn new(mut instance: I, terms: &Terms) -> Result<Self, CallError> {
+        let init = Some(instance.instance().entry(export::INIT, 2)?);
+        let entry = instance.instance().entry(&terms.entry, 1)?;
+        Ok(Self {
+            instance,
+            entry,
+            init,
+            image: None,
+            layouts: Vec::new(),
+            current: None,
+            oldest: 0,
+        })
+    }
+
+    /// Serves a call. After an error the instance must be dropped, but for [`CallError::Place`].
+    pub(crate) fn serve(
+        &mut self,
+        terms: &Terms,
+        shape: &Shape<'_>,
+        caller: &mut dyn Caller,
+    ) -> Result<(), CallError> {
+        let index = self.layout(terms, shape)?;
+        let placed = &self.layouts[index].placed;
+        let instance = self.instance.instance();
+        if let Some(init) = self.init {
+            initialise(instance, init, placed.regions().params, terms.budget)?;
+            self.init = None;
+            if terms.between == Between::Reset {
+                self.image = Some(Image::take(instance, terms.heap_base)?);
+            }
+        }
+        for (tensor, size) in filled(shape) {
+            if size > 0 {
+                placed.with_tensor(instance, tensor, &mut |bytes| caller.fill(tensor, bytes))?;
+            }
+        }
+        placed.call(instance, self.entry, terms.budget)?;
+        if caller.compares() {
+            compare(placed, instance, shape, caller)?;
+        }
+        placed.with_tensor(instance, Tensor::Output, &mut |bytes| caller.take(bytes))?;
+        Ok(())
+    }
+
+    /// Makes the instance ready for another caller: whether it may serve one.
+    pub(crate) fn renew(&mut self, terms: &Terms) -> bool {
+        match (terms.between, &self.image) {
+            (Between::Keep, _) => true,
+            (Between::Reset, Some(image)) => {
+                self.current = None;
+                image.restore(self.instance.instance()).is_ok()
+            }
+            (Between::Reset, None) | (Between::Fresh, _) => false,
+        }
+    }
+
+    /// The layout of a shape, in memory.
+    fn layout(&mut self, terms: &Terms, shape: &Shape<'_>) -> Result<usize, CallError> {
+        let fits = |layout: &Layout| layout.sizes == shape.sizes && *layout.params == *shape.params;
+        if let Some(current) = self.current
+            && fits(&self.layouts[current])
+        {
+            return Ok(current);
+        }
+        let instance = self.instance.instance();
+        if let Some(index) = self.layouts.iter().position(fits) {
+            self.current = None;
+            self.layouts[index].placed.place(instance)?;
+            self.current = Some(index);
+            return Ok(index);
+        }
+        let placed = Placed::new(
+            instance,
+            shape.params,
+            shape.sizes,
+            terms.heap_base,
+            terms.max_pages,
+        );
+        let layout = Layout {
+            params: shape.params.into(),
+            sizes: shape.sizes,
+            // What does not fit has written nothing.
+            placed: placed?,
+        };
+        let index = if self.layouts.len() < LAYOUTS {
+            self.layouts.push(layout);
+            self.layouts.len() - 1
+        } else {
+            let index = self.oldest;
+            self.oldest = (index + 1) % LAYOUTS;
+            self.layouts[index] = layout;
+            index
+        };
+        self.current = Some(index);
+        Ok(index)
+    }
+}
+
+/// The tensors that are filled before a call, with their sizes in bytes.
+pub(crate) fn filled(shape: &Shape<'_>) -> [(Tensor, u32); 3] {
+    let updated = if shape.updates { shape.sizes.output } else { 0 };
+    [
+        (Tensor::A, shape.sizes.a),
+        (Tensor::B, shape.sizes.b),
+        (Tensor::Output, updated),
+    ]
+}
+
+fn compare(
+    placed: &Placed,
+    instance: &mut dyn Instance,
+    shape: &Shape<'_>,
+    caller: &dyn Caller,
+) -> Result<(), CallError> {
+    let inputs = [
+        (Tensor::A, shape.sizes.a, "input a"),
+        (Tensor::B, shape.sizes.b, "input b"),
+    ];
+    for (tensor, size, name) in inputs {
+        if size == 0 {
+            continue;
+        }
+        let mut unchanged = false;
+        placed.with_tensor(instance, tensor, &mut |bytes| {
+            unchanged = caller.unchanged(tensor, bytes);
+        })?;
+        if !unchanged {
+            let what = format!("{name} changed");
+            return Err(CallError::Kernel(runtime_api::Trap::ContractViolation {
+                what,
+            }));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Instances that wait for calls.
+
+use crate::{
+    counter::{SHARDS, shard},
+    live::{Caller, Live, Shape},
+    slot::Terms,
+};
+use runtime_api::{Instance, Module};
+use runtime_call::CallError;
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// Instances that wait in one shard at most: those of threads that share it.
+const WAITING: usize = 4;
+
+/// How many instances are alive: serving or waiting. Clones are the same count.
+#[derive(Clone, Default)]
+pub(crate) struct Alive(Arc<Counted>);
+
+#[derive(Default)]
+struct Counted {
+    count: AtomicUsize,
+    /// Who hears of every change.
+    told: OnceLock<Box<dyn Fn(usize) + Send + Sync>>,
+}
+
+impl Alive {
+    pub(crate) fn count(&self) -> usize {
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Who hears of every change from now on; the first who asks for it.
+    pub(crate) fn tell(&self, told: impl Fn(usize) + Send + Sync + 'static) {
+        self.0.told.get_or_init(|| Box::new(told))(self.count());
+    }
+
+    /// Counts one more, until it is dropped.
+    pub(crate) fn one_more(&self) -> OneAlive {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        self.changed();
+        OneAlive(self.clone())
+    }
+
+    fn changed(&self) {
+        if let Some(told) = self.0.told.get() {
+            told(self.count());
+        }
+    }
+}
+
+/// One of those that are alive.
+pub(crate) struct OneAlive(Alive);
+
+impl Drop for OneAlive {
+    fn drop(&mut self) {
+        self.0.0.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed();
+    }
+}
+
+/// An instance that any thread may take.
+struct Waiting {
+    live: Live<Box<dyn Instance + Send>>,
+    _alive: OneAlive,
+}
+
+/// Instances of one kernel that go from thread to thread. Each thread looks into a shard of its own, so that threads meet at a lock
+/// only when they are more than there are shards.
+#[derive(Default)]
+pub(crate) struct Pool {
+    // Boxed, so that an instance goes in and out as a pointer.
+    #[allow(clippy::vec_box, reason = "moved at every call")]
+    shards: [Mutex<Vec<Box<Waiting>>>; SHARDS],
+}
+
+impl Pool {
+    /// Serves a call with an instance that waits, or a fresh one. One that failed is dropped.
+    pub(crate) fn serve(
+        &self,
+        module: &dyn Module,
+        alive: &Alive,
+        terms: &Terms,
+        shape: &Shape<'_>,
+        caller: &mut dyn Caller,
+    ) -> Result<(), CallError> {
+        let shard = &self.shards[shard()];
+        let waiting = locked(shard).pop();
+        let mut taken = match waiting {
+            Some(waiting) => waiting,
+            None => Box::new(Waiting {
+                live: Live::new(module.instantiate_movable(terms.budget)?, terms)?,
+                _alive: alive.one_more(),
+            }),
+        };
+        let served = taken.live.serve(terms, shape, caller);
+        let goes_on = match &served {
+            Ok(()) => taken.live.renew(terms),
+            Err(CallError::Place(_)) => true,
+            Err(_) => false,
+        };
+        if goes_on {
+            let mut waiting = locked(shard);
+            if waiting.len() < WAITING {
+                waiting.push(taken);
+            }
+        }
+        served
+    }
+}
+
+/// What is behind the lock is whole at every step, so that a panic of a caller spoils nothing.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,407 @@
+//! One call: the kernel, and who answers in its place.
+
+use crate::{
+    error::{Reason, ServeError},
+    event::Event,
+    fallback::{Gave, OnFailure, ask},
+    generation::Generation,
+    host::{Active, Inner},
+    live::{Caller, Shape, filled},
+    slot::{Path, Slot},
+};
+use kernel_abi::Status;
+use kernel_pack::Fallback;
+use runtime_api::Trap;
+use runtime_call::{CallError, Output, PlaceError, Sizes, Tensor, Tensors};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+impl Inner {
+    /// Serves a call on what is active now: who answered, and the generation.
+    pub(crate) fn serve(
+        &self,
+        kernel: &str,
+        shape: &Shape<'_>,
+        caller: &mut dyn Caller,
+    ) -> Result<(Path, u64), ServeError> {
+        let active = self.active.load();
+        let active = active.as_ref().ok_or(ServeError::NothingActive)?;
+        let Some(slot) = active.current.slot(kernel) else {
+            return Err(ServeError::UnknownKernel(kernel.to_owned()));
+        };
+        self.calls.add_one();
+        let handles = slot.handles();
+        let started = handles.and_then(|handles| handles.start());
+        let error = match slot.is_tried() {
+            false => None,
+            true => match slot.serve(shape, caller) {
+                Ok(()) => {
+                    if slot.switch.served() {
+                        self.recovered(slot, &active.current);
+                    }
+                    if let Some(handles) = handles {
+                        handles.served(started);
+                    }
+                    return Ok((Path::Kernel, active.current.number));
+                }
+                Err(error) => Some(error),
+            },
+        };
+        self.not_served(active, slot, shape, caller, error)
+    }
+
+    #[cold]
+    fn recovered(&self, slot: &Slot, generation: &Generation) {
+        tracing::info!(
+            kernel = slot.kernel,
+            generation = generation.number,
+            "a kernel that was resting served again"
+        );
+        self.emit(&Event::Recovered {
+            kernel: slot.kernel.clone(),
+            generation: generation.number,
+        });
+    }
+
+    /// What follows when a kernel did not serve, in this order: the log, somebody else's answer, the counts, and what the failure means for the
+    /// kernel and its pack. Its instance is gone already. Without an error the kernel was not tried.
+    #[cold]
+    fn not_served(
+        &self,
+        active: &Arc<Active>,
+        slot: &Arc<Slot>,
+        shape: &Shape<'_>,
+        caller: &mut dyn Caller,
+        error: Option<CallError>,
+    ) -> Result<(Path, u64), ServeError> {
+        let generation = active.current.number;
+        if let Some(CallError::Place(error)) = error {
+            // The caller's mistake: nothing was run.
+            self.unserved.fetch_add(1, Ordering::Relaxed);
+            if let Some(handles) = slot.handles() {
+                handles.failed(Reason::Caller);
+            }
+            return Err(ServeError::Place(error));
+        }
+        if let Some(error) = &error {
+            log(slot, generation, shape, error);
+        }
+        let answer = self.somebody_else(active, slot, shape, caller);
+        let refused = error.as_ref().is_some_and(is_refusal);
+        let reason = match &error {
+            None => Reason::Breaker,
+            Some(_) if refused && answer.is_err() => Reason::Caller,
+            Some(error) => Reason::of(error),
+        };
+        let kernel = slot.kernel.clone();
+        let event = match &answer {
+            Ok(_) => {
+                self.degraded.fetch_add(1, Ordering::Relaxed);
+                if let Some(handles) = slot.handles() {
+                    handles.degraded(reason);
+                }
+                Event::Degraded {
+                    kernel,
+                    generation,
+                    reason,
+                }
+            }
+            Err(_) => {
+                self.unserved.fetch_add(1, Ordering::Relaxed);
+                if let Some(handles) = slot.handles() {
+                    handles.failed(reason);
+                }
+                Event::Failed {
+                    kernel,
+                    generation,
+                    reason,
+                }
+            }
+        };
+        self.emit(&event);
+        if reason != Reason::Caller {
+            self.count_against(active, slot, error.is_some());
+        }
+        answer
+            .map(|path| (path, generation))
+            .map_err(|fallback| unserved(slot, generation, reason, error, fallback))
+    }
+
+    /// What a failure means for the kernel and its pack.
+    fn count_against(&self, active: &Active, slot: &Slot, was_tried: bool) {
+        let generation = active.current.number;
+        if was_tried && slot.switch.failed() {
+            tracing::warn!(
+                kernel = slot.kernel,
+                generation,
+                "a kernel failed so often that it is not tried for a while"
+            );
+            self.emit(&Event::Resting {
+                kernel: slot.kernel.clone(),
+                generation,
+            });
+        }
+        // Calls of a kernel that rests count too, or resting would hide what a rollback mends.
+        let rise = active
+            .current
+            .failures
+            .note(Instant::now(), self.calls.sum());
+        if let Some(reason) = rise {
+            // There may be nothing to go back to, or somebody else was quicker.
+            if let Err(error) = self.roll_back(Some(generation), &reason) {
+                tracing::warn!(generation, reason, %error, "failures rise, and there is no way back");
+            }
+        }
+    }
+
+    /// Who answers by policy; or what became of asking.
+    fn somebody_else(
+        &self,
+        active: &Active,
+        slot: &Slot,
+        shape: &Shape<'_>,
+        caller: &mut dyn Caller,
+    ) -> Result<Path, Option<String>> {
+        let other = match self.settings.on_failure {
+            OnFailure::Refuse => return Err(None),
+            OnFailure::Native => match &slot.fallback {
+                Some(Fallback::Kernel(id)) => {
+                    let other = active.current.slot(id);
+                    other.map(|other| (other, Path::PackFallback))
+                }
+                _ => None,
+            },
+            OnFailure::Previous => {
+                let previous = active.previous.as_ref();
+                let other = previous.and_then(|(previous, _)| previous.slot(&slot.kernel));
+                other.map(|other| (other, Path::Previous))
+            }
+        };
+        if let Some((other, path)) = other {
+            match other.serve(shape, caller) {
+                Ok(()) => return Ok(path),
+                Err(error) => log(other, active.current.number, shape, &error),
+            }
+        }
+        let owned = Owned::of(shape, caller);
+        match ask(
+            self.settings.native.as_deref(),
+            &slot.kernel,
+            &owned.tensors(shape),
+        ) {
+            Gave::Output(output) if output.len() == shape.sizes.output as usize => {
+                caller.take(&output);
+                Ok(Path::Native)
+            }
+            Gave::Output(output) => Err(Some(format!(
+                "the application's native form gave {} bytes in place of {}",
+                output.len(),
+                shape.sizes.output
+            ))),
+            Gave::Refused(status) => Err(Some(format!(
+                "the application's native form refuses the tensors too: {}",
+                status.name()
+            ))),
+            Gave::Nothing(what) => Err(Some(what)),
+        }
+    }
+}
+
+/// Whether a kernel says that the call is wrong: the statuses that the ABI has for it, all but INTERNAL_ERROR.
+fn is_refusal(error: &CallError) -> bool {
+    match error {
+        CallError::Kernel(Trap::KernelStatus { code }) => {
+            *code != Status::INTERNAL_ERROR.0
+                && Status::ALL.iter().any(|(known, _)| known.0 == *code)
+        }
+        _ => false,
+    }
+}
+
+fn unserved(
+    slot: &Slot,
+    generation: u64,
+    reason: Reason,
+    error: Option<CallError>,
+    fallback: Option<String>,
+) -> ServeError {
+    let kernel = slot.kernel.clone();
+    match error {
+        Some(error) => ServeError::Failed {
+            kernel,
+            generation,
+            reason,
+            error,
+            fallback,
+        },
+        None => ServeError::Resting {
+            kernel,
+            generation,
+            fallback,
+        },
+    }
+}
+
+fn log(slot: &Slot, generation: u64, shape: &Shape<'_>, error: &CallError) {
+    tracing::warn!(
+        kernel = slot.kernel,
+        engine = slot.engine,
+        generation,
+        entry = slot.terms.entry,
+        budget = ?slot.terms.budget,
+        params = shape.params.len(),
+        a = shape.sizes.a,
+        b = shape.sizes.b,
+        output = shape.sizes.output,
+        scratch = shape.sizes.scratch,
+        %error,
+        "a kernel failed"
+    );
+}
+
+/// The tensors of a call, for a native form.
+struct Owned {
+    a: Vec<u8>,
+    b: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Owned {
+    fn of(shape: &Shape<'_>, caller: &mut dyn Caller) -> Self {
+        let mut owned = filled(shape).map(|(tensor, size)| {
+            let mut bytes = vec![0; size as usize];
+            if size > 0 {
+                caller.fill(tensor, &mut bytes);
+            }
+            bytes
+        });
+        let [a, b, output] = owned.each_mut().map(std::mem::take);
+        Self { a, b, output }
+    }
+
+    fn tensors<'t>(&'t self, shape: &Shape<'t>) -> Tensors<'t> {
+        Tensors {
+            params: shape.params,
+            a: &self.a,
+            b: &self.b,
+            output: match shape.updates {
+                true => Output::Updated(&self.output),
+                false => Output::Written(shape.sizes.output),
+            },
+            scratch_size: shape.sizes.scratch,
+        }
+    }
+}
+
+/// A caller with tensors of its own.
+pub(crate) struct Slices<'t> {
+    tensors: &'t Tensors<'t>,
+    pub(crate) output: Vec<u8>,
+}
+
+impl<'t> Slices<'t> {
+    pub(crate) fn new(tensors: &'t Tensors<'t>) -> Self {
+        Self {
+            tensors,
+            output: Vec::new(),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Result<Shape<'t>, ServeError> {
+        let tensors = self.tensors;
+        let (output, updates) = match tensors.output {
+            Output::Written(size) => (Ok(size), false),
+            Output::Updated(bytes) => (size_of(bytes), true),
+        };
+        Ok(Shape {
+            params: tensors.params,
+            sizes: Sizes {
+                a: size_of(tensors.a)?,
+                b: size_of(tensors.b)?,
+                output: output?,
+                scratch: tensors.scratch_size,
+            },
+            updates,
+        })
+    }
+
+    fn bytes(&self, tensor: Tensor) -> &[u8] {
+        match (tensor, self.tensors.output) {
+            (Tensor::A, _) => self.tensors.a,
+            (Tensor::B, _) => self.tensors.b,
+            (Tensor::Output, Output::Updated(bytes)) => bytes,
+            (Tensor::Output, Output::Written(_)) => &[],
+        }
+    }
+}
+
+fn size_of(bytes: &[u8]) -> Result<u32, ServeError> {
+    u32::try_from(bytes.len()).map_err(|_| {
+        ServeError::Place(PlaceError::TooLarge {
+            needed: (bytes.len() as u64).div_ceil(kernel_abi::PAGE_BYTES),
+            limit: 1 << 16,
+        })
+    })
+}
+
+impl Caller for Slices<'_> {
+    fn fill(&mut self, tensor: Tensor, bytes: &mut [u8]) {
+        bytes.copy_from_slice(self.bytes(tensor));
+    }
+
+    fn compares(&self) -> bool {
+        true
+    }
+
+    fn unchanged(&self, tensor: Tensor, bytes: &[u8]) -> bool {
+        self.bytes(tensor) == bytes
+    }
+
+    fn take(&mut self, output: &[u8]) {
+        self.output.clear();
+        self.output.extend_from_slice(output);
+    }
+}
+
+/// A caller that fills and reads tensors where they lie.
+pub(crate) struct InPlace<'f> {
+    fill: &'f mut dyn FnMut(Tensor, &mut [u8]),
+    take: &'f mut dyn FnMut(&[u8]),
+}
+
+impl<'f> InPlace<'f> {
+    pub(crate) fn new<'s>(
+        params: &'s [u8],
+        sizes: Sizes,
+        updates: bool,
+        fill: &'f mut dyn FnMut(Tensor, &mut [u8]),
+        take: &'f mut dyn FnMut(&[u8]),
+    ) -> (Shape<'s>, Self) {
+        let shape = Shape {
+            params,
+            sizes,
+            updates,
+        };
+        (shape, Self { fill, take })
+    }
+}
+
+impl Caller for InPlace<'_> {
+    fn fill(&mut self, tensor: Tensor, bytes: &mut [u8]) {
+        (self.fill)(tensor, bytes);
+    }
+
+    fn compares(&self) -> bool {
+        false
+    }
+
+    fn unchanged(&self, _: Tensor, _: &[u8]) -> bool {
+        true
+    }
+
+    fn take(&mut self, output: &[u8]) {
+        (self.take)(output);
+    }
+}

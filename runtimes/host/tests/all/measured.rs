@@ -1,0 +1,162 @@
+//! What an application sees of its host: metrics as Prometheus reads them, and the log.
+
+use crate::{
+    builder,
+    packs::{Call, Habit, LOOPS, Packs, TRAPS},
+    zeros,
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use runtime_host::{Measure, Watch};
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+fn never() -> Watch {
+    Watch {
+        window: Duration::ZERO,
+        failures: 0,
+        share: 1.0,
+    }
+}
+
+/// What a client reads that asks a server for its metrics over HTTP.
+fn scrape(text: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let read = stream.read(&mut request).unwrap();
+        assert!(request[..read].starts_with(b"GET /metrics"));
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n\r\n";
+        write!(stream, "{head}{text}").unwrap();
+    });
+    let mut client = TcpStream::connect(address).unwrap();
+    client
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    server.join().unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// The value of a sample whose name and labels contain all of `parts`.
+fn sample(text: &str, parts: &[&str]) -> Option<f64> {
+    let line = text
+        .lines()
+        .find(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn a_client_reads_every_call_with_its_reason() {
+    let packs = Packs::new();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let text = metrics::with_local_recorder(&recorder, || {
+        let host = builder()
+            .native(zeros)
+            .measure(Measure::Latency)
+            .watch(never())
+            .build()
+            .unwrap();
+        host.upgrade(&packs.pack(1, Habit::Good)).unwrap();
+        for x in [1.0, 2.0, TRAPS, 3.0, LOOPS, LOOPS] {
+            host.call("scale", &Call::new(&[x]).tensors()).unwrap();
+        }
+        host.upgrade(&packs.pack(2, Habit::Good)).unwrap();
+        host.call("scale", &Call::new(&[1.0]).tensors()).unwrap();
+        host.rollback().unwrap();
+        scrape(handle.render())
+    });
+    let first = [
+        r#"kernel="scale""#,
+        r#"engine="wasmi""#,
+        r#"generation="1""#,
+    ];
+    let of = |name: &str, more: &[&str]| {
+        let parts: Vec<_> = [name].iter().chain(&first).chain(more).copied().collect();
+        sample(&text, &parts)
+    };
+    assert_eq!(of("kernel_host_calls_total", &[]), Some(6.0), "{text}");
+    assert_eq!(of("kernel_host_served_total", &[]), Some(3.0));
+    assert_eq!(
+        of("kernel_host_degraded_total", &[r#"reason="trap""#]),
+        Some(1.0)
+    );
+    assert_eq!(
+        of("kernel_host_degraded_total", &[r#"reason="budget""#]),
+        Some(2.0)
+    );
+    assert_eq!(of("kernel_host_call_seconds_count", &[]), Some(3.0));
+    assert_eq!(sample(&text, &["kernel_host_upgrades_total"]), Some(2.0));
+    assert_eq!(sample(&text, &["kernel_host_rollbacks_total"]), Some(1.0));
+    let second = ["kernel_host_instances", r#"generation="2""#];
+    assert_eq!(sample(&text, &second), Some(1.0), "{text}");
+}
+
+#[test]
+fn off_tells_nothing() {
+    let packs = Packs::new();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        let host = builder().measure(Measure::Off).build().unwrap();
+        host.upgrade(&packs.pack(1, Habit::Good)).unwrap();
+        host.call("scale", &Call::new(&[1.0]).tensors()).unwrap();
+    });
+    assert_eq!(handle.render().trim(), "");
+}
+
+/// Where a log goes to.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_failure_is_logged_with_its_context() {
+    let packs = Packs::new();
+    let log = Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || written.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let host = builder().native(zeros).build().unwrap();
+        host.upgrade(&packs.pack(1, Habit::Good)).unwrap();
+        host.call("scale", &Call::new(&[TRAPS, 1.0]).tensors())
+            .unwrap();
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.contains("a kernel failed"))
+        .unwrap();
+    for part in [
+        "WARN",
+        "scale",
+        "wasmi",
+        "generation=1",
+        "kernel_forward",
+        "Fuel(1000000)",
+        "a=8",
+        "Unreachable",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
