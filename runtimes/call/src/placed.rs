@@ -43,6 +43,8 @@ pub struct Placed {
     descriptor_address: u32,
     regions: Descriptor,
     fixed: Vec<Fixed>,
+    /// The same bytes, those that touch joined: fewer to compare, and in memory's order.
+    runs: Vec<(u32, Vec<u8>)>,
 }
 
 /// Bytes that no call may change.
@@ -93,11 +95,13 @@ impl Placed {
                 needed: end.div_ceil(PAGE_BYTES),
                 limit: max_pages,
             })?;
+        let fixed = fixed(heap_base, descriptor_address, &regions, params, end);
         let placed = Self {
             start: heap_base,
             length,
             descriptor_address,
-            fixed: fixed(heap_base, descriptor_address, &regions, params, end),
+            runs: joined(&fixed),
+            fixed,
             regions,
         };
         placed.place(instance)?;
@@ -111,7 +115,7 @@ impl Placed {
     /// [`CallError::Engine`] if the engine refuses to grow.
     pub fn place(&self, instance: &mut dyn Instance) -> Result<(), CallError> {
         grow_to(instance, self.end().div_ceil(PAGE_BYTES) as u32)?;
-        for Fixed { at, bytes, .. } in &self.fixed {
+        for (at, bytes) in &self.runs {
             instance.write(*at, bytes)?;
         }
         Ok(())
@@ -150,6 +154,25 @@ impl Placed {
         instance.with_memory(region.offset, region.size, work)
     }
 
+    /// Lets `work` fill the tensors where they lie, in one look at memory: inputs that have bytes, and the output if the kernel updates it.
+    ///
+    /// # Errors
+    /// As [`with_tensor`](Self::with_tensor).
+    pub fn fill(
+        &self,
+        instance: &mut dyn Instance,
+        updates: bool,
+        work: &mut dyn FnMut(Tensor, &mut [u8]),
+    ) -> Result<(), Error> {
+        instance.with_memory(self.start, self.length, &mut |memory| {
+            for (tensor, region) in self.tensors() {
+                if region.size > 0 && (updates || tensor != Tensor::Output) {
+                    work(tensor, &mut memory[self.range(region)]);
+                }
+            }
+        })
+    }
+
     /// Calls the kernel's entry under `budget`; its output then lies in [`Tensor::Output`].
     ///
     /// # Errors
@@ -160,22 +183,106 @@ impl Placed {
         entry: Entry,
         budget: Budget,
     ) -> Result<(), CallError> {
-        let status = instance.call(entry, &[self.descriptor_address], budget)?;
-        self.check(instance)?;
-        accepted(status)
+        self.call_and_read(instance, entry, budget, &mut |_, _| true)
     }
 
-    /// One look at memory for all that must not have changed: each costs a call into the adapter.
-    fn check(&self, instance: &mut dyn Instance) -> Result<(), CallError> {
-        let mut violation = None;
+    /// As [`call`](Self::call); then `work` reads the tensors that have bytes where they lie, the output last, in one look at memory. It answers whether
+    /// a tensor is what it must be: what an input was before the call.
+    ///
+    /// # Errors
+    /// As `call`; a contract violation where `work` says that a tensor changed.
+    pub fn call_and_read(
+        &self,
+        instance: &mut dyn Instance,
+        entry: Entry,
+        budget: Budget,
+        work: &mut dyn FnMut(Tensor, &[u8]) -> bool,
+    ) -> Result<(), CallError> {
+        let status = instance.call(entry, &[self.descriptor_address], budget)?;
+        let mut found = Ok(());
         instance.with_memory(self.start, self.length, &mut |memory| {
-            violation = self.fixed.iter().find_map(|fixed| {
-                let from = (fixed.at - self.start) as usize;
-                fixed.compare(&memory[from..from + fixed.bytes.len()])
-            });
+            found = self.compare(memory);
+            if found.is_err() || accepted(status).is_err() {
+                return;
+            }
+            for (tensor, region) in self.tensors() {
+                if region.size > 0 && !work(tensor, &memory[self.range(region)]) {
+                    found = Err(changed(tensor));
+                    return;
+                }
+            }
         })?;
-        violation.map_or(Ok(()), |violation| Err(violation.into()))
+        found.and_then(|()| accepted(status))
     }
+
+    fn tensors(&self) -> [(Tensor, Region); 3] {
+        [
+            (Tensor::A, self.regions.input_a),
+            (Tensor::B, self.regions.input_b),
+            (Tensor::Output, self.regions.output),
+        ]
+    }
+
+    /// Where a region lies in memory from `start` on.
+    fn range(&self, region: Region) -> std::ops::Range<usize> {
+        let from = (region.offset - self.start) as usize;
+        from..from + region.size as usize
+    }
+
+    fn check(&self, instance: &mut dyn Instance) -> Result<(), CallError> {
+        let mut found = Ok(());
+        instance.with_memory(self.start, self.length, &mut |memory| {
+            found = self.compare(memory);
+        })?;
+        found
+    }
+
+    /// Whether memory from `start` on holds what must not have changed.
+    fn compare(&self, memory: &[u8]) -> Result<(), CallError> {
+        let part = |at: u32, length: usize| {
+            let from = (at - self.start) as usize;
+            &memory[from..from + length]
+        };
+        if self
+            .runs
+            .iter()
+            .all(|(at, bytes)| part(*at, bytes.len()) == bytes.as_slice())
+        {
+            return Ok(());
+        }
+        let mut fixed = self.fixed.iter();
+        match fixed.find_map(|fixed| fixed.compare(part(fixed.at, fixed.bytes.len()))) {
+            Some(violation) => Err(violation.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn changed(tensor: Tensor) -> CallError {
+    let name = match tensor {
+        Tensor::A => "input a",
+        Tensor::B => "input b",
+        Tensor::Output => "output",
+    };
+    CallError::Kernel(Trap::ContractViolation {
+        what: format!("{name} changed"),
+    })
+}
+
+/// Bytes that touch, as one.
+fn joined(fixed: &[Fixed]) -> Vec<(u32, Vec<u8>)> {
+    let mut sorted: Vec<&Fixed> = fixed.iter().collect();
+    sorted.sort_by_key(|fixed| fixed.at);
+    let mut runs: Vec<(u32, Vec<u8>)> = Vec::new();
+    for fixed in sorted {
+        match runs.last_mut() {
+            Some((at, bytes)) if u64::from(*at) + bytes.len() as u64 == u64::from(fixed.at) => {
+                bytes.extend_from_slice(&fixed.bytes);
+            }
+            _ => runs.push((fixed.at, fixed.bytes.clone())),
+        }
+    }
+    runs
 }
 
 impl Fixed {

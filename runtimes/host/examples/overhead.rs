@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::builder()
         .engine(runtime_wasmtime::cranelift()?)
         .trust(Trust::file(keys))
-        .budget(Budget::Epoch(10))
+        .budget(Budget::Epoch(1000)) // a thread of many may wait long for a processor
         .build()?;
     host.upgrade(pack)?;
     println!("\n| threads | million calls per second |\n|---|---|");

@@ -21,12 +21,8 @@ pub(crate) struct Shape<'a> {
 pub(crate) trait Caller {
     /// Fills an input, or the output of a kernel that updates it.
     fn fill(&mut self, tensor: Tensor, bytes: &mut [u8]);
-    /// Whether [`unchanged`](Self::unchanged) is to be asked.
-    fn compares(&self) -> bool;
-    /// Whether an input is what it was.
-    fn unchanged(&self, tensor: Tensor, bytes: &[u8]) -> bool;
-    /// Reads the output.
-    fn take(&mut self, output: &[u8]);
+    /// Reads a tensor after the call, the output last: whether it is what it must be, which is what an input was before.
+    fn read(&mut self, tensor: Tensor, bytes: &[u8]) -> bool;
 }
 
 /// An instance as a pool holds it: whether or not it may go from thread to thread.
@@ -100,17 +96,12 @@ impl<I: Held> Live<I> {
                 self.image = Some(Image::take(instance, terms.heap_base)?);
             }
         }
-        for (tensor, size) in filled(shape) {
-            if size > 0 {
-                placed.with_tensor(instance, tensor, &mut |bytes| caller.fill(tensor, bytes))?;
-            }
-        }
-        placed.call(instance, self.entry, terms.budget)?;
-        if caller.compares() {
-            compare(placed, instance, shape, caller)?;
-        }
-        placed.with_tensor(instance, Tensor::Output, &mut |bytes| caller.take(bytes))?;
-        Ok(())
+        placed.fill(instance, shape.updates, &mut |tensor, bytes| {
+            caller.fill(tensor, bytes)
+        })?;
+        placed.call_and_read(instance, self.entry, terms.budget, &mut |tensor, bytes| {
+            caller.read(tensor, bytes)
+        })
     }
 
     /// Makes the instance ready for another caller: whether it may serve one.
@@ -175,32 +166,4 @@ pub(crate) fn filled(shape: &Shape<'_>) -> [(Tensor, u32); 3] {
         (Tensor::B, shape.sizes.b),
         (Tensor::Output, updated),
     ]
-}
-
-fn compare(
-    placed: &Placed,
-    instance: &mut dyn Instance,
-    shape: &Shape<'_>,
-    caller: &dyn Caller,
-) -> Result<(), CallError> {
-    let inputs = [
-        (Tensor::A, shape.sizes.a, "input a"),
-        (Tensor::B, shape.sizes.b, "input b"),
-    ];
-    for (tensor, size, name) in inputs {
-        if size == 0 {
-            continue;
-        }
-        let mut unchanged = false;
-        placed.with_tensor(instance, tensor, &mut |bytes| {
-            unchanged = caller.unchanged(tensor, bytes);
-        })?;
-        if !unchanged {
-            let what = format!("{name} changed");
-            return Err(CallError::Kernel(runtime_api::Trap::ContractViolation {
-                what,
-            }));
-        }
-    }
-    Ok(())
 }
