@@ -8,12 +8,9 @@ use crate::{
 use runtime_api::{Instance, Module};
 use runtime_call::CallError;
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
     atomic::{AtomicUsize, Ordering},
 };
-
-/// Instances that wait in one shard at most: those of threads that share it.
-const WAITING: usize = 4;
 
 /// How many instances are alive: serving or waiting. Clones are the same count.
 #[derive(Clone, Default)]
@@ -66,13 +63,12 @@ struct Waiting {
     _alive: OneAlive,
 }
 
-/// Instances of one kernel that go from thread to thread. Each thread looks into a shard of its own, so that threads meet at a lock
-/// only when they are more than there are shards.
+/// Instances of one kernel that go from thread to thread. Each thread has a place that it looks at first, so that threads meet only when they are
+/// more than there are places; then one takes another place, or an instance for this call alone.
 #[derive(Default)]
 pub(crate) struct Pool {
     // Boxed, so that an instance goes in and out as a pointer.
-    #[allow(clippy::vec_box, reason = "moved at every call")]
-    shards: [Mutex<Vec<Box<Waiting>>>; SHARDS],
+    places: [Mutex<Option<Box<Waiting>>>; SHARDS],
 }
 
 impl Pool {
@@ -85,8 +81,8 @@ impl Pool {
         shape: &Shape<'_>,
         caller: &mut dyn Caller,
     ) -> Result<(), CallError> {
-        let shard = &self.shards[shard()];
-        let waiting = locked(shard).pop();
+        let mut place = self.free_place();
+        let waiting = place.as_mut().and_then(|place| place.take());
         let mut taken = match waiting {
             Some(waiting) => waiting,
             None => Box::new(Waiting {
@@ -100,13 +96,23 @@ impl Pool {
             Err(CallError::Place(_)) => true,
             Err(_) => false,
         };
-        if goes_on {
-            let mut waiting = locked(shard);
-            if waiting.len() < WAITING {
-                waiting.push(taken);
-            }
+        if let Some(place) = place.as_mut()
+            && goes_on
+        {
+            **place = Some(taken);
         }
         served
+    }
+
+    /// A place that nobody uses now, the calling thread's own first.
+    fn free_place(&self) -> Option<MutexGuard<'_, Option<Box<Waiting>>>> {
+        let own = shard();
+        (0..SHARDS).find_map(|step| match self.places[(own + step) % SHARDS].try_lock() {
+            Ok(place) => Some(place),
+            // A caller panicked while it filled its tensors; the instance went with it.
+            Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        })
     }
 }
 
