@@ -16,6 +16,9 @@ pub mod engine;
 pub mod exit;
 pub mod expectations;
 pub mod fuzz;
+// A host serves from threads, which WebAssembly has not.
+#[cfg(not(target_family = "wasm"))]
+pub mod host_check;
 pub mod judge;
 pub mod machine;
 pub mod mutate;

@@ -38,6 +38,8 @@ enum Command {
     Mutate(cmd::mutate::Arguments),
     Qualify(cmd::qualify::Arguments),
     AdapterCheck(cmd::adapter_check::Arguments),
+    #[cfg(not(target_family = "wasm"))]
+    HostCheck(cmd::host_check::Arguments),
     Inspect(cmd::inspect::Arguments),
     Aot(cmd::aot::Arguments),
     Report(cmd::report::Arguments),
@@ -93,6 +95,8 @@ fn run(command: &Command, output: &Output) -> anyhow::Result<exit::Exit> {
         Command::Mutate(arguments) => cmd::mutate::run(arguments, output),
         Command::Qualify(arguments) => cmd::qualify::run(arguments, output),
         Command::AdapterCheck(arguments) => cmd::adapter_check::run(arguments, output),
+        #[cfg(not(target_family = "wasm"))]
+        Command::HostCheck(arguments) => cmd::host_check::run(arguments, output),
         Command::Inspect(arguments) => cmd::inspect::run(arguments, output),
         Command::Aot(arguments) => cmd::aot::run(arguments, output),
         Command::Report(arguments) => cmd::report::run(arguments, output),

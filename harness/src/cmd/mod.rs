@@ -9,6 +9,9 @@ pub mod contract;
 pub mod engines;
 pub mod exits;
 pub mod fuzz;
+// A host serves from threads, which WebAssembly has not.
+#[cfg(not(target_family = "wasm"))]
+pub mod host_check;
 pub mod inspect;
 pub mod list;
 pub mod mutate;
