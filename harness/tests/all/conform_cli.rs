@@ -198,7 +198,12 @@ fn the_core_pack_qualifies_on_the_engines_that_need_nothing() {
         "--runtime",
         "wasmtime.*",
         "--cases",
-        "16",
+        "4",
+        "--interruptions",
+        "2",
+        // Tests of the search are those of coverage_cli.
+        "--search",
+        "0",
         "--out",
         out.path().to_str().unwrap(),
     ]);
