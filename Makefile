@@ -46,10 +46,10 @@ all_executables = $(call executables,wamr wamr-aot wasmer-llvm)
 # The opt-in engines that a fresh machine still has to build; nothing where one of them is built.
 to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGINES)),$(shell scripts/setup --possible),$(ENGINES)))
 
-# The wasm32 packages, the fuzz targets and clients of others have workspaces of their own.
-manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml
+# The wasm32 packages, the fuzz targets, clients of others and the language model have workspaces of their own.
+manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml examples/llm/Cargo.toml
 
-.PHONY: own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
+.PHONY: llm llm-test llm-measure llm-build own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -131,6 +131,26 @@ fuzz-smoke: ## runs each coverage-guided fuzz target for a moment; ARGUMENTS="SE
 
 compat: ## a client of packs that others wrote: what fits and what does not, docs/compatibility.md
 	$(CARGO) test --locked --release --manifest-path compat/ruvector/Cargo.toml
+
+# wamr.aot and wasmer.llvm are built into it where their packages are; the former takes the compiler that `make build` builds.
+llm_features = $(subst wasmer-llvm,wasmer,$(filter wamr wasmer-llvm,$(ENGINES)))
+llm_manifest = --manifest-path examples/llm/Cargo.toml $(if $(llm_features),--features "$(llm_features)")
+llm = examples/llm/target/release/llm
+
+llm: llm-build ## a language model on sandboxed kernels: fetches it, generates, and compares token by token; needs python3 with pip
+	examples/llm/fetch
+	$(llm) generate --tokens 128
+	$(llm) compare $(ARGUMENTS)
+
+llm-measure: llm-build ## milliseconds per token, native against each engine and budget: writes reports/llm
+	examples/llm/fetch
+	$(llm) measure $(ARGUMENTS)
+
+llm-test: ## its tests, with a tiny model made on the spot: nothing is fetched
+	$(CARGO) test --locked --release $(llm_manifest) --target-dir examples/llm/target $(ARGUMENTS)
+
+llm-build:
+	$(release) $(llm_manifest) --target-dir examples/llm/target
 
 web: ## makes the page that qualifies packs in a browser; needs npm and the target wasm32-wasip1
 	scripts/build-web $(ARGUMENTS)
