@@ -10,16 +10,21 @@ use crate::{
 };
 use serde::Serialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{BufRead, BufReader},
     path::Path,
 };
 
+/// What follows from a run's own seed is called so.
+const OWN: [&str; 2] = ["drawn:", "near:"];
+/// What follows from the code of a module is called so: with another one there are others.
+const OF_MODULE: [&str; 2] = ["long:", "search:"];
+
 /// What differs.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// `fail` if a check that passed does so no more.
+    /// `fail` if a check that passed does so no more, or is not asked any more.
     pub verdict: Whole,
     /// What keeps the two from being compared in all.
     pub notes: Vec<String>,
@@ -58,6 +63,13 @@ pub struct Check {
     pub check: String,
 }
 
+impl Check {
+    /// What it is about, and where.
+    fn of(&self) -> (&str, &str) {
+        (&self.runtime, &self.of)
+    }
+}
+
 /// Checks that the other run lacks.
 #[derive(Debug, Serialize)]
 pub struct OnlyInOne {
@@ -69,6 +81,8 @@ pub struct OnlyInOne {
     pub of: String,
     /// How many.
     pub checks: usize,
+    /// How many of them passed, where the newer run judged the same on the same engine and asked less of it; not of those that follow from a module.
+    pub vanished: usize,
 }
 
 /// How a check ended: in a word, and why.
@@ -127,7 +141,7 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison, CompareError> {
     // What follows from a seed that differs is something else under the same name.
     let other = |check: &Check| {
         other_seed && check.check.starts_with("generated:")
-            || other_own_seed && check.check.starts_with("drawn:")
+            || other_own_seed && OWN.iter().any(|own| check.check.starts_with(own))
     };
     if other_seed {
         notes.push(format!(
@@ -144,13 +158,16 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison, CompareError> {
     }
     let mut changed = Vec::new();
     let mut compared = 0;
-    let mut only: BTreeMap<(&'static str, &str, &str), usize> = BTreeMap::new();
+    let mut only: BTreeMap<(&'static str, &str, &str), (usize, usize)> = BTreeMap::new();
+    let judged: BTreeSet<(&str, &str)> = new.checks.keys().map(Check::of).collect();
     for (check, now) in &new.checks {
         if other(check) {
             continue;
         }
         let Some(before) = old.checks.get(check) else {
-            *only.entry(("new", &check.runtime, &check.of)).or_default() += 1;
+            only.entry(("new", &check.runtime, &check.of))
+                .or_default()
+                .0 += 1;
             continue;
         };
         compared += 1;
@@ -164,27 +181,34 @@ pub fn compare(old: &Path, new: &Path) -> Result<Comparison, CompareError> {
             });
         }
     }
-    for check in old.checks.keys() {
+    for (check, before) in &old.checks {
         let expected = new.checks.contains_key(check) || other(check);
         if !expected {
-            *only.entry(("old", &check.runtime, &check.of)).or_default() += 1;
+            let (checks, vanished) = only.entry(("old", &check.runtime, &check.of)).or_default();
+            *checks += 1;
+            let of_module = OF_MODULE.iter().any(|name| check.check.starts_with(name));
+            *vanished += usize::from(before.good && !of_module && judged.contains(&check.of()));
         }
     }
     if compared == 0 {
         return Err(CompareError::NothingInCommon);
     }
     Ok(Comparison {
-        verdict: Whole::of(changed.iter().any(|changed| changed.worse)),
+        verdict: Whole::of(
+            changed.iter().any(|changed| changed.worse)
+                || only.values().any(|(_, vanished)| *vanished > 0),
+        ),
         notes,
         compared,
         changed,
         only_in_one: only
             .into_iter()
-            .map(|((run, runtime, of), checks)| OnlyInOne {
+            .map(|((run, runtime, of), (checks, vanished))| OnlyInOne {
                 run,
                 runtime: runtime.to_owned(),
                 of: of.to_owned(),
                 checks,
+                vanished,
             })
             .collect(),
     })

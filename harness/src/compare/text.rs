@@ -295,11 +295,16 @@ impl outcomes::Comparison {
         lines(&mut text, &all);
         let only = |only: &outcomes::OnlyInOne| {
             format!(
-                "only in the {} run: {} checks of {} on {}",
+                "{}only in the {} run: {} checks of {} on {}{}",
+                if only.vanished > 0 { "worse: " } else { "" },
                 if only.run == "old" { "older" } else { "newer" },
                 only.checks,
                 only.of,
-                only.runtime
+                only.runtime,
+                match only.vanished {
+                    0 => String::new(),
+                    some => format!(": {some} that passed are not asked any more"),
+                }
             )
         };
         lines(

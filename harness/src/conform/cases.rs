@@ -74,11 +74,19 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
     vectors.extend(fixed(standard, choice.seed, choice.cases));
     let own = 0..choice.cases.div_ceil(3);
     match (standard.definition, standard.open()) {
-        (Some(kernel), _) => vectors
-            .extend(own.filter_map(|index| generate::drawn(kernel.id, choice.own_seed, index))),
+        (Some(kernel), _) => {
+            vectors
+                .extend(own.filter_map(|index| generate::drawn(kernel.id, choice.own_seed, index)));
+            if choice.cases > 0 {
+                vectors.extend(generate::near(kernel.id, choice.own_seed));
+            }
+        }
         (None, Some(contract)) => {
             let drawn = own.flat_map(|index| open::generated(contract, choice.own_seed, index));
             vectors.extend(drawn.map(|case| renamed(case, "drawn")));
+            if choice.cases > 0 {
+                vectors.extend(open::near(contract, choice.own_seed));
+            }
         }
         (None, None) => {}
     }

@@ -1,5 +1,5 @@
-//! Cases with one long axis: longer than numbers that the code has, which may be the sizes of its tiles. A loop over tiles that is right for
-//! the first one only runs the same code for all of them.
+//! Cases with long axes: longer than numbers that the code has, which may be the sizes of its tiles; two at once; and longer than 16 bits count. A loop
+//! over tiles that is right for the first one only runs the same code for all of them.
 
 use super::{standard::Standard, subject::Subject};
 use crate::coverage::dictionary;
@@ -16,15 +16,83 @@ const TILES: std::ops::RangeInclusive<u32> = 64..=16_384;
 const USUAL: u32 = 256;
 /// Bytes of an element, by which a size of a tile may be given.
 const BYTES: [u32; 3] = [1, 2, 4];
-/// Elements of all such cases of a kernel together, about.
-const ELEMENTS: usize = 1 << 17;
-/// Elements of a case of a definition.
-const MOST_ELEMENTS: u64 = 1 << 14;
-/// Axes that are tried, of those that a definition has.
+/// Axes that are tried, of those that a kernel has.
 const AXES: usize = 4;
+/// What 16 bits do not count.
+const BEYOND_16_BITS: u32 = 1 << 16;
+/// A length that is in the second tile of most sizes, for pairs of axes.
+const SECOND_TILE: u32 = 256;
 
-/// The cases of a kernel, from the constants of its modules.
-pub(super) fn cases(standard: &Standard, modules: &[Subject], seed: u64) -> Vec<Case> {
+/// How much is asked of a kind of such cases.
+struct Room {
+    /// Elements of all of them together, about.
+    all: u64,
+    /// Elements of input a in one of them.
+    one: u64,
+    /// Elements of all tensors in one, of contracts that are data.
+    total: u64,
+}
+
+const ONE_AXIS: Room = Room {
+    all: 1 << 16,
+    one: 1 << 14,
+    total: 1 << 16,
+};
+const TWO_AXES: Room = Room {
+    all: 3 << 15,
+    one: 3 << 15,
+    total: 1 << 18,
+};
+const MANY: Room = Room {
+    all: 9 << 14,
+    one: 9 << 14,
+    total: 1 << 19,
+};
+
+/// The cases of a kernel, from the constants of its modules. Where there is room for one axis beyond 16 bits only, `own_seed` says which.
+pub(super) fn cases(
+    standard: &Standard,
+    modules: &[Subject],
+    (seed, own_seed): (u64, u64),
+) -> Vec<Case> {
+    let tiles = tiles(modules);
+    let mut random = Rng::with_seed(seed);
+    let mut long = Long {
+        standard,
+        names: BTreeSet::new(),
+        cases: Vec::new(),
+    };
+    let mut left = ONE_AXIS.all;
+    for tile in &tiles {
+        for axis in 0..AXES {
+            // Into the second tile, or into the third.
+            let value = tile * random.u32(1..=2) + random.u32(1..tile / 2);
+            long.add(&[(axis, value)], (&ONE_AXIS, &mut left), &mut random);
+        }
+    }
+    let mut left = MANY.all;
+    for axis in 0..AXES {
+        let axis = (axis + (own_seed % AXES as u64) as usize) % AXES;
+        let value = BEYOND_16_BITS + random.u32(1..64);
+        long.add(&[(axis, value)], (&MANY, &mut left), &mut random);
+    }
+    // Two tiles at once have to be small; after them those of no kernel in particular.
+    let mut left = TWO_AXES.all;
+    let small = tiles.iter().copied().filter(|tile| *tile <= SECOND_TILE);
+    let sizes: Vec<u32> = small.chain([SECOND_TILE]).take(2).collect();
+    for tile in sizes {
+        for one in 0..AXES {
+            for other in one + 1..AXES {
+                let values = [one, other].map(|axis| (axis, tile + random.u32(1..=tile / 8)));
+                long.add(&values, (&TWO_AXES, &mut left), &mut random);
+            }
+        }
+    }
+    long.cases
+}
+
+/// Numbers that may be the sizes of tiles, those that people choose first in front, so that they are among those that there is room for.
+fn tiles(modules: &[Subject]) -> Vec<u32> {
     let mut tiles = BTreeSet::new();
     for module in modules {
         // The pre-pass has decoded the module.
@@ -34,47 +102,59 @@ pub(super) fn cases(standard: &Standard, modules: &[Subject], seed: u64) -> Vec<
             .flat_map(|constant| BYTES.map(|bytes| constant / bytes));
         tiles.extend(sizes.filter(|size| TILES.contains(size) && size.is_multiple_of(32)));
     }
-    // What people choose first, so that it is among those that there is room for.
     let mut tiles: Vec<u32> = tiles.into_iter().collect();
     tiles.sort_by_key(|tile| (!(tile.is_power_of_two() && *tile >= USUAL), *tile));
-    let mut random = Rng::with_seed(seed);
-    let (mut cases, mut elements) = (Vec::new(), 0);
-    for tile in tiles {
-        for axis in 0..AXES {
-            // Into the second tile, or into the third.
-            let value = tile * random.u32(1..=2) + random.u32(1..tile / 2);
-            let Some(case) = case(standard, (axis, value), &mut random) else {
-                continue;
-            };
-            let size = case.a.len() / 4;
-            if elements + size <= ELEMENTS {
-                elements += size;
-                cases.push(case);
-            }
-        }
-    }
-    cases
+    tiles
 }
 
-fn case(standard: &Standard, (axis, value): (usize, u32), random: &mut Rng) -> Option<Case> {
-    let name = format!("long:{axis}:{value}");
+struct Long<'a> {
+    standard: &'a Standard,
+    names: BTreeSet<String>,
+    cases: Vec<Case>,
+}
+
+impl Long<'_> {
+    /// Adds a case with these axes, if the kernel has them, no other case has its name, and there is room left for it.
+    fn add(&mut self, long: &[(usize, u32)], (room, left): (&Room, &mut u64), random: &mut Rng) {
+        let parts = long.iter().map(|(axis, value)| format!(":{axis}:{value}"));
+        let name = format!("long{}", parts.collect::<String>());
+        let Some(case) = case(self.standard, long, room, random) else {
+            return;
+        };
+        let size = case.a.len() as u64 / 4;
+        if size <= *left && self.names.insert(name.clone()) {
+            *left -= size;
+            self.cases.push(Case {
+                name,
+                source: Source::Drawn,
+                ..case
+            });
+        }
+    }
+}
+
+fn case(standard: &Standard, long: &[(usize, u32)], room: &Room, random: &mut Rng) -> Option<Case> {
     let seed = random.u64(..);
-    let case = match (standard.definition, standard.open()) {
+    match (standard.definition, standard.open()) {
         (Some(kernel), _) => {
+            let axes = generate::dimensions(kernel.id)?;
             let mut dimensions = [(); AXES].map(|()| random.u32(1..=3));
-            dimensions[axis] = value;
+            // Beside much there is no room for others.
+            let alone = room.one > ONE_AXIS.one;
+            let others = dimensions.iter_mut().enumerate();
+            others
+                .filter(|(axis, _)| alone || *axis >= axes)
+                .for_each(|(_, size)| *size = 1);
+            for (axis, value) in long {
+                dimensions[*axis] = *value;
+            }
             let elements: u64 = dimensions.iter().map(|size| u64::from(*size)).product();
-            if elements > MOST_ELEMENTS || generate::dimensions(kernel.id)? <= axis {
+            if elements > room.one || long.iter().any(|(axis, _)| *axis >= axes) {
                 return None;
             }
-            generate::sized(kernel.id, dimensions, seed)?
+            generate::sized(kernel.id, dimensions, seed)
         }
-        (None, Some(contract)) => open::with_axis(contract, (axis, value), seed, name.clone())?,
-        (None, None) => return None,
-    };
-    Some(Case {
-        name,
-        source: Source::Drawn,
-        ..case
-    })
+        (None, Some(contract)) => open::with_axes(contract, long, room.total, seed, String::new()),
+        (None, None) => None,
+    }
 }

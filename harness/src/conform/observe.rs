@@ -74,6 +74,18 @@ pub struct Loaded {
 /// The engine's refusal, or the worker's end.
 pub fn load(worker: &mut Worker, subject: &Subject) -> Result<Loaded, RunError> {
     let budget = budget(worker.info(), subject);
+    load_with(worker, subject, budget)
+}
+
+/// The same with a budget of one's own.
+///
+/// # Errors
+/// What the worker or the engine says.
+pub fn load_with(
+    worker: &mut Worker,
+    subject: &Subject,
+    budget: Budget,
+) -> Result<Loaded, RunError> {
     let options = options(subject, budget.kind());
     let in_time = TICK.saturating_mul(u32::try_from(subject.ticks).unwrap_or(u32::MAX));
     let module = match &subject.code {

@@ -110,7 +110,11 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         let modules = subjects(kernel);
         let mut cases = cases::all(vectors, &standard, choice);
         if choice.cases > 0 && choice.device.is_none() {
-            cases.extend(long::cases(&standard, &modules, choice.seed));
+            cases.extend(long::cases(
+                &standard,
+                &modules,
+                (choice.seed, choice.own_seed),
+            ));
         }
         plan.complete(
             &mut cases,

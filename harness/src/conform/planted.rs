@@ -4,6 +4,7 @@
 //!
 //! Kernels, cases, calls, places and words follow from the run's own seed. All engines are asked the same.
 
+mod draw;
 mod fault;
 mod place;
 mod timed;
@@ -11,27 +12,24 @@ mod tried;
 
 use self::{
     fault::{Fault, TRAPS},
-    place::Place,
     tried::{Tried, either, in_time},
 };
 use super::{
     forms,
     judge::Layer,
     observe::{self, Alone, Ended, Exchange, Loaded},
-    placement::{self, index},
     plan,
     request::Request,
-    run::{Session, Work},
+    run::Work,
     sequence::{
-        Sequence, Stop, Why, bytes,
+        Sequence, Stop, Why,
         planted::{self, Effect, Entered, Planted},
     },
-    subject::{self, Prepared, Subject},
+    subject::Subject,
 };
 use crate::{basics::Finding, outcome::Outcome, output::Output, parallel, registry};
 use assay_worker::{GRACE, Launch, RunError, Worker};
-use fastrand::Rng;
-use kernel_cases::case::{Case, Entry};
+use kernel_cases::case::Entry;
 use kernel_pack::Pack;
 use runtime_api::{Budget, BudgetKind, Error, Info, Stage, Trap};
 use std::time::Duration;
@@ -41,24 +39,8 @@ pub const FILE: &str = "planted.json";
 /// Number of checks; an engine of which fewer are known has not been looked at.
 pub const COUNT: usize = 6;
 
-/// Calls of a sequence.
-const CALLS: usize = 24;
-/// Cases that a sequence draws from.
-const CASES: usize = 10;
-/// Tensors of a case that is drawn.
-const SMALL_BYTES: usize = 4 << 10;
-/// Ordinary calls before something happens, at least.
-const CALLS_BEFORE: u32 = 3;
-/// Ticks of a call that has no end, from and to.
-const ENDLESS_TICKS: std::ops::Range<u64> = 5..13;
-/// Fuel of such a call, where an engine has no ticks.
-const ENDLESS_FUEL: u64 = 20_000_000;
-/// Ticks of every other call, at most.
-const TICKS: u64 = 200;
 /// How long after its deadline a call may be over, in this process.
 const LATE: Duration = GRACE;
-/// Pages that memory may grow by, beyond those of the largest call.
-const ROOM: u32 = 5;
 /// What the watchdog allows beyond budgets.
 const ALLOWANCE: Duration = Duration::from_secs(4);
 /// How often a check is made at most where the machine may have been busy.
@@ -69,46 +51,15 @@ struct Plant<'a> {
     work: &'a Work,
     alone: Vec<Option<Alone>>,
     sequence: Sequence,
-    /// Where it happens.
+    /// Where it happens, and in which function.
     at: Entered,
+    entry: Entry,
+    /// Whether fuel is the budget, where an engine counts it.
+    by_fuel: bool,
     fault: Fault,
     /// The kernel with the fault in it.
     subject: Subject,
 }
-
-/// The checks: names, and what each plants into a drawn kernel.
-type Draw = fn(&mut Rng, &Prepared, Place<'_>) -> Option<Fault>;
-const CHECKS: [(&str, Draw); COUNT] = [
-    ("a trap in a kernel", |random, _, _| {
-        Some(Fault::Trap(index(random, TRAPS.len())))
-    }),
-    ("a kernel without end", |_, _, _| Some(Fault::Endless)),
-    ("growth in a kernel", |random, _, place| {
-        Some(Fault::Growth {
-            limit: place.limit,
-            by: place.room,
-            refused: random.i32(1..),
-        })
-    }),
-    ("a stray write of a kernel", |random, _, place| {
-        Some(Fault::Stray {
-            at: place.free(random)?,
-            word: random.u32(1..),
-        })
-    }),
-    ("a wrong answer of a kernel", |random, prepared, _| {
-        let words = prepared.case.output_size / 4;
-        (words > 0).then(|| Fault::Answer {
-            offset: 4 * random.u32(..words),
-            word: random.u32(1..),
-        })
-    }),
-    ("calls that are timed", |random, _, place| {
-        Some(Fault::Count {
-            at: place.free(random)?,
-        })
-    }),
-];
 
 /// [`on_all`] for a run: what kernels give without faults is what the first engine in this executable makes of it. Where there is none, the first
 /// engine is compared with itself: other checks compare it with what is right.
@@ -137,7 +88,7 @@ pub fn on_all(
     seed: u64,
     output: &Output,
 ) -> Vec<Finding> {
-    let plants = plants(reference, work, seed);
+    let plants = draw::plants(reference, work, seed);
     let template = "{wide_bar} {pos}/{len} engines";
     let progress = output.progress_bar("planted faults", launches.len() as u64, template);
     let found = parallel::each(launches, parallel::processors(), |launch| {
@@ -149,137 +100,18 @@ pub fn on_all(
     found.into_iter().flatten().collect()
 }
 
-fn plants<'a>(
-    reference: Option<&Launch>,
-    work: &'a [Work],
-    seed: u64,
-) -> Vec<(&'static str, Result<Plant<'a>, String>)> {
-    let base: Vec<&Work> = work
-        .iter()
-        .filter(|work| work.subject.variant == "base" && work.subject.standard.contract.is_ok())
-        .collect();
-    let mut random = placement::random(seed, &["planted"]);
-    let draw = |(check, draw): (&'static str, Draw)| {
-        let mut kernels = base.clone();
-        placement::shuffle(&mut random, &mut kernels);
-        let mut planted =
-            Err("no kernel of the pack has calls that something can be planted in".to_owned());
-        for work in kernels {
-            planted = plant(reference, work, (check, draw), &mut random);
-            if planted.is_ok() {
-                break;
-            }
-        }
-        (check, planted)
-    };
-    CHECKS.into_iter().map(draw).collect()
-}
-
-/// Draws a sequence of a kernel's cases, and what happens at one of its calls.
-fn plant<'a>(
-    reference: Option<&Launch>,
-    work: &'a Work,
-    (check, draw): (&'static str, Draw),
-    random: &mut Rng,
-) -> Result<Plant<'a>, String> {
-    let small = |index: &usize| bytes(&work.cases[*index].case) <= SMALL_BYTES;
-    let mut drawn: Vec<usize> = (0..work.cases.len()).filter(small).collect();
-    placement::shuffle(random, &mut drawn);
-    // Half of them are such that something can happen in, however many others there are.
-    drawn.sort_by_key(|index| !can_be_planted_in(&work.cases[*index].case));
-    let (planted_in, others) = drawn.split_at(drawn.len().min(CASES / 2));
-    let mut others = others.to_vec();
-    placement::shuffle(random, &mut others);
-    others.truncate(CASES - planted_in.len());
-    let mut drawn = [planted_in, &others].concat();
-    let reference = reference.ok_or("there is no engine to compare with")?;
-    let mut session = Session::new(reference);
-    let loaded = session.load(&work.subject).map_err(|(_, why)| why)?;
-    let mut alone: Vec<Option<Alone>> = work.cases.iter().map(|_| None).collect();
-    for &index in &drawn {
-        alone[index] = session.one(&work.subject, loaded, &work.cases[index]).1;
-    }
-    drawn.retain(|index| alone[*index].is_some());
-    let sequence = Sequence::drawn(check, &drawn, CALLS, random);
-    let mut entered = sequence.entered(&work.cases);
-    entered.retain(|at| at.call > CALLS_BEFORE && can_be_planted_in(&work.cases[at.index].case));
-    placement::shuffle(random, &mut entered);
-    let (limit, room) = limit(work, &drawn);
-    for at in entered {
-        let prepared = &work.cases[at.index];
-        let place = prepared.second.again(at.seed);
-        let Ok(placed) = subject::place(&prepared.case, &work.subject, &place) else {
-            continue;
-        };
-        let place = Place {
-            placed: &placed,
-            heap_base: work.subject.heap_base,
-            limit,
-            room,
-        };
-        let Some(fault) = draw(random, prepared, place) else {
-            continue;
-        };
-        let own = &work.subject;
-        let wasm = fault.plant(&own.wasm, &own.entry_point, at.call);
-        let (ticks, fuel) = match fault {
-            Fault::Endless => (random.u64(ENDLESS_TICKS), Some(ENDLESS_FUEL)),
-            _ => (own.ticks.min(TICKS), own.fuel),
-        };
-        let subject = Subject {
-            wasm: wasm.map_err(|error| format!("failed to {error}"))?,
-            max_pages: limit,
-            ticks,
-            fuel,
-            ..own.clone()
-        };
-        return Ok(Plant {
-            work,
-            alone,
-            sequence,
-            at,
-            fault,
-            subject,
-        });
-    }
-    Err(format!(
-        "{} has no call that something can be planted in",
-        work.subject.kernel
-    ))
-}
-
-/// Whether a case is a call of the entry point with an output, where its descriptor says that it is.
-fn can_be_planted_in(case: &Case) -> bool {
-    case.entry == Entry::Forward && case.expects_output() && case.tweaks.is_empty()
-}
-
-/// Pages for the calls of these cases, and for what a host and a kernel may add, and how many of those are the kernel's: a device may have no room.
-fn limit(work: &Work, cases: &[usize]) -> (u32, u32) {
-    let pages = cases.iter().map(|&index| {
-        let prepared = &work.cases[index];
-        prepared.first.pages.max(prepared.second.pages)
-    });
-    let most = pages.max().unwrap_or_default();
-    let most = most.max(work.subject.minimum_pages).saturating_add(ROOM);
-    let limit = most.min(work.subject.max_pages);
-    (limit, u32::from(limit == most))
-}
-
 /// Asks an engine about everything that was planted.
-fn on_engine(
-    launch: &Launch,
-    pack: &Pack,
-    plants: &[(&'static str, Result<Plant<'_>, String>)],
-) -> Vec<Finding> {
+fn on_engine(launch: &Launch, pack: &Pack, plants: &[Planting<'_>]) -> Vec<Finding> {
     let mut worker = Worker::start(launch).map_err(|error| format!("failed to {error}"));
     let mut findings = Vec::new();
-    for (check, plant) in plants {
-        let (outcome, detail) = match (plant, &mut worker) {
+    for Planting { check, plants } in plants {
+        let (outcome, detail) = match (plants, &mut worker) {
             (Err(why), _) => (Outcome::Unsupported, why.clone()),
             (_, Err(why)) => (Outcome::Error, why.clone()),
-            (Ok(plant), Ok(worker)) => {
+            (Ok(plants), Ok(worker)) => {
+                let plant = plants.of(worker.info(), pack);
                 let (outcome, detail) = plant.ask(worker, pack);
-                let of = format!("{}, call {}", plant.work.subject.kernel, plant.at.call);
+                let of = plant.name();
                 match outcome {
                     // What cannot be asked is so of any kernel.
                     Outcome::Unsupported => (outcome, detail),
@@ -303,7 +135,43 @@ fn on_engine(
 
 type Asked = (Outcome, String);
 
+/// A check, and what was planted for it.
+struct Planting<'a> {
+    check: &'static str,
+    plants: Result<Plants<'a>, String>,
+}
+
+/// What was planted into a base module, and perhaps into a variant, for engines that run it.
+struct Plants<'a> {
+    variant: Option<Plant<'a>>,
+    base: Plant<'a>,
+}
+
+impl Plants<'_> {
+    /// The one for an engine.
+    fn of(&self, info: &Info, pack: &Pack) -> &Plant<'_> {
+        let runs = |plant: &&Plant<'_>| plan::gate(pack, info, &plant.work.subject).is_ok();
+        self.variant.as_ref().filter(runs).unwrap_or(&self.base)
+    }
+}
+
 impl Plant<'_> {
+    /// Where it is, for people.
+    fn name(&self) -> String {
+        let Subject {
+            kernel, variant, ..
+        } = &self.subject;
+        let variant = match variant.as_str() {
+            "base" => String::new(),
+            other => format!(" ({other})"),
+        };
+        let what = match self.entry {
+            Entry::Forward => "call",
+            Entry::Backward => "gradient",
+        };
+        format!("{kernel}{variant}, {what} {}", self.at.call)
+    }
+
     fn ask(&self, worker: &mut Worker, pack: &Pack) -> Asked {
         let info = worker.info().clone();
         if let Err(reason) = plan::gate(pack, &info, &self.work.subject) {
@@ -352,7 +220,17 @@ impl Plant<'_> {
             ticks: self.subject.ticks.saturating_mul(patience),
             ..self.subject.clone()
         };
-        let loaded = match observe::load(worker, &subject) {
+        let fuel = subject.fuel.filter(|_| self.by_fuel);
+        let counts = worker
+            .info()
+            .capabilities
+            .budgets
+            .contains(&BudgetKind::Fuel);
+        let budget = match fuel.filter(|_| counts) {
+            Some(fuel) => Budget::Fuel(fuel),
+            None => observe::budget(worker.info(), &subject),
+        };
+        let loaded = match observe::load_with(worker, &subject, budget) {
             Ok(loaded) => Loaded {
                 allowance: match loaded.budget {
                     Budget::Epoch(_) => ALLOWANCE,
@@ -378,6 +256,7 @@ impl Plant<'_> {
     fn sequence(&self, worker: &mut Worker, subject: &Subject, loaded: Loaded) -> Tried {
         let planted = Planted {
             call: self.at.call,
+            entry: self.entry,
             effect: match self.fault {
                 Fault::Growth { by: 1, .. } => Effect::Page,
                 Fault::Stray { at, word } => Effect::Stray { at, word },
@@ -407,12 +286,14 @@ impl Plant<'_> {
     fn judge(&self, ended: Result<(), Stop>, took: Duration, loaded: Loaded) -> Tried {
         let due: &[Trap] = match &self.fault {
             Fault::Trap(way) => std::slice::from_ref(&TRAPS[*way].0),
-            Fault::Endless => &[Trap::EpochDeadline, Trap::FuelExhausted],
+            Fault::Endless if loaded.budget.time().is_none() => &[Trap::FuelExhausted],
+            Fault::Endless => &[Trap::EpochDeadline],
             _ => &[],
         };
         let stop = match ended {
             Ok(()) if due.is_empty() => {
-                return Tried::Told(format!("told in full, amid {CALLS} calls"));
+                let calls = self.sequence.len();
+                return Tried::Told(format!("told in full, amid {calls} calls"));
             }
             Ok(()) => {
                 return Tried::Not(format!("all calls returned, where {} is due", either(due)));

@@ -13,7 +13,7 @@ use super::{
     truths::Oracles,
 };
 use crate::{
-    coverage::{Flagged, dictionary, joined, ledger::Ledger},
+    coverage::{Flagged, Leading, dictionary, joined, ledger::Ledger},
     exit, machine,
     output::Output,
     parallel, registry,
@@ -57,6 +57,9 @@ pub enum Extent {
 const OF_A_WORD: u32 = 24;
 /// Such words, at most.
 const MOST_WORDS: usize = 96;
+/// Words that comparisons are with which came out one way only, at most, and draws for each.
+const MOST_COMPARED: usize = 16;
+const OF_COMPARED: u32 = 12;
 /// Draws after those, in a search that is not bounded by time.
 const OTHERS: u32 = 64;
 
@@ -263,7 +266,6 @@ fn of_module(
         .map_err(NotSearched::Cases)?;
     let loaded = session.load(&subject).map_err(|(_, reason)| reason)?;
     let leading = leading(&flagged, &reached, &work.subject)?;
-    let of_words = leading.len() as u32 * OF_A_WORD;
     // A call that does not end is not waited for longer than the search.
     session.begin(Some(TimeLimit::new("the search", time)));
     let start = Instant::now();
@@ -273,7 +275,7 @@ fn of_module(
         cases: Vec::new(),
         reached: None,
     };
-    for number in 1..=of_words.saturating_add(others) {
+    for number in 1..=(leading.len() as u32).saturating_add(others) {
         if start.elapsed() >= time || limit.is_reached() {
             break;
         }
@@ -284,7 +286,7 @@ fn of_module(
             _ if choice.bool() => Vec::new(),
             some => kept[choice.usize(..some)].clone(),
         };
-        let word = leading.get(((number - 1) / OF_A_WORD) as usize).copied();
+        let word = leading.get(number as usize - 1).copied();
         draws.push(Draw { number, word });
         let Some(case) = recipe(work, words, &draws, seed) else {
             continue;
@@ -319,15 +321,26 @@ fn of_module(
     Ok(found)
 }
 
-/// The words before code that did not run, those that are nearest first.
+/// The word of each draw: those before code that did not run, the nearest first, and those that comparisons which came out one way only are with.
 fn leading(flagged: &Flagged, reached: &[u32], own: &Subject) -> Result<Vec<u32>, String> {
     let ledger = Ledger::built_in().map_err(|error| format!("failed to {error}"))?;
     let unreachable = ledger.offsets(&coverage::digest(&own.wasm));
-    let mut leading = flagged
+    let leading = flagged
         .leading(reached, &unreachable)
         .map_err(|error| format!("failed to decode the module: {error}"))?;
-    leading.truncate(MOST_WORDS);
-    Ok(leading)
+    let Leading {
+        of_blocks,
+        mut of_comparisons,
+    } = leading;
+    // What is next to nothing every tensor has.
+    of_comparisons.retain(|word| word.wrapping_add(2) > 4);
+    let of_blocks = of_blocks.into_iter().take(MOST_WORDS);
+    let of_comparisons = of_comparisons.into_iter().take(MOST_COMPARED);
+    let draws = of_blocks.map(|word| (word, OF_A_WORD));
+    let draws = draws.chain(of_comparisons.map(|word| (word, OF_COMPARED)));
+    Ok(draws
+        .flat_map(|(word, draws)| std::iter::repeat_n(word, draws as usize))
+        .collect())
 }
 
 fn draws_of(seed: u64, number: u32) -> Rng {
@@ -417,7 +430,13 @@ fn change(case: &mut Case, words: &[u32], rng: &mut Rng) {
     }
     let tensors = [Some(&mut case.a), Some(&mut case.b), case.base.as_mut()];
     for tensor in tensors.into_iter().flatten() {
-        let width = if rng.bool() { 4 } else { 2 };
+        // Of one word alone: as wide as the elements most likely are.
+        let halves = case.kernel.ends_with("f16");
+        let width = match words.len() {
+            1 if rng.u8(..4) > 0 => 4 - 2 * usize::from(halves),
+            _ if rng.bool() => 4,
+            _ => 2,
+        };
         let elements = tensor.len() / width;
         if elements == 0 || rng.bool() {
             continue;

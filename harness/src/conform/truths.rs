@@ -174,7 +174,7 @@ impl Oracles {
             truth.sources.push(Asked {
                 name: format!("builtin {}", definition.name),
                 strength: Strength::Independent,
-                // Cases that are there for properties alone are nothing that it knows by heart.
+                // Those that are there for properties are judged too, and not counted: they have the shapes of others.
                 cases: different(
                     cases
                         .iter()

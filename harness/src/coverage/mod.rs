@@ -3,11 +3,14 @@
 //! Code that no case ran is code that nobody judged. This module rewrites, and makes of flags a [`Coverage`]; `conform::coverage` runs the
 //! cases. [`ledger`] has what is known to be unreachable, with the proof.
 
+mod conditions;
 pub mod dictionary;
 pub mod ledger;
 mod report;
 
 pub use report::{Block, Coverage, Uncovered};
+
+use conditions::{Condition, Kept};
 
 use crate::rewrite::{
     Added, Change, Listing, Module,
@@ -35,8 +38,19 @@ pub struct Flagged {
     module: Module,
     /// Of each function that has a body.
     blocks: Vec<Vec<flow::Block>>,
+    /// Comparisons, of each of those functions.
+    conditions: Vec<Vec<Condition>>,
     /// The mutable globals, by index.
     globals: Vec<u32>,
+}
+
+/// Words that a search tries first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leading {
+    /// Shortly before blocks that did not run, each once.
+    pub of_blocks: Vec<u32>,
+    /// What comparisons are with that came out one way only, but for those.
+    pub of_comparisons: Vec<u32>,
 }
 
 /// How a module tells its flags: an export that takes the number of a word, and returns it.
@@ -57,21 +71,35 @@ impl Flagged {
         let module = Module::of(wasm.to_vec())?;
         let bodies = module.all_bodies()?;
         let blocks = blocks(&bodies);
+        let each = bodies.iter().zip(&blocks);
+        let conditions: Vec<Vec<Condition>> = each
+            .map(|(body, blocks)| conditions::of_body(body, blocks))
+            .collect();
         let first_global = module.globals.len() as u32;
-        let mut number = 0;
+        let of_blocks = words_of(&blocks);
+        let of_conditions = conditions::words(conditions.iter().map(Vec::len).sum());
+        let words = (of_blocks + of_conditions) as u32;
+        let kept = Kept {
+            first: first_global + of_blocks as u32,
+            scalar: first_global + words,
+            lanes: first_global + words + 1,
+        };
+        let (mut number, mut compared) = (0, 0);
         let mut changed = HashMap::new();
         for (index, (body, blocks)) in bodies.iter().zip(&blocks).enumerate() {
-            let edits: Vec<Edit> = blocks
-                .iter()
-                .map(|block| {
-                    let edit = set_flag(body, block, first_global, number);
-                    number += 1;
-                    edit
-                })
-                .collect();
+            let mut edits: Vec<Edit> = Vec::new();
+            for block in blocks {
+                edits.push(set_flag(body, block, first_global, number));
+                number += 1;
+            }
+            for condition in &conditions[index] {
+                edits.push(conditions::keep(body, *condition, compared, kept));
+                compared += 1;
+            }
+            // No comparison ends where a block begins.
+            edits.sort_by_key(|edit| edit.bytes.start);
             changed.insert(index, body.edited(&module, &edits));
         }
-        let words = number.div_ceil(FLAGS_OF_WORD) as u32;
         let globals = module.mutable_globals()?;
         let told: Vec<Vec<Instruction<'_>>> = (0..words)
             .map(|word| vec![Instruction::GlobalGet(first_global + word)])
@@ -86,8 +114,12 @@ impl Flagged {
         )]);
         let export = format!("{}_flags", module.free_prefix());
         let mut added = Added::default();
-        for _ in 0..words {
+        for _ in 0..=words {
             added.counter();
+        }
+        // An engine without lanes runs modules that have none.
+        if conditions.iter().flatten().any(|condition| condition.lanes) {
+            added.lanes();
         }
         let one = [ValType::I32];
         added.function(&module, &export, (&one, &one), &tell_flags(&told));
@@ -100,6 +132,7 @@ impl Flagged {
             },
             globals: globals.into_iter().map(|(index, _)| index).collect(),
             blocks,
+            conditions,
             module,
         })
     }
@@ -128,15 +161,21 @@ impl Flagged {
                 number += 1;
             }
         }
-        let first = number.div_ceil(FLAGS_OF_WORD) * FLAGS_OF_WORD;
+        let conditions = self.conditions.iter().map(Vec::len).sum();
+        let outcomes = words.get(words_of(&self.blocks)..).unwrap_or_default();
+        let seen = (0..conditions).filter(|number| !conditions::one_sided(outcomes, *number));
+        coverage.comparisons = conditions as u64;
+        coverage.comparisons_both_ways = seen.count() as u64;
+        let first = FLAGS_OF_WORD * (words_of(&self.blocks) + conditions::words(conditions));
         let changed = self.globals.iter().enumerate();
         let changed = changed.filter(|(global, _)| ran(first + global));
         coverage.globals_changed = changed.map(|(_, index)| *index).collect();
         Ok(coverage)
     }
 
-    /// Words that the code has shortly before blocks that did not run: what it may compare with to get there. Blocks at `unreachable`, in bytes from
-    /// the start of the module, and those that only trap are none that anybody looks for.
+    /// Words that the code has shortly before blocks that did not run, which it may compare with to get there, and those that comparisons which
+    /// came out one way only are with. Blocks at `unreachable`, in bytes from the start of the
+    /// module, and those that only trap are none that anybody looks for.
     ///
     /// # Errors
     /// If the module cannot be decoded.
@@ -144,24 +183,40 @@ impl Flagged {
         &self,
         flags: &[u32],
         unreachable: &BTreeSet<u64>,
-    ) -> Result<Vec<u32>, BinaryReaderError> {
-        let mut leading = Vec::new();
+    ) -> Result<Leading, BinaryReaderError> {
+        let bodies = self.module.all_bodies()?;
+        let mut of_blocks = Vec::new();
         let mut number = 0;
-        for (body, blocks) in self.module.all_bodies()?.iter().zip(&self.blocks) {
+        for (body, blocks) in bodies.iter().zip(&self.blocks) {
             for block in blocks {
                 let start = block.operators.start;
                 let offset = body.operators[start].bytes.start as u64;
                 if !block.only_traps && !is_set(flags, number) && !unreachable.contains(&offset) {
                     let before = &body.operators[start.saturating_sub(LOOK_BACK)..start];
                     let operators = before.iter().rev().map(|placed| &placed.operator);
-                    leading.extend(operators.flat_map(dictionary::of_operator));
+                    of_blocks.extend(operators.flat_map(dictionary::of_operator));
+                }
+                number += 1;
+            }
+        }
+        let outcomes = flags.get(words_of(&self.blocks)..).unwrap_or_default();
+        let mut of_comparisons = Vec::new();
+        let mut number = 0;
+        for (body, conditions) in bodies.iter().zip(&self.conditions) {
+            for condition in conditions {
+                if conditions::one_sided(outcomes, number) {
+                    of_comparisons.extend(conditions::compared_with(body, condition.operator));
                 }
                 number += 1;
             }
         }
         let mut seen = HashSet::new();
-        leading.retain(|word| seen.insert(*word));
-        Ok(leading)
+        of_blocks.retain(|word| seen.insert(*word));
+        of_comparisons.retain(|word| seen.insert(*word));
+        Ok(Leading {
+            of_blocks,
+            of_comparisons,
+        })
     }
 }
 
@@ -171,6 +226,12 @@ pub fn joined(one: &[u32], other: &[u32]) -> Vec<u32> {
         .zip(other)
         .map(|(one, other)| one | other)
         .collect()
+}
+
+/// Words that the flags of blocks take.
+fn words_of(blocks: &[Vec<flow::Block>]) -> usize {
+    let blocks: usize = blocks.iter().map(Vec::len).sum();
+    blocks.div_ceil(FLAGS_OF_WORD)
 }
 
 /// Whether the flag of this number is set.

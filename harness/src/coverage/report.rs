@@ -23,6 +23,12 @@ pub struct Coverage {
     pub only_traps: u64,
     /// How many of them ran.
     pub only_traps_ran: u64,
+    /// Comparisons with a constant, and those that a `select` chooses by.
+    #[serde(default)]
+    pub comparisons: u64,
+    /// How many of them came out both ways.
+    #[serde(default)]
+    pub comparisons_both_ways: u64,
     /// The blocks that did not run, without those that only trap.
     pub uncovered: Vec<Uncovered>,
     /// Mutable globals that were not what they were in the beginning after some call: a kernel restores its stack pointer, and has no others
@@ -71,6 +77,8 @@ impl Coverage {
             instructions_ran: 0,
             only_traps: 0,
             only_traps_ran: 0,
+            comparisons: 0,
+            comparisons_both_ways: 0,
             uncovered: Vec::new(),
             globals_changed: Vec::new(),
             error: String::new(),

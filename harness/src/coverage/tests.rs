@@ -65,3 +65,66 @@ fn an_entry_of_the_ledger_is_about_blocks_of_one_module() {
     assert_eq!(ledger(1).stale(&known, "ab"), [1]);
     assert!(Ledger::built_in().is_ok());
 }
+
+/// What decides without a block of its own: a `select`, a mask of lanes, and an `if` without an `else`.
+const CHOICES: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "scalar") (param i32) (result i32)
+        (select (i32.const 1) (i32.const 2) (i32.eq (local.get 0) (i32.const 77))))
+    (func (export "lanes") (param v128) (result v128)
+        (i32x4.eq (local.get 0) (v128.const i32x4 88 88 88 88)))
+    (func (export "alone") (param i32)
+        (if (i32.ne (local.get 0) (i32.const 99)) (then nop)))
+    (func (export "sizes") (param i32 i32)
+        (if (i32.lt_u (local.get 0) (local.get 1)) (then nop))))"#;
+
+#[test]
+fn comparisons_that_came_out_one_way_only_lead_a_search() {
+    let flagged = Flagged::of(&wat::parse_str(CHOICES).unwrap()).unwrap();
+    let valid = Validator::new_with_features(FEATURES)
+        .validate_all(&flagged.wasm)
+        .map(drop);
+    assert!(valid.is_ok(), "{valid:?}");
+    // Both words of flags: all blocks, and the outcomes of three comparisons; sizes that are compared with each other have blocks.
+    assert_eq!(flagged.flags.words, 2);
+    let nothing = BTreeSet::new();
+    let leading = |outcomes: u32| flagged.leading(&[u32::MAX, outcomes], &nothing).unwrap();
+    let all = leading(0);
+    assert!(all.of_blocks.is_empty());
+    // Nearest first, with what stands beside it.
+    assert_eq!(all.of_comparisons, [77, 2, 1, 88, 99]);
+    assert_eq!(leading(0b11_01_11).of_comparisons, [88]);
+    assert_eq!(leading(0b10_11_11).of_comparisons, [99]);
+    assert!(leading(0b11_11_11).of_comparisons.is_empty());
+    let coverage = flagged.coverage("k", "base", &[u32::MAX, 0b11_01_11]);
+    let coverage = coverage.unwrap();
+    assert_eq!(
+        (coverage.comparisons, coverage.comparisons_both_ways),
+        (3, 2)
+    );
+}
+
+#[test]
+fn outcomes_are_kept_and_answers_stay() {
+    let flagged = Flagged::of(&wat::parse_str(CHOICES).unwrap()).unwrap();
+    let runtime = runtime_wasmi::runtime().unwrap();
+    let options = runtime_api::Options {
+        limits: runtime_api::Limits {
+            max_memory_pages: 1,
+            max_table_elements: 0,
+            max_stack_bytes: 1 << 16,
+        },
+        metering: runtime_api::BudgetKind::None,
+    };
+    let module = runtime.compile(&flagged.wasm, &options).unwrap();
+    let none = runtime_api::Budget::None;
+    let mut instance = module.instantiate(none).unwrap();
+    let scalar = instance.entry("scalar", 1).unwrap();
+    let told = instance.entry(&flagged.flags.export, 1).unwrap();
+    let mut outcomes = Vec::new();
+    for (argument, answer) in [(5, 2), (77, 1)] {
+        assert_eq!(instance.call(scalar, &[argument], none).unwrap(), answer);
+        outcomes.push(instance.call(told, &[1], none).unwrap());
+    }
+    assert_eq!(outcomes, [0b01, 0b11]);
+}

@@ -363,14 +363,23 @@ impl Added {
 
     /// Adds a mutable global of 32 bits, which is 0 in the beginning.
     pub(crate) fn counter(&mut self) {
+        self.global(wasm_encoder::ValType::I32, ConstExpr::i32_const(0));
+    }
+
+    /// The same with lanes.
+    pub(crate) fn lanes(&mut self) {
+        self.global(wasm_encoder::ValType::V128, ConstExpr::v128_const(0));
+    }
+
+    fn global(&mut self, val_type: wasm_encoder::ValType, begins_with: ConstExpr) {
         self.globals.push(|bytes| {
             let kind = wasm_encoder::GlobalType {
-                val_type: wasm_encoder::ValType::I32,
+                val_type,
                 mutable: true,
                 shared: false,
             };
             kind.encode(bytes);
-            ConstExpr::i32_const(0).encode(bytes);
+            begins_with.encode(bytes);
         });
     }
 

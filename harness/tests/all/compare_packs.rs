@@ -326,6 +326,28 @@ fn a_check_that_passes_no_more_fails_the_comparison() {
     assert_eq!(document["changed"][0]["worse"], true);
     // Backwards it is a repair.
     assert_eq!(compare(&new, &old, &[]).0, 0);
+    // A check that is gone is no check that holds.
+    let less = conform(&at("less"), &few);
+    let mut gone = String::new();
+    plant(&less, "results.jsonl", |text| {
+        let of = |line: &&str| line.contains("\"edge:") && line.contains("\"wasmi\"");
+        gone = text.lines().find(of).unwrap().to_owned();
+        text.lines()
+            .filter(|line| *line != gone)
+            .map(|line| format!("{line}\n"))
+            .collect()
+    });
+    let (exit, document) = compare(&old, &less, &[]);
+    assert_eq!(exit, 1, "{document:#}");
+    let only = document["only_in_one"].as_array().unwrap();
+    let vanished = |only: &&Value| only["vanished"] != 0;
+    let vanished: Vec<&Value> = only.iter().filter(vanished).collect();
+    assert!(
+        vanished.len() == 1 && vanished[0]["runtime"] == "wasmi",
+        "{only:#?}"
+    );
+    // Of a kernel that was not asked for nothing vanished.
+    assert_eq!(compare(&less, &old, &[]).0, 0);
 }
 
 #[test]

@@ -24,6 +24,20 @@ pub(crate) fn with_prologue(code: &str) -> Vec<u8> {
     crate::support::with_prologue(&module(KERNEL, "base"), code, "")
 }
 
+/// The base module of a kernel with instructions in front of those of `kernel_forward`, and fields, which are told how that function is called in text.
+pub(crate) fn with_prologue_of(
+    kernel: &str,
+    code: &str,
+    fields: &dyn Fn(&str) -> String,
+) -> Vec<u8> {
+    let module = module(kernel, "base");
+    let text = wasmprinter::print_bytes(&module).unwrap();
+    let export = r#"(export "kernel_forward" (func "#;
+    let from = text.find(export).unwrap() + export.len();
+    let forward = text[from..].split(')').next().unwrap();
+    crate::support::with_prologue(&module, code, &fields(forward))
+}
+
 fn conform(pack: &Path, out: &Path, more: &[&str]) -> (i32, Value) {
     judged("conform", pack, out, more)
 }

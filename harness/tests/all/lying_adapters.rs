@@ -187,7 +187,7 @@ fn the_verdict_says_why_a_liar_and_an_engine_without_budgets_and_limits_do_not_q
     let (word, reasons, _) = verdict("liar.hidden-writes");
     assert_eq!(word, "not-qualified");
     assert!(
-        reasons.contains("planted, a stray write of a kernel: fail: kv_pack_q8, call "),
+        reasons.contains("planted, a stray write of a kernel: fail: kv_pack_q8"),
         "{reasons}"
     );
     let no_budget = "the engine states no way to end a call: it has no budget of ticks or of fuel";

@@ -25,6 +25,7 @@ mod foreign_adapters;
 mod foreign_cli;
 mod forms_cli;
 mod fuzz_cli;
+mod gaps;
 mod host_check_cli;
 mod hostile_cli;
 mod inspect_cli;

@@ -7,7 +7,10 @@
 mod build;
 mod draft;
 mod envelope;
+mod near;
 pub(crate) mod values;
+
+pub use near::near;
 
 use super::case::{Case, Source};
 use proptest::{

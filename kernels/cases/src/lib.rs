@@ -8,6 +8,7 @@ pub mod draw;
 pub mod edge;
 #[cfg(feature = "generate")]
 pub mod generate;
+pub mod near;
 pub mod number;
 pub mod open;
 pub mod tolerance;

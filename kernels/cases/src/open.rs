@@ -9,6 +9,7 @@ mod draw;
 mod edge;
 mod expected;
 mod inverse;
+mod near;
 mod property;
 mod relation;
 mod searched;
@@ -20,8 +21,9 @@ pub use blunt::blunt;
 pub use expected::{Expected, Strength, Values, contradicts};
 pub(crate) use expected::{judge, judge_outputs};
 pub use inverse::{to_undo, undoing};
+pub use near::near;
 pub use relation::Relation;
-pub use searched::{searched, with_axis};
+pub use searched::{searched, with_axes};
 pub(crate) use vectors::calls as vector_calls;
 
 use crate::{

@@ -9,7 +9,7 @@ use semver::Version;
 use crate::error::{Code, Error, Rejection};
 use crate::json::{self, Value};
 use crate::key::{PublicKey, decode_key};
-use crate::write::{is_absent, lock, write_file};
+use crate::write::{is_absent, lock, open_regular, write_file};
 
 /// What stands for the key where a version counts for all keys.
 const ANY_KEY: &str = "any";
@@ -34,7 +34,7 @@ impl SeenVersions {
     /// [`Error::SeenVersions`] for a file that is not such a record: it is not taken for an empty one.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let mut bytes = Vec::new();
-        match std::fs::File::open(path) {
+        match open_regular(path) {
             Ok(file) => file
                 .take(LARGEST_RECORD + 1)
                 .read_to_end(&mut bytes)

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::key::{PublicKey, encode_key};
 use crate::schema::{HostCaps, Manifest};
 use crate::signature::{FurtherSignature, MOST_FURTHER_SIGNATURES};
-use crate::write::{remove_file, write_file, write_secret};
+use crate::write::{open_regular, remove_file, write_file, write_secret};
 use crate::{LARGEST_MANIFEST, MANIFEST_FILE, SIGNATURE_FILE, SIGNATURES_FILE};
 
 /// How a secret key is spelled in its file, before the base64 of the 32-byte seed.
@@ -43,7 +43,7 @@ impl PackSigningKey {
     /// [`Error::NotFound`], [`Error::Io`], [`Error::SigningKey`]. No error shows the content.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let mut text = String::new();
-        std::fs::File::open(path)
+        open_regular(path)
             .map_err(|source| match source.kind() {
                 std::io::ErrorKind::NotFound => Error::NotFound(path.to_owned()),
                 _ => Error::io("read", path, source),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::error::{Code, Error, Rejection, quoted};
 use crate::key::{PublicKey, decode_key};
-use crate::write::is_absent;
+use crate::write::{is_absent, open_regular};
 
 /// A trust list larger than this is not a trust list.
 const LARGEST_LIST: u64 = 1 << 20;
@@ -149,7 +149,7 @@ pub(crate) fn parse_line(
 
 /// The text of a list, whole: a part of it would forget revocations.
 pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
-    let file = std::fs::File::open(path).map_err(|source| {
+    let file = open_regular(path).map_err(|source| {
         if is_absent(&source) {
             Error::NotFound(path.to_owned())
         } else {
@@ -188,6 +188,20 @@ mod tests {
             Err(Error::Rejected(rejection)) => rejection.code,
             other => panic!("expected a rejection, got {other:?}"),
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_without_a_writer_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let error = TrustList::read(&pipe).unwrap_err().to_string();
+        assert!(error.contains("trust list"), "{error}");
+        let seen = crate::rollback::SeenVersions::read(&pipe).unwrap_err();
+        let source = std::error::Error::source(&seen).unwrap().to_string();
+        assert!(source.contains("not a regular file"), "{source}");
     }
 
     #[test]

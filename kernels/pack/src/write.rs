@@ -32,6 +32,15 @@ pub(crate) fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
+/// Opens a file for reading. A pipe without a writer would be waited for without end, and what a device gives has none.
+pub(crate) fn open_regular(path: &Path) -> std::io::Result<std::fs::File> {
+    if !std::fs::metadata(path)?.is_file() {
+        let reason = "it is not a regular file: name one, or put what it gives into one";
+        return Err(std::io::Error::other(reason));
+    }
+    std::fs::File::open(path)
+}
+
 /// Removes a file that need not be there.
 pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {

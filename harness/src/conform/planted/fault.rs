@@ -3,6 +3,7 @@
 //! The function that is exported keeps its index and its type. Its code moves to a function behind all others, which it calls.
 
 use crate::rewrite::{Added, Change, Exported, Module, number, section};
+use fastrand::Rng;
 use runtime_api::Trap;
 use std::collections::{BTreeMap, HashMap};
 use wasm_encoder::{BlockType, Function, Instruction, MemArg, MemArgTarget};
@@ -47,7 +48,7 @@ pub(super) enum Fault {
 }
 
 /// Ways to trap, and what comes of each.
-pub(super) static TRAPS: [(Trap, &[Instruction<'static>]); 6] = [
+pub(super) static TRAPS: [(Trap, &[Instruction<'static>]); 10] = [
     (Trap::Unreachable, &[Instruction::Unreachable]),
     (
         Trap::MemoryAccessViolation,
@@ -92,7 +93,89 @@ pub(super) static TRAPS: [(Trap, &[Instruction<'static>]); 6] = [
             Instruction::Drop,
         ],
     ),
+    (
+        Trap::IntegerOverflow,
+        &[
+            // 2^64.
+            Instruction::I64Const(0x43f0_0000_0000_0000),
+            Instruction::F64ReinterpretI64,
+            Instruction::I64TruncF64U,
+            Instruction::Drop,
+        ],
+    ),
+    (
+        Trap::IntegerDivideByZero,
+        &[
+            Instruction::I64Const(1),
+            Instruction::LocalGet(DESCRIPTOR),
+            Instruction::I32Const(0),
+            Instruction::I32And,
+            Instruction::I64ExtendI32U,
+            Instruction::I64RemS,
+            Instruction::Drop,
+        ],
+    ),
+    (
+        Trap::IntegerOverflow,
+        &[
+            Instruction::I64Const(i64::MIN),
+            Instruction::I64Const(-1),
+            Instruction::I64DivS,
+            Instruction::Drop,
+        ],
+    ),
+    (
+        Trap::MemoryAccessViolation,
+        &[
+            Instruction::LocalGet(DESCRIPTOR),
+            Instruction::I32Const(i32::MIN),
+            Instruction::I32Or,
+            Instruction::I32Load8U(MemArg {
+                // Beyond 32 bits.
+                offset: u32::MAX as u64,
+                ..WORD
+            }),
+            Instruction::Drop,
+        ],
+    ),
 ];
+
+/// How a call is counted and recognised: not two runs have the same code before a kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// What a call adds to the counter.
+    step: u32,
+    /// How the counter is held against the call.
+    form: u8,
+    /// Locals that nobody uses.
+    locals: u32,
+}
+
+impl Style {
+    /// Any; a fault that shows its counter counts by one.
+    pub(super) fn drawn(fault: &Fault, random: &mut Rng) -> Self {
+        Self {
+            step: match fault {
+                Fault::Count { .. } => 1,
+                _ => random.u32(..) | 1,
+            },
+            form: random.u8(..4),
+            locals: random.u32(..4),
+        }
+    }
+
+    /// Instructions that give whether the counter is at a call.
+    fn is_at(self, counter: u32, call: u32) -> Vec<Instruction<'static>> {
+        let due = Instruction::I32Const(call.wrapping_mul(self.step).cast_signed());
+        let now = Instruction::GlobalGet(counter);
+        match self.form {
+            0 => vec![now, due, Instruction::I32Eq],
+            1 => vec![due, now, Instruction::I32Xor, Instruction::I32Eqz],
+            2 => vec![now, due, Instruction::I32Sub, Instruction::I32Eqz],
+            _ => vec![due, now, Instruction::I32Ne, Instruction::I32Eqz],
+        }
+    }
+}
 
 /// The entry point's parameter: a descriptor's address.
 const DESCRIPTOR: u32 = 0;
@@ -119,7 +202,13 @@ pub(super) enum PlantError {
 
 impl Fault {
     /// The module with this planted in its function `entry`, at that call of an instance, from 1.
-    pub(super) fn plant(&self, wasm: &[u8], entry: &str, call: u32) -> Result<Vec<u8>, PlantError> {
+    pub(super) fn plant(
+        &self,
+        wasm: &[u8],
+        entry: &str,
+        call: u32,
+        style: Style,
+    ) -> Result<Vec<u8>, PlantError> {
         let module = Module::of(wasm.to_vec())?;
         let no_function = || PlantError::NoFunction(entry.to_owned());
         let Some(Exported::Function(function)) = module.export(entry) else {
@@ -144,7 +233,7 @@ impl Fault {
         added.counter();
         let one = [ValType::I32];
         let kernel = added.inner_function(&module, (&one, &one), &kernel);
-        let entry = self.entry_point(kernel, counter, call);
+        let entry = self.entry_point(kernel, counter, call, style);
         let bodies = HashMap::from([(index, entry.into_raw_body())]);
         let mut changes = BTreeMap::from([(
             section::CODE,
@@ -158,22 +247,19 @@ impl Fault {
     }
 
     /// Counts, does what comes before the kernel, calls it, does what comes after it.
-    fn entry_point(&self, kernel: u32, counter: u32, call: u32) -> Function {
-        let mut function = Function::new_with_locals_types([wasm_encoder::ValType::I32]);
+    fn entry_point(&self, kernel: u32, counter: u32, call: u32, style: Style) -> Function {
+        let locals = (0..=style.locals).map(|_| wasm_encoder::ValType::I32);
+        let mut function = Function::new_with_locals_types(locals);
         let mut add = |instructions: &[Instruction<'_>]| {
             for instruction in instructions {
                 function.instruction(instruction);
             }
         };
-        let now = [
-            Instruction::GlobalGet(counter),
-            Instruction::I32Const(call.cast_signed()),
-            Instruction::I32Eq,
-            Instruction::If(BlockType::Empty),
-        ];
+        let mut now = style.is_at(counter, call);
+        now.push(Instruction::If(BlockType::Empty));
         add(&[
             Instruction::GlobalGet(counter),
-            Instruction::I32Const(1),
+            Instruction::I32Const(style.step.cast_signed()),
             Instruction::I32Add,
             Instruction::GlobalSet(counter),
         ]);
@@ -258,5 +344,64 @@ impl Fault {
                 Vec::new()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime_api::{Budget, Error, Limits, Options};
+    use std::collections::BTreeSet;
+
+    const KERNEL: &str = r#"(module (memory (export "memory") 1)
+        (func (export "kernel_forward") (param i32) (result i32) local.get 0))"#;
+
+    fn options() -> Options {
+        Options {
+            limits: Limits {
+                max_memory_pages: 2,
+                max_table_elements: 0,
+                max_stack_bytes: 1 << 16,
+            },
+            metering: runtime_api::BudgetKind::None,
+        }
+    }
+
+    /// What the first calls of an instance come to.
+    fn calls(wasm: &[u8], count: u32) -> Vec<Result<i32, Error>> {
+        let runtime = runtime_wasmi::runtime().unwrap();
+        let module = runtime.compile(wasm, &options()).unwrap();
+        let mut instance = module.instantiate(Budget::None).unwrap();
+        let entry = instance.entry("kernel_forward", 1).unwrap();
+        let calls = 0..count;
+        calls
+            .map(|argument| instance.call(entry, &[argument], Budget::None))
+            .collect()
+    }
+
+    #[test]
+    fn every_trap_comes_at_its_call_whatever_the_style() {
+        let wasm = wat::parse_str(KERNEL).unwrap();
+        let mut random = Rng::with_seed(7);
+        let mut modules = BTreeSet::new();
+        for (way, (due, _)) in TRAPS.iter().enumerate() {
+            for _ in 0..8 {
+                let fault = Fault::Trap(way);
+                let style = Style::drawn(&fault, &mut random);
+                let call = random.u32(1..6);
+                let planted = fault.plant(&wasm, "kernel_forward", call, style).unwrap();
+                let mut ended = calls(&planted, call);
+                let last = ended.pop().unwrap();
+                assert!(
+                    matches!(&last, Err(Error::Trap { trap, .. }) if trap == due),
+                    "{way} {style:?}: {last:?} where {due} is due"
+                );
+                let before: Vec<i32> = ended.into_iter().map(Result::unwrap).collect();
+                assert_eq!(before, (0..call as i32 - 1).collect::<Vec<_>>());
+                modules.insert(planted);
+            }
+        }
+        // Nobody knows one by its bytes.
+        assert!(modules.len() > 8 * TRAPS.len() - 4, "{}", modules.len());
     }
 }

@@ -7,7 +7,10 @@ use crate::conform::{
 use crate::machine;
 use fastrand::Rng;
 use kernel_abi::Status;
-use kernel_cases::case::{Case, Entry};
+use kernel_cases::{
+    case::{Case, Entry},
+    near,
+};
 use runtime_call::Part;
 
 /// What the names of sequences begin with.
@@ -17,7 +20,7 @@ const CALLS: usize = 256;
 /// The same where a deep run was asked for.
 const DEEP_CALLS: usize = 3000;
 /// Calls of each shorter sequence.
-const SHORT_CALLS: usize = 64;
+const SHORT_CALLS: usize = 24;
 /// Calls of one case after the other that nothing is looked at between; ten times as many where a deep run was asked for.
 const MANY_CALLS: usize = 1024;
 /// Rounds of calls at one place.
@@ -107,6 +110,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
     sequences.extend([
         ("places", Init::None, places(&placed, &mut random)),
         ("same-place", Init::None, same_place(cases, &mut random)),
+        ("neighbours", Init::None, neighbours(cases, &mut random)),
         (
             "many",
             initial(cases, &mut random),
@@ -296,6 +300,34 @@ fn same_place(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
                 steps.push(at_place_of(index, index, random));
             }
         }
+    }
+    steps
+}
+
+/// A call and one right beside it by turns, at one place; and the same call at another.
+fn neighbours(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    for (index, prepared) in cases.iter().enumerate() {
+        let base = near::beside(&prepared.case.name);
+        let base = base.and_then(|base| cases.iter().position(|one| one.case.name == base));
+        pairs.extend(base.map(|base| (base, index)));
+    }
+    placement::shuffle(random, &mut pairs);
+    let mut steps = Vec::new();
+    for (base, other) in pairs {
+        for index in [base, other, base] {
+            steps.push(at_place_of(base, index, random));
+        }
+        if random.u8(..4) > 0 {
+            continue;
+        }
+        let listed = Listed {
+            order: placement::index(random, Listed::ORDERS),
+            anchor: Anchor::HeapBase,
+            seed: random.u64(..),
+        };
+        let index = if random.bool() { base } else { other };
+        steps.push(Step::Listed { index, listed });
     }
     steps
 }

@@ -38,6 +38,8 @@ pub(in crate::conform) enum Effect {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::conform) struct Planted {
     pub(in crate::conform) call: u32,
+    /// Which entry point.
+    pub(in crate::conform) entry: Entry,
     pub(in crate::conform) effect: Effect,
 }
 
@@ -74,11 +76,16 @@ impl Sequence {
         }
     }
 
-    /// The calls of the entry point, in order.
-    pub(in crate::conform) fn entered(&self, cases: &[Prepared]) -> Vec<Entered> {
+    /// How many steps it has.
+    pub(in crate::conform) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The calls of an entry point, in order.
+    pub(in crate::conform) fn entered(&self, cases: &[Prepared], entry: Entry) -> Vec<Entered> {
         let steps = (1..).zip(&self.steps);
         let calls = steps.filter_map(|(step, what)| match *what {
-            Step::Case { index, seed, .. } if cases[index].case.entry == Entry::Forward => {
+            Step::Case { index, seed, .. } if cases[index].case.entry == entry => {
                 Some((step, index, seed))
             }
             _ => None,
@@ -112,12 +119,14 @@ pub(in crate::conform) fn run(
 impl Living<'_> {
     /// What shows of the call that comes now.
     pub(super) fn entering(&mut self, entry: Entry) -> Effect {
-        if entry != Entry::Forward {
-            return Effect::Nothing;
-        }
-        self.entered += 1;
         match self.planted {
-            Some(planted) if planted.call == self.entered => planted.effect,
+            Some(planted) if planted.entry == entry => {
+                self.entered += 1;
+                match planted.call == self.entered {
+                    true => planted.effect,
+                    false => Effect::Nothing,
+                }
+            }
             _ => Effect::Nothing,
         }
     }

@@ -5,13 +5,15 @@
 use super::{
     Call, Tensor, Values,
     expected::{Held, judge_tensor},
+    near,
 };
 use crate::{
     case::{Binding, Case},
+    near::beside,
     number,
     truth::Verdict,
 };
-use kernel_pack::Dtype;
+use kernel_pack::{Dtype, contract::Contract};
 use std::collections::BTreeMap;
 
 /// What a wrong answer is like.
@@ -45,6 +47,46 @@ const ONE: Wrong = Wrong {
 pub fn blunt(cases: &[Case]) -> Option<String> {
     let judged: Vec<Judged<'_>> = cases.iter().flat_map(known).collect();
     let (call, _) = judged.first()?;
+    let of_outputs = blunt_of_outputs(call, &judged);
+    of_outputs.or_else(|| ignored(cases, &call.contract))
+}
+
+/// The first input or parameter that a kernel could ignore: wherever only it is another one, the answer to what it was before would pass. A parameter
+/// that changes no answer that is due may be ignored.
+fn ignored(cases: &[Case], contract: &Contract) -> Option<String> {
+    let inputs = contract
+        .inputs
+        .iter()
+        .map(|array| (&array.name, near::other(&array.name), true));
+    let params = contract
+        .params
+        .iter()
+        .filter(|(name, _)| !contract.axes.contains_key(name));
+    let params = params.map(|(name, _)| (name, near::param(name), false));
+    inputs.chain(params).find_map(|(name, suffix, is_input)| {
+        let (mut asked, mut refused, mut differ) = (0, 0, 0);
+        for case in cases.iter().filter(|case| case.name.ends_with(&suffix)) {
+            let Some(base) = beside(&case.name) else { continue };
+            let Some(base) = cases.iter().find(|case| case.name == base) else {
+                continue;
+            };
+            for ((call, due), (_, before)) in known(case).iter().zip(&known(base)) {
+                asked += 1;
+                let mut outputs = (0..call.outputs.len()).filter(|&index| due[index].values != before[index].values).peekable();
+                differ += usize::from(outputs.peek().is_some());
+                refused += usize::from(outputs.any(|index| is_refused(call, due, index, &before[index].values)));
+            }
+        }
+        let tells = asked == 0 || refused > 0 || !is_input && differ == 0;
+        (!tells).then(|| {
+            format!(
+                "its inputs and its tolerance tell too little: a kernel that ignores {name} would pass, in all {asked} calls in which only it is another one"
+            )
+        })
+    })
+}
+
+fn blunt_of_outputs(call: &Call, judged: &[Judged<'_>]) -> Option<String> {
     call.outputs.iter().enumerate().find_map(|(index, tensor)| {
         let wrong: &[Wrong] = match tensor.dtype {
             dtype if number::is_float(dtype) => &[ZEROS, SIGN, TENTH],

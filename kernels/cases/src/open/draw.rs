@@ -274,7 +274,12 @@ pub(super) fn defaults(contract: &Contract) -> impl Iterator<Item = (String, Val
 }
 
 /// A parameter that is no axis: as its domain says, else mostly its default, else within its range where that is one of what people pass.
-fn parameter(contract: &Contract, name: &str, param: &Param, random: &mut Random) -> Value {
+pub(super) fn parameter(
+    contract: &Contract,
+    name: &str,
+    param: &Param,
+    random: &mut Random,
+) -> Value {
     let (low, high) = match *param {
         Param::F32 { min, max, .. } => (min.into(), max.into()),
         Param::U32 { min, max, .. } => (min.into(), max.into()),
@@ -334,9 +339,8 @@ pub(super) fn data(contract: &Contract, built: &Built, random: &mut Random) -> V
     arrays
         .map(|(index, (array, shape))| {
             let domain = contract.domain_of_input(array);
-            let elements = elements_of(shape);
             let class = varied(&domain, random);
-            let mut bytes = values_of(array.dtype, elements, class, random);
+            let mut bytes = values_of(array.dtype, elements_of(shape), class, random);
             if index == special_in {
                 strew(array.dtype, &mut bytes, domain.special, random);
             }
@@ -368,7 +372,6 @@ fn values_of(dtype: Dtype, elements: usize, class: Class, random: &mut Random) -
     if per_block > 1 {
         return blocks(dtype, elements, class, random);
     }
-    let last = elements;
     (0..elements)
         .flat_map(|index| {
             let class = match (class, dtype) {
@@ -377,7 +380,7 @@ fn values_of(dtype: Dtype, elements: usize, class: Class, random: &mut Random) -
                 }
                 _ => class,
             };
-            number::encode(dtype, value(class, random, index, last)).unwrap_or_default()
+            number::encode(dtype, value(class, random, index, elements)).unwrap_or_default()
         })
         .collect()
 }

@@ -20,8 +20,6 @@ use std::{collections::BTreeMap, sync::Arc};
 const MOST_ELEMENTS: u64 = 1 << 12;
 /// The same of every other case with a word of its own, which may be the length of an axis beside a long one.
 const MOST_WITH_WORD: u64 = 1 << 17;
-/// Elements that all tensors of a case with one long axis may have together.
-const MOST_OF_LONG: u64 = 1 << 16;
 /// The other axes of such a case are as long, at most.
 const OTHERS: u64 = 4;
 /// Draws of such a case before it is given up.
@@ -61,30 +59,31 @@ pub fn searched(
     Some(built.case(contract, Source::Drawn, name, &tensors))
 }
 
-/// A forward call of this name in which the axis of this number has a value, as far as the contract allows, and the others are small. `None` where it
-/// allows none.
-pub fn with_axis(
+/// A forward call of this name in which the axes of these numbers have a value each, as far as the contract allows, and the others are small; of so
+/// many elements at most. `None` where it allows none.
+pub fn with_axes(
     contract: &Arc<Contract>,
-    (axis, value): (usize, u32),
+    long: &[(usize, u32)],
+    most: u64,
     seed: u64,
     name: String,
 ) -> Option<Case> {
-    let mut random = Random::new(&contract.kernel, seed, value);
-    let (fixed, _) = contract.axes.iter().nth(axis)?;
+    let first = long.first()?.1;
+    let mut random = Random::new(&contract.kernel, seed, first);
+    if long.iter().any(|(axis, _)| *axis >= contract.axes.len()) {
+        return None;
+    }
     for _ in 0..TRIES {
         let mut values = BTreeMap::new();
-        for (name, axis) in &contract.axes {
-            let drawn = if name == fixed {
-                value
-            } else {
-                1 + random.below(OTHERS) as u32
-            };
+        for (index, (name, axis)) in contract.axes.iter().enumerate() {
+            let given = long.iter().find(|(axis, _)| *axis == index);
+            let drawn = given.map_or_else(|| 1 + random.below(OTHERS) as u32, |(_, value)| *value);
             values.insert(name.clone(), Value::Integer(nearest(axis, drawn).into()));
         }
         solve(contract, &mut values);
         values.extend(defaults(contract));
         if let Ok(built) = Built::new(contract, values)
-            && total(&built) <= MOST_OF_LONG
+            && total(&built) <= most
             && whole_blocks(contract, &built)
         {
             let tensors = plain(contract, &built, &mut random);

@@ -175,6 +175,91 @@ fn a_truth_that_tells_nothing_is_none() {
     }
 }
 
+/// A kernel that ignores an input, or a parameter, must not be taken for one that does not: where no call tells, nothing is judged.
+#[test]
+fn a_tolerance_that_hides_an_input_or_a_parameter_tells_nothing() {
+    let with_w = (
+        r#""shape": ["rows", "hidden"]}],
+  "outputs""#,
+        r#""shape": ["rows", "hidden"]}, {"name": "w", "dtype": "f32", "shape": ["rows", "hidden"]}],
+  "outputs""#,
+    );
+    let with_gain = (
+        r#""min": 1}},"#,
+        r#""min": 1}, "gain": {"type": "f32", "default": 1, "min": 0.5, "max": 4}},"#,
+    );
+    let properties = (
+        r#",
+  "properties": ["elementwise", "row_independent", "linear_in: x"]"#,
+        "",
+    );
+    let tolerance = (r#""rel": 1e-6"#, r#""abs": 1e-3"#);
+    let contract = contract(&[with_w, with_gain, properties, tolerance]);
+    // y = 2 x + of_w w + of_gain gain
+    let asked = |of_w: f64, of_gain: f64| {
+        let mut all = cases(&contract);
+        all.extend(near(&contract, 3));
+        let told = all.into_iter().map(|case| {
+            let mut call = (**case.open.as_ref().unwrap()).clone();
+            let [x, w] = [&case.a, &case.b].map(|bytes| number::decode(Dtype::F32, bytes));
+            let gain = call.values.get("gain").copied().unwrap_or_default();
+            let values = x.iter().zip(&w);
+            let values = values.map(|(x, w)| 2.0 * x + of_w * w + of_gain * gain);
+            call.expected = vec![Expected {
+                truth: "a sum".to_owned(),
+                outputs: Ok(vec![Values {
+                    values: values.collect(),
+                    magnitude: None,
+                }]),
+            }];
+            Case {
+                open: Some(Arc::new(call)),
+                ..case
+            }
+        });
+        blunt(&told.collect::<Vec<_>>())
+    };
+    assert_eq!(asked(1.0, 1.0), None);
+    let hides_w = asked(1e-5, 1.0).unwrap();
+    assert!(hides_w.contains("ignores w would pass"), "{hides_w}");
+    let hides_gain = asked(1.0, 1e-5).unwrap();
+    assert!(
+        hides_gain.contains("ignores gain would pass"),
+        "{hides_gain}"
+    );
+    // A parameter that nothing depends on may be ignored.
+    assert_eq!(asked(1.0, 0.0), None);
+}
+
+#[test]
+fn calls_beside_another_one_differ_in_what_their_name_says() {
+    let contract = contract(&[]);
+    let made = near(&contract, 5);
+    assert_eq!(made, near(&contract, 5));
+    let mut kinds = std::collections::BTreeSet::new();
+    for case in &made {
+        let Some(base) = crate::near::beside(&case.name) else {
+            continue;
+        };
+        let base = made.iter().find(|one| one.name == base).unwrap();
+        let kind = case.name[base.name.len()..].to_owned();
+        let same_params = case.params == base.params;
+        assert_eq!(same_params, !kind.starts_with(":traded"), "{kind}");
+        assert!(!same_params || case.a != base.a, "{kind}");
+        assert_eq!(case.a.len(), base.a.len(), "{kind}");
+        kinds.insert(kind);
+    }
+    for kind in [
+        ":other-x",
+        ":late-x",
+        ":middle-x",
+        ":swapped-x",
+        ":traded-hidden-rows",
+    ] {
+        assert!(kinds.contains(kind), "{kind} of {kinds:?}");
+    }
+}
+
 #[test]
 fn wrong_calls_are_made_of_every_contract() {
     let scalar = (

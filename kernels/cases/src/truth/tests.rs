@@ -287,3 +287,21 @@ fn ordinary(kernel: &str, entry: Entry, random: &mut Random) -> Case {
         }
     }
 }
+
+/// Kernels of other authors that are a definition have calls for its properties, by its contract: the definition's oracle knows their answers too.
+#[test]
+fn calls_for_the_properties_of_a_definition_are_judged_by_its_oracle() {
+    let definitions = kernel_pack::contract::definitions();
+    let definition = definitions.iter().find(|one| one.kernel == "swiglu_f32");
+    let contract = std::sync::Arc::new(definition.unwrap().contract().unwrap());
+    let cases: Vec<Case> = (0..8)
+        .flat_map(|index| open::generated(&contract, 1, index))
+        .collect();
+    let refused = |case: &&Case| {
+        let zeros = vec![0; case.output_size as usize];
+        matches!(judge(case, &zeros), Verdict::Fail(_))
+            && matches!(judge_all(case, &zeros), Some(Verdict::Fail(_)))
+    };
+    let refused = cases.iter().filter(refused).count();
+    assert!(2 * refused > cases.len(), "{refused} of {}", cases.len());
+}
