@@ -23,6 +23,7 @@ pub fn pack_q8<L: Lanes>(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {
 
 /// [`pack_q8`] of some blocks, at most four. Codes wait for the scale, so all scales are computed first.
 #[inline(always)]
+#[allow(clippy::manual_range_contains)] // which has a branch
 pub(crate) fn pack_q8_blocks<L: Lanes, const N: usize>(
     values: &[[F32; ELEMENTS]; N],
     blocks: &mut [[u8; Q8_BYTES]; N],

@@ -190,8 +190,9 @@ fn by_tiles<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const 
     scale: f32,
 ) {
     let mut tile = [[F32::default(); C]; TERMS];
-    let groups = left.chunks(ROWS * terms.max(1));
-    for (left, output) in groups.zip(output.chunks_mut(ROWS * columns.max(1))) {
+    let rows_of = |length: usize| ROWS.saturating_mul(length).max(1);
+    let groups = left.chunks(rows_of(terms));
+    for (left, output) in groups.zip(output.chunks_mut(rows_of(columns))) {
         for first in (0..columns).step_by(C) {
             let width = C.min(columns - first);
             let mut totals = [[F32::default(); C]; ROWS];

@@ -181,11 +181,7 @@ fn normalise<L: Lanes, E: Element>(params: &RmsNorm, regions: Regions<'_>) {
         }
         return;
     }
-    if const { L::COUNT == 1 } {
-        by_rows::<L, E, ROWS>((x, hidden), weight, y, factor);
-    } else {
-        by_rows::<L, E, 8>((x, hidden), weight, y, factor);
-    }
+    by_rows::<L, E, ROWS>((x, hidden), weight, y, factor);
 }
 
 /// Normalises `R` rows together: in base modules because of their sums, of f16 because they share the widened weights.
@@ -196,7 +192,7 @@ fn by_rows<L: Lanes, E: Element, const R: usize>(
     y: &mut [E],
     mut factor: impl FnMut(f32) -> f32,
 ) {
-    let group = R * hidden.max(1);
+    let group = (R * hidden).max(1);
     for (x, y) in x.chunks(group).zip(y.chunks_mut(group)) {
         let mut factors = [0.0; R];
         sums_of_rows::<L, E>(x, hidden, &mut factors);
