@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { answered, budgets, compile, features, Host, refuse, trap } from "./engine.mjs";
+import { ofModule, timeInstance, timeModule } from "./timing.mjs";
 
 const TICK_MS = 10;
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
@@ -81,7 +82,7 @@ class Thread {
 function serveThread() {
   const host = new Host(workerData, PLATFORM);
   parentPort.on("message", (request) => {
-    const answer = answered(() => host.handle(request,
+    const answer = answered(() => request.op === "time" ? timeInstance(host, request) : host.handle(request,
       (index, ended) => parentPort.postMessage({ during: index, ended }), () => parentPort.postMessage({})));
     parentPort.postMessage({ answer });
   });
@@ -115,21 +116,35 @@ let nextModule = 1;
 function load(request) {
   const { metering } = request.options;
   const host = new Host(compile(request, PLATFORM, false), PLATFORM);
-  modules.set(nextModule, { host, metering, thread: metering === "epoch" ? new Thread(host) : null });
+  const wasm = PLATFORM.fromBase64(request.wasm);
+  modules.set(nextModule, { host, metering, wasm, thread: metering === "epoch" ? new Thread(host) : null });
   return { loaded: { module: nextModule++ } };
+}
+
+function loadedAs(number) {
+  return modules.get(number) ?? refuse("adapter", { message: `no module ${number} is loaded` });
+}
+
+// A module is validated where modules are loaded; all else is timed where the instance lives.
+function time(request) {
+  const loaded = loadedAs(request.module);
+  if (ofModule(request.what)) return timeModule(request, loaded.wasm);
+  if (loaded.thread) return loaded.thread.handle(request, { instance: null, calls: [] });
+  return timeInstance(loaded.host, request);
 }
 
 async function handle(request) {
   switch (request.op) {
-    case "hello": return { hello: { protocol: 1, info: info(), operations: ["global"] } };
+    case "hello": return { hello: { protocol: 1, info: info(), operations: ["global", "time"] } };
     case "load": return load(request);
     case "run": case "global": {
-      const loaded = modules.get(request.module) ?? refuse("adapter", { message: `no module ${request.module} is loaded` });
+      const loaded = loadedAs(request.module);
       const ticks = budgets(request, loaded.metering, PLATFORM);
       return loaded.thread ? loaded.thread.handle(request, ticks) : loaded.host.handle(request);
     }
+    case "time": return time(request);
     case "drop": {
-      const loaded = modules.get(request.module) ?? refuse("adapter", { message: `no module ${request.module} is loaded` });
+      const loaded = loadedAs(request.module);
       modules.delete(request.module);
       await loaded.thread?.stop();
       return { dropped: {} };

@@ -110,6 +110,7 @@ export class Host {
   }
 
   bytes(at, length) {
+    if (this.instance === null) refuse("adapter", { message: "the module has no instance to use again" });
     const buffer = this.memory().buffer;
     if (at + length > buffer.byteLength) refuse("access", { at, length, memory_bytes: buffer.byteLength });
     return new Uint8Array(buffer, at, length);
@@ -163,6 +164,24 @@ export class Host {
     });
     const counted = pages > 0 || reads.length > 0;
     return { calls: ended, reads: fetched, pages: counted ? this.memory().buffer.byteLength / PAGE : 0 };
+  }
+
+  // An exported function of the instance, found before a clock starts.
+  entry(name) {
+    if (this.instance === null) refuse("adapter", { message: "the module has no instance to use again" });
+    return this.instance.exports[name];
+  }
+
+  // After a trap in `work` the instance is gone.
+  trapping(work) {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof Refusal) throw error;
+      const mark = this.mark(this.instance);
+      this.instance = null;
+      throw new Refusal(stopped(error, "call", mark, this.platform.engine));
+    }
   }
 
   global(name) {

@@ -1,5 +1,7 @@
 //! GGUF blocks of 32 elements: Q8_0 and Q4_0.
 
+use core::{array::from_mut, array::from_ref};
+
 use kernel_abi::block::{ELEMENTS, Q4_BYTES, Q8_BYTES};
 
 use crate::{
@@ -16,39 +18,129 @@ const JUST_BELOW_HALF: u32 = 0x3eff_ffff;
 /// Quantises 32 values to a Q8_0 block: f16 scale max|x| / 127, then codes rounded half away from zero.
 #[inline(always)]
 pub fn pack_q8<L: Lanes>(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {
-    let splat = L::Words::splat;
-    let mut largest = nothing::<L>();
-    unroll!(ELEMENTS / L::COUNT, |i| {
-        largest = largest.or_greater(L::load(span(values, i * L::COUNT, L::COUNT)).abs());
+    pack_q8_blocks::<L, 1>(from_ref(values), from_mut(block));
+}
+
+/// [`pack_q8`] of some blocks, at most four. Codes wait for the scale, so all scales are computed first.
+#[inline(always)]
+#[allow(clippy::manual_range_contains)] // which has a branch
+pub(crate) fn pack_q8_blocks<L: Lanes, const N: usize>(
+    values: &[[F32; ELEMENTS]; N],
+    blocks: &mut [[u8; Q8_BYTES]; N],
+) {
+    let mut inverses = [L::splat(0.0); N];
+    let mut usual = true;
+    unroll!(N, |n| {
+        let [low, high, ..] = &mut blocks[n];
+        let scale = scale_of_q8::<L>(&values[n]);
+        // 0 for the scale 0 of a block of zeros.
+        let inverse = L::splat(1.0) / scale;
+        inverses[n] = (inverse.to_bits() & L::splat(0.0).less(scale)).to_floats();
+        let scale = scale.first();
+        usual &= (scale == 0.0) | ((scale >= LEAST_SCALE) & (scale < f32::INFINITY));
+        [*low, *high] = F16::store(scale);
     });
-    let scale = largest.reduce(Lanes::or_greater) / 127.0;
-    let inverse = L::splat(inverse(scale));
+    unroll!(N, |n| {
+        let [_, _, codes @ ..] = &mut blocks[n];
+        codes_of_q8(&values[n], inverses[n], codes);
+    });
+    if !usual {
+        for (values, block) in values.iter().zip(blocks) {
+            pack_unusual_q8(values, block);
+        }
+    }
+}
+
+/// The scale of a Q8_0 block, in all lanes. It is infinite or NaN if one of the values is.
+#[inline(always)]
+fn scale_of_q8<L: Lanes>(values: &[F32; ELEMENTS]) -> L {
+    let splat = L::Words::splat;
+    let mut largest = splat(0);
+    unroll!(ELEMENTS / L::COUNT, |i| {
+        largest = largest.larger(group::<L>(values, i).to_bits() & splat(0x7fff_ffff));
+    });
+    largest.largest().to_floats() / L::splat(127.0)
+}
+
+/// The codes of a Q8_0 block.
+#[inline(always)]
+fn codes_of_q8<L: Lanes>(values: &[F32; ELEMENTS], inverse: L, codes: &mut [u8; ELEMENTS]) {
+    let splat = L::Words::splat;
+    let code = |i: usize| {
+        let exact = group::<L>(values, i) * inverse;
+        let half = exact.to_bits() & splat(0x8000_0000) | splat(JUST_BELOW_HALF);
+        (exact + half.to_floats()).truncate_to_byte()
+    };
+    unroll!(ELEMENTS / 4 / L::COUNT, |i| {
+        let four = [
+            code(4 * i),
+            code(4 * i + 1),
+            code(4 * i + 2),
+            code(4 * i + 3),
+        ];
+        L::Words::store_u8(four, span_mut(codes, 4 * i * L::COUNT, 4 * L::COUNT));
+    });
+}
+
+/// The least scale that has an inverse.
+const LEAST_SCALE: f32 = f32::from_bits(0x0020_0001);
+
+/// [`pack_q8`] of whatever values: NaNs, which are no largest value, infinities, and values so small that their codes saturate.
+#[inline(never)]
+fn pack_unusual_q8(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {
+    let values = values.map(Element::load);
+    let largest = values.iter().fold(nothing(), |largest: f32, value| {
+        largest.or_greater(value.abs())
+    });
+    let scale = largest / 127.0;
+    let inverse = inverse(scale);
     let [low, high, codes @ ..] = block;
     [*low, *high] = F16::store(scale);
-    unroll!(ELEMENTS / L::COUNT, |i| {
-        let exact = L::load(span(values, i * L::COUNT, L::COUNT)) * inverse;
-        let half = exact.to_bits() & splat(0x8000_0000) | splat(JUST_BELOW_HALF);
-        (exact + half.to_floats())
-            .truncate()
-            .larger(splat(i8::MIN as u32))
-            .smaller(splat(i8::MAX as u32))
-            .store_u8(span_mut(codes, i * L::COUNT, L::COUNT));
-    });
+    for (code, value) in codes.iter_mut().zip(values) {
+        let exact = value * inverse;
+        let half = f32::from_bits(exact.to_bits() & 0x8000_0000 | JUST_BELOW_HALF);
+        *code = (exact + half) as i8 as u8;
+    }
 }
 
 /// Quantises 32 values to a Q4_0 block: f16 scale m / -8 with m the first value of largest magnitude, then nibbles
 /// min(15, trunc(x / scale + 8.5)), element j low and element j + 16 high.
 #[inline(always)]
 pub fn pack_q4<L: Lanes>(values: &[F32; ELEMENTS], block: &mut [u8; Q4_BYTES]) {
-    let splat = L::Words::splat;
+    pack_q4_blocks::<L, 1>(from_ref(values), from_mut(block));
+}
+
+/// [`pack_q4`] of some blocks, as [`pack_q8_blocks`] does it.
+#[inline(always)]
+pub(crate) fn pack_q4_blocks<L: Lanes, const N: usize>(
+    values: &[[F32; ELEMENTS]; N],
+    blocks: &mut [[u8; Q4_BYTES]; N],
+) {
+    let mut inverses = [0.0; N];
+    unroll!(N, |n| {
+        let [low, high, ..] = &mut blocks[n];
+        let scale = scale_of_q4::<L>(&values[n]);
+        inverses[n] = inverse(scale);
+        [*low, *high] = F16::store(scale);
+    });
+    unroll!(N, |n| {
+        let [_, _, codes @ ..] = &mut blocks[n];
+        codes_of_q4(&values[n], L::splat(inverses[n]), codes);
+    });
+}
+
+/// The scale of a Q4_0 block.
+#[inline(always)]
+fn scale_of_q4<L: Lanes>(values: &[F32; ELEMENTS]) -> f32 {
     let (mut top, mut bottom) = (nothing::<L>(), nothing::<L>());
     unroll!(ELEMENTS / L::COUNT, |i| {
-        let value = L::load(span(values, i * L::COUNT, L::COUNT));
+        let value = group(values, i);
         top = top.or_greater(value);
-        bottom = bottom.or_greater(L::splat(0.0) - value);
+        bottom = bottom.or_smaller(value);
     });
-    let top = top.reduce(Lanes::or_greater);
-    let bottom = bottom.reduce(Lanes::or_greater);
+    // No number here is below 0, so that their bits are in their order.
+    let largest = |values: L| values.to_bits().largest().to_floats().first();
+    let (top, bottom) = (largest(top), largest(L::splat(0.0) - bottom));
     let signed = if top > bottom {
         top
     } else if bottom > top {
@@ -56,22 +148,34 @@ pub fn pack_q4<L: Lanes>(values: &[F32; ELEMENTS], block: &mut [u8; Q4_BYTES]) {
     } else {
         first_of_magnitude(values, top)
     };
-    let scale = signed / -8.0;
-    let inverse = L::splat(inverse(scale));
-    let [low, high, codes @ ..] = block;
-    [*low, *high] = F16::store(scale);
+    signed / -8.0
+}
+
+/// The codes of a Q4_0 block.
+#[inline(always)]
+fn codes_of_q4<L: Lanes>(values: &[F32; ELEMENTS], inverse: L, codes: &mut [u8; ELEMENTS / 2]) {
     // Saturating: a NaN and what lies below 0 give 0.
-    let nibble = |value: L| {
-        (value * inverse + L::splat(8.5))
-            .truncate()
-            .larger(splat(0))
-            .smaller(splat(15))
+    let nibble = |i: usize| {
+        let exact = group::<L>(values, i) * inverse + L::splat(8.5);
+        let bounded = L::splat(0.0).or_greater(exact).or_smaller(L::splat(15.0));
+        bounded.truncate_to_byte()
     };
-    unroll!(ELEMENTS / 2 / L::COUNT, |i| {
-        let first = nibble(L::load(span(values, i * L::COUNT, L::COUNT)));
-        let second = nibble(L::load(span(values, ELEMENTS / 2 + i * L::COUNT, L::COUNT)));
-        (first | second.shift_left::<4>()).store_u8(span_mut(codes, i * L::COUNT, L::COUNT));
+    let code = |i: usize| nibble(i) | nibble(i + ELEMENTS / 2 / L::COUNT).shift_left::<4>();
+    unroll!(ELEMENTS / 8 / L::COUNT, |i| {
+        let four = [
+            code(4 * i),
+            code(4 * i + 1),
+            code(4 * i + 2),
+            code(4 * i + 3),
+        ];
+        L::Words::store_u8(four, span_mut(codes, 4 * i * L::COUNT, 4 * L::COUNT));
     });
+}
+
+/// Some values of a block side by side.
+#[inline(always)]
+fn group<L: Lanes>(values: &[F32; ELEMENTS], number: usize) -> L {
+    L::load(span(values, number * L::COUNT, L::COUNT))
 }
 
 /// The 32 values of a Q8_0 block: code * scale.
@@ -101,17 +205,24 @@ pub(crate) fn unpack_codes<L: Lanes, const N: usize>(
 /// The 32 values of a Q4_0 block: (nibble - 8) * scale.
 #[inline(always)]
 pub fn unpack_q4<L: Lanes>(block: &[u8; Q4_BYTES], values: &mut [F32; ELEMENTS]) {
-    let splat = L::Words::splat;
     let [low, high, codes @ ..] = block;
     let scale = L::splat([*low, *high].load());
     let (first, second) = values.split_at_mut(ELEMENTS / 2);
-    unroll!(ELEMENTS / 2 / L::COUNT, |i| {
-        let codes = L::Words::load_u8(span(codes, i * L::COUNT, L::COUNT));
-        let low = (codes & splat(15)).minus(splat(8)).convert() * scale;
-        let high = codes.shift_right::<4>().minus(splat(8)).convert() * scale;
-        low.store(span_mut(first, i * L::COUNT, L::COUNT));
-        high.store(span_mut(second, i * L::COUNT, L::COUNT));
+    unroll!(ELEMENTS / 8 / L::COUNT, |i| {
+        let at = 4 * i * L::COUNT;
+        let [low, high] = L::Words::load_nibbles(span(codes, at, 4 * L::COUNT), 8);
+        store_scaled(low, scale, span_mut(first, at, 4 * L::COUNT));
+        store_scaled(high, scale, span_mut(second, at, 4 * L::COUNT));
     });
+}
+
+#[inline(always)]
+fn store_scaled<L: Lanes>(numbers: [L; 4], scale: L, into: &mut [F32]) {
+    unroll!(4, |i| (numbers[i] * scale).store(span_mut(
+        into,
+        i * L::COUNT,
+        L::COUNT
+    )));
 }
 
 /// Reads 32 f32.

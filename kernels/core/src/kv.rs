@@ -1,4 +1,7 @@
-use core::marker::PhantomData;
+use core::{
+    array::{from_mut, from_ref},
+    marker::PhantomData,
+};
 
 use kernel_abi::{
     Descriptor,
@@ -146,46 +149,66 @@ fn unpack_sizes<const BLOCK: usize>(params: &Kv) -> Sizes {
 
 /// What is done with a block.
 trait PerBlock<I, O> {
-    /// Blocks per loop back edge.
-    const BLOCKS: usize;
+    /// Computes all outputs.
+    fn all(inputs: &[I], outputs: &mut [O]);
 
-    /// Computes an output from an input.
-    fn apply(input: &I, output: &mut O);
+    /// Computes outputs from as many inputs.
+    fn apply<const N: usize>(inputs: &[I; N], outputs: &mut [O; N]);
 }
 
 impl<L: Lanes> PerBlock<[F32; ELEMENTS], [u8; Q4_BYTES]> for KvPackQ4<L> {
-    const BLOCKS: usize = if L::COUNT == 1 { 1 } else { 2 };
+    #[inline(always)]
+    fn all(inputs: &[[F32; ELEMENTS]], outputs: &mut [[u8; Q4_BYTES]]) {
+        if const { L::COUNT == 1 } {
+            each::<Self, _, _, 1>(inputs, outputs);
+        } else {
+            each::<Self, _, _, 4>(inputs, outputs);
+        }
+    }
 
     #[inline(always)]
-    fn apply(values: &[F32; ELEMENTS], block: &mut [u8; Q4_BYTES]) {
-        block::pack_q4::<L>(values, block);
+    fn apply<const N: usize>(values: &[[F32; ELEMENTS]; N], blocks: &mut [[u8; Q4_BYTES]; N]) {
+        block::pack_q4_blocks::<L, N>(values, blocks);
     }
 }
 
 impl<L: Lanes> PerBlock<[F32; ELEMENTS], [u8; Q8_BYTES]> for KvPackQ8<L> {
-    const BLOCKS: usize = if L::COUNT == 1 { 1 } else { 4 };
+    #[inline(always)]
+    fn all(inputs: &[[F32; ELEMENTS]], outputs: &mut [[u8; Q8_BYTES]]) {
+        if const { L::COUNT == 1 } {
+            each::<Self, _, _, 1>(inputs, outputs);
+        } else {
+            each::<Self, _, _, 4>(inputs, outputs);
+        }
+    }
 
     #[inline(always)]
-    fn apply(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {
-        block::pack_q8::<L>(values, block);
+    fn apply<const N: usize>(values: &[[F32; ELEMENTS]; N], blocks: &mut [[u8; Q8_BYTES]; N]) {
+        block::pack_q8_blocks::<L, N>(values, blocks);
     }
 }
 
 impl<L: Lanes> PerBlock<[u8; Q4_BYTES], [F32; ELEMENTS]> for KvUnpackQ4<L> {
-    const BLOCKS: usize = 8;
+    #[inline(always)]
+    fn all(inputs: &[[u8; Q4_BYTES]], outputs: &mut [[F32; ELEMENTS]]) {
+        each::<Self, _, _, 8>(inputs, outputs);
+    }
 
     #[inline(always)]
-    fn apply(block: &[u8; Q4_BYTES], values: &mut [F32; ELEMENTS]) {
-        block::unpack_q4::<L>(block, values);
+    fn apply<const N: usize>(blocks: &[[u8; Q4_BYTES]; N], values: &mut [[F32; ELEMENTS]; N]) {
+        unroll!(N, |n| block::unpack_q4::<L>(&blocks[n], &mut values[n]));
     }
 }
 
 impl<L: Lanes> PerBlock<[u8; Q8_BYTES], [F32; ELEMENTS]> for KvUnpackQ8<L> {
-    const BLOCKS: usize = 8;
+    #[inline(always)]
+    fn all(inputs: &[[u8; Q8_BYTES]], outputs: &mut [[F32; ELEMENTS]]) {
+        each::<Self, _, _, 8>(inputs, outputs);
+    }
 
     #[inline(always)]
-    fn apply(block: &[u8; Q8_BYTES], values: &mut [F32; ELEMENTS]) {
-        block::unpack_q8::<L>(block, values);
+    fn apply<const N: usize>(blocks: &[[u8; Q8_BYTES]; N], values: &mut [[F32; ELEMENTS]; N]) {
+        unroll!(N, |n| block::unpack_q8::<L>(&blocks[n], &mut values[n]));
     }
 }
 
@@ -193,24 +216,24 @@ impl<L: Lanes> PerBlock<[u8; Q8_BYTES], [F32; ELEMENTS]> for KvUnpackQ8<L> {
 fn pack<D: PerBlock<[F32; ELEMENTS], [u8; BLOCK]>, const BLOCK: usize>(regions: Regions<'_>) {
     let (inputs, _) = F32::view(regions.input_a).as_chunks();
     let (blocks, _) = regions.output.as_chunks_mut();
-    each::<D, _, _>(inputs, blocks);
+    D::all(inputs, blocks);
 }
 
 fn unpack<D: PerBlock<[u8; BLOCK], [F32; ELEMENTS]>, const BLOCK: usize>(regions: Regions<'_>) {
     let (blocks, _) = regions.input_a.as_chunks();
     let (outputs, _) = F32::view_mut(regions.output).as_chunks_mut();
-    each::<D, _, _>(blocks, outputs);
+    D::all(blocks, outputs);
 }
 
+/// Computes all outputs, `N` blocks per loop back edge.
 #[inline(always)]
-fn each<D: PerBlock<I, O>, I, O>(inputs: &[I], outputs: &mut [O]) {
-    let mut groups = inputs.chunks_exact(D::BLOCKS);
-    let mut output_groups = outputs.chunks_exact_mut(D::BLOCKS);
-    for (inputs, outputs) in (&mut groups).zip(&mut output_groups) {
-        unroll!(D::BLOCKS, |i| D::apply(&inputs[i], &mut outputs[i]));
+fn each<D: PerBlock<I, O>, I, O, const N: usize>(inputs: &[I], outputs: &mut [O]) {
+    let (groups, rest) = inputs.as_chunks::<N>();
+    let (output_groups, output_rest) = outputs.as_chunks_mut::<N>();
+    for (inputs, outputs) in groups.iter().zip(output_groups) {
+        D::apply(inputs, outputs);
     }
-    let rest = output_groups.into_remainder();
-    for (input, output) in groups.remainder().iter().zip(rest) {
-        D::apply(input, output);
+    for (input, output) in rest.iter().zip(output_rest) {
+        D::apply(from_ref(input), from_mut(output));
     }
 }

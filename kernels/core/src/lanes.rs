@@ -9,7 +9,10 @@ pub use four::{F32x4, U32x4};
 
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Sub};
 
-use crate::element::{F16, F32};
+use crate::{
+    element::{self, F16, F32},
+    slice::{span, split_mut},
+};
 
 /// Some f32 side by side.
 pub trait Lanes:
@@ -39,8 +42,23 @@ pub trait Lanes:
     /// `other` where it is greater than `self`: a NaN in `other` never wins.
     fn or_greater(self, other: Self) -> Self;
 
-    /// Truncation to i32 that saturates; NaN gives 0.
-    fn truncate(self) -> Self::Words;
+    /// `other` where it is less than `self`: a NaN in `other` never wins.
+    fn or_smaller(self, other: Self) -> Self;
+
+    /// Truncation of numbers from -128 to 255 to the low byte. The bits above it mean nothing.
+    fn truncate_to_byte(self) -> Self::Words;
+
+    /// The first elements, exact; 0 if there are too few.
+    fn widen(from: &[F16]) -> Self;
+
+    /// [`widen`](Self::widen) of twice as many.
+    fn widen_pair(from: &[F16]) -> [Self; 2];
+
+    /// Writes the nearest elements, ties to even; nothing if there is too little room. A NaN is quiet, as all are that are computed.
+    fn narrow(self, into: &mut [F16]);
+
+    /// [`narrow`](Self::narrow) of twice as many.
+    fn narrow_pair(values: [Self; 2], into: &mut [F16]);
 
     /// The lanes of even and of odd index of `self` followed by `next`.
     fn deinterleave(self, next: Self) -> (Self, Self);
@@ -50,6 +68,9 @@ pub trait Lanes:
 
     /// Combines all lanes: of four (0 with 2) with (1 with 3).
     fn reduce(self, combine: impl Fn(f32, f32) -> f32) -> f32;
+
+    /// The first lane.
+    fn first(self) -> f32;
 
     /// Magnitude.
     #[inline(always)]
@@ -66,20 +87,15 @@ pub trait Words: Copy + BitAnd<Output = Self> + BitOr<Output = Self> {
     /// The same value in every lane.
     fn splat(value: u32) -> Self;
 
-    /// Zero-extended elements; 0 if there are too few.
-    fn load_u16(from: &[F16]) -> Self;
-
-    /// Zero-extended bytes; 0 if there are too few.
-    fn load_u8(from: &[u8]) -> Self;
+    /// The low and the high nibbles of four times as many bytes as numbers, from which `less` is taken; bytes are 0 if there
+    /// are too few.
+    fn load_nibbles(from: &[u8], less: u8) -> [[Self::Floats; 4]; 2];
 
     /// Sign-extended bytes; 0 if there are too few.
     fn load_i8(from: &[u8]) -> Self;
 
-    /// Writes the low halves; nothing if there is too little room.
-    fn store_u16(self, into: &mut [F16]);
-
     /// Writes the low bytes; nothing if there is too little room.
-    fn store_u8(self, into: &mut [u8]);
+    fn store_u8(words: [Self; 4], into: &mut [u8]);
 
     /// The sum modulo 2^32.
     fn plus(self, other: Self) -> Self;
@@ -104,6 +120,9 @@ pub trait Words: Copy + BitAnd<Output = Self> + BitOr<Output = Self> {
 
     /// Signed maximum.
     fn larger(self, other: Self) -> Self;
+
+    /// The largest of all lanes, signed, in each of them.
+    fn largest(self) -> Self;
 
     /// The floats of these bits.
     fn to_floats(self) -> Self::Floats;
@@ -149,8 +168,37 @@ impl Lanes for f32 {
     }
 
     #[inline(always)]
-    fn truncate(self) -> u32 {
+    fn or_smaller(self, other: Self) -> Self {
+        if other < self { other } else { self }
+    }
+
+    #[inline(always)]
+    fn truncate_to_byte(self) -> u32 {
         self as i32 as u32
+    }
+
+    #[inline(always)]
+    fn widen(from: &[F16]) -> Self {
+        element::widen(from.first().map_or(0, |bytes| u16::from_le_bytes(*bytes)))
+    }
+
+    #[inline(always)]
+    fn widen_pair(from: &[F16]) -> [Self; 2] {
+        [0, 1].map(|index| Self::widen(span(from, index, 1)))
+    }
+
+    #[inline(always)]
+    fn narrow(self, into: &mut [F16]) {
+        if let Some(place) = into.first_mut() {
+            *place = element::narrow(self).to_le_bytes();
+        }
+    }
+
+    #[inline(always)]
+    fn narrow_pair([first, next]: [Self; 2], into: &mut [F16]) {
+        let (place, next_place) = split_mut(into, 1);
+        first.narrow(place);
+        next.narrow(next_place);
     }
 
     #[inline(always)]
@@ -169,6 +217,11 @@ impl Lanes for f32 {
     }
 
     #[inline(always)]
+    fn first(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
     fn abs(self) -> Self {
         f32::abs(self)
     }
@@ -183,14 +236,13 @@ impl Words for u32 {
     }
 
     #[inline(always)]
-    fn load_u16(from: &[F16]) -> Self {
-        from.first()
-            .map_or(0, |bytes| u32::from(u16::from_le_bytes(*bytes)))
-    }
-
-    #[inline(always)]
-    fn load_u8(from: &[u8]) -> Self {
-        from.first().map_or(0, |byte| u32::from(*byte))
+    fn load_nibbles(from: &[u8], less: u8) -> [[f32; 4]; 2] {
+        let bytes = from.first_chunk::<4>().copied().unwrap_or_default();
+        let less = f32::from(less);
+        [
+            bytes.map(|byte| f32::from(byte & 15) - less),
+            bytes.map(|byte| f32::from(byte >> 4) - less),
+        ]
     }
 
     #[inline(always)]
@@ -199,16 +251,9 @@ impl Words for u32 {
     }
 
     #[inline(always)]
-    fn store_u16(self, into: &mut [F16]) {
-        if let Some(place) = into.first_mut() {
-            *place = (self as u16).to_le_bytes();
-        }
-    }
-
-    #[inline(always)]
-    fn store_u8(self, into: &mut [u8]) {
-        if let Some(place) = into.first_mut() {
-            *place = self as u8;
+    fn store_u8(words: [Self; 4], into: &mut [u8]) {
+        if let Some(place) = into.first_chunk_mut() {
+            *place = words.map(|word| word as u8);
         }
     }
 
@@ -255,6 +300,11 @@ impl Words for u32 {
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
         (self as i32).max(other as i32) as u32
+    }
+
+    #[inline(always)]
+    fn largest(self) -> Self {
+        self
     }
 
     #[inline(always)]

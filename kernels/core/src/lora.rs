@@ -5,6 +5,7 @@ use kernel_abi::{Descriptor, params::Lora};
 use crate::{
     check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
+    elementwise,
     lanes::Lanes,
     memory::Regions,
     slice::{rows, rows_mut, span, span_mut, split, split_mut},
@@ -149,10 +150,140 @@ fn apply<L: Lanes, E: Element>(params: &Lora, regions: Regions<'_>) {
     let intermediate = F32::view_mut(regions.scratch);
     let y = E::view_mut(regions.output);
 
-    let inputs = rows(x, shape.input).zip(rows_mut(intermediate, shape.rank));
-    for ((x, intermediate), y) in inputs.zip(rows_mut(y, shape.output)) {
-        multiply::<L, _, _, _, REPLACE>(x, a, intermediate, 1.0);
-        multiply::<L, _, _, _, ADD>(intermediate, b, y, params.scale);
+    if const { E::OPERATIONS == 1 } {
+        let inputs = rows(x, shape.input).zip(rows_mut(intermediate, shape.rank));
+        for ((x, intermediate), y) in inputs.zip(rows_mut(y, shape.output)) {
+            multiply::<L, _, _, _, REPLACE>(x, a, intermediate, 1.0);
+            multiply::<L, _, _, _, ADD>(intermediate, b, y, params.scale);
+        }
+        return;
+    }
+    let (intermediate, _) = split_mut(intermediate, shape.rows * shape.rank);
+    product::<L, _, _, _, REPLACE>((x, shape.input), (a, shape.rank), intermediate, 1.0);
+    let left = (&*intermediate, shape.rank);
+    product::<L, _, _, _, ADD>(left, (b, shape.output), y, params.scale);
+}
+
+/// [`multiply`] for all rows of `left`, of elements that take long to load. The matrix has `columns` columns.
+fn product<L: Lanes, V: Element, E: Element, O: Element, const WAY: bool>(
+    left: (&[V], usize),
+    matrix: (&[E], usize),
+    output: &mut [O],
+    scale: f32,
+) {
+    // Of A there are few columns.
+    if const { L::COUNT == 1 || WAY == REPLACE } {
+        by_tiles::<L, V, E, O, 8, WAY>(left, matrix, output, scale);
+    } else {
+        by_tiles::<L, V, E, O, 32, WAY>(left, matrix, output, scale);
+    }
+}
+
+/// Rows for which a tile is widened.
+const ROWS: usize = 16;
+
+/// [`product`] by tiles: [`TERMS`] by `C` of the matrix are widened once for some rows.
+fn by_tiles<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const WAY: bool>(
+    (left, terms): (&[V], usize),
+    (matrix, columns): (&[E], usize),
+    output: &mut [O],
+    scale: f32,
+) {
+    let mut tile = [[F32::default(); C]; TERMS];
+    let rows_of = |length: usize| ROWS.saturating_mul(length).max(1);
+    let groups = left.chunks(rows_of(terms));
+    for (left, output) in groups.zip(output.chunks_mut(rows_of(columns))) {
+        for first in (0..columns).step_by(C) {
+            let width = C.min(columns - first);
+            let mut totals = [[F32::default(); C]; ROWS];
+            for start in (0..terms).step_by(TERMS) {
+                let count = TERMS.min(terms - start);
+                let matrix = rows(split(matrix, start * columns).1, columns);
+                for (into, row) in tile.iter_mut().take(count).zip(matrix) {
+                    elementwise::widen::<L, E>(span(row, first, width), into);
+                }
+                let tile = split(&tile, count).0;
+                let outputs = rows_mut(output, columns).zip(&mut totals);
+                for (left, (output, totals)) in rows(left, terms).zip(outputs) {
+                    let mut wide = [F32::default(); TERMS];
+                    let left = V::wide::<L>(span(left, start, count), &mut wide);
+                    add_to(totals, &sums_of_tile::<L, C>(left, tile), 1.0);
+                    if start + count == terms {
+                        write::<L, O, C, WAY>(span_mut(output, first, width), totals, scale);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The vector times the tile, each sum in order.
+#[inline(always)]
+fn sums_of_tile<L: Lanes, const C: usize>(vector: &[F32], tile: &[[F32; C]]) -> [L; C] {
+    if const { L::COUNT > 1 } {
+        // The usual numbers without a loop.
+        match vector.len() {
+            TERMS => return sums_of_terms::<L, C, TERMS>(vector, tile),
+            16 => return sums_of_terms::<L, C, 16>(vector, tile),
+            8 => return sums_of_terms::<L, C, 8>(vector, tile),
+            _ => {}
+        }
+    }
+    let mut sums = [L::splat(0.0); C];
+    let (eights, rest) = vector.as_chunks::<8>();
+    let (tile_eights, tile_rest) = tile.as_chunks::<8>();
+    for (vector, tile) in eights.iter().zip(tile_eights) {
+        unroll!(8, |i| add_row(&mut sums, vector[i], &tile[i]));
+    }
+    for (&value, row) in rest.iter().zip(tile_rest) {
+        add_row(&mut sums, value, row);
+    }
+    sums
+}
+
+/// [`sums_of_tile`] for `R` terms without a loop.
+#[inline(always)]
+fn sums_of_terms<L: Lanes, const C: usize, const R: usize>(
+    vector: &[F32],
+    tile: &[[F32; C]],
+) -> [L; C] {
+    let mut sums = [L::splat(0.0); C];
+    if let Some(vector) = vector.first_chunk::<R>()
+        && let Some(tile) = tile.first_chunk::<R>()
+    {
+        unroll!(R, |i| add_row(&mut sums, vector[i], &tile[i]));
+    }
+    sums
+}
+
+/// output = totals, or output += scale * totals; for less than `C` columns also.
+#[inline(always)]
+fn write<L: Lanes, O: Element, const C: usize, const WAY: bool>(
+    output: &mut [O],
+    totals: &[F32; C],
+    scale: f32,
+) {
+    if output.len() == C {
+        let scale = L::splat(scale);
+        unroll!(C / L::COUNT / 2, |i| {
+            let at = 2 * i * L::COUNT;
+            let output = span_mut(output, at, 2 * L::COUNT);
+            let [mut first, mut next] = F32::load_pair::<L>(span(totals, at, 2 * L::COUNT));
+            if WAY == ADD {
+                let [base, next_base] = O::load_pair::<L>(output);
+                (first, next) = (base + scale * first, next_base + scale * next);
+            }
+            O::store_pair([first, next], output);
+        });
+        return;
+    }
+    for (output, total) in output.iter_mut().zip(totals) {
+        let value = if WAY == ADD {
+            output.load() + scale * total.load()
+        } else {
+            total.load()
+        };
+        *output = O::store(value);
     }
 }
 
@@ -170,23 +301,19 @@ fn multiply<L: Lanes, V: Element, E: Element, O: Element, const WAY: bool>(
     scale: f32,
 ) {
     let factors = (vector, matrix);
-    let mut first = 0;
-    // Where a row is quick, the ways that most calls take are without what would have to be put by at a loop's check. A constant
-    // condition: for f16 these are not compiled at all.
-    if const { E::OPERATIONS == 1 } {
-        first = match vector.len() {
-            TERMS.. if WAY == REPLACE && L::COUNT > 1 && output.len() >= 16 => {
-                by_groups::<L, V, E, O, 16>(factors, output)
-            }
-            TERMS.. if WAY == REPLACE => by_groups::<L, V, E, O, 8>(factors, output),
-            8 if WAY == ADD => low_rank::<L, V, E, O, 8>(factors, output, scale),
-            16 if WAY == ADD => low_rank::<L, V, E, O, 16>(factors, output, scale),
-            _ => 0,
-        };
-    }
-    first = blocks::<L, V, E, O, 16, WAY>(factors, output, first, scale);
-    first = blocks::<L, V, E, O, 8, WAY>(factors, output, first, scale);
-    first = blocks::<L, V, E, O, 4, WAY>(factors, output, first, scale);
+    // The ways that most calls take are without what would have to be put by at a loop's check.
+    let first = match vector.len() {
+        TERMS.. if WAY == REPLACE && L::COUNT > 1 && output.len() >= 16 => {
+            by_groups::<L, V, E, O, 16>(factors, output)
+        }
+        TERMS.. if WAY == REPLACE => by_groups::<L, V, E, O, 8>(factors, output),
+        8 if WAY == ADD => low_rank::<L, V, E, O, 8>(factors, output, scale),
+        16 if WAY == ADD => low_rank::<L, V, E, O, 16>(factors, output, scale),
+        _ => 0,
+    };
+    let first = blocks::<L, V, E, O, 16, WAY>(factors, output, first, scale);
+    let first = blocks::<L, V, E, O, 8, WAY>(factors, output, first, scale);
+    let first = blocks::<L, V, E, O, 4, WAY>(factors, output, first, scale);
     blocks::<f32, V, E, O, 1, WAY>(factors, output, first, scale);
 }
 
@@ -301,7 +428,7 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const WAY
     scale: f32,
 ) {
     let columns = output.len();
-    let terms = const { terms::<L, E, C>() };
+    let terms = const { terms::<C>() };
     let mut totals = [L::splat(0.0); C];
     let mut sums = [L::splat(0.0); C];
     let mut groups = vector.chunks_exact(terms);
@@ -339,14 +466,8 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const WAY
 }
 
 /// Terms per loop back edge of a block of `C` columns, a divisor of [`TERMS`].
-const fn terms<L: Lanes, E: Element, const C: usize>() -> usize {
-    match (E::OPERATIONS, L::COUNT) {
-        (1, _) if C == 1 => 4,
-        (1, _) => 16,
-        (_, 1) => 2,
-        _ if C >= 16 => 4,
-        _ => 8,
-    }
+const fn terms<const C: usize>() -> usize {
+    if C == 1 { 4 } else { 16 }
 }
 
 /// Adds value * row to the sums of the first `C` columns.
@@ -383,7 +504,11 @@ fn gradient<L: Lanes, E: Element>(params: &Lora, regions: Regions<'_>) {
             *u = F32::store(scale * dot(dy.iter().zip(b)));
         }
         // h = x * A
-        multiply::<L, _, _, _, REPLACE>(x, a, h, 1.0);
+        if const { E::OPERATIONS == 1 } {
+            multiply::<L, _, _, _, REPLACE>(x, a, h, 1.0);
+        } else {
+            product::<L, _, _, _, REPLACE>((x, shape.input), (a, shape.rank), h, 1.0);
+        }
         // dx = u * A^T
         for (dx, a) in dx.iter_mut().zip(rows(a, shape.rank)) {
             *dx = E::store(dot(u.iter().zip(a)));

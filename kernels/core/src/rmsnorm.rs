@@ -8,7 +8,7 @@ use crate::{
     elementwise::{self, Elementwise, map},
     lanes::Lanes,
     memory::Regions,
-    slice::{rows, rows_mut, span, split, split_mut},
+    slice::{rows, rows_mut, span, span_mut, split, split_mut},
     unroll::unroll,
 };
 
@@ -22,6 +22,9 @@ pub struct RmsNormF16<L = f32>(PhantomData<L>);
 
 /// Rows whose squares are summed side by side in base modules. Each row's sum is sequential, so only rows can overlap.
 const ROWS: usize = 4;
+
+/// Columns whose weights are widened together.
+const COLUMNS: usize = 512;
 
 /// Sums of a row that a variant keeps, each of as many lanes as it has.
 const SUMS: usize = 4;
@@ -103,6 +106,7 @@ pub fn sum_of_squares<E: Element>(row: &[E]) -> f32 {
 }
 
 /// sqrt(mean(x^2) + eps) of a row and its inverse, from the row's sum of squares.
+#[inline(never)]
 pub fn row_factor(params: &RmsNorm, sum: f32) -> (f32, f32) {
     let root = square_root(sum / params.hidden as f32 + params.eps);
     (root, 1.0 / root)
@@ -162,31 +166,89 @@ fn normalise<L: Lanes, E: Element>(params: &RmsNorm, regions: Regions<'_>) {
     let roots = roots.get_mut(..params.rows as usize).unwrap_or(&mut []);
     let mut roots = roots.iter_mut();
 
-    let mut finish = |x: &[E], y: &mut [E], sum: f32| {
+    let mut factor = |sum: f32| {
         let (root, factor) = row_factor(params, sum);
-        map::<L, E, _>(&Scale { factor }, x, weight, y);
         if let Some(into) = roots.next() {
             *into = F32::store(root);
         }
+        factor
     };
 
-    if L::COUNT > 1 {
+    if const { L::COUNT > 1 && E::OPERATIONS == 1 } {
         for (x, y) in rows(x, hidden).zip(rows_mut(y, hidden)) {
-            finish(x, y, sum_of_squares_in_lanes::<L, E>(x));
+            let factor = factor(sum_of_squares_in_lanes::<L, E>(x));
+            map::<L, E, E, _>(&Scale { factor }, x, weight, y);
         }
         return;
     }
-    let mut groups = rows(x, ROWS * hidden);
-    let mut group_outputs = rows_mut(y, ROWS * hidden);
-    for (group, output) in groups.by_ref().zip(group_outputs.by_ref()) {
-        let rows = rows(group, hidden).zip(rows_mut(output, hidden));
-        for ((x, y), sum) in rows.zip(sums_of_squares(group, hidden)) {
-            finish(x, y, sum);
+    by_rows::<L, E, ROWS>((x, hidden), weight, y, factor);
+}
+
+/// Normalises `R` rows together: in base modules because of their sums, of f16 because they share the widened weights.
+#[inline(always)]
+fn by_rows<L: Lanes, E: Element, const R: usize>(
+    (x, hidden): (&[E], usize),
+    weight: &[E],
+    y: &mut [E],
+    mut factor: impl FnMut(f32) -> f32,
+) {
+    let group = (R * hidden).max(1);
+    for (x, y) in x.chunks(group).zip(y.chunks_mut(group)) {
+        let mut factors = [0.0; R];
+        sums_of_rows::<L, E>(x, hidden, &mut factors);
+        for (place, _) in factors.iter_mut().zip(rows(x, hidden)) {
+            *place = factor(*place);
         }
+        scale::<L, E>((x, hidden), &factors, weight, y);
     }
-    let rest = rows_mut(group_outputs.into_remainder(), hidden);
-    for (x, y) in rows(groups.remainder(), hidden).zip(rest) {
-        finish(x, y, sum_of_squares(x));
+}
+
+/// y = x * factor * weight for some rows, each with its factor.
+#[inline(always)]
+fn scale<L: Lanes, E: Element>(
+    (x, hidden): (&[E], usize),
+    factors: &[f32],
+    weight: &[E],
+    y: &mut [E],
+) {
+    if const { E::OPERATIONS == 1 } {
+        let rows = rows(x, hidden).zip(rows_mut(y, hidden));
+        for ((x, y), &factor) in rows.zip(factors) {
+            map::<L, E, E, _>(&Scale { factor }, x, weight, y);
+        }
+        return;
+    }
+    // Weights are widened once for all rows, some columns at a time.
+    let mut first = 0;
+    for weight in weight.chunks(COLUMNS) {
+        let mut wide = [F32::default(); COLUMNS];
+        elementwise::widen::<L, E>(weight, &mut wide);
+        let wide = split(&wide, weight.len()).0;
+        let rows = rows(x, hidden).zip(rows_mut(y, hidden));
+        for ((x, y), &factor) in rows.zip(factors) {
+            let x = span(x, first, weight.len());
+            let y = span_mut(y, first, weight.len());
+            map::<L, E, F32, _>(&Scale { factor }, x, wide, y);
+        }
+        first += COLUMNS;
+    }
+}
+
+/// Sums of squares of some rows, in their order.
+#[inline(always)]
+fn sums_of_rows<L: Lanes, E: Element>(x: &[E], hidden: usize, sums: &mut [f32]) {
+    if L::COUNT == 1 && x.len() == ROWS * hidden {
+        if let Some(sums) = sums.first_chunk_mut() {
+            *sums = sums_of_squares(x, hidden);
+        }
+        return;
+    }
+    for (sum, row) in sums.iter_mut().zip(rows(x, hidden)) {
+        *sum = if L::COUNT == 1 {
+            sum_of_squares(row)
+        } else {
+            sum_of_squares_in_lanes::<L, E>(row)
+        };
     }
 }
 
@@ -247,17 +309,20 @@ fn sum_of_squares_in_lanes<L: Lanes, E: Element>(row: &[E]) -> f32 {
         let x = E::load_lanes::<L>(from);
         x * x
     };
+    let add_pair = |sums: &mut [L; SUMS], at: usize, from: &[E]| {
+        let [x, next] = E::load_pair::<L>(span(from, at * L::COUNT, 2 * L::COUNT));
+        sums[at % SUMS] = sums[at % SUMS] + x * x;
+        sums[at % SUMS + 1] = sums[at % SUMS + 1] + next * next;
+    };
     let mut sums = [L::splat(0.0); SUMS];
     let groups = const { SUMS * (elementwise::groups(2 + E::OPERATIONS) / SUMS) };
     let mut blocks = row.chunks_exact(groups * L::COUNT);
     for block in &mut blocks {
-        unroll!(groups, |i| sums[i % SUMS] =
-            sums[i % SUMS] + square(span(block, i * L::COUNT, L::COUNT)));
+        unroll!(groups / 2, |i| add_pair(&mut sums, 2 * i, block));
     }
     let mut blocks = blocks.remainder().chunks_exact(SUMS * L::COUNT);
     for block in &mut blocks {
-        unroll!(SUMS, |i| sums[i] =
-            sums[i] + square(span(block, i * L::COUNT, L::COUNT)));
+        unroll!(SUMS / 2, |i| add_pair(&mut sums, 2 * i, block));
     }
     let [mut a, b, c, d] = sums;
     let mut steps = blocks.remainder().chunks_exact(L::COUNT);

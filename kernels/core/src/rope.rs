@@ -306,14 +306,13 @@ fn interleaved_step<L: Lanes, E: Element>(
 ) {
     unroll!(step / L::COUNT, |i| {
         let at = i * L::COUNT;
-        let load = |from| E::load_lanes::<L>(span(x, from, L::COUNT));
-        let (x0, x1) = load(2 * at).deinterleave(load(2 * at + L::COUNT));
+        let [first, next] = E::load_pair::<L>(span(x, 2 * at, 2 * L::COUNT));
+        let (x0, x1) = first.deinterleave(next);
         let cosine = L::load(span(cosines, at, L::COUNT));
         let sine = L::load(span(sines, at, L::COUNT));
         let (y0, y1) = turn(x0, x1, cosine, sine);
         let (low, high) = y0.interleave(y1);
-        E::store_lanes(low, span_mut(y, 2 * at, L::COUNT));
-        E::store_lanes(high, span_mut(y, 2 * at + L::COUNT, L::COUNT));
+        E::store_pair([low, high], span_mut(y, 2 * at, 2 * L::COUNT));
     });
 }
 
@@ -384,8 +383,22 @@ fn halves_step<L: Lanes, E: Element>(
     (y0, y1): (&mut [E], &mut [E]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
-    unroll!(step / L::COUNT, |i| {
-        let at = i * L::COUNT;
+    unroll!(step / L::COUNT / 2, |i| {
+        let (at, lanes) = (2 * i * L::COUNT, 2 * L::COUNT);
+        let low = E::load_pair::<L>(span(low, at, lanes));
+        let high = E::load_pair::<L>(span(high, at, lanes));
+        let cosine = F32::load_pair(span(cosines, at, lanes));
+        let sine = F32::load_pair(span(sines, at, lanes));
+        let (low, high) = (
+            turn(low[0], high[0], cosine[0], sine[0]),
+            turn(low[1], high[1], cosine[1], sine[1]),
+        );
+        E::store_pair([low.0, high.0], span_mut(y0, at, lanes));
+        E::store_pair([low.1, high.1], span_mut(y1, at, lanes));
+    });
+    // A single one is left where a step has only one.
+    if step == L::COUNT {
+        let at = 0;
         let (low, high) = turn(
             E::load_lanes::<L>(span(low, at, L::COUNT)),
             E::load_lanes(span(high, at, L::COUNT)),
@@ -394,7 +407,7 @@ fn halves_step<L: Lanes, E: Element>(
         );
         E::store_lanes(low, span_mut(y0, at, L::COUNT));
         E::store_lanes(high, span_mut(y1, at, L::COUNT));
-    });
+    }
 }
 
 /// Elements that lie in one block together with, in another or the same block, their partners: half of a block, because

@@ -84,72 +84,88 @@ impl<L: Lanes> Definition for SwigluF16<L> {
 /// gate * sigmoid(beta * gate) * x in f32.
 #[inline(always)]
 pub fn swiglu(beta: f32, gate: f32, x: f32) -> f32 {
-    Gate { beta }.apply(x, gate)
+    Gate::new(beta).apply(x, gate)
 }
 
 /// The function of x and gate, for one beta.
+///
+/// e^-(beta * gate) is 2^(w * rate), where w = gate * power with the power of two that is in beta, so that |rate| is from log2(e)
+/// to twice that. The relative error of an exponential is the absolute error of its argument, so the product is not rounded
+/// before it is reduced: a multiple of 1 / rate is taken off w, in two parts, and the rest is small and exact but for 2^-25 of 1 / rate.
 struct Gate {
-    beta: f32,
+    power: f32,
+    rate: f32,
+    /// The leading 16 bits of 1 / rate; their products with integers up to 2^8 are exact.
+    period: f32,
+    /// The rest.
+    period_rest: f32,
+    /// Beyond these the exponential is 0 or Inf as far as 1 + e^-z can tell.
+    least: f32,
+    greatest: f32,
+}
+
+impl Gate {
+    fn new(beta: f32) -> Self {
+        const FRACTION: u64 = (1 << 52) - 1;
+        const ONE: u64 = 1023 << 52;
+        let bits = f64::from(beta).to_bits();
+        // Its sign and mantissa, and its exponent; of 0 the power is 0.
+        let power = f64::from_bits(bits & (0x7ff << 52));
+        let rate = -f64::from_bits(bits & (FRACTION | 1 << 63) | ONE) * core::f64::consts::LOG2_E;
+        let period = f32::from_bits(((1.0 / rate) as f32).to_bits() & 0xffff_ff00);
+        let (one, other) = ((128.0 / rate) as f32, (-126.0 / rate) as f32);
+        Self {
+            power: power as f32,
+            rate: rate as f32,
+            period,
+            period_rest: (1.0 / rate - f64::from(period)) as f32,
+            least: one.or_smaller(other),
+            greatest: one.or_greater(other),
+        }
+    }
+
+    /// e^-(beta * gate) within 2 units in the last place; 0 and Inf where that leaves the range by more than e^-87 and e^88.
+    #[inline(always)]
+    fn decay<L: Lanes>(&self, gate: L) -> L {
+        // A NaN stays.
+        let w = gate * L::splat(self.power);
+        let w = w
+            .or_smaller(L::splat(self.greatest))
+            .or_greater(L::splat(self.least));
+        // The sum's low bits are the nearest integer, as an exponent of f32.
+        let shifter = L::splat(12_582_912.0 + 127.0);
+        let shifted = w * L::splat(self.rate) + shifter;
+        let multiple = shifted - shifter;
+        let rest = w - multiple * L::splat(self.period) - multiple * L::splat(self.period_rest);
+        let x = rest * L::splat(self.rate);
+        // By pairs of terms, which do not wait for each other.
+        let [one, two, three, four, five] = POWER_OF_TWO.map(L::splat);
+        let square = x * x;
+        let power = (two + three * x) + (four + five * x) * square;
+        let power = (L::splat(1.0) + one * x) + power * square;
+        power * shifted.to_bits().shift_left::<23>().to_floats()
+    }
 }
 
 impl Elementwise for Gate {
-    const OPERATIONS: usize = 90;
+    const OPERATIONS: usize = 20;
 
     #[inline(always)]
     fn apply<L: Lanes>(&self, x: L, gate: L) -> L {
-        let one = L::splat(1.0);
-        let decay = exp_of_negated_product(L::splat(self.beta), gate);
-        gate * (one / (one + decay)) * x
+        gate / (L::splat(1.0) + self.decay(gate)) * x
     }
 }
 
-/// e^-(a * b) within 2 units in the last place; 0 and Inf where that leaves the range by more than e^-87 and e^88.
-///
-/// The relative error of an exponential is the absolute error of its argument, so the rounding error of the product counts:
-/// at 80 it alone would cost 2^-18 of the result. It is computed exactly (Dekker's product) and taken off. Then Cody and
-/// Waite's reduction by multiples of ln 2 and Cephes' polynomial.
-#[inline(always)]
-fn exp_of_negated_product<L: Lanes>(a: L, b: L) -> L {
-    let (zero, words) = (L::splat(0.0), L::Words::splat);
-    let high = |value: L| (value.to_bits() & words(0xffff_f000)).to_floats();
-    let (a_high, b_high) = (high(a), high(b));
-    let (a_low, b_low) = (a - a_high, b - b_high);
-    let product = a * b;
-    let error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
-
-    // Beyond these bounds the result is 0 or Inf as far as 1 + e^-z can tell, and the error is of no account. A NaN stays.
-    let pick = |mask: L::Words, yes: L, no: L| mask.select(yes.to_bits(), no.to_bits()).to_floats();
-    let (least, greatest) = (L::splat(-89.0), L::splat(87.0));
-    let (below, above) = (product.less(least), greatest.less(product));
-    let error = pick(below | above, zero, error);
-    let product = pick(below, least, pick(above, greatest, product));
-
-    // The sum's low bits are the nearest integer.
-    let shifter = L::splat(12_582_912.0);
-    let shifted = shifter - product * L::splat(core::f32::consts::LOG2_E);
-    let multiple = shifted - shifter;
-    let reduced =
-        zero - product - multiple * L::splat(LN_2_HIGH) - multiple * L::splat(LN_2_LOW) - error;
-    let mut polynomial = L::splat(1.987_569_1e-4);
-    for coefficient in [
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_6e-1,
-        0.5,
-    ] {
-        polynomial = polynomial * reduced + L::splat(coefficient);
-    }
-    let power = polynomial * (reduced * reduced) + reduced + L::splat(1.0);
-    // 2^(n - 1), then doubled: 2^128 is no f32.
-    let exponent = shifted.to_bits().plus(words(126)).shift_left::<23>();
-    power * exponent.to_floats() * L::splat(2.0)
-}
-
-/// The leading bits of ln 2; its products with integers below 2^9 are exact.
-const LN_2_HIGH: f32 = f32::from_bits(0x3f31_7200);
-/// The rest.
-const LN_2_LOW: f32 = f32::from_bits(0x35bf_be8e);
+/// 2^x - 1 from -1/2 to 1/2 within 2^-23.1 of 2^x: the coefficients of x, x^2 and so on, of the polynomial whose largest relative error is
+/// smallest.
+#[allow(clippy::approx_constant)] // near ln 2, not ln 2
+const POWER_OF_TWO: [f32; 5] = [
+    0.693_147,
+    0.240_222_41,
+    0.055_507_35,
+    0.009_671_619,
+    0.001_326_459_1,
+];
 
 fn accepts(params: &Swiglu) -> bool {
     params.rows != 0 && params.hidden != 0 && params.beta.is_finite()
@@ -177,8 +193,8 @@ fn backward_sizes<E: Element>(params: &Swiglu) -> Sizes {
 }
 
 fn gate<L: Lanes, E: Element>(params: &Swiglu, regions: Regions<'_>) {
-    map::<L, E, _>(
-        &Gate { beta: params.beta },
+    map::<L, E, E, _>(
+        &Gate::new(params.beta),
         E::view(regions.input_a),
         E::view(regions.input_b),
         E::view_mut(regions.output),

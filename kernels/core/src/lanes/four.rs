@@ -1,4 +1,4 @@
-//! Four lanes: 128-bit registers of WebAssembly and x86_64, arrays elsewhere. All three give the same bits.
+//! Four lanes: 128-bit registers of WebAssembly, arrays elsewhere. Both give the same bits.
 
 #[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
 mod array;
@@ -68,8 +68,41 @@ macro_rules! four_lanes {
             }
 
             #[inline(always)]
-            fn truncate(self) -> U32x4 {
-                U32x4(truncate(self.0))
+            fn or_smaller(self, other: Self) -> Self {
+                Self(or_smaller(self.0, other.0))
+            }
+
+            #[inline(always)]
+            fn truncate_to_byte(self) -> U32x4 {
+                U32x4(truncate_to_byte(self.0))
+            }
+
+            #[inline(always)]
+            fn widen(from: &[$crate::F16]) -> Self {
+                let bytes = from.as_flattened().first_chunk::<8>();
+                let low = u64::from_le_bytes(bytes.copied().unwrap_or_default());
+                let [values, _] = widen_halves(halves_of(low));
+                values
+            }
+
+            #[inline(always)]
+            fn widen_pair(from: &[$crate::F16]) -> [Self; 2] {
+                let bytes = from.as_flattened().first_chunk();
+                widen_halves(from_bytes(bytes.copied().unwrap_or_default()))
+            }
+
+            #[inline(always)]
+            fn narrow(self, into: &mut [$crate::F16]) {
+                if let Some(place) = into.as_flattened_mut().first_chunk_mut() {
+                    *place = low_u64(narrow_to_halves([self, self])).to_le_bytes();
+                }
+            }
+
+            #[inline(always)]
+            fn narrow_pair(values: [Self; 2], into: &mut [$crate::F16]) {
+                if let Some(place) = into.as_flattened_mut().first_chunk_mut() {
+                    *place = to_bytes(narrow_to_halves(values));
+                }
             }
 
             #[inline(always)]
@@ -93,6 +126,11 @@ macro_rules! four_lanes {
                 };
                 combine(combine(lane(0), lane(2)), combine(lane(1), lane(3)))
             }
+
+            #[inline(always)]
+            fn first(self) -> f32 {
+                f32::from_bits(low_u64(bits(self.0)) as u32)
+            }
         }
 
         impl $crate::Words for U32x4 {
@@ -104,15 +142,9 @@ macro_rules! four_lanes {
             }
 
             #[inline(always)]
-            fn load_u16(from: &[$crate::F16]) -> Self {
-                let bytes = from.as_flattened().first_chunk();
-                Self(extend_u16(u64::from_le_bytes(bytes.copied().unwrap_or_default())))
-            }
-
-            #[inline(always)]
-            fn load_u8(from: &[u8]) -> Self {
-                let bytes = from.first_chunk().copied().unwrap_or_default();
-                Self(extend_u8(u32::from_le_bytes(bytes)))
+            fn load_nibbles(from: &[u8], less: u8) -> [[F32x4; 4]; 2] {
+                let bytes = from_bytes(from.first_chunk().copied().unwrap_or_default());
+                nibbles_as_numbers(bytes, less)
             }
 
             #[inline(always)]
@@ -122,16 +154,9 @@ macro_rules! four_lanes {
             }
 
             #[inline(always)]
-            fn store_u16(self, into: &mut [$crate::F16]) {
-                if let Some(place) = into.as_flattened_mut().first_chunk_mut() {
-                    *place = low_u16(self.0).to_le_bytes();
-                }
-            }
-
-            #[inline(always)]
-            fn store_u8(self, into: &mut [u8]) {
+            fn store_u8(words: [Self; 4], into: &mut [u8]) {
                 if let Some(place) = into.first_chunk_mut() {
-                    *place = low_u8(self.0).to_le_bytes();
+                    *place = to_bytes(low_bytes(words));
                 }
             }
 
@@ -173,6 +198,12 @@ macro_rules! four_lanes {
             #[inline(always)]
             fn larger(self, other: Self) -> Self {
                 Self(larger(self.0, other.0))
+            }
+
+            #[inline(always)]
+            fn largest(self) -> Self {
+                let pairs = larger(self.0, swap_pairs(self.0));
+                Self(larger(pairs, swap_within_pairs(pairs)))
             }
 
             #[inline(always)]

@@ -2,7 +2,7 @@
 
 use crate::common::{Call, f16s, f32s};
 use half::f16;
-use kernel_core::{Element, F16, KERNELS, Kernel, kernel, variant};
+use kernel_core::{Element, F16, F32, F32x4, KERNELS, Kernel, kernel, variant};
 use proptest::prelude::*;
 
 #[test]
@@ -30,6 +30,37 @@ fn every_f32_beside_a_border_is_rounded_to_the_nearest_f16() {
                 actual.to_bits() == expected.to_bits() || actual.is_nan() && expected.is_nan(),
                 "{bits:#010x}: {actual} instead of {expected}"
             );
+        }
+    }
+}
+
+/// Of eight at a time, as variants have them; a NaN that is computed is quiet.
+#[test]
+fn eight_at_a_time_are_converted_as_one() {
+    for first in (0..=u16::MAX).step_by(8) {
+        let halves = [0, 1, 2, 3, 4, 5, 6, 7].map(|index| (first + index).to_le_bytes());
+        let mut wide = [F32::default(); 8];
+        F32::store_pair(F16::load_pair::<F32x4>(&halves), &mut wide);
+        for (half, wide) in halves.iter().zip(wide) {
+            let (expected, actual) = (half.load(), f32::from_le_bytes(wide));
+            assert!(
+                actual.to_bits() == expected.to_bits() || actual.is_nan() && expected.is_nan(),
+                "{half:?}: {actual} instead of {expected}"
+            );
+        }
+    }
+    for high in 0..=u32::MAX >> 13 {
+        let border = high << 13;
+        let values = [-4096, -2, -1, 0, 1, 2, 4095, 4097].map(|offset| {
+            let value = f32::from_bits(border.wrapping_add_signed(offset));
+            value.to_le_bytes()
+        });
+        let quiet = |value: F32| !value.load().is_nan() || value[2] & 0x40 != 0;
+        let mut halves = [F16::default(); 8];
+        F16::store_pair(F32::load_pair::<F32x4>(&values), &mut halves);
+        for (half, value) in halves.into_iter().zip(values) {
+            let expected = F16::store(value.load());
+            assert!(half == expected || !quiet(value), "{value:?}: {half:?}");
         }
     }
 }

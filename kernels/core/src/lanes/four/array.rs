@@ -2,7 +2,10 @@
 
 use core::array::from_fn;
 
-use crate::lanes::{Lanes, Words};
+use crate::{
+    element,
+    lanes::{Lanes, Words},
+};
 
 type Floats = [f32; 4];
 type Integers = [u32; 4];
@@ -28,6 +31,7 @@ lane_by_lane! {
     div(f32) -> f32 = core::ops::Div::div;
     less(f32) -> u32 = Lanes::less;
     or_greater(f32) -> f32 = Lanes::or_greater;
+    or_smaller(f32) -> f32 = Lanes::or_smaller;
     and(u32) -> u32 = core::ops::BitAnd::bitand;
     or(u32) -> u32 = core::ops::BitOr::bitor;
     plus(u32) -> u32 = Words::plus;
@@ -63,23 +67,8 @@ fn to_bytes(integers: Integers) -> [u8; 16] {
 }
 
 #[inline(always)]
-fn truncate(values: Floats) -> Integers {
-    values.map(Lanes::truncate)
-}
-
-#[inline(always)]
 fn convert(words: Integers) -> Floats {
     words.map(Words::convert)
-}
-
-#[inline(always)]
-fn extend_u16(elements: u64) -> Integers {
-    from_fn(|lane| (elements >> (16 * lane)) as u32 & 0xffff)
-}
-
-#[inline(always)]
-fn extend_u8(bytes: u32) -> Integers {
-    bytes.to_le_bytes().map(u32::from)
 }
 
 #[inline(always)]
@@ -88,14 +77,68 @@ fn extend_i8(bytes: u32) -> Integers {
 }
 
 #[inline(always)]
-fn low_u16(words: Integers) -> u64 {
-    let join = |low, word: &u32| low << 16 | u64::from(word & 0xffff);
-    words.iter().rev().fold(0, join)
+fn truncate_to_byte(values: Floats) -> Integers {
+    values.map(Lanes::truncate_to_byte)
 }
 
 #[inline(always)]
-fn low_u8(words: Integers) -> u32 {
-    u32::from_le_bytes(words.map(|word| word as u8))
+fn halves_of(low: u64) -> Integers {
+    [low as u32, (low >> 32) as u32, 0, 0]
+}
+
+#[inline(always)]
+fn low_u64([low, high, ..]: Integers) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// The f32 of eight binary16 bits.
+#[inline(always)]
+fn widen_halves(halves: Integers) -> [F32x4; 2] {
+    [0, 2].map(|first| {
+        F32x4(from_fn(|lane| {
+            element::widen((halves[first + lane / 2] >> (16 * (lane % 2))) as u16)
+        }))
+    })
+}
+
+/// The nearest binary16 bits of eight numbers, ties to even.
+#[inline(always)]
+fn narrow_to_halves(values: [F32x4; 2]) -> Integers {
+    from_fn(|word| {
+        let values = values[word / 2].0;
+        let [low, high] = [0, 1].map(|half| element::narrow(values[word % 2 * 2 + half]));
+        u32::from(high) << 16 | u32::from(low)
+    })
+}
+
+/// The low and the high nibbles of sixteen bytes as numbers, from which `less` is taken.
+#[inline(always)]
+fn nibbles_as_numbers(bytes: Integers, less: u8) -> [[F32x4; 4]; 2] {
+    let less = f32::from(less);
+    [0, 4].map(|bits| {
+        bytes.map(|word| {
+            F32x4(
+                word.to_le_bytes()
+                    .map(|byte| f32::from(byte >> bits & 15) - less),
+            )
+        })
+    })
+}
+
+/// The low bytes of sixteen words.
+#[inline(always)]
+fn low_bytes(words: [U32x4; 4]) -> Integers {
+    words.map(|words| u32::from_le_bytes(words.0.map(|word| word as u8)))
+}
+
+#[inline(always)]
+fn swap_pairs([a, b, c, d]: Integers) -> Integers {
+    [c, d, a, b]
+}
+
+#[inline(always)]
+fn swap_within_pairs([a, b, c, d]: Integers) -> Integers {
+    [b, a, d, c]
 }
 
 #[inline(always)]
