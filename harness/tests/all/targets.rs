@@ -108,6 +108,18 @@ fn an_adapter_links_no_command_line() {
 }
 
 #[test]
+fn an_application_links_nothing_of_the_harness_and_the_engines_that_it_names() {
+    let harness = [&HARNESS_ONLY[..], &["assay", "assay-worker"]].concat();
+    let engines = ["runtime-wasmtime", "runtime-wasmi"];
+    let host = tree(&["runtime-host"], X86_64, &[]);
+    assert_eq!(of(&harness, &host), [""; 0]);
+    assert_eq!(of(&engines, &host), [""; 0]);
+    let with_one = tree(&["runtime-host"], X86_64, &["--features", "wasmi"]);
+    assert_eq!(of(&engines, &with_one), ["runtime-wasmi"]);
+    assert_eq!(of(&harness, &with_one), [""; 0]);
+}
+
+#[test]
 fn no_tree_for_webassembly_has_what_is_not_built_there() {
     let browser = ["--features", "browser"];
     for features in [&[][..], &browser] {

@@ -5,6 +5,8 @@
     reason = "tests say what they expect by unwrapping"
 )]
 
+#[path = "../../../../kernels/pack/tests/support/mod.rs"]
+mod broken_packs;
 mod failures;
 mod measured;
 mod packs;

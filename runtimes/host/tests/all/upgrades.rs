@@ -1,7 +1,7 @@
 //! Packs that come and go while calls are made.
 
 use crate::{
-    builder, events, names,
+    broken_packs, builder, events, names,
     packs::{Call, Habit, Packs, first, key},
 };
 use kernel_pack::{Code, TrustList};
@@ -125,6 +125,41 @@ fn a_pack_that_fails_its_health_check_is_refused_and_remembered() {
     assert!(names(&heard).is_empty());
     host.forget_failures().unwrap();
     assert!(matches!(host.upgrade(&wrong), Err(Error::Unhealthy { .. })));
+}
+
+#[test]
+fn every_broken_pack_is_refused_with_its_code_and_what_serves_goes_on() {
+    let packs = Packs::new();
+    let list = packs.path().join("trusted_keys");
+    let own = key().public();
+    std::fs::write(&list, &own).unwrap();
+    let host = builder().trust(Trust::file(&list)).build().unwrap();
+    host.upgrade(&packs.pack(3, Habit::Good)).unwrap();
+    let heard = events(&host);
+    let call = Call::new(&[2.0]);
+    let broken = packs.path().join("broken");
+    let index = broken_packs::defects::write_all(&broken);
+    let mut codes = std::collections::BTreeSet::new();
+    for defect in index.as_array().unwrap() {
+        let word = |key: &str| defect[key].as_str();
+        let name = word("defect").unwrap();
+        // The list changes while the host runs.
+        let trusted = broken.join(word("trust").unwrap_or("trusted_keys"));
+        let text = std::fs::read_to_string(trusted).unwrap();
+        std::fs::write(&list, format!("{own}\n{text}")).unwrap();
+        let error = host.upgrade(&broken.join(name)).unwrap_err();
+        let code = code(&error).unwrap_or_else(|| panic!("{name}: {error}"));
+        assert_eq!(Some(code.as_str()), word("code"), "{name}: {error}");
+        codes.insert(code);
+        let served = host.call("scale", &call.tensors()).unwrap();
+        assert_eq!(
+            (first(&served.output), served.generation),
+            (6.0, 1),
+            "{name}"
+        );
+    }
+    assert!(codes.len() >= 20, "{codes:?}");
+    assert!(names(&heard).is_empty());
 }
 
 #[test]
