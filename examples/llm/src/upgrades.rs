@@ -116,6 +116,7 @@ pub fn run(
     heard: &mut dyn FnMut(u32, Option<&Step>),
 ) -> Result<Story> {
     let workshop = Workshop::open(fixtures)?;
+    let first = source.verify()?.version().clone();
     let mut keys = source.keys()?;
     let own = workshop.key().to_string();
     keys.merge(TrustList::parse(&own, "this program")?);
@@ -151,7 +152,8 @@ pub fn run(
             && let Some(&fault) = faults.get(steps.len())
         {
             close(&mut steps, take(), host.generation());
-            let version = format!("1.4.{}", steps.len() + 1);
+            let patch = first.patch + 1 + steps.len() as u64;
+            let version = format!("{}.{}.{patch}", first.major, first.minor);
             let path = workshop
                 .pack(&version, fault, hidden)
                 .with_context(|| format!("make pack {version}"))?;
