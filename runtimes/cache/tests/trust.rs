@@ -8,10 +8,10 @@ use runtime_api::{
 };
 use runtime_cache::{Cache, Caching, Found, Key, Source};
 use std::{
-    cell::Cell,
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
 };
 use tempfile::TempDir;
 
@@ -38,16 +38,16 @@ fn answer(module: &dyn Module) -> i32 {
 /// Counts what an engine is asked for.
 struct Counted {
     runtime: Box<dyn Runtime>,
-    compiled: Cell<u32>,
-    loaded: Cell<u32>,
+    compiled: AtomicU32,
+    loaded: AtomicU32,
 }
 
 impl Counted {
     fn new() -> Self {
         Self {
             runtime: runtime_wasmtime::pulley().unwrap(),
-            compiled: Cell::new(0),
-            loaded: Cell::new(0),
+            compiled: AtomicU32::new(0),
+            loaded: AtomicU32::new(0),
         }
     }
 }
@@ -58,12 +58,12 @@ impl Runtime for Counted {
     }
 
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
-        self.compiled.set(self.compiled.get() + 1);
+        self.compiled.fetch_add(1, Ordering::Relaxed);
         self.runtime.compile(wasm, options)
     }
 
     fn precompile(&self, wasm: &[u8], options: &Options) -> Result<Vec<u8>> {
-        self.compiled.set(self.compiled.get() + 1);
+        self.compiled.fetch_add(1, Ordering::Relaxed);
         self.runtime.precompile(wasm, options)
     }
 
@@ -77,7 +77,7 @@ impl Runtime for Counted {
         code: TrustedCode<'_>,
         options: &Options,
     ) -> Result<Box<dyn Module>> {
-        self.loaded.set(self.loaded.get() + 1);
+        self.loaded.fetch_add(1, Ordering::Relaxed);
         self.runtime.load_code(wasm, code, options)
     }
 }
@@ -119,13 +119,17 @@ impl Filled {
             Found::Refused(reason) => assert!(reason.contains(words), "{reason:?}, not {words:?}"),
             other => panic!("{words}: {other:?}"),
         }
-        let compiled = self.engine.compiled.get();
+        let compiled = self.engine.compiled.load(Ordering::Relaxed);
         let (module, source) = self
             .cache
             .compile(&self.engine, &wasm(7), &options())
             .unwrap();
         assert_eq!((answer(&*module), source), (7, Source::Kept), "{words}");
-        assert_eq!(self.engine.compiled.get(), compiled + 1, "{words}");
+        assert_eq!(
+            self.engine.compiled.load(Ordering::Relaxed),
+            compiled + 1,
+            "{words}"
+        );
         assert!(matches!(self.cache.find(&self.key), Found::Code(_)));
     }
 }
@@ -141,13 +145,16 @@ fn set_mode(path: &Path, mode: u32) {
 #[test]
 fn what_was_kept_is_loaded_and_not_compiled() {
     let filled = filled();
-    let (compiled, loaded) = (filled.engine.compiled.get(), filled.engine.loaded.get());
+    let (compiled, loaded) = (
+        filled.engine.compiled.load(Ordering::Relaxed),
+        filled.engine.loaded.load(Ordering::Relaxed),
+    );
     // Another process has another `Cache`.
     let again = Cache::open(&filled.path).unwrap();
     let (module, source) = again.compile(&filled.engine, &wasm(7), &options()).unwrap();
     assert_eq!((answer(&*module), source), (7, Source::Cache));
-    assert_eq!(filled.engine.compiled.get(), compiled);
-    assert_eq!(filled.engine.loaded.get(), loaded + 1);
+    assert_eq!(filled.engine.compiled.load(Ordering::Relaxed), compiled);
+    assert_eq!(filled.engine.loaded.load(Ordering::Relaxed), loaded + 1);
 }
 
 #[test]

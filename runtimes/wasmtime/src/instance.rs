@@ -127,20 +127,6 @@ impl LiveInstance {
         self.memory
             .ok_or_else(|| no_export("memory", "no memory is exported by this name"))
     }
-
-    /// The bytes from `at`, if they are all inside memory.
-    fn range(&self, memory: Memory, at: u32, length: usize) -> Result<Range<usize>> {
-        let memory_bytes = memory.data_size(&self.store);
-        let start = at as usize;
-        match start.checked_add(length) {
-            Some(end) if end <= memory_bytes => Ok(start..end),
-            _ => Err(Error::Access {
-                at,
-                length: length as u64,
-                memory_bytes: memory_bytes as u64,
-            }),
-        }
-    }
 }
 
 impl Instance for LiveInstance {
@@ -225,22 +211,25 @@ impl Instance for LiveInstance {
 
     fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
         let memory = self.memory()?;
-        let range = self.range(memory, at, into.len())?;
-        into.copy_from_slice(&memory.data(&self.store)[range]);
+        let bytes = memory.data(&self.store);
+        into.copy_from_slice(&bytes[range(bytes.len(), at, into.len())?]);
         Ok(())
     }
 
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
         let memory = self.memory()?;
-        let range = self.range(memory, at, bytes.len())?;
-        memory.data_mut(&mut self.store)[range].copy_from_slice(bytes);
+        let all = memory.data_mut(&mut self.store);
+        let range = range(all.len(), at, bytes.len())?;
+        all[range].copy_from_slice(bytes);
         Ok(())
     }
 
     fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
         let memory = self.memory()?;
-        let range = self.range(memory, at, length as usize)?;
-        work(&mut memory.data_mut(&mut self.store)[range]);
+        // Asked for once: for short calls each look at the memory counts.
+        let all = memory.data_mut(&mut self.store);
+        let range = range(all.len(), at, length as usize)?;
+        work(&mut all[range]);
         Ok(())
     }
 
@@ -287,6 +276,19 @@ impl Instance for LiveInstance {
             }
         }
         Ok((start.elapsed(), returned))
+    }
+}
+
+/// The bytes from `at`, if they are all inside a memory of so many.
+fn range(memory_bytes: usize, at: u32, length: usize) -> Result<Range<usize>> {
+    let start = at as usize;
+    match start.checked_add(length) {
+        Some(end) if end <= memory_bytes => Ok(start..end),
+        _ => Err(Error::Access {
+            at,
+            length: length as u64,
+            memory_bytes: memory_bytes as u64,
+        }),
     }
 }
 
