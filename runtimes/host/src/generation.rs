@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     health::{self, Health},
     live::Live,
-    pool::{Pool, locked},
+    pool::locked,
     slot::{Between, Instances, Slot, Terms},
     watch::Failures,
 };
@@ -256,7 +256,7 @@ fn instances(
     match module.instantiate_movable(terms.budget) {
         Ok(instance) => {
             Live::new(instance, terms).map_err(failed)?;
-            Ok(Instances::Pool(Box::new(Pool::default())))
+            Ok(Instances::Pool(Box::default()))
         }
         Err(runtime_api::Error::Unsupported { .. }) => {
             let instance = module
