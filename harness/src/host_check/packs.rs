@@ -144,7 +144,7 @@ impl Packs {
         fs::write(folder.join(path), wasm).map_err(failed)?;
         let mut gone = Vec::new();
         if let Some(variants) = entry["variants"].as_array_mut() {
-            gone.extend(variants.drain(..));
+            gone.append(variants);
         }
         for list in ["artifacts", "vectors"] {
             let goes =

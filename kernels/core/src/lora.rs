@@ -1,9 +1,11 @@
+mod sizes;
+
 use core::marker::PhantomData;
 
 use kernel_abi::{Descriptor, params::Lora};
 
 use crate::{
-    check::{Definition, Sizes, bytes},
+    check::{Definition, Sizes},
     element::{Element, F16, F32},
     elementwise,
     lanes::Lanes,
@@ -11,6 +13,7 @@ use crate::{
     slice::{rows, rows_mut, span, span_mut, split, split_mut},
     unroll::unroll,
 };
+use sizes::{Shape, accepts, backward_sizes, sizes};
 
 /// lora_apply_f32: y = base + scale * ((x * A) * B), in place.
 #[derive(Debug)]
@@ -83,63 +86,6 @@ impl<L: Lanes> Definition for LoraApplyF16<L> {
 
     fn run_backward(params: &Lora, regions: Regions<'_>) {
         gradient::<L, F16>(params, regions);
-    }
-}
-
-fn accepts(params: &Lora) -> bool {
-    params.rows != 0
-        && params.in_features != 0
-        && params.rank != 0
-        && params.out_features != 0
-        && params.scale.is_finite()
-}
-
-/// Bytes of A followed by B.
-fn adapter_bytes<E: Element>(params: &Lora) -> u64 {
-    bytes(&[params.in_features, params.rank], E::BYTES)
-        + bytes(&[params.rank, params.out_features], E::BYTES)
-}
-
-fn sizes<E: Element>(params: &Lora) -> Sizes {
-    Sizes {
-        input_a: bytes(&[params.rows, params.in_features], E::BYTES),
-        input_b: adapter_bytes::<E>(params),
-        output: bytes(&[params.rows, params.out_features], E::BYTES),
-        scratch: bytes(&[params.rows, params.rank], F32::BYTES),
-    }
-}
-
-fn backward_sizes<E: Element>(params: &Lora) -> Sizes {
-    let Sizes {
-        input_a: x,
-        input_b: adapter,
-        output: y,
-        scratch: intermediate,
-    } = sizes::<E>(params);
-    Sizes {
-        input_a: y + x,
-        input_b: adapter,
-        output: x + adapter,
-        scratch: intermediate + intermediate,
-    }
-}
-
-/// The dimensions as lengths.
-struct Shape {
-    input: usize,
-    rank: usize,
-    output: usize,
-    rows: usize,
-}
-
-impl Shape {
-    fn new(params: &Lora) -> Self {
-        Self {
-            input: params.in_features as usize,
-            rank: params.rank as usize,
-            output: params.out_features as usize,
-            rows: params.rows as usize,
-        }
     }
 }
 

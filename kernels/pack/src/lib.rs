@@ -33,6 +33,7 @@ mod source;
 mod store;
 mod successor;
 mod trust;
+mod user;
 mod write;
 
 pub use error::{Code, Error, Rejection};
@@ -53,9 +54,10 @@ pub use schema::{
     ArtifactEntry, Author, Benchmark, Dimension, Dtype, FileEntry, HostCaps, KernelEntry, Manifest,
     Param, Platform, ResourceLimits, SCHEMA, Tensor, Tolerance, VariantEntry, VectorEntry,
 };
-pub use store::{Change, LIST as TRUST_LIST_FILE, StoredKey, TrustStore};
+pub use store::{Change, StoredKey, TrustStore};
 pub use successor::Successor;
 pub use trust::TrustList;
+pub use user::LIST as TRUST_LIST_FILE;
 pub use write::{lock, write_file};
 
 /// The manifest.

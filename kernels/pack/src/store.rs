@@ -8,23 +8,6 @@ use crate::successor::Successor;
 use crate::trust::{TrustedKey, parse_line, read_text};
 use crate::write::{lock, write_file};
 
-/// The name of a trust list, in the user's configuration and beside packs.
-pub const LIST: &str = "trusted_keys";
-
-/// This project's folder in one of the user's. Paths that are not absolute do not count, as the XDG specification says.
-fn user_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
-    if cfg!(target_family = "wasm") {
-        return None;
-    }
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let folder = absolute(variable).or_else(|| Some(absolute("HOME")?.join(in_home)))?;
-    Some(folder.join("assay"))
-}
-
 /// Characters of a name.
 const LONGEST_NAME: usize = 200;
 
@@ -67,18 +50,6 @@ impl TrustStore {
         Self {
             path: path.to_owned(),
         }
-    }
-
-    /// The user's own, which need not be there: `assay/trusted_keys` in XDG_CONFIG_HOME or ~/.config. Nothing where nobody says where that
-    /// is, and inside WebAssembly, where no user is.
-    pub fn of_user() -> Option<Self> {
-        let folder = user_folder("XDG_CONFIG_HOME", ".config")?;
-        Some(Self::at(&folder.join(LIST)))
-    }
-
-    /// The folder of the user's own records, such as the versions seen: `assay` in XDG_STATE_HOME or ~/.local/state.
-    pub fn user_state() -> Option<PathBuf> {
-        user_folder("XDG_STATE_HOME", ".local/state")
     }
 
     /// The file.

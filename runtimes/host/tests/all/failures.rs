@@ -112,7 +112,7 @@ fn a_loop_is_interrupted_and_degraded() {
     let packs = Packs::new();
     let wasmtime = Host::builder()
         .engine(runtime_wasmtime::pulley().unwrap())
-        .budget(Budget::Epoch(5))
+        .budget(Budget::Epoch(100))
         .trust(Trust::list(crate::packs::trusted()));
     for builder in [builder(), wasmtime] {
         let host = builder.native(zeros).build().unwrap();

@@ -43,6 +43,10 @@ fn a_pack_is_prepared_beside_what_serves_and_swapped_in_one_step() {
 }
 
 #[test]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    ignore = "elsewhere it may be emulated: then memory is the emulator's, and it takes minutes"
+)]
 fn a_thousand_upgrades_under_load_fail_no_call_and_keep_no_memory() {
     let packs = Packs::new();
     // The same two packs by turns; the older one is asked for as such.
@@ -165,7 +169,7 @@ fn every_broken_pack_is_refused_with_its_code_and_what_serves_goes_on() {
 #[test]
 fn there_is_one_way_back_until_the_grace_period_is_over() {
     let packs = Packs::new();
-    let host = builder().grace(Duration::from_millis(300)).build().unwrap();
+    let host = builder().grace(Duration::from_secs(2)).build().unwrap();
     assert!(matches!(host.rollback(), Err(Error::NothingBefore)));
     host.upgrade(&packs.pack(1, Habit::Good)).unwrap();
     assert!(matches!(host.rollback(), Err(Error::NothingBefore)));
