@@ -117,7 +117,10 @@ struct LyingModule {
 
 impl Module for LyingModule {
     fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn Instance + Send>> {
-        let mut shared = self.shared.lock().unwrap();
+        let mut shared = self
+            .shared
+            .lock()
+            .expect("no test panics while it holds an instance");
         let made = shared.clone();
         let inner = match made {
             Some(shared) => shared,
@@ -170,7 +173,10 @@ struct LyingInstance {
 
 impl Instance for LyingInstance {
     fn entry(&mut self, export: &str, parameters: usize) -> Result<Entry> {
-        self.inner.lock().unwrap().entry(export, parameters)
+        self.inner
+            .lock()
+            .expect("no test panics while it holds an instance")
+            .entry(export, parameters)
     }
 
     fn call(&mut self, entry: Entry, arguments: &[u32], budget: Budget) -> Result<i32> {
@@ -178,7 +184,11 @@ impl Instance for LyingInstance {
             return Err(Error::trap(Stage::Call, Trap::EpochDeadline));
         }
         let budget = lied_budget(self.lie, self.options, budget)?;
-        let result = self.inner.lock().unwrap().call(entry, arguments, budget);
+        let result = self
+            .inner
+            .lock()
+            .expect("no test panics while it holds an instance")
+            .call(entry, arguments, budget);
         match (self.lie, result) {
             (Lie::SwallowsTraps, Err(Error::Trap { .. })) => Ok(0),
             (Lie::WrongNumbers, Ok(number)) if number > 1 << 24 => Ok(number & !1),
@@ -208,7 +218,10 @@ impl Instance for LyingInstance {
     }
 
     fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
-        let mut inner = self.inner.lock().unwrap();
+        let mut inner = self
+            .inner
+            .lock()
+            .expect("no test panics while it holds an instance");
         match self.lie {
             // More than any memory here has is for the engine to refuse: on machines of 32 bits there is no room for it.
             Lie::DetachedMemory if length <= 1 << 20 => {
@@ -229,19 +242,31 @@ impl Instance for LyingInstance {
     }
 
     fn global(&mut self, export: &str) -> Result<i32> {
-        self.inner.lock().unwrap().global(export)
+        self.inner
+            .lock()
+            .expect("no test panics while it holds an instance")
+            .global(export)
     }
 
     fn memory_pages(&mut self) -> Result<u32> {
-        self.inner.lock().unwrap().memory_pages()
+        self.inner
+            .lock()
+            .expect("no test panics while it holds an instance")
+            .memory_pages()
     }
 
     fn grow(&mut self, pages: u32) -> Result<()> {
-        self.inner.lock().unwrap().grow(pages)
+        self.inner
+            .lock()
+            .expect("no test panics while it holds an instance")
+            .grow(pages)
     }
 
     fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
-        self.inner.lock().unwrap().read(at, into)?;
+        self.inner
+            .lock()
+            .expect("no test panics while it holds an instance")
+            .read(at, into)?;
         for (start, bytes) in &self.before {
             if *start == at && bytes.len() == into.len() {
                 into.copy_from_slice(bytes);
@@ -251,7 +276,10 @@ impl Instance for LyingInstance {
     }
 
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
-        let mut inner = self.inner.lock().unwrap();
+        let mut inner = self
+            .inner
+            .lock()
+            .expect("no test panics while it holds an instance");
         if self.lie == Lie::StaleMemory {
             let mut before = vec![0; bytes.len()];
             inner.read(at, &mut before)?;
