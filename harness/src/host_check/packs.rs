@@ -130,7 +130,11 @@ impl Packs {
         without_vectors: bool,
     ) -> Result<(), CheckError> {
         let id = self.question.kernel.as_str();
-        let entries = manifest["kernels"].as_array_mut().into_iter().flatten();
+        let entries = manifest
+            .get_mut("kernels")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten();
         let Some(entry) = entries.into_iter().find(|entry| entry["id"] == id) else {
             return Err(failed(format_args!("the manifest has no kernel {id}")));
         };
@@ -143,13 +147,13 @@ impl Packs {
         let wasm = wat::parse_str(stand_in(&export, code)).map_err(failed)?;
         fs::write(folder.join(path), wasm).map_err(failed)?;
         let mut gone = Vec::new();
-        if let Some(variants) = entry["variants"].as_array_mut() {
+        if let Some(variants) = entry.get_mut("variants").and_then(Value::as_array_mut) {
             gone.append(variants);
         }
         for list in ["artifacts", "vectors"] {
             let goes =
                 |one: &Value| one["kernel"] == id && (list == "artifacts" || without_vectors);
-            if let Some(all) = manifest[list].as_array_mut() {
+            if let Some(all) = manifest.get_mut(list).and_then(Value::as_array_mut) {
                 gone.extend(all.iter().filter(|one| goes(one)).cloned());
                 all.retain(|one| !goes(one));
             }
