@@ -95,8 +95,19 @@ fn failing<'a>(found: &'a [Finding], liar: &str) -> Vec<&'a str> {
 fn each_lie_is_shown_by_the_check_that_should_and_the_honest_twin_passes() {
     let mut launches: Vec<Launch> = LIARS.iter().map(|(name, _)| adapter_launch(name)).collect();
     launches.push(adapter_launch("honest"));
-    let found = found(&launches, u64::from(fastrand::u32(..)));
+    let mut found = found(&launches, u64::from(fastrand::u32(..)));
     assert_eq!(found.len(), launches.len() * planted::COUNT);
+    // What is planted is drawn, and a draw may leave one lie unseen; two more draws then have to show it.
+    for _ in 0..2 {
+        let unseen = LIARS.iter().filter(|(liar, due)| {
+            let failing = failing(&found, liar);
+            !due.iter().all(|check| failing.contains(check))
+        });
+        let again: Vec<Launch> = unseen.map(|(liar, _)| adapter_launch(liar)).collect();
+        if !again.is_empty() {
+            found.extend(self::found(&again, u64::from(fastrand::u32(..))));
+        }
+    }
     for (liar, due) in LIARS {
         let failing = failing(&found, liar);
         for check in due {
