@@ -2,7 +2,7 @@
 #![no_main]
 
 use runtime_api::{
-    Budget, Capabilities, Entry, Error, Info, Instance, Kind, Module, Options, Result, Runtime,
+    Budget, Capabilities, Entry, Error, Info, Instance, Kind, Module, Options, Result, Runtime, inside,
 };
 
 /// An engine in which nothing runs: two pages of memory, and every export returns the sum of its arguments.
@@ -30,15 +30,7 @@ struct StubInstance(Vec<u8>);
 
 impl StubInstance {
     fn place(&self, at: u32, length: usize) -> Result<std::ops::Range<usize>> {
-        (at as usize)
-            .checked_add(length)
-            .filter(|end| *end <= self.0.len())
-            .map(|end| at as usize..end)
-            .ok_or(Error::Access {
-                at,
-                length: length as u64,
-                memory_bytes: self.0.len() as u64,
-            })
+        inside(at, length as u64, self.0.len() as u64)
     }
 }
 

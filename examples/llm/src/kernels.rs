@@ -411,22 +411,12 @@ impl<K> Witness<K> {
 
 impl<K: Kernels> Kernels for Witness<K> {
     fn run(&mut self, call: Call<'_>) -> Result<()> {
-        let Call {
-            kernel,
-            params,
-            a,
-            b,
-            output,
-        } = call;
         self.inner.run(Call {
-            kernel,
-            params,
-            a,
-            b,
-            output: &mut *output,
+            output: &mut *call.output,
+            ..call
         })?;
-        kernel.hash(&mut self.hasher);
-        self.hasher.write(output);
+        call.kernel.hash(&mut self.hasher);
+        self.hasher.write(call.output);
         self.calls += 1;
         Ok(())
     }

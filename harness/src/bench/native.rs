@@ -4,7 +4,7 @@
 use kernel_core::Kernel;
 use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Info, Instance, Kind, Module, Options, Result,
-    Runtime, Stage,
+    Runtime, Stage, inside,
 };
 use std::{
     collections::BTreeMap,
@@ -169,16 +169,7 @@ impl NativeInstance {
     }
 
     fn range(&self, at: u32, length: usize) -> Result<std::ops::Range<usize>> {
-        let start = at as usize;
-        start
-            .checked_add(length)
-            .filter(|end| *end <= self.memory.len())
-            .map(|end| start..end)
-            .ok_or(Error::Access {
-                at,
-                length: length as u64,
-                memory_bytes: self.memory.len() as u64,
-            })
+        inside(at, length as u64, self.memory.len() as u64)
     }
 
     fn function(&self, entry: Entry) -> Result<Function> {

@@ -1,14 +1,14 @@
 //! The packs of the scenarios: that of the user under other versions, with a kernel exchanged, or broken, all signed with a key of the run.
 
 use super::CheckError;
-use crate::conform::{cases, standard::Standard};
+use crate::conform::{cases, standard::Standard, subject};
 use kernel_cases::case::{Case, Entry};
 use kernel_pack::{
     Code, MANIFEST_FILE, Pack, PackKernel, SIGNATURE_FILE,
     build::build_folder,
     sign::{PackSigningKey, sign_folder},
 };
-use runtime_host::{Output, Tensors};
+use runtime_host::Tensors;
 use serde_json::Value;
 use std::{
     fmt::Display,
@@ -38,16 +38,7 @@ pub(super) struct Question {
 
 impl Question {
     pub(super) fn tensors(&self) -> Tensors<'_> {
-        Tensors {
-            params: &self.case.params,
-            a: &self.case.a,
-            b: &self.case.b,
-            output: match &self.case.base {
-                Some(base) => Output::Updated(base),
-                None => Output::Written(self.case.output_size),
-            },
-            scratch_size: self.case.scratch_size,
-        }
+        subject::tensors(&self.case)
     }
 }
 

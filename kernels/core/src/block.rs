@@ -71,15 +71,7 @@ fn codes_of_q8<L: Lanes>(values: &[F32; ELEMENTS], inverse: L, codes: &mut [u8; 
         let half = exact.to_bits() & splat(0x8000_0000) | splat(JUST_BELOW_HALF);
         (exact + half.to_floats()).truncate_to_byte()
     };
-    unroll!(ELEMENTS / 4 / L::COUNT, |i| {
-        let four = [
-            code(4 * i),
-            code(4 * i + 1),
-            code(4 * i + 2),
-            code(4 * i + 3),
-        ];
-        L::Words::store_u8(four, span_mut(codes, 4 * i * L::COUNT, 4 * L::COUNT));
-    });
+    store_codes::<L, _>(codes, code);
 }
 
 /// The least scale that has an inverse.
@@ -161,7 +153,16 @@ fn codes_of_q4<L: Lanes>(values: &[F32; ELEMENTS], inverse: L, codes: &mut [u8; 
         bounded.truncate_to_byte()
     };
     let code = |i: usize| nibble(i) | nibble(i + ELEMENTS / 2 / L::COUNT).shift_left::<4>();
-    unroll!(ELEMENTS / 8 / L::COUNT, |i| {
+    store_codes::<L, _>(codes, code);
+}
+
+/// Stores the codes of a block, four groups at a time.
+#[inline(always)]
+fn store_codes<L: Lanes, const BYTES: usize>(
+    codes: &mut [u8; BYTES],
+    code: impl Fn(usize) -> L::Words,
+) {
+    unroll!(BYTES / 4 / L::COUNT, |i| {
         let four = [
             code(4 * i),
             code(4 * i + 1),

@@ -11,6 +11,7 @@ mod code;
 mod error;
 mod features;
 mod info;
+mod inside;
 mod inspect;
 mod lengths;
 #[cfg(feature = "suite")]
@@ -22,13 +23,14 @@ pub use code::TrustedCode;
 pub use error::{Error, Result, Stage, Trap};
 pub use features::{PACK_FEATURES, probe_features};
 pub use info::{CODE_TARGET, COMPILED_ELSEWHERE, Capabilities, Info, Kind};
+pub use inside::inside;
 pub use inspect::Form;
 pub use lengths::check_lengths;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What a module may use at most; enforced by the adapter at compile, instantiate and call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Limits {
     /// Pages (64 KiB) of linear memory: a larger minimum is refused, `memory.grow` beyond it answers -1.
     pub max_memory_pages: u32,
@@ -49,7 +51,7 @@ impl Default for Limits {
 }
 
 /// How a module is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Options {
     /// What the module may use at most.
     pub limits: Limits,
@@ -225,13 +227,7 @@ pub trait Instance {
     fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
         // Before a buffer of this size is made.
         let memory_bytes = u64::from(self.memory_pages()?) * 65_536;
-        if u64::from(at) + u64::from(length) > memory_bytes {
-            return Err(Error::Access {
-                at,
-                length: length.into(),
-                memory_bytes,
-            });
-        }
+        inside(at, length.into(), memory_bytes)?;
         let mut bytes = vec![0; length as usize];
         self.read(at, &mut bytes)?;
         work(&mut bytes);

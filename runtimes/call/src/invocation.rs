@@ -1,5 +1,5 @@
 use crate::base64_bytes;
-use runtime_api::{Budget, Entry, Error, Instance, Result};
+use runtime_api::{Budget, Entry, Error, Instance, Result, inside};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -202,14 +202,7 @@ pub(crate) fn read_memory(instance: &mut dyn Instance, at: u32, length: u32) -> 
 /// A span that is not inside memory is refused whole, before its first chunk moves.
 fn require_inside(instance: &mut dyn Instance, at: u32, length: u32) -> Result<()> {
     let memory_bytes = u64::from(instance.memory_pages()?) * 65_536;
-    if u64::from(at) + u64::from(length) > memory_bytes {
-        return Err(Error::Access {
-            at,
-            length: u64::from(length),
-            memory_bytes,
-        });
-    }
-    Ok(())
+    inside(at, length.into(), memory_bytes).map(drop)
 }
 
 /// Splits a span into (address, size) chunks; refuses one that ends beyond 2^32.

@@ -2,12 +2,13 @@
 
 use crate::{
     counter::shard,
-    live::{Caller, Live, Shape, filled},
+    live::{Caller, Live, Shape},
     pool::{Alive, OneAlive, locked},
     slot::Terms,
+    tensors::{Owned, Slices},
 };
 use runtime_api::{Error, Instance, Module};
-use runtime_call::{CallError, Sizes, Tensor};
+use runtime_call::{CallError, Tensor};
 use std::{
     collections::HashMap,
     sync::{
@@ -73,13 +74,13 @@ impl Threads {
         shape: &Shape<'_>,
         caller: &mut dyn Caller,
     ) -> Result<(), CallError> {
-        let mut tensors = Owned::of(shape, caller);
+        let tensors = Owned::of(shape, caller);
         let (reply, served) = channel();
         let (module, alive, terms) = (Arc::clone(module), alive.clone(), Arc::clone(terms));
         let job = move |lives: &mut Lives| {
-            let result = serve(lives, slot, module.as_ref(), &alive, &terms, &mut tensors);
+            let result = serve(lives, slot, module.as_ref(), &alive, &terms, &tensors);
             // The caller waits for nothing else.
-            let _gone = reply.send(result.map(|()| tensors.output));
+            let _gone = reply.send(result);
         };
         self.send(shard() % self.senders.len(), Box::new(job))?;
         let output = served.recv().map_err(|_| ended())??;
@@ -111,14 +112,15 @@ fn work(jobs: &Receiver<Job>) {
     }
 }
 
+/// The output of a call on an instance of this thread.
 fn serve(
     lives: &mut Lives,
     slot: u64,
     module: &dyn Module,
     alive: &Alive,
     terms: &Terms,
-    tensors: &mut Owned,
-) -> Result<(), CallError> {
+    owned: &Owned,
+) -> Result<Vec<u8>, CallError> {
     let mut live = match lives.remove(&slot) {
         Some(live) => live,
         None => {
@@ -126,78 +128,11 @@ fn serve(
             (Live::new(instance, terms)?, alive.one_more())
         }
     };
-    let (params, sizes, updates) = (tensors.params.clone(), tensors.sizes, tensors.updates);
-    let shape = Shape {
-        params: &params,
-        sizes,
-        updates,
-    };
-    let served = live.0.serve(terms, &shape, tensors);
-    let goes_on = match &served {
-        Ok(()) => live.0.renew(terms),
-        Err(CallError::Place(_)) => true,
-        Err(_) => false,
-    };
-    if goes_on {
+    let tensors = owned.tensors();
+    let mut slices = Slices::new(&tensors);
+    let served = live.0.serve(terms, &owned.shape(), &mut slices);
+    if live.0.goes_on(terms, &served) {
         lives.insert(slot, live);
     }
-    served
-}
-
-/// The tensors of a call on their way to another thread and back.
-struct Owned {
-    params: Vec<u8>,
-    sizes: Sizes,
-    updates: bool,
-    a: Vec<u8>,
-    b: Vec<u8>,
-    output: Vec<u8>,
-}
-
-impl Owned {
-    fn of(shape: &Shape<'_>, caller: &mut dyn Caller) -> Self {
-        let mut owned = Self {
-            params: shape.params.to_vec(),
-            sizes: shape.sizes,
-            updates: shape.updates,
-            a: Vec::new(),
-            b: Vec::new(),
-            output: Vec::new(),
-        };
-        for (tensor, size) in filled(shape) {
-            let bytes = match tensor {
-                Tensor::A => &mut owned.a,
-                Tensor::B => &mut owned.b,
-                Tensor::Output => &mut owned.output,
-            };
-            if size > 0 {
-                bytes.resize(size as usize, 0);
-                caller.fill(tensor, bytes);
-            }
-        }
-        owned
-    }
-
-    fn input(&self, tensor: Tensor) -> &[u8] {
-        match tensor {
-            Tensor::A => &self.a,
-            Tensor::B => &self.b,
-            Tensor::Output => &self.output,
-        }
-    }
-}
-
-impl Caller for Owned {
-    fn fill(&mut self, tensor: Tensor, bytes: &mut [u8]) {
-        bytes.copy_from_slice(self.input(tensor));
-    }
-
-    fn read(&mut self, tensor: Tensor, bytes: &[u8]) -> bool {
-        if tensor == Tensor::Output {
-            self.output.clear();
-            self.output.extend_from_slice(bytes);
-            return true;
-        }
-        self.input(tensor) == bytes
-    }
+    served.map(|()| slices.output)
 }

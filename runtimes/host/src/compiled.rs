@@ -8,7 +8,7 @@ use std::{
 };
 
 /// SHA-256 of a module, the engine's place in the host, and the options.
-type Key = ([u8; 32], usize, String);
+type Key = ([u8; 32], usize, Options);
 
 /// What is compiled and still in use.
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Compiled {
         (sha256, wasm): ([u8; 32], &[u8]),
         options: &Options,
     ) -> Result<Arc<dyn Module>, Error> {
-        let key = (sha256, index, format!("{options:?}"));
+        let key = (sha256, index, *options);
         if let Some(module) = locked(&self.0).get(&key).and_then(Weak::upgrade) {
             return Ok(module);
         }

@@ -5,6 +5,7 @@ use kernel_pack::Pack;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::Read,
     path::{Path, PathBuf},
     sync::Mutex,
@@ -75,17 +76,18 @@ impl Failed {
     pub(crate) fn forget(&self) -> Result<(), Error> {
         let mut entries = locked(&self.entries);
         entries.clear();
-        match &self.file {
-            Some(file) => write(file, &entries),
-            None => Ok(()),
-        }
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let _lock = lock(file)?;
+        write(file, &entries)
     }
 
     fn change(&self, entries: &mut Entries) -> Result<(), Error> {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let _lock = kernel_pack::lock(file).map_err(|error| failed("write", file, error))?;
+        let _lock = lock(file)?;
         for (digest, entry) in read(file)? {
             entries.entry(digest).or_insert(entry);
         }
@@ -101,9 +103,14 @@ fn digest(pack: &Pack) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Writers wait for each other.
+fn lock(file: &Path) -> Result<Option<File>, Error> {
+    kernel_pack::lock(file).map_err(|error| failed("write", file, error))
+}
+
 fn read(file: &Path) -> Result<Entries, Error> {
     let mut bytes = Vec::new();
-    match std::fs::File::open(file) {
+    match File::open(file) {
         Ok(opened) => opened
             .take(LARGEST_RECORD + 1)
             .read_to_end(&mut bytes)

@@ -1,17 +1,13 @@
 //! Whether a kernel answers what the pack's own signed vectors say, before it serves anybody.
 
-use crate::{
-    error::Error,
-    live::{Caller, Shape},
-    slot::Slot,
-};
+use crate::{error::Error, slot::Slot, tensors::Slices};
 use kernel_cases::{
     case::{Case, Entry},
     truth::{self, Verdict},
     vectors,
 };
 use kernel_pack::{Pack, PackKernel, Rejection};
-use runtime_call::{CallError, Sizes, Tensor};
+use runtime_call::{CallError, Output, Tensors};
 use std::sync::Arc;
 
 /// What the health check of a kernel was.
@@ -74,21 +70,18 @@ fn cases(pack: &Pack, kernel: &PackKernel) -> Result<Vec<Case>, Error> {
 }
 
 fn ask(slot: &Slot, case: &Case) -> Result<(), String> {
-    let size = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| "a tensor beyond 4 GiB");
-    let shape = Shape {
+    let tensors = Tensors {
         params: &case.params,
-        sizes: Sizes {
-            a: size(&case.a)?,
-            b: size(&case.b)?,
-            output: case.output_size,
-            scratch: case.scratch_size,
+        a: &case.a,
+        b: &case.b,
+        output: match &case.base {
+            Some(base) => Output::Updated(base),
+            None => Output::Written(case.output_size),
         },
-        updates: case.base.is_some(),
+        scratch_size: case.scratch_size,
     };
-    let mut asked = Asked {
-        case,
-        output: Vec::new(),
-    };
+    let mut asked = Slices::new(&tensors);
+    let shape = asked.shape().map_err(|error| error.to_string())?;
     match slot.serve(&shape, &mut asked) {
         Ok(()) => {}
         // The pack's vector does not fit the memory that its manifest asks for: nothing was run.
@@ -99,37 +92,5 @@ fn ask(slot: &Slot, case: &Case) -> Result<(), String> {
         None | Some(Verdict::Pass { .. } | Verdict::NotApplicable(_)) => Ok(()),
         Some(Verdict::Fail(mismatch)) => Err(mismatch.to_string()),
         Some(Verdict::Unknown(reason)) => Err(reason),
-    }
-}
-
-struct Asked<'a> {
-    case: &'a Case,
-    output: Vec<u8>,
-}
-
-impl Asked<'_> {
-    fn bytes(&self, tensor: Tensor) -> &[u8] {
-        match tensor {
-            Tensor::A => &self.case.a,
-            Tensor::B => &self.case.b,
-            Tensor::Output => self.case.base.as_deref().unwrap_or_default(),
-        }
-    }
-}
-
-impl Caller for Asked<'_> {
-    fn fill(&mut self, tensor: Tensor, bytes: &mut [u8]) {
-        let from = self.bytes(tensor);
-        // A base of another length than the output is the vector's mistake; the answer will show it.
-        let length = from.len().min(bytes.len());
-        bytes[..length].copy_from_slice(&from[..length]);
-    }
-
-    fn read(&mut self, tensor: Tensor, bytes: &[u8]) -> bool {
-        if tensor == Tensor::Output {
-            self.output = bytes.to_vec();
-            return true;
-        }
-        self.bytes(tensor) == bytes
     }
 }

@@ -11,8 +11,9 @@ use crate::{
     keeper::{Clock, Keeper},
     measure,
     pool::locked,
-    serve::{InPlace, Slices},
+    serve::InPlace,
     slot::{Path, Totals},
+    tensors::Slices,
     trust::Trust,
 };
 use arc_swap::ArcSwapOption;

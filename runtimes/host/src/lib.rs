@@ -33,6 +33,7 @@ mod measure;
 mod pool;
 mod serve;
 mod slot;
+mod tensors;
 mod trust;
 mod watch;
 

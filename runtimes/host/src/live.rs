@@ -104,15 +104,15 @@ impl<I: Held> Live<I> {
         })
     }
 
-    /// Makes the instance ready for another caller: whether it may serve one.
-    pub(crate) fn renew(&mut self, terms: &Terms) -> bool {
-        match (terms.between, &self.image) {
-            (Between::Keep, _) => true,
-            (Between::Reset, Some(image)) => {
+    /// Whether the instance may serve another caller after a call that ended so: it is made ready for one, where it is reset.
+    pub(crate) fn goes_on(&mut self, terms: &Terms, served: &Result<(), CallError>) -> bool {
+        match (served, terms.between, &self.image) {
+            (Err(CallError::Place(_)), ..) | (Ok(()), Between::Keep, _) => true,
+            (Ok(()), Between::Reset, Some(image)) => {
                 self.current = None;
                 image.restore(self.instance.instance()).is_ok()
             }
-            (Between::Reset, None) | (Between::Fresh, _) => false,
+            _ => false,
         }
     }
 

@@ -91,13 +91,8 @@ impl Pool {
             }),
         };
         let served = taken.live.serve(terms, shape, caller);
-        let goes_on = match &served {
-            Ok(()) => taken.live.renew(terms),
-            Err(CallError::Place(_)) => true,
-            Err(_) => false,
-        };
         if let Some(place) = place.as_mut()
-            && goes_on
+            && taken.live.goes_on(terms, &served)
         {
             **place = Some(taken);
         }

@@ -6,13 +6,14 @@ use crate::{
     fallback::{Gave, OnFailure, ask},
     generation::Generation,
     host::{Active, Inner},
-    live::{Caller, Shape, filled},
+    live::{Caller, Shape},
     slot::{Path, Slot},
+    tensors::Owned,
 };
 use kernel_abi::Status;
 use kernel_pack::Fallback;
 use runtime_api::Trap;
-use runtime_call::{CallError, Output, PlaceError, Sizes, Tensor, Tensors};
+use runtime_call::{CallError, Sizes, Tensor};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Instant,
@@ -79,10 +80,7 @@ impl Inner {
         let generation = active.current.number;
         if let Some(CallError::Place(error)) = error {
             // The caller's mistake: nothing was run.
-            self.unserved.fetch_add(1, Ordering::Relaxed);
-            if let Some(handles) = slot.handles() {
-                handles.failed(Reason::Caller);
-            }
+            self.count(slot, Reason::Caller, false);
             return Err(ServeError::Place(error));
         }
         if let Some(error) = &error {
@@ -95,30 +93,19 @@ impl Inner {
             Some(_) if refused && answer.is_err() => Reason::Caller,
             Some(error) => Reason::of(error),
         };
+        self.count(slot, reason, answer.is_ok());
         let kernel = slot.kernel.clone();
         let event = match &answer {
-            Ok(_) => {
-                self.degraded.fetch_add(1, Ordering::Relaxed);
-                if let Some(handles) = slot.handles() {
-                    handles.degraded(reason);
-                }
-                Event::Degraded {
-                    kernel,
-                    generation,
-                    reason,
-                }
-            }
-            Err(_) => {
-                self.unserved.fetch_add(1, Ordering::Relaxed);
-                if let Some(handles) = slot.handles() {
-                    handles.failed(reason);
-                }
-                Event::Failed {
-                    kernel,
-                    generation,
-                    reason,
-                }
-            }
+            Ok(_) => Event::Degraded {
+                kernel,
+                generation,
+                reason,
+            },
+            Err(_) => Event::Failed {
+                kernel,
+                generation,
+                reason,
+            },
         };
         self.emit(&event);
         if reason != Reason::Caller {
@@ -127,6 +114,20 @@ impl Inner {
         answer
             .map(|path| (path, generation))
             .map_err(|fallback| unserved(slot, generation, reason, error, fallback))
+    }
+
+    /// Counts a call that the kernel did not serve, and whether somebody else did.
+    fn count(&self, slot: &Slot, reason: Reason, answered: bool) {
+        let count = match answered {
+            true => &self.degraded,
+            false => &self.unserved,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        match slot.handles() {
+            Some(handles) if answered => handles.degraded(reason),
+            Some(handles) => handles.failed(reason),
+            None => {}
+        }
     }
 
     /// What a failure means for the kernel and its pack.
@@ -189,7 +190,7 @@ impl Inner {
         match ask(
             self.settings.native.as_deref(),
             &slot.kernel,
-            &owned.tensors(shape),
+            &owned.tensors(),
         ) {
             Gave::Output(output) if output.len() == shape.sizes.output as usize => {
                 caller.read(Tensor::Output, &output);
@@ -259,105 +260,6 @@ fn log(slot: &Slot, generation: u64, shape: &Shape<'_>, error: &CallError) {
         %error,
         "a kernel failed"
     );
-}
-
-/// The tensors of a call, for a native form.
-struct Owned {
-    a: Vec<u8>,
-    b: Vec<u8>,
-    output: Vec<u8>,
-}
-
-impl Owned {
-    fn of(shape: &Shape<'_>, caller: &mut dyn Caller) -> Self {
-        let mut owned = filled(shape).map(|(tensor, size)| {
-            let mut bytes = vec![0; size as usize];
-            if size > 0 {
-                caller.fill(tensor, &mut bytes);
-            }
-            bytes
-        });
-        let [a, b, output] = owned.each_mut().map(std::mem::take);
-        Self { a, b, output }
-    }
-
-    fn tensors<'t>(&'t self, shape: &Shape<'t>) -> Tensors<'t> {
-        Tensors {
-            params: shape.params,
-            a: &self.a,
-            b: &self.b,
-            output: match shape.updates {
-                true => Output::Updated(&self.output),
-                false => Output::Written(shape.sizes.output),
-            },
-            scratch_size: shape.sizes.scratch,
-        }
-    }
-}
-
-/// A caller with tensors of its own.
-pub(crate) struct Slices<'t> {
-    tensors: &'t Tensors<'t>,
-    pub(crate) output: Vec<u8>,
-}
-
-impl<'t> Slices<'t> {
-    pub(crate) fn new(tensors: &'t Tensors<'t>) -> Self {
-        Self {
-            tensors,
-            output: Vec::new(),
-        }
-    }
-
-    pub(crate) fn shape(&self) -> Result<Shape<'t>, ServeError> {
-        let tensors = self.tensors;
-        let (output, updates) = match tensors.output {
-            Output::Written(size) => (Ok(size), false),
-            Output::Updated(bytes) => (size_of(bytes), true),
-        };
-        Ok(Shape {
-            params: tensors.params,
-            sizes: Sizes {
-                a: size_of(tensors.a)?,
-                b: size_of(tensors.b)?,
-                output: output?,
-                scratch: tensors.scratch_size,
-            },
-            updates,
-        })
-    }
-
-    fn bytes(&self, tensor: Tensor) -> &[u8] {
-        match (tensor, self.tensors.output) {
-            (Tensor::A, _) => self.tensors.a,
-            (Tensor::B, _) => self.tensors.b,
-            (Tensor::Output, Output::Updated(bytes)) => bytes,
-            (Tensor::Output, Output::Written(_)) => &[],
-        }
-    }
-}
-
-fn size_of(bytes: &[u8]) -> Result<u32, ServeError> {
-    u32::try_from(bytes.len()).map_err(|_| {
-        ServeError::Place(PlaceError::TooLarge {
-            needed: (bytes.len() as u64).div_ceil(kernel_abi::PAGE_BYTES),
-            limit: 1 << 16,
-        })
-    })
-}
-
-impl Caller for Slices<'_> {
-    fn fill(&mut self, tensor: Tensor, bytes: &mut [u8]) {
-        bytes.copy_from_slice(self.bytes(tensor));
-    }
-
-    fn read(&mut self, tensor: Tensor, bytes: &[u8]) -> bool {
-        if tensor == Tensor::Output {
-            self.output = bytes.to_vec();
-            return true;
-        }
-        self.bytes(tensor) == bytes
-    }
 }
 
 /// A caller that fills and reads tensors where they lie.

@@ -7,7 +7,7 @@ use crate::{
     prepare::Prepared,
     watchdog::Watchdog,
 };
-use runtime_api::{Budget, BudgetKind, Entry, Error, Limits, Result, Stage, Trap};
+use runtime_api::{Budget, BudgetKind, Entry, Error, Limits, Result, Stage, Trap, inside};
 use std::{sync::Arc, time::Duration};
 use wasmparser::ExternalKind;
 
@@ -195,7 +195,7 @@ impl runtime_api::Instance for Instance {
     fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
         self.require_memory()?;
         let memory = self.instance.memory();
-        let place = place(at, into.len(), memory.len())?;
+        let place = inside(at, into.len() as u64, memory.len() as u64)?;
         into.copy_from_slice(&memory[place]);
         Ok(())
     }
@@ -203,7 +203,7 @@ impl runtime_api::Instance for Instance {
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
         self.require_memory()?;
         let memory = self.instance.memory_mut();
-        let place = place(at, bytes.len(), memory.len())?;
+        let place = inside(at, bytes.len() as u64, memory.len() as u64)?;
         memory[place].copy_from_slice(bytes);
         Ok(())
     }
@@ -211,7 +211,7 @@ impl runtime_api::Instance for Instance {
     fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
         self.require_memory()?;
         let memory = self.instance.memory_mut();
-        let place = place(at, length as usize, memory.len())?;
+        let place = inside(at, length.into(), memory.len() as u64)?;
         work(&mut memory[place]);
         Ok(())
     }
@@ -238,19 +238,6 @@ impl runtime_api::Instance for Instance {
             .call_by_hand(function, *argument, iterations)
             .map_err(|exception| Error::trap(Stage::Call, trap(&self.engine, &exception)))
     }
-}
-
-/// Where `length` bytes from address `at` are, if they are all inside.
-fn place(at: u32, length: usize, memory_bytes: usize) -> Result<std::ops::Range<usize>> {
-    (at as usize)
-        .checked_add(length)
-        .filter(|end| *end <= memory_bytes)
-        .map(|end| at as usize..end)
-        .ok_or(Error::Access {
-            at,
-            length: length as u64,
-            memory_bytes: memory_bytes as u64,
-        })
 }
 
 #[cold]

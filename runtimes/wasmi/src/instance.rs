@@ -5,12 +5,9 @@ use crate::{
 };
 use runtime_api::{
     Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Stopped, Trap,
-    call_each,
+    call_each, inside,
 };
-use std::{
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use wasmi::{Extern, Linker, Memory, Store, TypedFunc, WasmParams};
 
 pub(crate) struct CompiledModule {
@@ -135,20 +132,6 @@ impl LiveInstance {
         self.memory
             .ok_or_else(|| no_export("memory", "no memory is exported by this name"))
     }
-
-    /// The bytes from `at`, if they are all inside memory.
-    fn range(&self, memory: Memory, at: u32, length: usize) -> Result<Range<usize>> {
-        let memory_bytes = memory.data_size(&self.store);
-        let start = at as usize;
-        match start.checked_add(length) {
-            Some(end) if end <= memory_bytes => Ok(start..end),
-            _ => Err(Error::Access {
-                at,
-                length: length as u64,
-                memory_bytes: memory_bytes as u64,
-            }),
-        }
-    }
 }
 
 impl Instance for LiveInstance {
@@ -237,22 +220,24 @@ impl Instance for LiveInstance {
 
     fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
         let memory = self.memory()?;
-        let range = self.range(memory, at, into.len())?;
-        into.copy_from_slice(&memory.data(&self.store)[range]);
+        let bytes = memory.data(&self.store);
+        into.copy_from_slice(&bytes[inside(at, into.len() as u64, bytes.len() as u64)?]);
         Ok(())
     }
 
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
         let memory = self.memory()?;
-        let range = self.range(memory, at, bytes.len())?;
-        memory.data_mut(&mut self.store)[range].copy_from_slice(bytes);
+        let all = memory.data_mut(&mut self.store);
+        let range = inside(at, bytes.len() as u64, all.len() as u64)?;
+        all[range].copy_from_slice(bytes);
         Ok(())
     }
 
     fn with_memory(&mut self, at: u32, length: u32, work: &mut dyn FnMut(&mut [u8])) -> Result<()> {
         let memory = self.memory()?;
-        let range = self.range(memory, at, length as usize)?;
-        work(&mut memory.data_mut(&mut self.store)[range]);
+        let all = memory.data_mut(&mut self.store);
+        let range = inside(at, length.into(), all.len() as u64)?;
+        work(&mut all[range]);
         Ok(())
     }
 

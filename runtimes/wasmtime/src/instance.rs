@@ -1,12 +1,9 @@
 use crate::{config::Strategy, limiter::Limiter, traps};
 use runtime_api::{
     Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Stopped, Trap,
-    call_each,
+    call_each, inside,
 };
-use std::{
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use wasmtime::{Extern, InstancePre, Linker, Memory, Store, TypedFunc};
 
 /// Ticks that no process lives to see. wasmtime adds them to the current epoch without checking.
@@ -212,14 +209,14 @@ impl Instance for LiveInstance {
     fn read(&mut self, at: u32, into: &mut [u8]) -> Result<()> {
         let memory = self.memory()?;
         let bytes = memory.data(&self.store);
-        into.copy_from_slice(&bytes[range(bytes.len(), at, into.len())?]);
+        into.copy_from_slice(&bytes[inside(at, into.len() as u64, bytes.len() as u64)?]);
         Ok(())
     }
 
     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {
         let memory = self.memory()?;
         let all = memory.data_mut(&mut self.store);
-        let range = range(all.len(), at, bytes.len())?;
+        let range = inside(at, bytes.len() as u64, all.len() as u64)?;
         all[range].copy_from_slice(bytes);
         Ok(())
     }
@@ -228,7 +225,7 @@ impl Instance for LiveInstance {
         let memory = self.memory()?;
         // Asked for once: for short calls each look at the memory counts.
         let all = memory.data_mut(&mut self.store);
-        let range = range(all.len(), at, length as usize)?;
+        let range = inside(at, length.into(), all.len() as u64)?;
         work(&mut all[range]);
         Ok(())
     }
@@ -276,19 +273,6 @@ impl Instance for LiveInstance {
             }
         }
         Ok((start.elapsed(), returned))
-    }
-}
-
-/// The bytes from `at`, if they are all inside a memory of so many.
-fn range(memory_bytes: usize, at: u32, length: usize) -> Result<Range<usize>> {
-    let start = at as usize;
-    match start.checked_add(length) {
-        Some(end) if end <= memory_bytes => Ok(start..end),
-        _ => Err(Error::Access {
-            at,
-            length: length as u64,
-            memory_bytes: memory_bytes as u64,
-        }),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 pub(super) use instances::footprint;
 use invocations::{path, reset, reuse, stages};
-use runtime_api::{Entry, Error, Instance, Result, Runtime};
+use runtime_api::{Entry, Error, Instance, Result, Runtime, inside};
 use runtime_cache::{Cache, Source};
 use runtime_call::Call;
 use std::time::{Duration, Instant};
@@ -311,13 +311,7 @@ fn in_place(instance: &mut dyn Instance, at: u32, length: u32, repeat: Repeat) -
 /// Bytes of memory; what a wire message asks for is allocated only if memory has it.
 fn memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<u8>> {
     let memory_bytes = u64::from(instance.memory_pages()?) * 65_536;
-    if u64::from(at) + u64::from(length) > memory_bytes {
-        return Err(Error::Access {
-            at,
-            length: length.into(),
-            memory_bytes,
-        });
-    }
+    inside(at, length.into(), memory_bytes)?;
     let mut bytes = vec![0; length as usize];
     instance.read(at, &mut bytes)?;
     Ok(bytes)

@@ -5,6 +5,7 @@
     reason = "tests say what they expect by unwrapping"
 )]
 
+mod bound;
 #[path = "../../../../kernels/pack/tests/support/mod.rs"]
 mod broken_packs;
 mod failures;

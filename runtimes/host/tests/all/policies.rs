@@ -5,7 +5,7 @@ use crate::{
     packs::{Call, Habit, Packs, TRAPS, first},
     zeros,
 };
-use runtime_host::{Event, OnFailure, Path, Reason, ServeError, Sizes, Tensor, Watch};
+use runtime_host::{Event, Host, OnFailure, Path, Reason, ServeError, Sizes, Tensor, Watch};
 use std::time::Duration;
 
 fn never() -> Watch {
@@ -97,6 +97,14 @@ fn a_kernel_of_the_pack_stands_in_where_the_manifest_says_so() {
     );
 }
 
+/// A call that the kernel fails is not answered either, and the error says why.
+fn assert_unserved(host: &Host, why: &str) {
+    let error = host
+        .call("scale", &Call::new(&[TRAPS]).tensors())
+        .unwrap_err();
+    assert!(error.to_string().contains(why), "{error}");
+}
+
 #[test]
 fn a_panic_of_the_native_form_is_an_error_and_the_host_goes_on() {
     let packs = Packs::new();
@@ -106,10 +114,7 @@ fn a_panic_of_the_native_form_is_an_error_and_the_host_goes_on() {
         .build()
         .unwrap();
     host.upgrade(&packs.pack(1, Habit::Good)).unwrap();
-    let error = host
-        .call("scale", &Call::new(&[TRAPS]).tensors())
-        .unwrap_err();
-    assert!(error.to_string().contains("panicked"), "{error}");
+    assert_unserved(&host, "panicked");
     assert_eq!(
         host.call("scale", &Call::new(&[2.0]).tensors())
             .unwrap()
@@ -128,13 +133,7 @@ fn a_native_form_of_another_length_is_none() {
         .build()
         .unwrap();
     host.upgrade(&packs.pack(1, Habit::Good)).unwrap();
-    let error = host
-        .call("scale", &Call::new(&[TRAPS]).tensors())
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("3 bytes in place of 4"),
-        "{error}"
-    );
+    assert_unserved(&host, "3 bytes in place of 4");
 }
 
 #[test]
