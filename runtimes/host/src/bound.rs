@@ -4,8 +4,8 @@ use crate::{
     counter::shard,
     live::{Caller, Live, Shape},
     pool::{Alive, OneAlive, locked},
-    slot::Terms,
     tensors::{Owned, Slices},
+    terms::Terms,
 };
 use runtime_api::{Error, Instance, Module};
 use runtime_call::{CallError, Tensor};

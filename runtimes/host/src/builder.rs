@@ -1,15 +1,8 @@
 //! What a host is told before it begins.
 
 use crate::{
-    breaker::Breaker,
-    class::DeviceClass,
-    error::Error,
-    failed::Failed,
-    fallback::{Native, OnFailure},
-    generation::Engine,
-    host::Host,
-    measure::Measure,
-    trust::Trust,
+    breaker::Breaker, class::DeviceClass, error::Error, failed::Failed, fallback::OnFailure,
+    generation::Engine, host::Host, measure::Measure, settings::Settings, trust::Trust,
     watch::Watch,
 };
 use kernel_abi::Status;
@@ -21,22 +14,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-
-/// How a host serves.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    pub(crate) budget: Budget,
-    pub(crate) grace: Duration,
-    pub(crate) on_failure: OnFailure,
-    pub(crate) native: Option<Arc<Native>>,
-    pub(crate) breaker: Breaker,
-    pub(crate) watch: Watch,
-    pub(crate) measure: Measure,
-    pub(crate) isolate: bool,
-    pub(crate) max_memory_pages: u32,
-    pub(crate) max_stack_bytes: u32,
-    pub(crate) threads: usize,
-}
 
 /// Makes a [`Host`]. What is not said: budget 10 epoch ticks of 10 ms, grace period 5 minutes, [`OnFailure::Native`].
 #[must_use]

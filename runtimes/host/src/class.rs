@@ -1,6 +1,6 @@
 //! Classes of devices, as the design has them.
 
-use crate::{builder::Settings, error::Error};
+use crate::{error::Error, settings::Settings};
 use runtime_api::{Budget, Runtime};
 
 /// What a kind of device gives kernels. Where the builder is told no engine, it takes the one of the class: with the feature `wasmtime` its pool for

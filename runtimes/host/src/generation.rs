@@ -2,13 +2,14 @@
 
 use crate::{
     bound::Threads,
-    builder::Settings,
     compiled::Compiled,
     error::Error,
     health::{self, Health},
     live::Live,
     pool::locked,
-    slot::{Between, Instances, Slot, Terms},
+    settings::Settings,
+    slot::{Instances, Slot},
+    terms::{Between, Terms},
     watch::Failures,
 };
 use kernel_pack::{Feature, Pack, PackKernel, compat};

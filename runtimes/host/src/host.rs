@@ -1,7 +1,7 @@
 //! The host: what serves now, and how it changes.
 
 use crate::{
-    builder::{HostBuilder, Settings},
+    builder::HostBuilder,
     compiled::Compiled,
     counter::Counter,
     error::{Error, ServeError},
@@ -12,6 +12,7 @@ use crate::{
     measure,
     pool::locked,
     serve::InPlace,
+    settings::Settings,
     slot::{Path, Totals},
     tensors::Slices,
     trust::Trust,
@@ -59,6 +60,17 @@ pub(crate) struct Active {
     pub(crate) current: Arc<Generation>,
     /// What served before, and until when there is a way back.
     pub(crate) previous: Option<(Arc<Generation>, Instant)>,
+}
+
+/// Why a host goes back.
+#[derive(Clone, Copy)]
+pub(crate) enum Cause<'r> {
+    /// Somebody wants it.
+    Asked,
+    /// Failures of this generation rise, in words; its pack is remembered as one that failed.
+    Failures(u64, &'r str),
+    /// This generation's pack is not trusted any more, in words.
+    Distrust(u64, &'r str),
 }
 
 type Subscriber = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -231,7 +243,7 @@ impl Host {
     /// # Errors
     /// [`Error::NothingBefore`]; [`Error::Pack`] if the pack before is not trusted any more.
     pub fn rollback(&self) -> Result<u64, Error> {
-        self.inner.roll_back(None, "it was asked for")
+        self.inner.roll_back(Cause::Asked)
     }
 
     /// Whether the pack that serves is still trusted: keys are revoked, packs expire. If it is not, the pack before serves again, or, where
@@ -251,7 +263,8 @@ impl Host {
         self.inner.failed.forget()
     }
 
-    /// Hears of everything that happens from now on: on the thread on which it happens, so it should be brief. A panic in it stays there.
+    /// Hears of everything that happens from now on: on the thread on which it happens, so it should be brief. A panic in it stays there. One that
+    /// owns a clone of the host keeps the host alive.
     pub fn subscribe(&self, subscriber: impl Fn(&Event) + Send + Sync + 'static) {
         locked(&self.inner.subscribers).push(Arc::new(subscriber));
     }
@@ -337,8 +350,14 @@ impl Host {
 }
 
 impl Inner {
-    /// Goes back; with `only` only if that generation serves, which is then remembered as one that failed.
-    pub(crate) fn roll_back(&self, only: Option<u64>, reason: &str) -> Result<u64, Error> {
+    /// Goes back, where a generation is named only if that one serves.
+    pub(crate) fn roll_back(&self, cause: Cause<'_>) -> Result<u64, Error> {
+        let (only, reason) = match cause {
+            Cause::Asked => (None, "it was asked for"),
+            Cause::Failures(generation, reason) | Cause::Distrust(generation, reason) => {
+                (Some(generation), reason)
+            }
+        };
         let control = locked(&self.control);
         let active = self.active.load_full().ok_or(Error::NothingBefore)?;
         if only.is_some_and(|only| only != active.current.number) {
@@ -355,7 +374,8 @@ impl Inner {
             previous: None,
         })));
         self.clock.set(None);
-        if only.is_some() {
+        // Before anybody hears of it, who might activate it again.
+        if matches!(cause, Cause::Failures(..)) {
             self.remember_failure(&active.current.pack, reason);
         }
         drop(control);
@@ -379,7 +399,10 @@ impl Inner {
         };
         let generation = active.current.number;
         let reason = error.to_string();
-        if self.roll_back(Some(generation), &reason).is_err() {
+        if self
+            .roll_back(Cause::Distrust(generation, &reason))
+            .is_err()
+        {
             let control = locked(&self.control);
             let is_active = |active: &Arc<Active>| active.current.number == generation;
             let withdrawn = self.active.load_full().as_ref().is_some_and(is_active);

@@ -32,8 +32,10 @@ mod live;
 mod measure;
 mod pool;
 mod serve;
+mod settings;
 mod slot;
 mod tensors;
+mod terms;
 mod trust;
 mod watch;
 

@@ -1,6 +1,6 @@
 //! An instance that serves calls, with the layouts of the calls that it served last.
 
-use crate::slot::{Between, Terms};
+use crate::terms::{Between, Terms};
 use kernel_abi::export;
 use runtime_api::{Entry, Instance};
 use runtime_call::{CallError, Image, Placed, Sizes, Tensor, initialise};

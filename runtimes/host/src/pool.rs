@@ -3,7 +3,7 @@
 use crate::{
     counter::{SHARDS, shard},
     live::{Caller, Live, Shape},
-    slot::Terms,
+    terms::Terms,
 };
 use runtime_api::{Instance, Module};
 use runtime_call::CallError;

@@ -5,7 +5,7 @@ use crate::{
     event::Event,
     fallback::{Gave, OnFailure, ask},
     generation::Generation,
-    host::{Active, Inner},
+    host::{Active, Cause, Inner},
     live::{Caller, Shape},
     slot::{Path, Slot},
     tensors::Owned,
@@ -151,7 +151,7 @@ impl Inner {
             .note(Instant::now(), self.calls.sum());
         if let Some(reason) = rise {
             // There may be nothing to go back to, or somebody else was quicker.
-            if let Err(error) = self.roll_back(Some(generation), &reason) {
+            if let Err(error) = self.roll_back(Cause::Failures(generation, &reason)) {
                 tracing::warn!(generation, reason, %error, "failures rise, and there is no way back");
             }
         }

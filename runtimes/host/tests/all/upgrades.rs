@@ -4,7 +4,11 @@ use crate::{
     broken_packs, builder, events, names,
     packs::{Call, Habit, Packs, first, key},
 };
-use kernel_pack::{Code, TrustList};
+use kernel_pack::{
+    Code, TrustList,
+    build::build_folder,
+    sign::{PackSigningKey, sign_folder},
+};
 use runtime_host::{Budget, Error, Event, Host, Path, PrepareOptions, Trust};
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -279,6 +283,37 @@ fn a_key_that_is_revoked_while_the_host_runs_is_refused_from_then_on() {
         heard.lock().unwrap()[..],
         [Event::Withdrawn { generation: 1, .. }]
     ));
+}
+
+#[test]
+fn a_pack_that_is_not_trusted_any_more_did_not_fail() {
+    let packs = Packs::new();
+    let other = PackSigningKey::from_seed(&[0xB2; 32]);
+    let list = packs.path().join("trusted_keys");
+    let trusts = |word: &str| {
+        let text = format!("{}\n{} {word}", key().public(), other.public());
+        std::fs::write(&list, text).unwrap();
+    };
+    trusts("");
+    let host = builder().trust(Trust::file(&list)).build().unwrap();
+    host.upgrade(&packs.pack(1, Habit::Good)).unwrap();
+    let theirs = packs.pack(2, Habit::Good);
+    build_folder(
+        &theirs,
+        &packs.path().join("template.json"),
+        Some(&other.public()),
+    )
+    .unwrap();
+    sign_folder(&theirs, &other, &[]).unwrap();
+    host.upgrade(&theirs).unwrap();
+    trusts("revoked");
+    assert_eq!(
+        code(&host.check_trust().unwrap_err()),
+        Some(Code::KeyRevoked)
+    );
+    assert_eq!(host.generation(), Some(1));
+    trusts("");
+    assert_eq!(host.upgrade(&theirs).unwrap(), 3);
 }
 
 #[test]
