@@ -2,7 +2,8 @@
 #![no_main]
 
 use runtime_api::{
-    Budget, Capabilities, Entry, Error, Info, Instance, Kind, Module, Options, Result, Runtime, inside,
+    Budget, Capabilities, Entry, Error, Info, Instance, Kind, Module, Options, Result, Runtime,
+    inside,
 };
 
 /// An engine in which nothing runs: two pages of memory, and every export returns the sum of its arguments.

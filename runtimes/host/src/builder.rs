@@ -76,7 +76,7 @@ impl HostBuilder {
         self
     }
 
-    /// The application's native form of kernels: [`Native`].
+    /// The application's native form of kernels: [`Native`](crate::Native).
     pub fn native(
         mut self,
         native: impl Fn(&str, &Tensors<'_>) -> Option<Result<Vec<u8>, Status>> + Send + Sync + 'static,
