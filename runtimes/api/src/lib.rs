@@ -10,6 +10,7 @@ mod budget;
 mod code;
 mod error;
 mod features;
+mod imports;
 mod info;
 mod inside;
 mod inspect;
@@ -22,6 +23,7 @@ pub use budget::{Budget, BudgetKind, TICK};
 pub use code::TrustedCode;
 pub use error::{Error, Result, Stage, Trap};
 pub use features::{PACK_FEATURES, probe_features};
+pub use imports::{Functions, Guest, Import, Imports};
 pub use info::{CODE_TARGET, COMPILED_ELSEWHERE, Capabilities, Info, Kind};
 pub use inside::inside;
 pub use inspect::Form;
@@ -67,6 +69,22 @@ pub trait Runtime: Send + Sync {
 
     /// Compiles a binary module. Text, components and ahead-of-time files are [`Error::Rejected`].
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>>;
+
+    /// Compiles a guest: a module that imports functions of its embedder. Kernels import nothing, so [`compile`](Self::compile) refuses one.
+    ///
+    /// # Errors
+    /// Those of `compile`, for any import that is not one of `imports` too; [`Error::Unsupported`] where the adapter links no functions.
+    fn compile_guest(
+        &self,
+        _wasm: &[u8],
+        _options: &Options,
+        _imports: &Imports,
+    ) -> Result<Box<dyn Guest>> {
+        Err(Error::unsupported(format!(
+            "the adapter of {} links no functions of an embedder",
+            self.info().id
+        )))
+    }
 
     /// What [`compile`](Self::compile) makes of a module, as text for people.
     ///

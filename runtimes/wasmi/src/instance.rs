@@ -1,4 +1,5 @@
 use crate::{
+    guest::Embedder,
     limiter::Limiter,
     slices::{self, Ended, Slice},
     traps,
@@ -10,12 +11,13 @@ use runtime_api::{
 use std::time::{Duration, Instant};
 use wasmi::{Extern, Linker, Memory, Store, TypedFunc, WasmParams};
 
-pub(crate) struct CompiledModule {
+/// What instances are made of.
+pub(crate) struct Code {
     module: wasmi::Module,
     options: Options,
 }
 
-impl CompiledModule {
+impl Code {
     pub(crate) fn new(module: wasmi::Module, options: Options) -> Self {
         Self { module, options }
     }
@@ -23,40 +25,70 @@ impl CompiledModule {
     /// A fresh store with an instance, whose segments and start function may use this much fuel.
     fn attempt(
         &self,
+        linker: &Linker<Limiter>,
+        embedder: Option<Embedder>,
         fuel: u64,
     ) -> std::result::Result<(Store<Limiter>, wasmi::Instance), wasmi::Error> {
-        let engine = self.module.engine();
-        let mut store = Store::new(engine, Limiter::new(&self.options.limits));
+        let mut limiter = Limiter::new(&self.options.limits);
+        limiter.embedder = embedder;
+        let mut store = Store::new(self.module.engine(), limiter);
         store.limiter(|limiter| limiter);
         if self.options.metering != BudgetKind::None {
             store.set_fuel(fuel)?;
         }
-        // Compiled modules have no imports.
-        let instance = Linker::new(engine).instantiate_and_start(&mut store, &self.module)?;
+        let instance = linker.instantiate_and_start(&mut store, &self.module)?;
         Ok((store, instance))
+    }
+}
+
+/// A kernel.
+pub(crate) struct CompiledModule {
+    code: Code,
+    /// Kernels have no imports.
+    linker: Linker<Limiter>,
+}
+
+impl CompiledModule {
+    pub(crate) fn new(module: wasmi::Module, options: Options) -> Self {
+        Self {
+            linker: Linker::new(module.engine()),
+            code: Code::new(module, options),
+        }
     }
 }
 
 impl Module for CompiledModule {
     fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn Instance + Send>> {
-        let metering = self.options.metering;
-        budget.require(metering)?;
-        let made = match (budget, deadline(budget)) {
-            (_, Some(deadline)) => slices::instantiate(deadline, |fuel| self.attempt(fuel)),
-            (Budget::Fuel(fuel), None) => self.attempt(fuel).map_err(Ended::Error),
-            (_, None) => self.attempt(u64::MAX).map_err(Ended::Error),
-        };
-        let (store, instance) = made.map_err(|ended| stopped(Stage::Instantiate, &ended))?;
-        let memory = instance.get_memory(&store, "memory");
-        Ok(Box::new(LiveInstance {
-            store,
-            instance,
-            memory,
-            entries: Vec::new(),
-            metering,
-            slice: Slice::default(),
-        }))
+        live(&self.code, &self.linker, None, budget)
     }
+}
+
+/// Makes an instance; `embedder` gives each attempt its own functions, and knows the deadline.
+pub(crate) fn live(
+    code: &Code,
+    linker: &Linker<Limiter>,
+    embedder: Option<&dyn Fn(Option<Instant>) -> Embedder>,
+    budget: Budget,
+) -> Result<Box<dyn Instance + Send>> {
+    let metering = code.options.metering;
+    budget.require(metering)?;
+    let deadline = deadline(budget);
+    let attempt = |fuel| code.attempt(linker, embedder.map(|make| make(deadline)), fuel);
+    let made = match (budget, deadline) {
+        (_, Some(deadline)) => slices::instantiate(deadline, attempt),
+        (Budget::Fuel(fuel), None) => attempt(fuel).map_err(Ended::Error),
+        (_, None) => attempt(u64::MAX).map_err(Ended::Error),
+    };
+    let (store, instance) = made.map_err(|ended| stopped(Stage::Instantiate, &ended))?;
+    let memory = instance.get_memory(&store, "memory");
+    Ok(Box::new(LiveInstance {
+        store,
+        instance,
+        memory,
+        entries: Vec::new(),
+        metering,
+        slice: Slice::default(),
+    }))
 }
 
 /// When an epoch budget that starts now is used up; none for other budgets and for times beyond the clock's range,
@@ -99,7 +131,7 @@ impl LiveInstance {
         budget: Budget,
     ) -> Result<i32> {
         let deadline = deadline(budget);
-        self.store.data_mut().tables_may_grow = deadline.is_none();
+        self.store.data_mut().enter(deadline);
         let result = match deadline {
             Some(deadline) => slices::call(
                 &mut self.store,

@@ -6,16 +6,18 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod guest;
 mod instance;
 mod limiter;
 mod prepare;
 mod slices;
 mod traps;
 
+use guest::CompiledGuest;
 use instance::CompiledModule;
 use runtime_api::{
-    BudgetKind, Capabilities, Error, Info, Kind, Module, Options, Result, Runtime, Stage,
-    check_lengths, probe_features,
+    BudgetKind, Capabilities, Error, Guest, Imports, Info, Kind, Module, Options, Result, Runtime,
+    Stage, check_lengths, probe_features,
 };
 use std::borrow::Cow;
 use wasmi::Engine;
@@ -50,20 +52,7 @@ impl Runtime for WasmiRuntime {
     }
 
     fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
-        // An engine of its own for each module: wasmi's engine keeps the code of every module it has ever seen.
-        let engine = Engine::new(&config::config(options));
-        let rejected = |message| Error::Rejected {
-            stage: Stage::Compile,
-            message,
-        };
-        check_lengths(wasm)?;
-        let prepared = prepare::prepare(wasm);
-        if matches!(prepared, Cow::Owned(_)) {
-            // What is written anew must have been valid before.
-            wasmi::Module::validate(&engine, wasm).map_err(|error| rejected(error.to_string()))?;
-        }
-        let module =
-            wasmi::Module::new(&engine, &prepared).map_err(|error| rejected(error.to_string()))?;
+        let module = translate(wasm, options)?;
         if let Some(import) = module.imports().next() {
             return Err(rejected(format!(
                 "import of `{}` from `{}`: nothing is provided",
@@ -74,19 +63,44 @@ impl Runtime for WasmiRuntime {
         Ok(Box::new(CompiledModule::new(module, *options)))
     }
 
+    fn compile_guest(
+        &self,
+        wasm: &[u8],
+        options: &Options,
+        imports: &Imports,
+    ) -> Result<Box<dyn Guest>> {
+        let module = translate(wasm, options)?;
+        Ok(Box::new(CompiledGuest::new(module, *options, imports)?))
+    }
+
     fn validate(&self, wasm: &[u8]) -> Result<()> {
         let options = Options {
             limits: runtime_api::Limits::default(),
             metering: BudgetKind::None,
         };
         let engine = Engine::new(&config::config(&options));
-        let rejected = |message| Error::Rejected {
-            stage: Stage::Compile,
-            message,
-        };
         check_lengths(wasm)?;
         wasmi::Module::validate(&engine, wasm).map_err(|error| rejected(error.to_string()))
     }
+}
+
+fn rejected(message: String) -> Error {
+    Error::Rejected {
+        stage: Stage::Compile,
+        message,
+    }
+}
+
+fn translate(wasm: &[u8], options: &Options) -> Result<wasmi::Module> {
+    // An engine of its own for each module: wasmi's engine keeps the code of every module it has ever seen.
+    let engine = Engine::new(&config::config(options));
+    check_lengths(wasm)?;
+    let prepared = prepare::prepare(wasm);
+    if matches!(prepared, Cow::Owned(_)) {
+        // What is written anew must have been valid before.
+        wasmi::Module::validate(&engine, wasm).map_err(|error| rejected(error.to_string()))?;
+    }
+    wasmi::Module::new(&engine, &prepared).map_err(|error| rejected(error.to_string()))
 }
 
 fn info() -> Info {

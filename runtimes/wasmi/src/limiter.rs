@@ -1,4 +1,6 @@
+use crate::guest::Embedder;
 use runtime_api::Limits;
+use std::time::Instant;
 use wasmi::{ResourceLimiter, errors::TableError};
 use wasmi_core::LimiterError;
 
@@ -8,7 +10,6 @@ const PAGE_BYTES: usize = 65_536;
 const MANY: usize = 10_000;
 
 /// Data of a store: counts what the instance has and refuses what is beyond its limits.
-#[derive(Debug)]
 pub(crate) struct Limiter {
     max_memory_bytes: usize,
     max_table_elements: usize,
@@ -18,6 +19,8 @@ pub(crate) struct Limiter {
     /// Off while a call runs in fuel slices: wasmi 2.0.0 cannot resume a `table.grow` that ran out of fuel (it does
     /// not save where it was, as every other instruction does), so it must not get that far.
     pub(crate) tables_may_grow: bool,
+    /// Whose functions a guest calls; kernels have none.
+    pub(crate) embedder: Option<Embedder>,
 }
 
 impl Limiter {
@@ -28,6 +31,15 @@ impl Limiter {
             table_elements: 0,
             last_granted: 0,
             tables_may_grow: true,
+            embedder: None,
+        }
+    }
+
+    /// A call begins, which must have ended by then.
+    pub(crate) fn enter(&mut self, deadline: Option<Instant>) {
+        self.tables_may_grow = deadline.is_none();
+        if let Some(embedder) = &mut self.embedder {
+            embedder.deadline = deadline;
         }
     }
 }

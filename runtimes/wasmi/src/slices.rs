@@ -1,6 +1,6 @@
 //! Deadlines by fuel slices: wasmi cannot be interrupted, but a call that runs out of fuel can be resumed.
 
-use crate::limiter::Limiter;
+use crate::{guest, limiter::Limiter};
 use std::time::{Duration, Instant};
 use wasmi::{Error, Store, TrapCode, TypedFunc, TypedResumableCall, WasmParams};
 
@@ -71,9 +71,13 @@ pub(crate) fn call<P: WasmParams>(
                 store.set_fuel(slice.0.max(call.required_fuel()))?;
                 state = call.resume(&mut *store)?;
             }
-            // Modules have no imports, so there is no host function that could fail.
+            // Kernels have no imports: a function of a guest's embedder ends the call.
             TypedResumableCall::HostTrap(call) => {
-                return Err(Ended::Error(Error::new(call.host_error().to_string())));
+                let error = call.host_error();
+                return Err(Ended::Error(match error.downcast_ref::<guest::Ended>() {
+                    Some(ended) => Error::host(ended.clone()),
+                    None => Error::new(error.to_string()),
+                }));
             }
         }
     }

@@ -1,4 +1,4 @@
-use crate::ID;
+use crate::{ID, guest::Ended};
 use runtime_api::{Error, Stage, Trap};
 use wasmi::{
     TrapCode,
@@ -7,6 +7,9 @@ use wasmi::{
 
 /// The taxonomy's class of an error that ended wasm code or instantiation.
 pub(crate) fn stopped(stage: Stage, error: &wasmi::Error) -> Error {
+    if let Some(Ended(trap)) = error.downcast_ref() {
+        return Error::trap(stage, trap.clone());
+    }
     let trap = match error.kind() {
         ErrorKind::Instantiation(error) => instantiation_class(error),
         ErrorKind::Memory(error) => memory_class(error),

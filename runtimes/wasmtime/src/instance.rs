@@ -1,4 +1,9 @@
-use crate::{config::Strategy, limiter::Limiter, traps};
+use crate::{
+    config::Strategy,
+    guest::{Embedder, Ended},
+    limiter::Limiter,
+    traps,
+};
 use runtime_api::{
     Budget, BudgetKind, Entry, Error, Instance, Module, Options, Result, Stage, Stopped, Trap,
     call_each, inside,
@@ -44,24 +49,7 @@ impl CompiledModule {
 
 impl Module for CompiledModule {
     fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn Instance + Send>> {
-        let limiter = Limiter::new(&self.options.limits);
-        let mut store = Store::new(self.module.module().engine(), limiter);
-        store.limiter(|limiter| limiter);
-        let metering = self.options.metering;
-        set_budget(&mut store, metering, budget)?;
-        let instance = self
-            .module
-            .instantiate(&mut store)
-            .map_err(|error| not_instantiated(&store, self.strategy, &error))?;
-        let memory = instance.get_memory(&mut store, "memory");
-        Ok(Box::new(LiveInstance {
-            store,
-            instance,
-            memory,
-            entries: Vec::new(),
-            metering,
-            strategy: self.strategy,
-        }))
+        live(&self.module, &self.options, self.strategy, None, budget)
     }
 
     fn code_bytes(&self) -> Option<u64> {
@@ -69,9 +57,37 @@ impl Module for CompiledModule {
     }
 }
 
+/// Makes an instance: of a kernel, or of a guest with its embedder.
+pub(crate) fn live(
+    module: &InstancePre<Limiter>,
+    options: &Options,
+    strategy: Strategy,
+    embedder: Option<Embedder>,
+    budget: Budget,
+) -> Result<Box<dyn Instance + Send>> {
+    let mut limiter = Limiter::new(&options.limits);
+    limiter.embedder = embedder;
+    let mut store = Store::new(module.module().engine(), limiter);
+    store.limiter(|limiter| limiter);
+    let metering = options.metering;
+    set_budget(&mut store, metering, budget)?;
+    let instance = module
+        .instantiate(&mut store)
+        .map_err(|error| not_instantiated(&store, strategy, &error))?;
+    let memory = instance.get_memory(&mut store, "memory");
+    Ok(Box::new(LiveInstance {
+        store,
+        instance,
+        memory,
+        entries: Vec::new(),
+        metering,
+        strategy,
+    }))
+}
+
 /// A refusal of the limiter is known from the limiter: wasmtime's error for it has no type.
 fn not_instantiated(store: &Store<Limiter>, strategy: Strategy, error: &wasmtime::Error) -> Error {
-    if error.is::<wasmtime::Trap>() {
+    if error.is::<wasmtime::Trap>() || error.is::<Ended>() {
         traps::stopped(Stage::Instantiate, strategy.id(), error)
     } else if store.data().refused() {
         Error::trap(Stage::Instantiate, Trap::ResourceLimit)

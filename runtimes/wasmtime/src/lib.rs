@@ -9,6 +9,7 @@
 
 mod code;
 mod config;
+mod guest;
 mod inspect;
 mod instance;
 mod limiter;
@@ -18,10 +19,11 @@ mod ticker;
 mod traps;
 
 use config::Strategy;
+use guest::CompiledGuest;
 use instance::{CompiledModule, metered};
 use runtime_api::{
-    BudgetKind, Capabilities, Error, Form, Info, Kind, Module, Options, Result, Runtime, Stage,
-    TrustedCode, check_lengths, probe_features,
+    BudgetKind, Capabilities, Error, Form, Guest, Imports, Info, Kind, Module, Options, Result,
+    Runtime, Stage, TrustedCode, check_lengths, probe_features,
 };
 use std::{
     collections::BTreeMap,
@@ -119,6 +121,18 @@ impl Runtime for WasmtimeRuntime {
         )?))
     }
 
+    fn compile_guest(
+        &self,
+        wasm: &[u8],
+        options: &Options,
+        imports: &Imports,
+    ) -> Result<Box<dyn Guest>> {
+        let engine = self.engine(options.metering, options.limits.max_stack_bytes)?;
+        let module = compiled(&engine, wasm)?;
+        let guest = CompiledGuest::new(&module, *options, self.strategy, imports)?;
+        Ok(Box::new(guest))
+    }
+
     fn precompile(&self, wasm: &[u8], options: &Options) -> Result<Vec<u8>> {
         let engine = self.engine(options.metering, options.limits.max_stack_bytes)?;
         code::precompile(&engine, wasm)
@@ -175,14 +189,15 @@ impl Runtime for WasmtimeRuntime {
 }
 
 fn translate(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module> {
-    let rejected = |message| Error::Rejected {
-        stage: Stage::Compile,
-        message,
-    };
+    without_imports(compiled(engine, wasm)?)
+}
+
+fn compiled(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module> {
     check_lengths(wasm)?;
-    let module =
-        wasmtime::Module::new(engine, wasm).map_err(|error| rejected(format!("{error:#}")))?;
-    without_imports(module)
+    wasmtime::Module::new(engine, wasm).map_err(|error| Error::Rejected {
+        stage: Stage::Compile,
+        message: format!("{error:#}"),
+    })
 }
 
 fn without_imports(module: wasmtime::Module) -> Result<wasmtime::Module> {

@@ -1,10 +1,10 @@
+use crate::guest::Embedder;
 use runtime_api::Limits;
 use wasmtime::ResourceLimiter;
 
 const PAGE_BYTES: usize = 65_536;
 
 /// Data of a store: counts what the instance has and refuses what is beyond its limits.
-#[derive(Debug)]
 pub(crate) struct Limiter {
     max_memory_bytes: usize,
     max_table_elements: usize,
@@ -12,6 +12,8 @@ pub(crate) struct Limiter {
     /// Elements granted by the last request, given back if the growth fails after all.
     last_granted: usize,
     refused: bool,
+    /// Whose functions a guest calls; kernels have none.
+    pub(crate) embedder: Option<Embedder>,
 }
 
 impl Limiter {
@@ -22,6 +24,7 @@ impl Limiter {
             table_elements: 0,
             last_granted: 0,
             refused: false,
+            embedder: None,
         }
     }
 

@@ -1,11 +1,13 @@
+use crate::guest::Ended;
 use runtime_api::{Error, Stage, Trap};
 
 /// The taxonomy's class of an error that ended wasm code.
 #[cold]
 pub(crate) fn stopped(stage: Stage, engine: &str, error: &wasmtime::Error) -> Error {
-    let trap = match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => class(*trap, engine),
-        None => other(engine, format!("{error:#}")),
+    let trap = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(trap), _) => class(*trap, engine),
+        (None, Some(Ended(trap))) => trap.clone(),
+        (None, None) => other(engine, format!("{error:#}")),
     };
     Error::trap(stage, trap)
 }

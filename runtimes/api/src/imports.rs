@@ -1,0 +1,61 @@
+//! Guests: modules that import functions of their embedder. Kernels import nothing and never come here.
+
+use crate::{Budget, Instance, Result, Trap};
+
+/// A function that a guest may import. Its parameters and its one result are i32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Its name within the name space.
+    pub name: &'static str,
+    /// How many parameters it has.
+    pub parameters: usize,
+}
+
+/// All that a guest may import: functions of one name space. A guest that imports anything else is refused when it is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imports {
+    /// The name space.
+    pub module: &'static str,
+    /// Its functions; a function is known by its place in this list.
+    pub functions: &'static [Import],
+}
+
+impl Imports {
+    /// The place of a function, if this is its name space and name.
+    pub fn index(&self, module: &str, name: &str) -> Option<usize> {
+        let mut functions = self.functions.iter();
+        functions.position(|function| module == self.module && name == function.name)
+    }
+}
+
+/// The embedder's side of the functions that one instance of a guest imports.
+pub trait Functions: Send {
+    /// Carries out a function: its place in [`Imports::functions`], as many arguments as it has parameters, and the memory that the
+    /// guest exports as `memory`; none if it exports none.
+    ///
+    /// # Errors
+    /// A trap that ends the guest's call, as a trap of its own would.
+    fn call(
+        &mut self,
+        function: usize,
+        arguments: &[u32],
+        memory: Option<&mut [u8]>,
+    ) -> std::result::Result<i32, Trap>;
+}
+
+/// A compiled guest.
+pub trait Guest: Send + Sync {
+    /// Makes a fresh instance under `budget`, with functions of its own. `functions` is asked for anew each time that an engine begins an
+    /// instantiation from its start: what an attempt before did with its functions is gone with them.
+    ///
+    /// A budget of ticks holds for the guest's code and for the functions that it calls in sum: the guest is stopped soon after it comes back from
+    /// one too late. A function itself is not interrupted. A budget of fuel counts the guest's code only.
+    ///
+    /// # Errors
+    /// As [`Module::instantiate`](crate::Module::instantiate).
+    fn instantiate(
+        &self,
+        budget: Budget,
+        functions: &dyn Fn() -> Box<dyn Functions>,
+    ) -> Result<Box<dyn Instance + Send>>;
+}
