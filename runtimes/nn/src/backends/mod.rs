@@ -1,0 +1,30 @@
+//! What computes graphs. Each is one file over the interface, and none knows the others.
+
+mod document;
+#[cfg(not(target_family = "wasm"))]
+mod kernels;
+mod native;
+#[cfg(feature = "onnx")]
+mod onnx;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
+
+#[cfg(not(target_family = "wasm"))]
+pub use kernels::Kernels;
+pub use native::Native;
+#[cfg(feature = "onnx")]
+pub use onnx::Onnx;
+#[cfg(feature = "onnxruntime")]
+pub use onnxruntime::OnnxRuntime;
+
+use crate::{Error, Target};
+
+/// All backends compute on the processor.
+fn only_cpu(target: Target) -> Result<(), Error> {
+    match target {
+        Target::Cpu => Ok(()),
+        other => Err(Error::Unsupported(format!(
+            "the target {other:?}; graphs are computed on the processor"
+        ))),
+    }
+}

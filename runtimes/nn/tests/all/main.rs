@@ -1,0 +1,3 @@
+//! Integration tests: a file each.
+
+mod conformance;
