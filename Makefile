@@ -34,6 +34,8 @@ rust =
 wasmi-fast = -p runtime-wasmi --features worker
 wamr = -p runtime-wamr $(if $(filter wamr-aot,$(ENGINES)),-p wamr-compiler)
 wasmer-llvm = -p runtime-wasmer
+# WASI-NN. With `assay` as what it depends on it shares all features, so that nothing is built twice.
+nn = -p assay-nn -p runtime-nn
 opt_in = $(filter wamr wasmer-llvm,$(ENGINES))
 
 # What serves opt-in engines.
@@ -49,7 +51,7 @@ to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGIN
 # The wasm32 packages, the fuzz targets, clients of others and the language model have workspaces of their own.
 manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml examples/llm/Cargo.toml
 
-.PHONY: llm llm-test llm-measure llm-build own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
+.PHONY: nn nn-test nn-models llm llm-test llm-measure llm-build own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -114,7 +116,7 @@ setup: ## installs missing system packages where it can, and says what stays mis
 
 lint: ## clippy and the formatting, as CI runs them
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all --check &&) true
-	$(foreach set,rust wasmi-fast $(opt_in),$(CARGO) clippy --locked --release $($(set)) --all-targets -- -D warnings &&) true
+	$(foreach set,rust wasmi-fast nn $(opt_in),$(CARGO) clippy --locked --release $($(set)) --all-targets -- -D warnings &&) true
 
 format: ## formats the code
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all &&) true
@@ -124,7 +126,7 @@ deny: ## licences, sources and bans of all dependencies; needs cargo-deny, and n
 		--allow license-not-encountered --allow license-exception-not-encountered licenses bans sources &&) true
 
 doc: ## the documentation, without warnings
-	$(foreach set,rust $(opt_in),RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $($(set)) &&) true
+	$(foreach set,rust nn $(opt_in),RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $($(set)) &&) true
 
 fuzz-smoke: ## runs each coverage-guided fuzz target for a moment; ARGUMENTS="SECONDS TARGET..."
 	scripts/fuzz-smoke $(ARGUMENTS)
@@ -157,6 +159,18 @@ web: ## makes the page that qualifies packs in a browser; needs npm and the targ
 
 web-test: web ## tests the page in headless Chromium
 	scripts/web-test
+
+nn: build-assay ## builds assay-nn, which runs guests of WASI-NN for `assay nn`
+	$(release) -p assay-nn
+
+# ONNX Runtime comes with Python, where it is; what needs it is ignored elsewhere.
+onnx_runtime = $(firstword $(wildcard $(abspath $(target))/python/lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so.*))
+nn-test: nn ## tests of WASI-NN: sessions, engines with backends, node tests of ONNX
+	$(if $(onnx_runtime),export ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(onnx_runtime)}" &&) $(call test_set,nn)
+	fixtures/nn/guests/build --check
+
+nn-models: ## makes the models of WASI-NN's tests again
+	"$$(scripts/python-packages)" fixtures/nn/make_models.py
 
 pack: build ## rebuilds the core pack from source, needs the target wasm32-unknown-unknown; and the manifest of the foreign pack
 	ASSAY=$(abspath $(assay)) scripts/make-pack --build-kernels

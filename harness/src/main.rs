@@ -40,6 +40,8 @@ enum Command {
     AdapterCheck(cmd::adapter_check::Arguments),
     #[cfg(not(target_family = "wasm"))]
     HostCheck(cmd::host_check::Arguments),
+    #[cfg(not(target_family = "wasm"))]
+    Nn(cmd::nn::Arguments),
     Inspect(cmd::inspect::Arguments),
     Aot(cmd::aot::Arguments),
     Report(cmd::report::Arguments),
@@ -97,6 +99,8 @@ fn run(command: &Command, output: &Output) -> anyhow::Result<exit::Exit> {
         Command::AdapterCheck(arguments) => cmd::adapter_check::run(arguments, output),
         #[cfg(not(target_family = "wasm"))]
         Command::HostCheck(arguments) => cmd::host_check::run(arguments, output),
+        #[cfg(not(target_family = "wasm"))]
+        Command::Nn(arguments) => cmd::nn::run(arguments, output),
         Command::Inspect(arguments) => cmd::inspect::run(arguments, output),
         Command::Aot(arguments) => cmd::aot::run(arguments, output),
         Command::Report(arguments) => cmd::report::run(arguments, output),

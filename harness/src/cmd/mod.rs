@@ -15,6 +15,9 @@ pub mod host_check;
 pub mod inspect;
 pub mod list;
 pub mod mutate;
+// WebAssembly starts no programs.
+#[cfg(not(target_family = "wasm"))]
+pub mod nn;
 pub mod pack;
 pub mod pack_new;
 pub mod probe;

@@ -15,6 +15,9 @@ pub(super) fn import(module: &str, name: &str) -> &'static str {
         ("env", _) => {
             "define it; clang names all such functions without `-Wl,--allow-undefined`, Rust with `#![no_std]` takes elementary ones from the crate `libm`"
         }
+        ("wasi_ephemeral_nn", _) => {
+            "a guest of WASI-NN is another kind of module, for `assay nn` (docs/wasi-nn.md)"
+        }
         (module, _) if module.starts_with("wasi") => {
             "build for a target without a system: `wasm32-unknown-unknown`, `wasm32-freestanding`"
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// Kernels in a row.
 const MAX_STEPS: usize = 64;
-/// Bytes of one tensor of a document, or of a kernel's scratch.
-const MAX_BYTES: u64 = 1 << 30;
+/// Bytes of all values of a document and of its kernels' scratch in sum, and of what is joined to an input of a kernel.
+const MAX_BYTES: u64 = 256 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,38 +113,53 @@ fn dtype_of(value: &Value) -> Result<Dtype, Error> {
     dtype.ok_or_else(|| refused(format!("`{}` is of no known type", value.name)))
 }
 
-/// Type and bytes of a value.
-fn size_of(value: &Value) -> Result<(Dtype, u64), Error> {
-    let dtype = dtype_of(value)?;
-    match byte_length(dtype, &value.shape)? {
-        bytes if bytes <= MAX_BYTES => Ok((dtype, bytes)),
-        bytes => Err(Error::TooLarge(format!(
-            "`{}` has {bytes} bytes; {MAX_BYTES} are the most",
-            value.name
-        ))),
-    }
+/// The values by place: their names and bytes, and what a document takes in sum.
+#[derive(Default)]
+struct Values {
+    all: Vec<(String, u64)>,
+    sum: u64,
 }
 
-/// The names of values, by place.
-#[derive(Default)]
-struct Names(Vec<String>);
-
-impl Names {
-    fn add(&mut self, name: &str) -> Result<(), Error> {
-        if self.0.iter().any(|known| known == name) {
-            return Err(refused(format!("two values are called `{name}`")));
+impl Values {
+    fn take(&mut self, what: &str, bytes: u64) -> Result<(), Error> {
+        self.sum = self.sum.saturating_add(bytes);
+        if self.sum > MAX_BYTES {
+            return Err(Error::TooLarge(format!(
+                "{what} has {bytes} bytes; {MAX_BYTES} are the most for all values in sum"
+            )));
         }
-        self.0.push(name.to_owned());
         Ok(())
     }
 
-    fn find(&self, name: &String) -> Result<usize, Error> {
-        let place = self.0.iter().position(|known| known == name);
+    /// One more value; its type and bytes.
+    fn add(&mut self, value: &Value) -> Result<(Dtype, u64), Error> {
+        let dtype = dtype_of(value)?;
+        let bytes = byte_length(dtype, &value.shape)?;
+        self.take(&value.name, bytes)?;
+        if self.all.iter().any(|(known, _)| *known == value.name) {
+            return Err(refused(format!("two values are called `{}`", value.name)));
+        }
+        self.all.push((value.name.clone(), bytes));
+        Ok((dtype, bytes))
+    }
+
+    fn find(&self, name: &str) -> Result<usize, Error> {
+        let place = self.all.iter().position(|(known, _)| known == name);
         place.ok_or_else(|| refused(format!("no value is called `{name}` by then")))
     }
 
-    fn all(&self, names: &[String]) -> Result<Vec<usize>, Error> {
-        names.iter().map(|name| self.find(name)).collect()
+    /// The places of values that become one region.
+    fn joined(&self, names: &[String]) -> Result<Vec<usize>, Error> {
+        let places = names.iter().map(|name| self.find(name));
+        let places = places.collect::<Result<Vec<_>, _>>()?;
+        let bytes = places.iter().map(|place| self.all[*place].1);
+        match bytes.fold(0, u64::saturating_add) {
+            bytes if bytes > MAX_BYTES => {
+                let message = format!("values of {bytes} bytes are joined");
+                Err(Error::TooLarge(message))
+            }
+            _ => Ok(places),
+        }
     }
 }
 
@@ -162,31 +177,29 @@ impl<C: Calls> Program<C> {
             let message = format!("{} steps; {MAX_STEPS} are the most", document.steps.len());
             return Err(Error::TooLarge(message));
         }
-        let mut names = Names::default();
+        let mut values = Values::default();
         let mut inputs = Vec::new();
         for value in &document.inputs {
-            names.add(&value.name)?;
             inputs.push(Input {
+                dtype: Some(values.add(value)?.0),
                 name: value.name.clone(),
-                dtype: Some(size_of(value)?.0),
                 dimensions: Some(value.shape.iter().copied().map(Some).collect()),
             });
         }
         let mut constants = Vec::new();
         for value in &document.constants {
-            names.add(&value.name)?;
-            constants.push(Arc::new(constant(value)?));
+            let (dtype, _) = values.add(value)?;
+            constants.push(Arc::new(constant(value, dtype)?));
         }
         let mut steps = Vec::new();
         for step in &document.steps {
             if !calls.knows(&step.kernel) {
                 return Err(Error::NotFound(format!("a kernel `{}`", step.kernel)));
             }
-            steps.push(read_step(step, &names)?);
-            names.add(&step.output.name)?;
+            steps.push(read_step(step, &mut values)?);
         }
         Ok(Self {
-            outputs: names.all(&document.outputs)?,
+            outputs: values.joined(&document.outputs)?,
             inputs,
             constants,
             steps,
@@ -195,8 +208,7 @@ impl<C: Calls> Program<C> {
     }
 }
 
-fn constant(value: &Value) -> Result<Tensor, Error> {
-    let (dtype, _) = size_of(value)?;
+fn constant(value: &Value, dtype: Dtype) -> Result<Tensor, Error> {
     let text = value.base64.as_deref().unwrap_or_default();
     let bytes = STANDARD
         .decode(text)
@@ -204,24 +216,21 @@ fn constant(value: &Value) -> Result<Tensor, Error> {
     Tensor::new(dtype, value.shape.clone(), bytes)
 }
 
-fn read_step(step: &StepOf, names: &Names) -> Result<Step, Error> {
-    let (dtype, bytes) = size_of(&step.output)?;
-    if u64::from(step.scratch) > MAX_BYTES {
-        return Err(Error::TooLarge(format!(
-            "{} bytes of scratch",
-            step.scratch
-        )));
-    }
+fn read_step(step: &StepOf, values: &mut Values) -> Result<Step, Error> {
+    values.take("scratch", step.scratch.into())?;
+    let (a, b) = (values.joined(&step.a)?, values.joined(&step.b)?);
+    let updates = match &step.updates {
+        Some(name) => Some(values.find(name)?),
+        None => None,
+    };
+    let (dtype, bytes) = values.add(&step.output)?;
     let params = step.params.iter().flat_map(|word| word.bytes());
     Ok(Step {
         kernel: step.kernel.clone(),
         params: params.collect(),
-        a: names.all(&step.a)?,
-        b: names.all(&step.b)?,
-        updates: match &step.updates {
-            Some(name) => Some(names.find(name)?),
-            None => None,
-        },
+        a,
+        b,
+        updates,
         dtype,
         shape: step.output.shape.clone(),
         // At most MAX_BYTES.
@@ -325,6 +334,7 @@ mod tests {
             ("Bw==", "Bw", "Argument"),
             ("Bw==", "Bwc=", "Argument"),
             ("[5]", "[4294967295]", "TooLarge"),
+            ("\"outputs\": [\"y\"", "\"outputs\": [\"z\"", "Argument"),
             ("\"params\"", "\"parms\"", "Argument"),
         ] {
             assert!(JOINS.contains(from), "{from}");

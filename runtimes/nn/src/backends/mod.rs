@@ -1,20 +1,22 @@
 //! What computes graphs. Each is one file over the interface, and none knows the others.
 
+#[cfg(any(feature = "onnx", feature = "onnxruntime"))]
+mod declared;
 mod document;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "kernels", not(target_family = "wasm")))]
 mod kernels;
 mod native;
 #[cfg(feature = "onnx")]
 mod onnx;
-#[cfg(feature = "onnxruntime")]
+#[cfg(all(feature = "onnxruntime", not(target_family = "wasm")))]
 mod onnxruntime;
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "kernels", not(target_family = "wasm")))]
 pub use kernels::Kernels;
 pub use native::Native;
 #[cfg(feature = "onnx")]
 pub use onnx::Onnx;
-#[cfg(feature = "onnxruntime")]
+#[cfg(all(feature = "onnxruntime", not(target_family = "wasm")))]
 pub use onnxruntime::OnnxRuntime;
 
 use crate::{Error, Target};

@@ -1,3 +1,3 @@
 //! Integration tests: a file each.
 
-mod conformance;
+mod needs_onnx;

@@ -4,12 +4,12 @@ use runtime_api::{Budget, Runtime};
 use runtime_host::{Host, OnFailure, Trust};
 use runtime_nn::{
     Backend,
-    backends::{Kernels, Native},
+    backends::{Kernels, Native, Onnx},
     check::{self, Cell, Outcome},
 };
 use std::{path::Path, sync::Arc};
 
-fn engines() -> Vec<Box<dyn Runtime>> {
+pub(crate) fn engines() -> Vec<Box<dyn Runtime>> {
     let mut engines = vec![
         runtime_wasmtime::pulley().unwrap(),
         runtime_wasmi::runtime().unwrap(),
@@ -62,6 +62,17 @@ fn kernels_and_native_code_on_every_engine_with_the_same_bits() {
     let base: Arc<dyn Backend> = Arc::new(Native::base());
     cells.push(check::cell(&*runtime_wasmi::runtime().unwrap(), &base));
     assert!(!check::disagreements(&cells).is_empty());
+}
+
+#[test]
+fn onnx_on_every_engine_with_the_same_bits() {
+    let onnx: Arc<dyn Backend> = Arc::new(Onnx);
+    let cells: Vec<_> = engines()
+        .iter()
+        .map(|engine| check::cell(&**engine, &onnx))
+        .collect();
+    cells.iter().for_each(assert_all_pass);
+    assert_eq!(check::disagreements(&cells), [""; 0]);
 }
 
 #[test]

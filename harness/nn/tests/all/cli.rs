@@ -1,0 +1,119 @@
+//! The program itself.
+
+use serde_json::Value;
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn assay_nn(arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_assay-nn"))
+        .args(arguments)
+        .current_dir(root())
+        .env("XDG_CONFIG_HOME", home.path())
+        .env("XDG_STATE_HOME", home.path())
+        .env_remove("ORT_DYLIB_PATH")
+        .output()
+        .unwrap()
+}
+
+fn document(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn a_check_names_what_is_left_out() {
+    let output = assay_nn(&[
+        "--check",
+        "--json",
+        "--backend",
+        "native",
+        "--runtime",
+        "wasmi*",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let document = document(&output);
+    let left_out = document["left_out"].as_array().unwrap();
+    assert!(
+        left_out.iter().any(|left| left["what"] == "wasmi.fast"),
+        "{left_out:?}"
+    );
+    let cells = document["cells"].as_array().unwrap();
+    let backends: Vec<_> = cells.iter().map(|cell| &cell["backend"]).collect();
+    assert_eq!(backends, ["native", "planted"]);
+}
+
+#[test]
+fn what_is_asked_for_and_absent_has_its_exit_code() {
+    for (arguments, code, words) in [
+        (
+            &["--check", "--backend", "onnxruntime"][..],
+            4,
+            "ORT_DYLIB_PATH",
+        ),
+        (&["--check", "--backend", "kernels"], 4, "--pack"),
+        (
+            &["--check", "--backend", "tensorflow"],
+            2,
+            "there are kernels",
+        ),
+        (
+            &["--check", "--runtime", "nothing"],
+            2,
+            "no engine is called",
+        ),
+        (&["nothing.wasm"], 2, "nothing.wasm"),
+        (&[], 2, "GUEST"),
+        (
+            &["--check", "--pack", "fixtures/packs/core", "--seen", "none"],
+            3,
+            "trust",
+        ),
+    ] {
+        let output = assay_nn(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_guest_is_run_and_its_errors_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("guest.wasm");
+    let text = r#"(module
+        (import "wasi_ephemeral_nn" "load_by_name" (func $load (param i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) "model")
+        (func (export "run") (result i32) (call $load (i32.const 0) (i32.const 5) (i32.const 8)))
+        (func (export "wrong") (result i32) (call $load (i32.const 0) (i32.const 4) (i32.const 8))))"#;
+    std::fs::write(&path, wat::parse_str(text).unwrap()).unwrap();
+    let run = |more: &[&str]| {
+        let mut arguments = vec![path.to_str().unwrap(), "--json", "--runtime", "wasmi"];
+        arguments.extend(["--graph", "model=fixtures/nn/rmsnorm.onnx"]);
+        arguments.extend(more);
+        assay_nn(&arguments)
+    };
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let runs = &document(&output)["runs"];
+    assert_eq!(runs[0]["backend"], "onnx");
+    assert_eq!(runs[0]["calls"]["load_by_name: success"], 1);
+    let output = run(&["--entry", "wrong"]);
+    assert_eq!(output.status.code(), Some(1));
+    let runs = &document(&output)["runs"];
+    assert_eq!(runs[0]["returned"], 8);
+    assert!(runs[0]["first_error"].as_str().unwrap().contains("`mode`"));
+    let output = run(&["--backend", "native"]);
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "ONNX is no document of kernels"
+    );
+}

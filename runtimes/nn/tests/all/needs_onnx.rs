@@ -1,0 +1,248 @@
+//! The node tests of the PyPI package onnx, by the backend that is Rust alone.
+//!
+//! Each test is run, or is out of scope for a reason that follows from the test and not from what the backend does with it. Of those that are run,
+//! `fixtures/nn/node-tests.txt` lists every one that does not pass, with its reason; one that passes and is listed fails too.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use runtime_nn::{Backend, Dtype, Limits, Nn, Tensor, backends::Onnx};
+use serde::Deserialize;
+use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc, time::Duration};
+
+/// The operators that the backend states: those that rten 0.27.0 registers without features of its own (op_registry/onnx_registry.rs).
+const STATED: &str = "\
+    Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization BitCast Cast \
+    CastLike Ceil Clip Concat ConcatFromSequence Conv ConvInteger ConstantOfShape ConvTranspose Cos Cosh CumSum \
+    DequantizeLinear DepthToSpace Div DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather \
+    GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GridSample GRU HardSigmoid \
+    HardSwish Identity If InstanceNormalization IsInf IsNaN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax \
+    Loop LpNormalization LSTM MatMul MatMulInteger Max MaxPool Mean Min Mod Mul Neg NonMaxSuppression NonZero Not OneHot \
+    Or Pad Pow PRelu QuantizeLinear RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp \
+    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence \
+    RotaryEmbedding Round Scatter ScatterElements ScatterND SequenceAt SequenceConstruct SequenceEmpty SequenceErase \
+    SequenceInsert SequenceLength Shape Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign Split SplitToSequence \
+    Sqrt Squeeze Sub Sum Swish Tan Tanh Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor \
+    ";
+
+/// Of the tests in scope at least so many in a hundred must pass.
+const DUE_PERCENT: usize = 95;
+
+#[derive(Deserialize)]
+struct Test {
+    name: String,
+    operators: Vec<String>,
+    rtol: f64,
+    atol: f64,
+    model: String,
+    sets: Vec<Set>,
+}
+
+#[derive(Deserialize)]
+struct Set {
+    inputs: Vec<Value>,
+    outputs: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Tensor {
+        dtype: String,
+        shape: Vec<u32>,
+        base64: String,
+    },
+    Other {
+        other: String,
+    },
+}
+
+fn dtype(numpy: &str) -> Option<Dtype> {
+    Some(match numpy {
+        "float32" => Dtype::F32,
+        "int32" => Dtype::I32,
+        "int64" => Dtype::I64,
+        "uint8" | "bool" => Dtype::U8,
+        _ => return None,
+    })
+}
+
+/// Why a test is not asked; nothing if it is.
+fn out_of_scope(test: &Test) -> Option<String> {
+    let values = || {
+        test.sets
+            .iter()
+            .flat_map(|set| set.inputs.iter().chain(&set.outputs))
+    };
+    let mut single = false;
+    for value in values() {
+        match value {
+            Value::Other { other } => return Some(format!("no tensor: {other}")),
+            Value::Tensor { dtype: name, .. } if dtype(name).is_none() => {
+                return Some(format!("type {name}"));
+            }
+            Value::Tensor { dtype, .. } => single |= dtype == "float32",
+        }
+    }
+    let stated = |name: &&String| STATED.split_whitespace().any(|stated| stated == *name);
+    let operators = test.operators.iter();
+    if let Some(other) = operators.clone().find(|name| !stated(name)) {
+        return Some(format!("operator {other}"));
+    }
+    (!single).then(|| "no f32".to_owned())
+}
+
+fn tensor(value: &Value) -> Tensor {
+    match value {
+        Value::Tensor {
+            dtype: name,
+            shape,
+            base64,
+        } => {
+            let bytes = STANDARD.decode(base64).unwrap();
+            Tensor::new(dtype(name).unwrap(), shape.clone(), bytes).unwrap()
+        }
+        Value::Other { .. } => unreachable!("out of scope"),
+    }
+}
+
+/// What is wrong with an output.
+fn compare(found: &Tensor, due: &Tensor, (rtol, atol): (f64, f64)) -> Result<(), String> {
+    if found.dtype() != due.dtype() || found.dimensions() != due.dimensions() {
+        let form = |tensor: &Tensor| format!("{} {:?}", tensor.dtype(), tensor.dimensions());
+        return Err(format!("{} where {} is due", form(found), form(due)));
+    }
+    let (Some(values), Some(dues)) = (found.to_f32(), due.to_f32()) else {
+        let same = found.bytes() == due.bytes();
+        return if same {
+            Ok(())
+        } else {
+            Err("other integers".to_owned())
+        };
+    };
+    for (value, due) in values.iter().zip(&dues) {
+        let (wide, wide_due) = (f64::from(*value), f64::from(*due));
+        let near = (wide - wide_due).abs() <= atol + rtol * wide_due.abs();
+        if !(near || value == due || value.is_nan() && due.is_nan()) {
+            return Err(format!("{value} where {due} is due"));
+        }
+    }
+    Ok(())
+}
+
+fn run(test: &Test) -> Result<(), String> {
+    let backend = Onnx;
+    let limits = Limits {
+        compute: Duration::from_secs(60),
+        load: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let words = |error: runtime_nn::Error| format!("failed to {error}");
+    let graph = STANDARD.decode(&test.model).unwrap();
+    assert!(backend.recognises(&[graph.clone()]), "{}", test.name);
+    let nn = Nn::new(limits)
+        .named("test", &backend, graph)
+        .map_err(words)?;
+    let mut session = Arc::new(nn).session();
+    let handle = session.load_by_name("test").map_err(words)?;
+    for set in &test.sets {
+        let context = session.init_execution_context(handle).map_err(words)?;
+        for (index, input) in (0..).zip(&set.inputs) {
+            session
+                .set_input(context, index, tensor(input))
+                .map_err(words)?;
+        }
+        session.compute(context).map_err(words)?;
+        for (index, due) in (0..).zip(&set.outputs) {
+            let found = session.output(context, index).map_err(words)?;
+            compare(found, &tensor(due), (test.rtol, test.atol))?;
+        }
+    }
+    Ok(())
+}
+
+/// The tests that do not pass, with their reasons.
+fn listed() -> BTreeMap<&'static str, &'static str> {
+    let list = include_str!("../../../../fixtures/nn/node-tests.txt");
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    let listed = lines.map(|line| line.split_once(": ").expect("a name and a reason"));
+    listed.collect()
+}
+
+#[test]
+#[ignore = "needs a Python with the package onnx"]
+fn node_tests_pass_or_are_listed() {
+    let python = std::env::var("ASSAY_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let made = Command::new(python)
+        .args(["-W", "ignore"])
+        .arg(root.join("fixtures/nn/node_tests.py"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{errors}");
+    let lines = std::str::from_utf8(&made.stdout).unwrap().lines();
+    let tests: Vec<Test> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(tests.len() > 1500, "{} tests", tests.len());
+
+    let mut left_out = BTreeMap::<String, usize>::new();
+    let mut failed = BTreeMap::new();
+    let mut asked = 0;
+    for test in &tests {
+        match out_of_scope(test) {
+            Some(reason) => *left_out.entry(reason).or_default() += 1,
+            None => {
+                asked += 1;
+                if let Err(what) = run(test) {
+                    failed.insert(test.name.as_str(), what);
+                }
+            }
+        }
+    }
+    println!(
+        "{} tests, {asked} asked, {} do not pass",
+        tests.len(),
+        failed.len()
+    );
+    for (reason, count) in &left_out {
+        println!("not asked: {count} for {reason}");
+    }
+    for (name, what) in &failed {
+        println!("{name}: {}", what.replace('\n', " "));
+    }
+    let listed = listed();
+    let unlisted: Vec<_> = failed
+        .keys()
+        .filter(|name| !listed.contains_key(**name))
+        .collect();
+    let passing: Vec<_> = listed
+        .keys()
+        .filter(|name| !failed.contains_key(**name))
+        .collect();
+    assert!(
+        unlisted.is_empty(),
+        "they do not pass, and are not listed: {unlisted:?}"
+    );
+    assert!(passing.is_empty(), "they pass, and are listed: {passing:?}");
+    let passed = asked - failed.len();
+    assert!(
+        passed * 100 >= asked * DUE_PERCENT,
+        "{passed} of {asked} pass"
+    );
+}
+
+/// The comparison sees a value that is off, another shape and another type.
+#[test]
+fn the_comparison_can_fail() {
+    let due = Tensor::f32(vec![2], &[1.0, f32::NAN]).unwrap();
+    let tolerances = (1e-3, 1e-7);
+    assert_eq!(compare(&due, &due, tolerances), Ok(()));
+    for other in [
+        Tensor::f32(vec![2], &[1.002, f32::NAN]).unwrap(),
+        Tensor::f32(vec![2], &[1.0, 1.0]).unwrap(),
+        Tensor::f32(vec![2, 1], &[1.0, f32::NAN]).unwrap(),
+        Tensor::new(Dtype::I32, vec![2], vec![0; 8]).unwrap(),
+    ] {
+        assert!(compare(&other, &due, tolerances).is_err());
+    }
+}
