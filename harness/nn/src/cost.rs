@@ -10,7 +10,7 @@ use crate::{
     program::Arguments,
 };
 use anyhow::{Result, anyhow};
-use assay::{exit, machine::Machine, output::Output, statistics};
+use assay::{exit, machine::Fingerprint, output::Output, statistics};
 use runtime_api::{Budget, BudgetKind, Options, Runtime};
 use runtime_nn::{
     Backend, Dtype, Encoding, Graph, Guest, Limits, Nn, Target, Tensor,
@@ -31,7 +31,7 @@ const RESAMPLES: usize = 1000;
 
 #[derive(Serialize)]
 struct Document {
-    machine: Machine,
+    machine: Fingerprint,
     rounds: usize,
     calls: u32,
     rows: Vec<Row>,
@@ -93,7 +93,7 @@ impl Interval {
 }
 
 pub(crate) fn run(arguments: &Arguments, offer: &Offer, output: &Output) -> Result<exit::Exit> {
-    let machine = Machine::take();
+    let machine = Fingerprint::take();
     output.text(
         "| engine | backend | model | through WASI-NN, ns | the backend alone, ns | native, ns |\n|---|---|---|---|---|---|",
     )?;

@@ -18,7 +18,7 @@ use std::{path::PathBuf, process::ExitCode};
     version,
     after_help = "Backends: kernels (of --pack), native, onnx (in Rust), onnxruntime (ORT_DYLIB_PATH names its library). docs/wasi-nn.md has the rest.\n\nExample: assay nn --check --pack fixtures/packs/core --trust fixtures/packs/trusted_keys"
 )]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A binary module that imports `wasi_ephemeral_nn` and nothing else.
     #[arg(required_unless_present_any = ["check", "cost"])]
     pub guest: Option<PathBuf>,

@@ -31,6 +31,7 @@ mod hostile_cli;
 mod inspect_cli;
 mod lying_adapters;
 mod mutate_cli;
+mod nn_cli;
 mod numerics;
 mod pack_cli;
 mod pack_new_cli;

@@ -13,7 +13,7 @@
 pub mod abi;
 mod backend;
 pub mod backends;
-#[cfg(feature = "check")]
+#[cfg(any(test, feature = "check"))]
 pub mod check;
 mod error;
 mod guest;

@@ -221,6 +221,10 @@ fn refusals_name_the_switch_of_the_tool() {
             r#"(import "wasi_snapshot_preview1" "fd_write" (func))"#,
             "wasm32-freestanding",
         ),
+        (
+            r#"(import "wasi_ephemeral_nn" "compute" (func (param i32) (result i32)))"#,
+            "`assay nn`",
+        ),
     ] {
         let module = wat::parse_str(format!("(module {text})")).unwrap();
         let refused = inspect(&module).unwrap_err();

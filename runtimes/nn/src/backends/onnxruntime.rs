@@ -77,12 +77,12 @@ impl Backend for OnnxRuntime {
 
 fn session(environment: &Environment, bytes: &[u8]) -> ort::Result<Session> {
     let builder = Session::builder(environment)?;
-    let builder = builder.with_intra_threads(1).map_err(ort::Error::from)?;
-    let builder = builder.with_inter_threads(1).map_err(ort::Error::from)?;
+    let builder = builder.with_intra_threads(1)?;
+    let builder = builder.with_inter_threads(1)?;
     // Weights in files are refused before; what that look does not see finds no files.
     let key = "session.model_external_initializers_file_folder_path";
     let builder = builder.with_config_entry(key, "/nonexistent");
-    let mut builder = builder.map_err(ort::Error::from)?;
+    let mut builder = builder?;
     builder.commit_from_memory(bytes)
 }
 

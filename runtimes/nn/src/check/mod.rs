@@ -204,3 +204,21 @@ fn offering(backend: &Arc<dyn Backend>, model: &Model, limits: Limits) -> Result
     let nn = Nn::new(limits).backend(Arc::clone(backend));
     Ok(nn.named("model", &**backend, graph.to_vec())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::Native;
+
+    /// The least that every target has: wasmi with native code. The program's tests have the rest.
+    #[test]
+    fn native_code_on_wasmi() {
+        let wasmi = runtime_wasmi::runtime().unwrap();
+        let native: Arc<dyn Backend> = Arc::new(Native::base());
+        let cell = cell(&*wasmi, &native);
+        let bad = cell.findings.iter();
+        let bad: Vec<_> = bad.filter(|one| one.outcome != Outcome::Pass).collect();
+        assert!(bad.is_empty(), "{bad:#?}");
+        assert_eq!(cell.outputs.len(), 3);
+    }
+}
