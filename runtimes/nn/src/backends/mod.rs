@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 mod declared;
+#[cfg(feature = "onnx")]
+mod defaults;
 mod document;
 #[cfg(all(feature = "kernels", not(target_family = "wasm")))]
 mod kernels;

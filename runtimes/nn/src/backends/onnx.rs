@@ -4,7 +4,10 @@
 //! tract assembles its kernels with one and brings 117 crates along; both build for armv7 and wasm32. tract knows f16 and f64, which rten computes
 //! in f32: such graphs are refused here. rten's integers of 64 bits are 32: values beyond are refused on their way in.
 
-use super::declared::{Declared, Element, recognises};
+use super::{
+    declared::{Declared, Element, recognises},
+    defaults::written_out,
+};
 use crate::{Backend, Dtype, Encoding, Error, Graph, Input, Target, Tensor};
 use rten::{
     LoadErrorKind, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView,
@@ -43,7 +46,7 @@ impl Backend for Onnx {
             let message = format!("`{name}` is of f64, which would be computed in f32");
             return Err(Error::Unsupported(message));
         }
-        let model = ModelOptions::with_all_ops().load(bytes.to_vec());
+        let model = ModelOptions::with_all_ops().load(written_out(bytes).into_owned());
         let model = model.map_err(|error| match error.kind() {
             LoadErrorKind::OperatorInvalid => Error::Unsupported(error.to_string()),
             _ => Error::Argument(error.to_string()),
@@ -89,11 +92,20 @@ impl Graph for Loaded {
         let mut options = RunOptions::default();
         options.thread_pool = Some(Arc::clone(&self.pool));
         let outputs = self.model.run(values, &self.output_ids, Some(options));
-        let outputs = outputs.map_err(|error| Error::Failed(error.to_string()))?;
+        let outputs = outputs.map_err(|error| failed(error.to_string()))?;
         let outputs = outputs.into_iter().zip(&self.declared.outputs);
         outputs
             .map(|(value, (_, element))| tensor(value, *element))
             .collect()
+    }
+}
+
+/// rten says in words only that it was asked for what it has not: an output, an attribute's value, a type.
+fn failed(words: String) -> Error {
+    if words.contains(" failed: unsupported ") {
+        Error::Unsupported(words)
+    } else {
+        Error::Failed(words)
     }
 }
 

@@ -9,7 +9,7 @@ use ort::{
 };
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// The variable that names the library.
@@ -27,27 +27,33 @@ impl OnnxRuntime {
     /// # Errors
     /// Why it is absent, in words.
     pub fn open() -> Result<Self, String> {
-        let path = std::env::var_os(LIBRARY).filter(|path| !path.is_empty());
-        let path = path.ok_or_else(|| {
-            format!(
-                "{LIBRARY} does not name the library; the PyPI package `onnxruntime` brings one, in onnxruntime/capi"
-            )
-        })?;
-        let path = Path::new(&path);
-        // The loader's own words for a missing file do not name the variable.
-        if !path.is_file() {
-            return Err(format!(
-                "{LIBRARY} names {}, which is no file",
-                path.display()
-            ));
-        }
-        let environment = ort::init_from(path)
-            .map_err(|error| format!("{} is not loaded: {error}", path.display()))?
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| format!("{} does not start: {error}", path.display()))?;
+        // A process has one, whatever the variable says later.
+        static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
+        let environment = ENVIRONMENT.get_or_init(environment).clone()?;
         Ok(Self { environment })
     }
+}
+
+fn environment() -> Result<Environment, String> {
+    let path = std::env::var_os(LIBRARY).filter(|path| !path.is_empty());
+    let path = path.ok_or_else(|| {
+        format!(
+            "{LIBRARY} does not name the library; the PyPI package `onnxruntime` brings one, in onnxruntime/capi"
+        )
+    })?;
+    let path = Path::new(&path);
+    // The loader's own words for a missing file do not name the variable.
+    if !path.is_file() {
+        return Err(format!(
+            "{LIBRARY} names {}, which is no file",
+            path.display()
+        ));
+    }
+    ort::init_from(path)
+        .map_err(|error| format!("{} is not loaded: {error}", path.display()))?
+        .with_telemetry(false)
+        .build()
+        .map_err(|error| format!("{} does not start: {error}", path.display()))
 }
 
 impl Backend for OnnxRuntime {

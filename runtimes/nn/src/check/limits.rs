@@ -5,6 +5,10 @@ use crate::{Backend, Encoding, Guest, Nn, Target};
 use runtime_api::{Budget, BudgetKind, Error, Runtime, Trap};
 use std::sync::Arc;
 
+/// By how much a process may grow over 10 000 loads, in the best of some rounds.
+const MAX_GROWTH: u64 = 512 << 10;
+const ROUNDS: usize = 5;
+
 pub(super) fn findings(runtime: &dyn Runtime, backend: &Arc<dyn Backend>) -> Vec<Finding> {
     vec![
         finding(
@@ -50,15 +54,22 @@ fn flat(backend: &Arc<dyn Backend>) -> Found {
         session.load(parts, Encoding::Autodetect, Target::Cpu)
     };
     let first = load()?;
-    let before = resident();
-    for _ in 1..10_000 {
-        if load()? != first {
-            return Err(Wrong::Fails("it is another handle".to_owned()));
+    // Others in this process may grow meanwhile; what leaks, grows each time.
+    let mut grown = u64::MAX;
+    for _ in 0..ROUNDS {
+        let before = resident();
+        for _ in 1..10_000 {
+            if load()? != first {
+                return Err(Wrong::Fails("it is another handle".to_owned()));
+            }
+        }
+        grown = grown.min(resident().saturating_sub(before));
+        if grown <= MAX_GROWTH {
+            break;
         }
     }
-    let grown = resident().saturating_sub(before);
     let held = session.held_bytes();
-    if held != graph.len() as u64 || grown > 1 << 20 {
+    if held != graph.len() as u64 || grown > MAX_GROWTH {
         return Err(Wrong::Fails(format!(
             "{held} bytes are held, and the process grew by {grown} bytes"
         )));
