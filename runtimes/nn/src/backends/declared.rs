@@ -130,10 +130,8 @@ fn refuse_external(graph: &GraphProto, depth: usize) -> Result<(), Error> {
         let message = "weights in a file of their own";
         return Err(Error::Unsupported(message.to_owned()));
     }
-    let graphs = attributes().filter_map(|attribute| attribute.g.as_ref());
-    graphs
-        .map(|graph| refuse_external(graph, depth + 1))
-        .collect()
+    let mut graphs = attributes().filter_map(|attribute| attribute.g.as_ref());
+    graphs.try_for_each(|graph| refuse_external(graph, depth + 1))
 }
 
 /// Whether bytes look like ONNX: a version of its form comes first in what every tool writes.

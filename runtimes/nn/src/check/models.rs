@@ -41,7 +41,7 @@ impl Model {
         let values: Vec<f64> = words(output)
             .map(|word| f64::from(f32::from_le_bytes(word)))
             .collect();
-        if values.len() != self.truth.len() || output.len() % 4 != 0 {
+        if values.len() != self.truth.len() || !output.len().is_multiple_of(4) {
             let due = self.truth.len() * 4;
             return Err(format!("{} bytes; {due} are due", output.len()));
         }
@@ -133,6 +133,9 @@ pub enum How<'g> {
     Bytes(&'g [u8], Encoding),
 }
 
+/// The outputs of a request, or which function failed, and how.
+pub type Answer = Result<Vec<Vec<u8>>, (String, Errno)>;
+
 /// An instance of the model guest.
 pub struct ModelGuest {
     instance: Box<dyn Instance + Send>,
@@ -176,7 +179,7 @@ impl ModelGuest {
         how: How<'_>,
         inputs: &[Tensor],
         outputs: u32,
-    ) -> runtime_api::Result<Result<Vec<Vec<u8>>, (String, Errno)>> {
+    ) -> runtime_api::Result<Answer> {
         let request = request(how, inputs, outputs);
         self.instance.write(self.area, &request)?;
         let ended = self.instance.call(self.run, &[], self.budget)?;
