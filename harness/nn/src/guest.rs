@@ -44,6 +44,9 @@ struct Run {
     first_error: Option<String>,
 }
 
+/// How often each function ended in which way, and the words of the first error.
+type Seen = (BTreeMap<String, u64>, Option<String>);
+
 /// A graph's name and bytes.
 type Named = (String, Vec<u8>);
 
@@ -141,7 +144,7 @@ fn one(
         limits: runtime_api::Limits::default(),
         metering: BudgetKind::Epoch,
     };
-    let seen: Arc<Mutex<(BTreeMap<String, u64>, Option<String>)>> = Arc::default();
+    let seen: Arc<Mutex<Seen>> = Arc::default();
     let heard = Arc::clone(&seen);
     let called = Guest::compile(runtime, wasm, &options, Arc::new(nn)).and_then(|guest| {
         let guest = guest.heard_by(Arc::new(move |name, error| {

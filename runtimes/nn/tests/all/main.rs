@@ -1,3 +1,8 @@
 //! Integration tests: a file each.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
 mod needs_onnx;
