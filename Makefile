@@ -49,7 +49,7 @@ to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGIN
 # The wasm32 packages, the fuzz targets, clients of others and the language model have workspaces of their own.
 manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml examples/llm/Cargo.toml
 
-.PHONY: llm llm-test llm-measure llm-build own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
+.PHONY: embedded llm llm-test llm-measure llm-build own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -132,8 +132,10 @@ fuzz-smoke: ## runs each coverage-guided fuzz target for a moment; ARGUMENTS="SE
 compat: ## a client of packs that others wrote: what fits and what does not, docs/compatibility.md
 	$(CARGO) test --locked --release --manifest-path compat/ruvector/Cargo.toml
 
-# wamr.aot and wasmer.llvm are built into it where their packages are; the former takes the compiler that `make build` builds.
-llm_features = $(subst wasmer-llvm,wasmer,$(filter wamr wasmer-llvm,$(ENGINES)))
+# WAMR's engines and wasmer.llvm are built into it where their packages are; wamr.aot takes the compiler that `make build` builds.
+llm_features = $(strip $(subst wamr-aot,wamr,$(subst wasmer-llvm,wasmer,$(filter wamr-aot wasmer-llvm,$(ENGINES)))))
+llm llm-measure llm-test: export ASSAY_WAMRC ?= $(abspath $(target))/release/assay-wamrc
+llm_compiler = $(if $(filter wamr,$(llm_features)),[ -x $(target)/release/assay-wamrc ] || $(release) $(wamr))
 llm_manifest = --manifest-path examples/llm/Cargo.toml $(if $(llm_features),--features "$(llm_features)")
 llm = examples/llm/target/release/llm
 
@@ -147,10 +149,17 @@ llm-measure: llm-build ## milliseconds per token, native against each engine and
 	$(llm) measure $(ARGUMENTS)
 
 llm-test: ## its tests, with a tiny model made on the spot: nothing is fetched
+	$(llm_compiler)
 	$(CARGO) test --locked --release $(llm_manifest) --target-dir examples/llm/target $(ARGUMENTS)
 
 llm-build:
+	$(llm_compiler)
 	$(release) $(llm_manifest) --target-dir examples/llm/target
+
+embedded: ## what the core pack's kernels need on a small device: WAMR built for size, everything in one pool; needs jq, LLVM 22
+	$(release) $(wamr)
+	$(release) -p runtime-host --features wasmtime,wasmi --example frames
+	scripts/embedded $(ARGUMENTS)
 
 web: ## makes the page that qualifies packs in a browser; needs npm and the target wasm32-wasip1
 	scripts/build-web $(ARGUMENTS)
