@@ -26,7 +26,7 @@ pub struct Arguments {
     /// Upgrades while four threads call.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     upgrades: u32,
-    /// Hosts have the limits of small devices: 256 KiB of memory for each kernel, 16 KiB of stack.
+    /// Hosts have the limits of small devices: 256 KiB of memory for each kernel, 32 KiB of stack.
     #[arg(long)]
     embedded: bool,
 }
