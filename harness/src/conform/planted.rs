@@ -27,7 +27,13 @@ use super::{
     },
     subject::Subject,
 };
-use crate::{basics::Finding, outcome::Outcome, output::Output, parallel, registry};
+use crate::{
+    basics::Finding,
+    outcome::Outcome,
+    output::Output,
+    registry,
+    suite::{self, Suite},
+};
 use assay_worker::{GRACE, Launch, RunError, Worker};
 use kernel_cases::case::Entry;
 use kernel_pack::Pack;
@@ -89,15 +95,30 @@ pub fn on_all(
     output: &Output,
 ) -> Vec<Finding> {
     let plants = draw::plants(reference, work, seed);
-    let template = "{wide_bar} {pos}/{len} engines";
-    let progress = output.progress_bar("planted faults", launches.len() as u64, template);
-    let found = parallel::each(launches, parallel::processors(), |launch| {
-        let found = on_engine(launch, pack, &plants);
-        progress.inc(1);
-        found
-    });
-    progress.finish_and_clear();
+    let found = suite::on_all(&OnEngines { pack, plants }, launches, output);
     found.into_iter().flatten().collect()
+}
+
+/// What was planted, for engines to be asked about it.
+struct OnEngines<'a> {
+    pack: &'a Pack,
+    plants: Vec<Planting<'a>>,
+}
+
+impl Suite for OnEngines<'_> {
+    type Findings = Vec<Finding>;
+    const NAME: &'static str = "planted faults";
+    const STEPS: &'static str = "engines";
+
+    fn steps(&self) -> usize {
+        1
+    }
+
+    fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Vec<Finding> {
+        let found = on_engine(launch, self.pack, &self.plants);
+        done(1);
+        found
+    }
 }
 
 /// Asks an engine about everything that was planted.
