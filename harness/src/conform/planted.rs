@@ -201,12 +201,19 @@ impl Plant<'_> {
         if let Some(reason) = self.unsupported(worker, &info) {
             return (Outcome::Unsupported, reason);
         }
-        let mut asked = self.once(worker, 1);
-        for again in 1..TRIES {
-            if !matches!(asked, Tried::Busy(_)) {
-                break;
-            }
-            asked = self.once(worker, 1 << (2 * again));
+        let mut asked = self.patiently(worker, self.by_fuel);
+        let both = [BudgetKind::Epoch, BudgetKind::Fuel];
+        if let Tried::Told(what) = &asked
+            && self.fault == Fault::Endless
+            && both
+                .iter()
+                .all(|kind| info.capabilities.budgets.contains(kind))
+        {
+            // Who holds one kind of budget may let the other pass.
+            asked = match self.patiently(worker, !self.by_fuel) {
+                Tried::Told(other) => Tried::Told(format!("{what}; {other}")),
+                untold => untold,
+            };
         }
         match asked {
             Tried::Told(what) => (Outcome::Pass, what),
@@ -236,12 +243,24 @@ impl Plant<'_> {
         }
     }
 
-    fn once(&self, worker: &mut Worker, patience: u64) -> Tried {
+    /// Once, and with longer budgets where the machine may have been busy.
+    fn patiently(&self, worker: &mut Worker, by_fuel: bool) -> Tried {
+        let mut asked = self.once(worker, 1, by_fuel);
+        for again in 1..TRIES {
+            if !matches!(asked, Tried::Busy(_)) {
+                break;
+            }
+            asked = self.once(worker, 1 << (2 * again), by_fuel);
+        }
+        asked
+    }
+
+    fn once(&self, worker: &mut Worker, patience: u64, by_fuel: bool) -> Tried {
         let subject = Subject {
             ticks: self.subject.ticks.saturating_mul(patience),
             ..self.subject.clone()
         };
-        let fuel = subject.fuel.filter(|_| self.by_fuel);
+        let fuel = subject.fuel.filter(|_| by_fuel);
         let counts = worker
             .info()
             .capabilities
