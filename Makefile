@@ -28,22 +28,22 @@ endif
 release = $(CARGO) build --locked --release
 
 # Sets of packages that are built together, the same for every goal: packages that are built together share the features of what they
-# depend on, and another choice would build an engine once more. wasmi.fast is a set of its own because beside assay wasmi has its
-# portable dispatch.
+# depend on, and another choice would build an engine once more. The engines that are executables of their own are no part of the first
+# set because beside assay wasmi has its portable dispatch.
 rust =
-wasmi-fast = -p runtime-wasmi --features worker
-wamr = -p runtime-wamr $(if $(filter wamr-aot,$(ENGINES)),-p wamr-compiler)
-wasmer-llvm = -p runtime-wasmer
+executables = -p runtime-wasmi --features runtime-wasmi/worker $(foreach engine,$(ENGINES),$(package_of_$(engine)))
+package_of_wamr = -p runtime-wamr
+package_of_wamr-aot = $(if $(filter wamr,$(ENGINES)),-p wamr-compiler)
+package_of_wasmer-llvm = -p runtime-wasmer
 # WASI-NN. With `assay` as what it depends on it shares all features, so that nothing is built twice.
 nn = -p assay-nn -p runtime-nn
-opt_in = $(filter wamr wasmer-llvm,$(ENGINES))
 
 # What serves opt-in engines.
-executables = $(addprefix $(target)/release/,$(foreach engine,$(1),$(executable_of_$(engine))))
+executable = $(addprefix $(target)/release/,$(foreach engine,$(1),$(executable_of_$(engine))))
 executable_of_wamr = assay-wamr
 executable_of_wamr-aot = assay-wamrc
 executable_of_wasmer-llvm = assay-wasmer
-all_executables = $(call executables,wamr wamr-aot wasmer-llvm)
+all_executables = $(call executable,wamr wamr-aot wasmer-llvm)
 
 # The opt-in engines that a fresh machine still has to build; nothing where one of them is built.
 to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGINES)),$(shell scripts/setup --possible),$(ENGINES)))
@@ -51,7 +51,7 @@ to_come = $(if $(wildcard $(all_executables)),,$(if $(filter file,$(origin ENGIN
 # The wasm32 packages, the fuzz targets, clients of others and the language model have workspaces of their own.
 manifests = Cargo.toml kernels/guest/Cargo.toml kernels/faulty/Cargo.toml fuzz/Cargo.toml compat/ruvector/Cargo.toml examples/llm/Cargo.toml
 
-.PHONY: nn nn-test nn-models llm llm-test llm-measure llm-build own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay build-rust setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
+.PHONY: nn nn-test nn-models embedded llm llm-test llm-measure llm-build own-seeds help qualify mutate bench test wasm32 cross matrix device build build-assay setup lint format deny doc fuzz-smoke compat web web-test pack check-pack numbers check-numbers tables check-readme oracles foreign
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -70,10 +70,10 @@ define first_verdict
 	@echo "=== now for the others"
 endef
 
-mutate: build-rust ## plants faults into the core pack's modules, and says which conform finds; ARGUMENTS="--count 520 --seed N"
+mutate: build ## plants faults into the core pack's modules, and says which conform finds; ARGUMENTS="--count 520 --seed N"
 	$(assay) mutate $(PACK) $(trust) $(ARGUMENTS)
 
-own-seeds: build-rust ## conformance of the core pack with 50 own seeds in a row; COUNT=N FIRST=N ARGUMENTS="--runtime ID"
+own-seeds: build ## conformance of the core pack with 50 own seeds in a row; COUNT=N FIRST=N ARGUMENTS="--runtime ID"
 	scripts/own-seeds $(assay) $(or $(COUNT),50) $(or $(FIRST),1) $(ARGUMENTS)
 
 bench: setup build ## measures the core pack on every engine that is ready, beside native code for this very processor
@@ -86,7 +86,7 @@ bench: setup build ## measures the core pack on every engine that is ready, besi
 test_set = $(CARGO) test --locked --release $($(1)) $(ARGUMENTS) $(if $(ARGUMENTS),,&& scripts/test-ignored $(CARGO) test --locked --release $($(1)) --tests)
 test: setup build ## runs all tests
 	$(call test_set,rust)
-	$(if $(ARGUMENTS),,$(foreach set,wasmi-fast $(opt_in),$(call test_set,$(set)) &&) true)
+	$(if $(ARGUMENTS),,$(call test_set,executables))
 
 wasm32: ## tests and qualifies inside WebAssembly, under wasmtime; needs the target wasm32-wasip1 and jq
 	scripts/test-wasi $(ARGUMENTS)
@@ -101,22 +101,19 @@ device: setup build ## what wamr.aot needs on targets without its compiler: then
 	ASSAY=$(assay) scripts/for-device assay-results/device
 
 # What an earlier build has left of an engine that is not chosen would be found beside assay.
-build: build-rust ## builds assay with every engine whose packages are here
-	$(foreach set,$(opt_in),$(release) $($(set)) &&) true
-	@rm -f $(filter-out $(call executables,$(ENGINES)),$(all_executables))
+build: build-assay ## builds assay with every engine whose packages are here
+	$(release) $(executables)
+	@rm -f $(filter-out $(call executable,$(ENGINES)),$(all_executables))
 
 build-assay:
 	$(release)
-
-build-rust: build-assay
-	$(release) $(wasmi-fast)
 
 setup: ## installs missing system packages where it can, and says what stays missing
 	@scripts/setup
 
 lint: ## clippy and the formatting, as CI runs them
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all --check &&) true
-	$(foreach set,rust wasmi-fast nn $(opt_in),$(CARGO) clippy --locked --release $($(set)) --all-targets -- -D warnings &&) true
+	$(foreach set,rust nn executables,$(CARGO) clippy --locked --release $($(set)) --all-targets -- -D warnings &&) true
 
 format: ## formats the code
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all &&) true
@@ -126,7 +123,7 @@ deny: ## licences, sources and bans of all dependencies; needs cargo-deny, and n
 		--allow license-not-encountered --allow license-exception-not-encountered licenses bans sources &&) true
 
 doc: ## the documentation, without warnings
-	$(foreach set,rust nn $(opt_in),RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $($(set)) &&) true
+	$(foreach set,rust nn executables,RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $($(set)) &&) true
 
 fuzz-smoke: ## runs each coverage-guided fuzz target for a moment; ARGUMENTS="SECONDS TARGET..."
 	scripts/fuzz-smoke $(ARGUMENTS)
@@ -134,8 +131,10 @@ fuzz-smoke: ## runs each coverage-guided fuzz target for a moment; ARGUMENTS="SE
 compat: ## a client of packs that others wrote: what fits and what does not, docs/compatibility.md
 	$(CARGO) test --locked --release --manifest-path compat/ruvector/Cargo.toml
 
-# wamr.aot and wasmer.llvm are built into it where their packages are; the former takes the compiler that `make build` builds.
-llm_features = $(subst wasmer-llvm,wasmer,$(filter wamr wasmer-llvm,$(ENGINES)))
+# WAMR's engines and wasmer.llvm are built into it where their packages are; wamr.aot takes the compiler that `make build` builds.
+llm_features = $(strip $(subst wamr-aot,wamr,$(subst wasmer-llvm,wasmer,$(filter wamr-aot wasmer-llvm,$(ENGINES)))))
+llm llm-measure llm-test: export ASSAY_WAMRC ?= $(abspath $(target))/release/assay-wamrc
+llm_compiler = $(if $(filter wamr,$(llm_features)),[ -x $(target)/release/assay-wamrc ] || $(release) $(wamr))
 llm_manifest = --manifest-path examples/llm/Cargo.toml $(if $(llm_features),--features "$(llm_features)")
 llm = examples/llm/target/release/llm
 
@@ -149,10 +148,17 @@ llm-measure: llm-build ## milliseconds per token, native against each engine and
 	$(llm) measure $(ARGUMENTS)
 
 llm-test: ## its tests, with a tiny model made on the spot: nothing is fetched
+	$(llm_compiler)
 	$(CARGO) test --locked --release $(llm_manifest) --target-dir examples/llm/target $(ARGUMENTS)
 
 llm-build:
+	$(llm_compiler)
 	$(release) $(llm_manifest) --target-dir examples/llm/target
+
+embedded: ## what the core pack's kernels need on a small device: WAMR built for size, everything in one pool; needs jq, LLVM 22
+	$(release) $(wamr)
+	$(release) -p runtime-host --features wasmtime,wasmi --example frames
+	scripts/embedded $(ARGUMENTS)
 
 web: ## makes the page that qualifies packs in a browser; needs npm and the target wasm32-wasip1
 	scripts/build-web $(ARGUMENTS)

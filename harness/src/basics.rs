@@ -1,7 +1,13 @@
 //! The basics of `qualify`: small modules that end badly on purpose, numbers that some processors flush to zero, and choices that some
 //! compilers make otherwise. An engine that gets one of them wrong must not run anybody's kernels.
 
-use crate::{machine::emulated, outcome::Outcome, output::Output, parallel, probe::lacking};
+use crate::{
+    machine::emulated,
+    outcome::Outcome,
+    output::Output,
+    probe::lacking,
+    suite::{self, Suite},
+};
 use assay_worker::{InstanceChoice, Launch, RunError, Worker, WorkerError};
 use runtime_api::{Budget, BudgetKind, Error, Limits, Options, Trap};
 use runtime_call::{Call, Invocation, Outcome as Ended};
@@ -206,21 +212,30 @@ pub fn count() -> usize {
 
 /// Runs all checks on all engines; the first finding is about native code.
 pub fn on_all(launches: &[Launch], output: &Output) -> Vec<Finding> {
-    let progress = output.progress_bar(
-        "basics",
-        launches.len() as u64,
-        "{wide_bar} {pos}/{len} engines",
-    );
-    // All at once: most of this time is spent waiting for endless loops to be stopped.
-    let found = parallel::each(launches, launches.len(), |launch| {
-        let found = run(launch);
-        progress.inc(1);
-        found
-    });
-    progress.finish_and_clear();
+    let found = suite::on_all(&Basics, launches, output);
     std::iter::once(native())
         .chain(found.into_iter().flatten())
         .collect()
+}
+
+struct Basics;
+
+impl Suite for Basics {
+    type Findings = Vec<Finding>;
+    const NAME: &'static str = "basics";
+    const STEPS: &'static str = "engines";
+    // For endless loops to be stopped.
+    const WAITS: bool = true;
+
+    fn steps(&self) -> usize {
+        1
+    }
+
+    fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Vec<Finding> {
+        let found = run(launch);
+        done(1);
+        found
+    }
 }
 
 /// Runs all checks on an engine, one after the other in one worker, so that each check also shows that the engine is well

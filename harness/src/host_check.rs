@@ -7,7 +7,9 @@ use crate::outcome::Outcome;
 use assay_worker::{Launch, Remote};
 use kernel_pack::{Code, Pack, TrustList};
 use packs::{Habit, Packs, Question};
-use runtime_host::{Budget, Error, Event, Host, HostBuilder, OnFailure, Path, Trust, Watch};
+use runtime_host::{
+    Budget, DeviceClass, Error, Event, Host, HostBuilder, OnFailure, Path, Trust, Watch,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     sync::{
@@ -91,7 +93,16 @@ impl From<CheckError> for Wrong {
     }
 }
 
-/// Plays all scenarios of a pack in a folder on an engine, with so many upgrades under load.
+/// How scenarios are played.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// So many upgrades under load.
+    pub upgrades: u32,
+    /// Whose memory, stack and threads hosts give; they have budgets of their own.
+    pub class: Option<DeviceClass>,
+}
+
+/// Plays all scenarios of a pack in a folder on an engine.
 ///
 /// # Errors
 /// [`CheckError`]: before any scenario.
@@ -99,14 +110,14 @@ pub fn check(
     launch: &Launch,
     folder: &std::path::Path,
     pack: &Pack,
-    upgrades: u32,
+    terms: Terms,
 ) -> Result<Report, CheckError> {
     let packs = Packs::of(folder, pack)?;
     let play = Play {
         launch,
         packs: &packs,
         question: &packs.question,
-        upgrades,
+        terms,
     };
     type Scene<'p> = fn(&Play<'p>) -> Found;
     let scenes: [(&str, Scene<'_>); 8] = [
@@ -152,7 +163,7 @@ struct Play<'p> {
     launch: &'p Launch,
     packs: &'p Packs,
     question: &'p Question,
-    upgrades: u32,
+    terms: Terms,
 }
 
 impl Play<'_> {
@@ -161,7 +172,12 @@ impl Play<'_> {
             .map_err(|error| Wrong::Fails(format!("failed to {error}")))?;
         let trusted = TrustList::parse(&self.packs.key(), "the scenarios' key");
         let trusted = trusted.map_err(|error| Wrong::Fails(error.to_string()))?;
-        Ok(Host::builder()
+        let builder = Host::builder();
+        let builder = match self.terms.class {
+            Some(class) => builder.class(class),
+            None => builder,
+        };
+        Ok(builder
             .engine(Box::new(engine))
             .trust(Trust::list(trusted))
             .on_failure(OnFailure::Previous)
@@ -255,7 +271,7 @@ impl Play<'_> {
             let options = runtime_host::PrepareOptions {
                 allow_rollback: true,
             };
-            let mut all = (0..self.upgrades).map(|index| {
+            let mut all = (0..self.terms.upgrades).map(|index| {
                 let prepared = host.prepare_with(&next[index as usize % 2], options)?;
                 host.activate(prepared)
             });
@@ -270,7 +286,7 @@ impl Play<'_> {
             (None, 0) => Err(Wrong::Fails("no call was made meanwhile".to_owned())),
             (None, calls) => Ok(format!(
                 "{} upgrades, {calls} calls from {THREADS} threads, none failed",
-                self.upgrades
+                self.terms.upgrades
             )),
         }
     }

@@ -38,6 +38,7 @@ mod rewrite;
 mod sizes;
 pub mod spec;
 pub mod statistics;
+pub mod suite;
 pub mod time_limits;
 mod tint;
 pub mod traps;

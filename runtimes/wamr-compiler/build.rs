@@ -254,27 +254,32 @@ fn wamr_sources() -> PathBuf {
     let manifest = env::var("CARGO_MANIFEST_PATH").unwrap_or_else(|_| "Cargo.toml".to_owned());
     // Only this machine's packages, and the versions of the lock file: `make` has fetched those, others may not be here.
     let host = env::var("HOST").unwrap_or_else(|error| panic!("HOST: {error}"));
-    let metadata = cargo_metadata::MetadataCommand::new()
-        .manifest_path(manifest)
-        .other_options(vec![
-            "--locked".to_owned(),
-            format!("--filter-platform={host}"),
-        ])
-        .exec()
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version=1", "--locked"])
+        .arg(format!("--filter-platform={host}"))
+        .arg("--manifest-path")
+        .arg(manifest)
+        .output()
         .unwrap_or_else(|error| panic!("cargo metadata, for the sources of wamrx-sys: {error}"));
-    let package = metadata
-        .packages
-        .iter()
-        .find(|package| package.name.as_str() == "wamrx-sys")
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        panic!("cargo metadata, for the sources of wamrx-sys: {said}")
+    });
+    let package = metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|package| package["name"] == "wamrx-sys")
         .unwrap_or_else(|| panic!("no package of this workspace depends on wamrx-sys"));
     assert_eq!(
-        package.version.to_string(),
-        WAMRX_SYS,
+        package["version"], WAMRX_SYS,
         "this compiler is written for another wamrx-sys"
     );
-    let folder = package.manifest_path.with_file_name("wasm-micro-runtime");
-    println!("cargo::rerun-if-changed={folder}");
-    folder.into_std_path_buf()
+    let manifest = package["manifest_path"].as_str();
+    let manifest = Path::new(manifest.unwrap_or_else(|| panic!("wamrx-sys lies nowhere")));
+    let folder = manifest.with_file_name("wasm-micro-runtime");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    folder
 }
 
 fn sources(folder: &Path, extension: &str) -> Vec<PathBuf> {

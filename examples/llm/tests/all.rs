@@ -16,7 +16,7 @@ use candle_core::{
 use llm::{
     cache::Format,
     compare::{Drift, Equality, Trace},
-    engines::Limit,
+    engines::{self, Limit},
     generate::Session,
     hosted::{Hosted, Source},
     kernels::{Call, Kernel, Kernels, Native, Timed},
@@ -124,12 +124,25 @@ const NATIVE: Native = Native { simd: true };
 
 fn assert_equal_on(engine: &str) {
     let model = tiny();
-    for limit in Limit::ALL {
+    let capabilities = engines::open(engine).unwrap().info().capabilities.clone();
+    let honoured = capabilities.budgets;
+    // Sums in lanes have other bits.
+    let simd = capabilities
+        .features
+        .iter()
+        .any(|feature| feature == "simd");
+    let limits =
+        Limit::ALL.map(|limit| (honoured.contains(&limit.budget().kind())).then_some(limit));
+    assert!(
+        limits.contains(&Some(Limit::Epoch)),
+        "{engine}: {honoured:?}"
+    );
+    for limit in limits.into_iter().flatten() {
         let hosted = Hosted::open(&core_pack(), engine, limit.budget()).unwrap();
         let mut hosted = Timed::new(hosted);
         hosted.is_on = true;
         for format in [Format::F32, Format::Q8, Format::Q4] {
-            let native = trace(&model, format, &mut { NATIVE });
+            let native = trace(&model, format, &mut Native { simd });
             let distinct: BTreeSet<u32> = native.tokens.iter().copied().collect();
             assert!(
                 distinct.len() > 4,
@@ -156,6 +169,19 @@ fn cranelift_gives_the_tokens_and_bits_of_native_kernels() {
 #[test]
 fn wasmi_gives_the_tokens_and_bits_of_native_kernels() {
     assert_equal_on("wasmi.fast");
+}
+
+#[cfg(feature = "wamr")]
+#[test]
+fn wamr_gives_the_tokens_and_bits_of_native_kernels() {
+    assert_equal_on("wamr.aot");
+    assert_equal_on("wamr.fast");
+}
+
+#[cfg(feature = "wasmer")]
+#[test]
+fn wasmer_gives_the_tokens_and_bits_of_native_kernels() {
+    assert_equal_on("wasmer.llvm");
 }
 
 /// Native kernels, one of which has a fault in one bit.
@@ -274,29 +300,46 @@ fn what_cannot_be_run_is_refused_with_its_reason() {
     assert!(error.contains("above its 64 positions"), "{error}");
 }
 
-/// A text with upgrades in it. Its loops take a moment, so both tests look at one.
+/// A text with upgrades in it.
+fn story_on(engine: &str) -> Story {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let mut heard = |_, _: Option<&Step>| ();
+    upgrades::run(
+        &tiny(),
+        &core_pack(),
+        &fixtures,
+        engine,
+        PROMPT,
+        24,
+        &mut heard,
+    )
+    .unwrap()
+}
+
+/// Its loops take a moment, so both tests look at one.
 fn story() -> Story {
     static STORY: OnceLock<Story> = OnceLock::new();
-    let tell = || {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
-        let mut heard = |_, _: Option<&Step>| ();
-        upgrades::run(
-            &tiny(),
-            &core_pack(),
-            &fixtures,
-            "wasmtime.cranelift",
-            PROMPT,
-            24,
-            &mut heard,
-        )
-        .unwrap()
-    };
-    STORY.get_or_init(tell).clone()
+    STORY.get_or_init(|| story_on("wasmtime.cranelift")).clone()
 }
 
 #[test]
 fn upgrades_good_and_bad_do_not_change_the_text() {
-    let story = story();
+    assert_is_good(&story());
+}
+
+#[cfg(feature = "wamr")]
+#[test]
+fn upgrades_do_not_change_the_text_on_wamr() {
+    assert_is_good(&story_on("wamr.aot"));
+}
+
+#[cfg(feature = "wasmer")]
+#[test]
+fn upgrades_do_not_change_the_text_on_wasmer() {
+    assert_is_good(&story_on("wasmer.llvm"));
+}
+
+fn assert_is_good(story: &Story) {
     assert_eq!(story.check(), Ok(()));
     assert_eq!(
         story.tokens,

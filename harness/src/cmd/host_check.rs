@@ -4,10 +4,11 @@ use super::engines::EngineArguments;
 use crate::{
     acceptance::Acceptance,
     exit::{self, Exit},
-    host_check::{self, Report},
+    host_check::{self, Report, Terms},
     output::{Output, printable},
 };
 use anyhow::Result;
+use runtime_host::DeviceClass;
 use std::path::PathBuf;
 
 /// Play upgrades, failures and rollbacks with a pack on an engine, in the kernel host that applications embed.
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// Upgrades while four threads call.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     upgrades: u32,
+    /// Hosts have the limits of small devices: 256 KiB of memory for each kernel, 32 KiB of stack.
+    #[arg(long)]
+    embedded: bool,
 }
 
 /// Runs the command.
@@ -34,9 +38,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = arguments.engines.engines()?;
     let pack = arguments.acceptance.load(&arguments.pack)?;
+    let terms = Terms {
+        upgrades: arguments.upgrades,
+        class: arguments.embedded.then_some(DeviceClass::Embedded),
+    };
     let mut reports = Vec::new();
     for launch in engines.iter().filter_map(|engine| engine.launch()) {
-        let report = host_check::check(launch, &arguments.pack, &pack, arguments.upgrades);
+        let report = host_check::check(launch, &arguments.pack, &pack, terms);
         let report = report.map_err(|error| exit::usage(format!("failed to {error}")))?;
         output.text(&text(&report))?;
         reports.push(report);

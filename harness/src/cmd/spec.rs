@@ -6,11 +6,11 @@ use crate::{
     expectations::Ledger,
     outcome::{Outcome, Whole},
     output::Output,
-    parallel,
     registry::{self, Engine},
     repeat::Repeat,
-    results::Folder,
-    spec::{self, Filter, Finding, Plan, Source, Summary},
+    results::{Folder, Lines},
+    spec::{self, Filter, Finding, Plan, Ran, Source, Summary},
+    suite::{Suite, on_all},
     tint::{self, Tint},
 };
 use anyhow::{Context, Result, anyhow};
@@ -143,25 +143,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             })
         })
         .collect();
-    let progress = output.progress_bar(
-        "spec",
-        launches.len() as u64 * plan.checks(),
-        "{bar:40} {pos} of {len} checks, {elapsed}",
-    );
     // A line for each script that an engine is through with: what is complete is not lost with the rest.
     let lines = Mutex::new(folder.lines("spec.jsonl")?);
-    let ran = parallel::each(&launches, parallel::processors(), |launch| {
-        let start = Instant::now();
-        let ran = spec::run(launch, &plan, &|file, findings| {
-            progress.inc(findings.len() as u64);
-            let mut lines = lines.lock().map_err(|_| {
-                anyhow!("failed to write the results: another engine's thread died")
-            })?;
-            lines.push(&ScriptReport::of(&launch.id, file, findings))
-        });
-        ran.map(|ran| (ran, start.elapsed().as_secs_f64()))
-    });
-    progress.finish_and_clear();
+    let asked = Asked {
+        plan: &plan,
+        lines: &lines,
+    };
+    let ran = on_all(&asked, &launches, output);
 
     let full = arguments.file.is_empty();
     let mut reasons = Vec::new();
@@ -216,6 +204,35 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     output.document(&report)?;
     output.text(&text(&report, output.colour()))?;
     Ok(if bad { Exit::Failed } else { Exit::Passed })
+}
+
+/// The scripts, and where a line goes for each of them.
+struct Asked<'a> {
+    plan: &'a Plan,
+    lines: &'a Mutex<Lines>,
+}
+
+impl Suite for Asked<'_> {
+    /// What an engine did, and how many seconds it took.
+    type Findings = Result<(Ran, f64)>;
+    const NAME: &'static str = "spec";
+    const STEPS: &'static str = "checks";
+
+    fn steps(&self) -> usize {
+        self.plan.checks() as usize
+    }
+
+    fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Self::Findings {
+        let start = Instant::now();
+        let ran = spec::run(launch, self.plan, &|file, findings| {
+            done(findings.len());
+            let mut lines = self.lines.lock().map_err(|_| {
+                anyhow!("failed to write the results: another engine's thread died")
+            })?;
+            lines.push(&ScriptReport::of(&launch.id, file, findings))
+        })?;
+        Ok((ran, start.elapsed().as_secs_f64()))
+    }
 }
 
 /// Why there is nothing to run.

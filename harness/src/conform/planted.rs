@@ -27,7 +27,13 @@ use super::{
     },
     subject::Subject,
 };
-use crate::{basics::Finding, outcome::Outcome, output::Output, parallel, registry};
+use crate::{
+    basics::Finding,
+    outcome::Outcome,
+    output::Output,
+    registry,
+    suite::{self, Suite},
+};
 use assay_worker::{GRACE, Launch, RunError, Worker};
 use kernel_cases::case::Entry;
 use kernel_pack::Pack;
@@ -89,15 +95,30 @@ pub fn on_all(
     output: &Output,
 ) -> Vec<Finding> {
     let plants = draw::plants(reference, work, seed);
-    let template = "{wide_bar} {pos}/{len} engines";
-    let progress = output.progress_bar("planted faults", launches.len() as u64, template);
-    let found = parallel::each(launches, parallel::processors(), |launch| {
-        let found = on_engine(launch, pack, &plants);
-        progress.inc(1);
-        found
-    });
-    progress.finish_and_clear();
+    let found = suite::on_all(&OnEngines { pack, plants }, launches, output);
     found.into_iter().flatten().collect()
+}
+
+/// What was planted, for engines to be asked about it.
+struct OnEngines<'a> {
+    pack: &'a Pack,
+    plants: Vec<Planting<'a>>,
+}
+
+impl Suite for OnEngines<'_> {
+    type Findings = Vec<Finding>;
+    const NAME: &'static str = "planted faults";
+    const STEPS: &'static str = "engines";
+
+    fn steps(&self) -> usize {
+        1
+    }
+
+    fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Vec<Finding> {
+        let found = on_engine(launch, self.pack, &self.plants);
+        done(1);
+        found
+    }
 }
 
 /// Asks an engine about everything that was planted.
@@ -180,12 +201,19 @@ impl Plant<'_> {
         if let Some(reason) = self.unsupported(worker, &info) {
             return (Outcome::Unsupported, reason);
         }
-        let mut asked = self.once(worker, 1);
-        for again in 1..TRIES {
-            if !matches!(asked, Tried::Busy(_)) {
-                break;
-            }
-            asked = self.once(worker, 1 << (2 * again));
+        let mut asked = self.patiently(worker, self.by_fuel);
+        let both = [BudgetKind::Epoch, BudgetKind::Fuel];
+        if let Tried::Told(what) = &asked
+            && self.fault == Fault::Endless
+            && both
+                .iter()
+                .all(|kind| info.capabilities.budgets.contains(kind))
+        {
+            // Who holds one kind of budget may let the other pass.
+            asked = match self.patiently(worker, !self.by_fuel) {
+                Tried::Told(other) => Tried::Told(format!("{what}; {other}")),
+                untold => untold,
+            };
         }
         match asked {
             Tried::Told(what) => (Outcome::Pass, what),
@@ -215,12 +243,24 @@ impl Plant<'_> {
         }
     }
 
-    fn once(&self, worker: &mut Worker, patience: u64) -> Tried {
+    /// Once, and with longer budgets where the machine may have been busy.
+    fn patiently(&self, worker: &mut Worker, by_fuel: bool) -> Tried {
+        let mut asked = self.once(worker, 1, by_fuel);
+        for again in 1..TRIES {
+            if !matches!(asked, Tried::Busy(_)) {
+                break;
+            }
+            asked = self.once(worker, 1 << (2 * again), by_fuel);
+        }
+        asked
+    }
+
+    fn once(&self, worker: &mut Worker, patience: u64, by_fuel: bool) -> Tried {
         let subject = Subject {
             ticks: self.subject.ticks.saturating_mul(patience),
             ..self.subject.clone()
         };
-        let fuel = subject.fuel.filter(|_| self.by_fuel);
+        let fuel = subject.fuel.filter(|_| by_fuel);
         let counts = worker
             .info()
             .capabilities

@@ -21,7 +21,7 @@ const ALLOWANCE: Duration = Duration::from_secs(5);
 const MAX_LOST: u32 = 3;
 
 /// Runs all instructions on an engine; one finding for each, in the order of the plan. `done` is told how many there are more.
-pub fn run(launch: &Launch, plan: &Plan, done: &(dyn Fn(u64) + Sync)) -> Vec<Finding> {
+pub fn run(launch: &Launch, plan: &Plan, done: &(dyn Fn(usize) + Sync)) -> Vec<Finding> {
     let mut session = Session {
         launch,
         worker: None,
@@ -39,7 +39,7 @@ pub fn run(launch: &Launch, plan: &Plan, done: &(dyn Fn(u64) + Sync)) -> Vec<Fin
                 detail,
             });
         }
-        done(part.probes.len() as u64);
+        done(part.probes.len());
     }
     findings
 }

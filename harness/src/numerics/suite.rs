@@ -1,7 +1,12 @@
 //! The numeric instructions on all engines, kept in a results folder.
 
-use super::{Plan, Summary};
-use crate::{output::Output, parallel, registry::Engine, results::Folder};
+use super::{Finding, Plan, Summary};
+use crate::{
+    output::Output,
+    registry::Engine,
+    results::Folder,
+    suite::{self, Suite},
+};
 use anyhow::Result;
 use assay_worker::Launch;
 
@@ -14,16 +19,8 @@ pub const FILE: &str = "numerics.json";
 /// If the results folder cannot be written.
 pub fn on_all(engines: &[Engine], folder: &Folder, output: &Output) -> Result<Vec<Summary>> {
     let plan = Plan::new()?;
-    let launches: Vec<&Launch> = engines.iter().filter_map(Engine::launch).collect();
-    let progress = output.progress_bar(
-        "numerics",
-        (launches.len() * plan.operations()) as u64,
-        "{wide_bar} {pos}/{len} instructions",
-    );
-    let found = parallel::each(&launches, launches.len(), |launch| {
-        super::run(launch, &plan, &|more| progress.inc(more))
-    });
-    progress.finish_and_clear();
+    let launches: Vec<Launch> = engines.iter().filter_map(Engine::launch).cloned().collect();
+    let found = suite::on_all(&plan, &launches, output);
     let summaries = launches
         .iter()
         .zip(&found)
@@ -32,4 +29,18 @@ pub fn on_all(engines: &[Engine], folder: &Folder, output: &Output) -> Result<Ve
     let all: Vec<_> = found.into_iter().flatten().collect();
     folder.document(FILE, &all)?;
     Ok(summaries)
+}
+
+impl Suite for Plan {
+    type Findings = Vec<Finding>;
+    const NAME: &'static str = "numerics";
+    const STEPS: &'static str = "instructions";
+
+    fn steps(&self) -> usize {
+        self.operations()
+    }
+
+    fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Vec<Finding> {
+        super::run(launch, self, done)
+    }
 }

@@ -9,8 +9,8 @@ use crate::{
     engine::{EngineReport, Status},
     outcome::{Counts, Outcome, Whole},
     output::Output,
-    parallel,
     results::{Folder, SharedLines},
+    suite::{self, Suite},
 };
 use anyhow::Result;
 use assay_worker::Launch;
@@ -113,51 +113,69 @@ pub fn survey(
     folder: &Folder,
     output: &Output,
 ) -> Result<Survey> {
-    let kinds = interruptions.map_or(0, |_| latency::KINDS);
-    let steps = launches.len() * (cases.len() + checks::COUNT + kinds);
-    let progress = output.progress_bar(
-        "traps",
-        steps as u64,
-        "{wide_bar} {pos}/{len} cases, {per_sec}, {eta} left",
-    );
     let lines = SharedLines::new(folder.lines(LINES)?);
-    let found = parallel::each(launches, parallel::processors(), |launch| {
-        let results = super::run(launch, cases, &|result| {
-            lines.push(result);
-            progress.inc(1);
-        });
-        // An engine on which nothing passed has failed already, and may take its time to start.
-        let checks = if passes(&launch.id, &results) {
-            checks::run(launch, &|check| {
-                lines.push(check);
-                progress.inc(1);
-            })
-        } else {
-            Vec::new()
-        };
-        (results, checks)
-    });
+    let traps = Traps {
+        cases,
+        lines: &lines,
+    };
     let mut survey = Survey::default();
-    for (results, checks) in found {
+    for (results, checks) in suite::on_all(&traps, launches, output) {
         survey.results.extend(results);
         survey.checks.extend(checks);
     }
     if let Some(interruptions) = interruptions {
+        let asked: Vec<&Launch> = launches
+            .iter()
+            .filter(|launch| survey.passes(&launch.id))
+            .collect();
+        let steps = asked.len() * latency::KINDS;
+        let template = "{wide_bar} {pos}/{len} kinds of code, {elapsed}";
+        let progress = output.progress_bar("interruptions", steps as u64, template);
         // One engine at a time: others would make it late.
-        for launch in launches {
-            if !survey.passes(&launch.id) {
-                continue;
-            }
+        for launch in asked {
             let measured = latency::measure(launch, interruptions, &|latency| {
                 lines.push(latency);
                 progress.inc(1);
             });
             survey.latency.extend(measured);
         }
+        progress.finish_and_clear();
     }
-    progress.finish_and_clear();
     lines.finish()?;
     Ok(survey)
+}
+
+/// The matrix, and the checks after it; entries go to the lines as they come.
+struct Traps<'a> {
+    cases: &'a [Case],
+    lines: &'a SharedLines,
+}
+
+impl Suite for Traps<'_> {
+    type Findings = (Vec<CaseResult>, Vec<CheckResult>);
+    const NAME: &'static str = "traps";
+    const STEPS: &'static str = "cases";
+
+    fn steps(&self) -> usize {
+        self.cases.len() + checks::COUNT
+    }
+
+    fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Self::Findings {
+        let results = super::run(launch, self.cases, &|result| {
+            self.lines.push(result);
+            done(1);
+        });
+        // An engine on which nothing passed has failed already, and may take its time to start.
+        let checks = if passes(&launch.id, &results) {
+            checks::run(launch, &|check| {
+                self.lines.push(check);
+                done(1);
+            })
+        } else {
+            Vec::new()
+        };
+        (results, checks)
+    }
 }
 
 fn passes(runtime: &str, results: &[CaseResult]) -> bool {

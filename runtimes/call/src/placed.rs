@@ -3,7 +3,7 @@ use crate::{
     call::{accepted, grow_to},
     frame::{Layout, Violation, guard_byte},
 };
-use kernel_abi::{Descriptor, PAGE_BYTES, Region};
+use kernel_abi::{Descriptor, PAGE_BYTES, Region, Status};
 use runtime_api::{Budget, Entry, Error, Instance, Stage, Stopped, Trap};
 
 /// Bytes of the regions of a call beside its parameters; 0 means absent.
@@ -44,7 +44,16 @@ pub struct Placed {
     regions: Descriptor,
     fixed: Vec<Fixed>,
     /// The same bytes, those that touch joined: fewer to compare, and in memory's order.
-    runs: Vec<(u32, Vec<u8>)>,
+    runs: Vec<Run>,
+    /// What the runs hold, one after the other.
+    expected: Box<[u8]>,
+}
+
+/// Bytes that no call may change, next to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    at: u32,
+    length: u32,
 }
 
 /// Bytes that no call may change.
@@ -96,11 +105,13 @@ impl Placed {
                 limit: max_pages,
             })?;
         let fixed = fixed(heap_base, descriptor_address, &regions, params, end);
+        let (runs, expected) = joined(&fixed);
         let placed = Self {
             start: heap_base,
             length,
             descriptor_address,
-            runs: joined(&fixed),
+            runs,
+            expected,
             fixed,
             regions,
         };
@@ -115,10 +126,20 @@ impl Placed {
     /// [`CallError::Engine`] if the engine refuses to grow.
     pub fn place(&self, instance: &mut dyn Instance) -> Result<(), CallError> {
         grow_to(instance, self.end().div_ceil(PAGE_BYTES) as u32)?;
-        for (at, bytes) in &self.runs {
-            instance.write(*at, bytes)?;
+        for (at, bytes) in self.runs() {
+            instance.write(at, bytes)?;
         }
         Ok(())
+    }
+
+    /// The runs with their bytes.
+    #[inline]
+    fn runs(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.runs.iter().scan(&*self.expected, |rest, run| {
+            let bytes;
+            (bytes, *rest) = rest.split_at_checked(run.length as usize)?;
+            Some((run.at, bytes))
+        })
     }
 
     /// First address after the last guard band, at most 2^32: the heap base of the next call to be placed beside this one.
@@ -199,20 +220,25 @@ impl Placed {
         work: &mut dyn FnMut(Tensor, &[u8]) -> bool,
     ) -> Result<(), CallError> {
         let status = instance.call(entry, &[self.descriptor_address], budget)?;
-        let mut found = Ok(());
+        let is_ok = Status(status).is_ok();
+        // Small: an error by itself is large, and to move it about costs short calls what they have no time for.
+        let mut found = None;
         instance.with_memory(self.start, self.length, &mut |memory| {
             found = self.compare(memory);
-            if found.is_err() || accepted(status).is_err() {
+            if found.is_some() || !is_ok {
                 return;
             }
             for (tensor, region) in self.tensors() {
                 if region.size > 0 && !work(tensor, &memory[self.range(region)]) {
-                    found = Err(changed(tensor));
+                    found = Some(changed(tensor));
                     return;
                 }
             }
         })?;
-        found.and_then(|()| accepted(status))
+        match found {
+            Some(error) => Err(*error),
+            None => accepted(status),
+        }
     }
 
     fn tensors(&self) -> [(Tensor, Region); 3] {
@@ -230,59 +256,94 @@ impl Placed {
     }
 
     fn check(&self, instance: &mut dyn Instance) -> Result<(), CallError> {
-        let mut found = Ok(());
+        let mut found = None;
         instance.with_memory(self.start, self.length, &mut |memory| {
             found = self.compare(memory);
         })?;
-        found
+        found.map_or(Ok(()), |error| Err(*error))
     }
 
-    /// Whether memory from `start` on holds what must not have changed.
-    fn compare(&self, memory: &[u8]) -> Result<(), CallError> {
-        let part = |at: u32, length: usize| {
-            let from = (at - self.start) as usize;
-            &memory[from..from + length]
-        };
-        if self
-            .runs
-            .iter()
-            .all(|(at, bytes)| part(*at, bytes.len()) == bytes.as_slice())
-        {
-            return Ok(());
+    /// What of memory from `start` on must not have changed and did.
+    #[inline]
+    fn compare(&self, memory: &[u8]) -> Option<Box<CallError>> {
+        let mut differs = false;
+        for (at, bytes) in self.runs() {
+            differs |= !is_same(self.part(memory, at, bytes.len()), bytes);
         }
+        differs.then(|| self.first_change(memory))
+    }
+
+    #[cold]
+    fn first_change(&self, memory: &[u8]) -> Box<CallError> {
         let mut fixed = self.fixed.iter();
-        match fixed.find_map(|fixed| fixed.compare(part(fixed.at, fixed.bytes.len()))) {
-            Some(violation) => Err(violation.into()),
-            None => Ok(()),
-        }
+        let found =
+            fixed.find_map(|fixed| fixed.compare(self.part(memory, fixed.at, fixed.bytes.len())));
+        // The runs are made of these, so there is one.
+        Box::new(match found {
+            Some(violation) => violation.into(),
+            None => contract("something beside the tensors changed"),
+        })
+    }
+
+    fn part<'m>(&self, memory: &'m [u8], at: u32, length: usize) -> &'m [u8] {
+        let from = (at - self.start) as usize;
+        &memory[from..from + length]
     }
 }
 
-fn changed(tensor: Tensor) -> CallError {
+/// Bytes that a compiler compares without a loop and without a call.
+const WIDE: usize = 32;
+
+/// Whether bytes are the same: for the tens to hundreds of a run quicker than the call of a library.
+#[inline]
+fn is_same(some: &[u8], others: &[u8]) -> bool {
+    let (Some(last), Some(other_last)) = (some.last_chunk::<WIDE>(), others.last_chunk()) else {
+        return some == others;
+    };
+    let whole = some.as_chunks::<WIDE>().0.iter().zip(others.as_chunks().0);
+    // What is left after the whole ones lies in the last bytes. No way out early: nearly always all is the same.
+    let same = whole.fold(last == other_last, |same, (some, others)| {
+        same & (some == others)
+    });
+    same && some.len() == others.len()
+}
+
+#[cold]
+fn changed(tensor: Tensor) -> Box<CallError> {
     let name = match tensor {
         Tensor::A => "input a",
         Tensor::B => "input b",
         Tensor::Output => "output",
     };
+    Box::new(contract(&format!("{name} changed")))
+}
+
+fn contract(what: &str) -> CallError {
     CallError::Kernel(Trap::ContractViolation {
-        what: format!("{name} changed"),
+        what: what.to_owned(),
     })
 }
 
-/// Bytes that touch, as one.
-fn joined(fixed: &[Fixed]) -> Vec<(u32, Vec<u8>)> {
+/// Bytes that touch, as one, and all of them one after the other.
+fn joined(fixed: &[Fixed]) -> (Vec<Run>, Box<[u8]>) {
     let mut sorted: Vec<&Fixed> = fixed.iter().collect();
     sorted.sort_by_key(|fixed| fixed.at);
-    let mut runs: Vec<(u32, Vec<u8>)> = Vec::new();
+    let (mut runs, mut expected) = (Vec::<Run>::new(), Vec::new());
     for fixed in sorted {
+        // A call lies within 2^32 bytes.
+        let length = fixed.bytes.len() as u32;
         match runs.last_mut() {
-            Some((at, bytes)) if u64::from(*at) + bytes.len() as u64 == u64::from(fixed.at) => {
-                bytes.extend_from_slice(&fixed.bytes);
+            Some(run) if u64::from(run.at) + u64::from(run.length) == u64::from(fixed.at) => {
+                run.length += length;
             }
-            _ => runs.push((fixed.at, fixed.bytes.clone())),
+            _ => runs.push(Run {
+                at: fixed.at,
+                length,
+            }),
         }
+        expected.extend_from_slice(&fixed.bytes);
     }
-    runs
+    (runs, expected.into_boxed_slice())
 }
 
 impl Fixed {
@@ -395,4 +456,25 @@ fn fixed(
         });
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same;
+
+    #[test]
+    fn every_bit_of_every_length_counts() {
+        for length in 0..=100_usize {
+            let some: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            assert!(is_same(&some, &some.clone()), "{length}");
+            for bit in 0..8 * length {
+                let mut other = some.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                assert!(!is_same(&some, &other), "{length} {bit}");
+            }
+            let mut longer = some.clone();
+            longer.push(0);
+            assert!(!is_same(&some, &longer) && !is_same(&longer, &some));
+        }
+    }
 }

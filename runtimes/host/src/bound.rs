@@ -73,7 +73,7 @@ impl Threads {
         terms: &Arc<Terms>,
         shape: &Shape<'_>,
         caller: &mut dyn Caller,
-    ) -> Result<(), CallError> {
+    ) -> Result<(), Box<CallError>> {
         let tensors = Owned::of(shape, caller);
         let (reply, served) = channel();
         let (module, alive, terms) = (Arc::clone(module), alive.clone(), Arc::clone(terms));
@@ -120,11 +120,11 @@ fn serve(
     alive: &Alive,
     terms: &Terms,
     owned: &Owned,
-) -> Result<Vec<u8>, CallError> {
+) -> Result<Vec<u8>, Box<CallError>> {
     let mut live = match lives.remove(&slot) {
         Some(live) => live,
         None => {
-            let instance = module.instantiate(terms.budget)?;
+            let instance = module.instantiate(terms.budget).map_err(CallError::from)?;
             (Live::new(instance, terms)?, alive.one_more())
         }
     };

@@ -10,7 +10,7 @@ use runtime_api::{Budget, Runtime};
 pub enum DeviceClass {
     /// A server: 100 ms by epochs, 256 MiB per kernel. Meant for wasmtime with its pool.
     Server,
-    /// A small device: 100 ms, 256 KiB (4 pages) per kernel, one thread. Meant for WAMR with machine code made ahead of time.
+    /// A small device: 100 ms, 256 KiB (4 pages) and 32 KiB of stack per kernel, one thread. Meant for WAMR with machine code made ahead of time.
     Embedded,
     /// A server whose engine binds instances to threads: as `Server`, with a pool of so many threads. WebAssembly's own threads have no part in it:
     /// wasmtime 47 removed wasi-threads, and packs may not use them. Parallel are instances.
@@ -42,7 +42,7 @@ impl DeviceClass {
             DeviceClass::Server => settings.max_memory_pages = 4096,
             DeviceClass::Embedded => {
                 settings.max_memory_pages = 4;
-                settings.max_stack_bytes = 16 * 1024;
+                settings.max_stack_bytes = 32 * 1024;
                 settings.threads = 1;
             }
             DeviceClass::Threaded(threads) => {

@@ -5,6 +5,7 @@ use crate::{
     compiled::Compiled,
     error::Error,
     health::{self, Health},
+    index::Index,
     live::Live,
     pool::locked,
     settings::Settings,
@@ -16,7 +17,6 @@ use kernel_pack::{Feature, Pack, PackKernel, compat};
 use runtime_api::{Budget, Limits, Module, Options, Runtime};
 use semver::Version;
 use std::{
-    cmp::Ordering,
     collections::BTreeSet,
     sync::{Arc, Mutex},
 };
@@ -99,47 +99,40 @@ impl std::fmt::Debug for Prepared {
 pub(crate) struct Generation {
     pub(crate) number: u64,
     pub(crate) pack: Arc<Pack>,
-    /// Sorted by the length of the kernel's id, then the id: most comparisons then look at no bytes.
-    slots: Vec<(Box<str>, Arc<Slot>)>,
+    /// In the order of the pack.
+    slots: Vec<Arc<Slot>>,
+    index: Index,
     pub(crate) failures: Failures,
 }
 
 impl Generation {
     pub(crate) fn new(number: u64, prepared: Prepared, settings: &Settings) -> Self {
-        let slots = prepared.slots.into_iter();
-        let mut slots: Vec<_> = slots
-            .map(|slot| (slot.kernel.clone().into_boxed_str(), slot))
-            .collect();
-        slots.sort_by(|(a, _), (b, _)| by_length(a, b));
-        for (_, slot) in &slots {
+        let slots = prepared.slots;
+        for slot in &slots {
             slot.belongs_to(number, settings.measure);
         }
         Self {
             number,
             pack: prepared.pack,
+            index: Index::of(slots.iter().map(|slot| slot.kernel.as_str())),
             slots,
             failures: Failures::new(settings.watch),
         }
     }
 
     pub(crate) fn slot(&self, kernel: &str) -> Option<&Arc<Slot>> {
-        let slots = &self.slots;
-        let found = slots.binary_search_by(|(id, _)| by_length(id, kernel));
-        found.ok().map(|index| &slots[index].1)
+        let mut found = self.index.candidates(kernel);
+        found.find_map(|at| self.slots.get(at).filter(|slot| slot.kernel == kernel))
     }
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.slots.iter().map(|(_, slot)| slot)
+        self.slots.iter()
     }
 
     /// Name and version.
     pub(crate) fn label(&self) -> String {
         format!("{} {}", self.pack.name(), self.pack.version())
     }
-}
-
-fn by_length(a: &str, b: &str) -> Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 /// Compiles all kernels of a pack and asks their vectors. All are compiled before any is asked.

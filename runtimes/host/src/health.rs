@@ -82,7 +82,7 @@ fn ask(slot: &Slot, case: &Case) -> Result<(), String> {
     };
     let mut asked = Slices::new(&tensors);
     let shape = asked.shape().map_err(|error| error.to_string())?;
-    match slot.serve(&shape, &mut asked) {
+    match slot.serve(&shape, &mut asked).map_err(|error| *error) {
         Ok(()) => {}
         // The pack's vector does not fit the memory that its manifest asks for: nothing was run.
         Err(error @ CallError::Place(_)) => return Err(error.to_string()),

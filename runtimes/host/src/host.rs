@@ -320,12 +320,14 @@ impl Host {
     pub fn call(&self, kernel: &str, tensors: &Tensors<'_>) -> Result<Served, ServeError> {
         let mut slices = Slices::new(tensors);
         let shape = slices.shape()?;
-        let (path, generation) = self.inner.serve(kernel, &shape, &mut slices)?;
-        Ok(Served {
-            output: slices.output,
-            path,
-            generation,
-        })
+        match self.inner.serve(kernel, &shape, &mut slices) {
+            Ok((path, generation)) => Ok(Served {
+                output: slices.output,
+                path,
+                generation,
+            }),
+            Err(error) => Err(*error),
+        }
     }
 
     /// Calls a kernel whose tensors are filled and read where they lie in its memory: no copy in between, and nothing is allocated for shapes
@@ -334,6 +336,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`call`](Self::call).
+    #[inline] // so many arguments are better not handed over twice
     pub fn call_in_place(
         &self,
         kernel: &str,
@@ -344,8 +347,10 @@ impl Host {
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<ServedInPlace, ServeError> {
         let (shape, mut caller) = InPlace::new(params, sizes, updates, fill, take);
-        let (path, generation) = self.inner.serve(kernel, &shape, &mut caller)?;
-        Ok(ServedInPlace { path, generation })
+        match self.inner.serve(kernel, &shape, &mut caller) {
+            Ok((path, generation)) => Ok(ServedInPlace { path, generation }),
+            Err(error) => Err(*error),
+        }
     }
 }
 

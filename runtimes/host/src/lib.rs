@@ -27,6 +27,7 @@ mod fallback;
 mod generation;
 mod health;
 mod host;
+mod index;
 mod keeper;
 mod live;
 mod measure;

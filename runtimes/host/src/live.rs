@@ -79,13 +79,14 @@ impl<I: Held> Live<I> {
         })
     }
 
-    /// Serves a call. After an error the instance must be dropped, but for [`CallError::Place`].
+    /// Serves a call. After an error the instance must be dropped, but for [`CallError::Place`]. Errors are boxed on the way that all calls go:
+    /// to hand so many bytes on from function to function takes longer than most of what they do.
     pub(crate) fn serve(
         &mut self,
         terms: &Terms,
         shape: &Shape<'_>,
         caller: &mut dyn Caller,
-    ) -> Result<(), CallError> {
+    ) -> Result<(), Box<CallError>> {
         let index = self.layout(terms, shape)?;
         let placed = &self.layouts[index].placed;
         let instance = self.instance.instance();
@@ -93,21 +94,23 @@ impl<I: Held> Live<I> {
             initialise(instance, init, placed.regions().params, terms.budget)?;
             self.init = None;
             if terms.between == Between::Reset {
-                self.image = Some(Image::take(instance, terms.heap_base)?);
+                let image = Image::take(instance, terms.heap_base);
+                self.image = Some(image.map_err(CallError::from)?);
             }
         }
-        placed.fill(instance, shape.updates, &mut |tensor, bytes| {
+        let filled = placed.fill(instance, shape.updates, &mut |tensor, bytes| {
             caller.fill(tensor, bytes)
-        })?;
-        placed.call_and_read(instance, self.entry, terms.budget, &mut |tensor, bytes| {
-            caller.read(tensor, bytes)
-        })
+        });
+        filled.map_err(CallError::from)?;
+        let read = &mut |tensor: Tensor, bytes: &[u8]| caller.read(tensor, bytes);
+        Ok(placed.call_and_read(instance, self.entry, terms.budget, read)?)
     }
 
     /// Whether the instance may serve another caller after a call that ended so: it is made ready for one, where it is reset.
-    pub(crate) fn goes_on(&mut self, terms: &Terms, served: &Result<(), CallError>) -> bool {
+    pub(crate) fn goes_on(&mut self, terms: &Terms, served: &Result<(), Box<CallError>>) -> bool {
         match (served, terms.between, &self.image) {
-            (Err(CallError::Place(_)), ..) | (Ok(()), Between::Keep, _) => true,
+            (Err(error), ..) => matches!(**error, CallError::Place(_)),
+            (Ok(()), Between::Keep, _) => true,
             (Ok(()), Between::Reset, Some(image)) => {
                 self.current = None;
                 image.restore(self.instance.instance()).is_ok()
@@ -117,13 +120,17 @@ impl<I: Held> Live<I> {
     }
 
     /// The layout of a shape, in memory.
-    fn layout(&mut self, terms: &Terms, shape: &Shape<'_>) -> Result<usize, CallError> {
+    fn layout(&mut self, terms: &Terms, shape: &Shape<'_>) -> Result<usize, Box<CallError>> {
         let fits = |layout: &Layout| layout.sizes == shape.sizes && *layout.params == *shape.params;
-        if let Some(current) = self.current
-            && fits(&self.layouts[current])
-        {
-            return Ok(current);
+        match self.current {
+            Some(current) if fits(&self.layouts[current]) => Ok(current),
+            _ => Ok(self.another_layout(terms, shape)?),
         }
+    }
+
+    #[cold]
+    fn another_layout(&mut self, terms: &Terms, shape: &Shape<'_>) -> Result<usize, CallError> {
+        let fits = |layout: &Layout| layout.sizes == shape.sizes && *layout.params == *shape.params;
         let instance = self.instance.instance();
         if let Some(index) = self.layouts.iter().position(fits) {
             self.current = None;

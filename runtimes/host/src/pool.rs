@@ -80,15 +80,12 @@ impl Pool {
         terms: &Terms,
         shape: &Shape<'_>,
         caller: &mut dyn Caller,
-    ) -> Result<(), CallError> {
+    ) -> Result<(), Box<CallError>> {
         let mut place = self.free_place();
         let waiting = place.as_mut().and_then(|place| place.take());
         let mut taken = match waiting {
             Some(waiting) => waiting,
-            None => Box::new(Waiting {
-                live: Live::new(module.instantiate_movable(terms.budget)?, terms)?,
-                _alive: alive.one_more(),
-            }),
+            None => fresh(module, alive, terms)?,
         };
         let served = taken.live.serve(terms, shape, caller);
         if let Some(place) = place.as_mut()
@@ -109,6 +106,14 @@ impl Pool {
             Err(TryLockError::WouldBlock) => None,
         })
     }
+}
+
+#[cold]
+fn fresh(module: &dyn Module, alive: &Alive, terms: &Terms) -> Result<Box<Waiting>, CallError> {
+    Ok(Box::new(Waiting {
+        live: Live::new(module.instantiate_movable(terms.budget)?, terms)?,
+        _alive: alive.one_more(),
+    }))
 }
 
 /// What is behind the lock is whole at every step, so that a panic of a caller spoils nothing.

@@ -20,17 +20,19 @@ use std::{
 };
 
 impl Inner {
-    /// Serves a call on what is active now: who answered, and the generation.
+    /// Serves a call on what is active now: who answered, and the generation. Errors are boxed, as on all of this way.
     pub(crate) fn serve(
         &self,
         kernel: &str,
         shape: &Shape<'_>,
         caller: &mut dyn Caller,
-    ) -> Result<(Path, u64), ServeError> {
+    ) -> Result<(Path, u64), Box<ServeError>> {
         let active = self.active.load();
-        let active = active.as_ref().ok_or(ServeError::NothingActive)?;
+        let Some(active) = active.as_ref() else {
+            return Err(ServeError::NothingActive.into());
+        };
         let Some(slot) = active.current.slot(kernel) else {
-            return Err(ServeError::UnknownKernel(kernel.to_owned()));
+            return Err(ServeError::UnknownKernel(kernel.to_owned()).into());
         };
         self.calls.add_one();
         let handles = slot.handles();
@@ -47,10 +49,11 @@ impl Inner {
                     }
                     return Ok((Path::Kernel, active.current.number));
                 }
-                Err(error) => Some(error),
+                Err(error) => Some(*error),
             },
         };
         self.not_served(active, slot, shape, caller, error)
+            .map_err(Box::new)
     }
 
     #[cold]
@@ -269,6 +272,7 @@ pub(crate) struct InPlace<'f> {
 }
 
 impl<'f> InPlace<'f> {
+    #[inline]
     pub(crate) fn new<'s>(
         params: &'s [u8],
         sizes: Sizes,

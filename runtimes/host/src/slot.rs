@@ -114,7 +114,7 @@ impl Slot {
         &self,
         shape: &Shape<'_>,
         caller: &mut dyn Caller,
-    ) -> Result<(), CallError> {
+    ) -> Result<(), Box<CallError>> {
         let (module, alive) = (&self.module, &self.alive);
         match &self.instances {
             Instances::Pool(pool) => pool.serve(module.as_ref(), alive, &self.terms, shape, caller),

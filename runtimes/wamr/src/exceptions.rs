@@ -50,7 +50,8 @@ pub(crate) fn classify(text: &str) -> Option<Trap> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{collections::BTreeSet, fs, path::PathBuf};
+    use serde_json::Value;
+    use std::{collections::BTreeSet, env, fs, path::Path, process::Command};
 
     /// WAMR's other texts. What a pack's modules could meet of these is a defect of WAMR or of this adapter; the rest
     /// belongs to proposals and parts that are not built.
@@ -136,20 +137,20 @@ mod tests {
 
     fn texts_of_the_source() -> BTreeSet<String> {
         // What other platforms need may never have been downloaded here.
-        let options = ["--offline", "--filter-platform", "host-tuple"];
-        let metadata = cargo_metadata::MetadataCommand::new()
-            .other_options(options.map(ToOwned::to_owned).to_vec())
-            .exec()
+        let metadata = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
+            .args(["metadata", "--format-version=1", "--offline"])
+            .arg("--filter-platform=host-tuple")
+            .output()
             .unwrap();
-        let package = metadata
-            .packages
-            .iter()
-            .find(|package| package.name.as_str() == "wamrx-sys")
+        let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+        let package = metadata["packages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|package| package["name"] == "wamrx-sys")
             .unwrap();
-        let folder: PathBuf = package
-            .manifest_path
-            .with_file_name("wasm-micro-runtime/core/iwasm")
-            .into();
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+        let folder = manifest.with_file_name("wasm-micro-runtime/core/iwasm");
         let mut texts = BTreeSet::new();
         for file in [
             "interpreter/wasm_interp_fast.c",

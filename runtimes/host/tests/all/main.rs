@@ -13,7 +13,6 @@ mod measured;
 mod packs;
 mod policies;
 mod state;
-mod steady;
 mod upgrades;
 
 use kernel_abi::Status;

@@ -2,15 +2,19 @@
 
 use crate::{
     builder,
-    packs::{Call, Habit, LOOPS, Packs, TRAPS},
+    packs::{Call, Habit, LOOPS, Packs, REFUSED, SPILLS, TRAPS},
     zeros,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
-use runtime_host::{Measure, Watch};
+use runtime_api::{Budget, Error, Info, Instance, Module, Options, Result, Runtime};
+use runtime_host::{Breaker, Host, Measure, Path, Trust, Watch};
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    net::TcpListener,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,17 +35,17 @@ fn scrape(text: String) -> String {
         let mut request = [0; 1024];
         let read = stream.read(&mut request).unwrap();
         assert!(request[..read].starts_with(b"GET /metrics"));
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n\r\n";
+        let length = text.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\r\n"
+        );
         write!(stream, "{head}{text}").unwrap();
     });
-    let mut client = TcpStream::connect(address).unwrap();
-    client
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
+    let answer = minreq::get(format!("http://{address}/metrics")).send();
+    let answer = answer.unwrap();
     server.join().unwrap();
-    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    assert_eq!(answer.status_code, 200);
+    answer.as_str().unwrap().to_owned()
 }
 
 /// The value of a sample whose name and labels contain all of `parts`.
@@ -97,6 +101,87 @@ fn a_client_reads_every_call_with_its_reason() {
     assert_eq!(of("kernel_host_call_seconds_count", &[]), Some(3.0));
     assert_eq!(sample(&text, &["kernel_host_upgrades_total"]), Some(2.0));
     assert_eq!(sample(&text, &["kernel_host_rollbacks_total"]), Some(1.0));
+}
+
+/// wasmi, which makes no more instances once it is told so.
+struct Ends(Box<dyn Runtime>, Arc<AtomicBool>);
+
+impl Runtime for Ends {
+    fn info(&self) -> &Info {
+        self.0.info()
+    }
+
+    fn compile(&self, wasm: &[u8], options: &Options) -> Result<Box<dyn Module>> {
+        let module = self.0.compile(wasm, options)?;
+        Ok(Box::new(EndsModule(module, Arc::clone(&self.1))))
+    }
+}
+
+struct EndsModule(Box<dyn Module>, Arc<AtomicBool>);
+
+impl Module for EndsModule {
+    fn instantiate_movable(&self, budget: Budget) -> Result<Box<dyn Instance + Send>> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(Error::Adapter {
+                message: "planted".to_owned(),
+            });
+        }
+        self.0.instantiate_movable(budget)
+    }
+}
+
+#[test]
+fn every_degraded_call_is_counted_with_its_reason() {
+    let packs = Packs::new();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let ended = Arc::new(AtomicBool::new(false));
+    let text = metrics::with_local_recorder(&recorder, || {
+        let engine = Ends(runtime_wasmi::runtime().unwrap(), Arc::clone(&ended));
+        let host = Host::builder()
+            .engine(Box::new(engine))
+            .budget(Budget::Fuel(1_000_000))
+            .trust(Trust::list(crate::packs::trusted()))
+            // It answers what the kernel refuses, too.
+            .native(|_, tensors| Some(Ok(vec![0; tensors.a.len()])))
+            .breaker(Breaker {
+                failures: 8,
+                rest: Duration::from_secs(3600),
+            })
+            .watch(never())
+            .build()
+            .unwrap();
+        host.upgrade(&packs.pack(1, Habit::Good)).unwrap();
+        let call = |x: f32| host.call("scale", &Call::new(&[x]).tensors()).unwrap();
+        for x in [1.0, TRAPS, LOOPS, LOOPS, SPILLS, REFUSED] {
+            assert_eq!(call(x).path == Path::Kernel, x == 1.0, "{x}");
+        }
+        // A trap takes the last instance along, and then there is none.
+        assert_eq!(call(TRAPS).path, Path::Native);
+        ended.store(true, Ordering::Relaxed);
+        assert_eq!(call(1.0).path, Path::Native);
+        // The eighth failure in a row: from here on it rests.
+        assert_eq!(call(1.0).path, Path::Native);
+        assert_eq!(call(1.0).path, Path::Native);
+        let totals = host.totals();
+        assert_eq!(
+            (totals.calls, totals.served, totals.degraded, totals.failed),
+            (10, 1, 9, 0)
+        );
+        scrape(handle.render())
+    });
+    for (reason, count) in [
+        ("trap", 2.0),
+        ("budget", 2.0),
+        ("contract", 1.0),
+        ("status", 1.0),
+        ("engine", 2.0),
+        ("breaker", 1.0),
+    ] {
+        let reason = format!("reason=\"{reason}\"");
+        let degraded = ["kernel_host_degraded_total", reason.as_str()];
+        assert_eq!(sample(&text, &degraded), Some(count), "{reason}: {text}");
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(crate) fn trusted() -> TrustList {
 }
 
 /// `y = factor * x`, element by element.
-fn module(factor: f32, habit: Habit) -> Vec<u8> {
+pub(crate) fn module(factor: f32, habit: Habit) -> Vec<u8> {
     let factor = if habit == Habit::Wrong {
         2.0 * factor
     } else {

@@ -2,7 +2,7 @@
 
 use crate::{
     builder, events,
-    packs::{Call, Habit, Packs, TRAPS, first},
+    packs::{Call, Habit, Packs, TRAPS, first, module},
     zeros,
 };
 use runtime_host::{Event, Host, OnFailure, Path, Reason, ServeError, Sizes, Tensor, Watch};
@@ -80,15 +80,31 @@ fn refuse_answers_nothing() {
 #[test]
 fn a_kernel_of_the_pack_stands_in_where_the_manifest_says_so() {
     let packs = Packs::new();
-    let path = packs.pack_with(1, Habit::Good, &|template| {
+    let folder = packs.path().join("1-TrapsAfterHealth");
+    let path = packs.pack_with(1, Habit::TrapsAfterHealth, &|template| {
+        std::fs::write(folder.join("kernels/steady.wasm"), module(4.0, Habit::Good)).unwrap();
         let mut other = template["kernels"][0].clone();
         other["id"] = "steady".into();
+        other["path"] = "kernels/steady.wasm".into();
         template["kernels"].as_array_mut().unwrap().push(other);
         template["fallbacks"] = serde_json::json!({ "scale": "steady" });
     });
     let host = builder().native(zeros).watch(never()).build().unwrap();
     host.upgrade(&path).unwrap();
-    // The same module, which traps as well: the next in the row answers.
+    let heard = events(&host);
+    let served = host.call("scale", &Call::new(&[5.0]).tensors()).unwrap();
+    assert_eq!(
+        (served.path, first(&served.output)),
+        (Path::PackFallback, 20.0)
+    );
+    assert!(matches!(
+        heard.lock().unwrap()[..],
+        [Event::Degraded {
+            reason: Reason::Trap,
+            ..
+        }]
+    ));
+    // It traps on this one as well: the next in the row answers.
     assert_eq!(
         host.call("scale", &Call::new(&[TRAPS]).tensors())
             .unwrap()

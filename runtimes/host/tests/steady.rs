@@ -1,0 +1,81 @@
+//! The way that nearly all calls go takes no memory. In an executable of its own: threads of other tests would take the places of these.
+#![cfg(not(target_family = "wasm"))]
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping"
+)]
+
+#[path = "all/packs.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod packs;
+
+use crate::packs::{Call, Habit, Packs, first, trusted};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use runtime_host::{Budget, Host, Measure, Runtime, Sizes, Trust};
+
+fn call(host: &Host, length: u32) -> f32 {
+    let sizes = Sizes {
+        a: 4 * length,
+        output: 4 * length,
+        ..Sizes::default()
+    };
+    let mut got = 0.0;
+    let served = host.call_in_place(
+        "scale",
+        &length.to_le_bytes(),
+        sizes,
+        false,
+        &mut |_, bytes| bytes.fill(0x3f),
+        &mut |output| got = first(output),
+    );
+    assert!(served.is_ok());
+    got
+}
+
+fn host(engine: Box<dyn Runtime>, budget: Budget) -> Host {
+    Host::builder()
+        .engine(engine)
+        .trust(Trust::list(trusted()))
+        .budget(budget)
+        .measure(Measure::Counts)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn calls_in_place_of_known_shapes_allocate_nothing() {
+    let packs = Packs::new();
+    let pack = packs.pack(2, Habit::Good);
+    // Counts that somebody reads.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        for host in [
+            host(runtime_wasmi::runtime().unwrap(), Budget::Fuel(1_000_000)),
+            host(runtime_wasmtime::cranelift().unwrap(), Budget::Epoch(1000)),
+        ] {
+            host.upgrade(&pack).unwrap();
+            // Each thread has an instance and layouts of its own, made once.
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        let mut sum = 0.0;
+                        (1..=4).for_each(|length| sum += call(&host, length));
+                        let counted = allocation_counter::measure(|| {
+                            for _ in 0..100 {
+                                (1..=4).for_each(|length| sum += call(&host, length));
+                            }
+                        });
+                        assert_eq!(counted.count_total, 0, "{counted:?}");
+                        assert!(sum > 0.0);
+                    });
+                }
+            });
+            // The counter counts: an output of its own is memory.
+            let tensors = Call::new(&[1.0]);
+            let counted = allocation_counter::measure(|| {
+                host.call("scale", &tensors.tensors()).unwrap();
+            });
+            assert!(counted.count_total > 0);
+        }
+    });
+}
