@@ -253,6 +253,5 @@ fn throughput<C: FnMut()>(threads: usize, make: impl Fn() -> C + Sync) -> (f64, 
 
 /// Of all threads of this process.
 fn processor_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    cpu_time::ProcessTime::now().as_duration().as_secs_f64()
 }
