@@ -24,6 +24,11 @@ own_python = $(wildcard $(abspath $(target))/python/bin/python)
 ifneq ($(own_python),)
 export ASSAY_PYTHON ?= $(own_python)
 endif
+# As the library of ONNX Runtime does, for WASI-NN.
+own_onnx_runtime = $(firstword $(wildcard $(abspath $(target))/python/lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so.*))
+ifneq ($(own_onnx_runtime),)
+export ORT_DYLIB_PATH ?= $(own_onnx_runtime)
+endif
 
 release = $(CARGO) build --locked --release
 
@@ -155,8 +160,8 @@ llm-build:
 	$(llm_compiler)
 	$(release) $(llm_manifest) --target-dir examples/llm/target
 
-embedded: ## what the core pack's kernels need on a small device: WAMR built for size, everything in one pool; needs jq, LLVM 22
-	$(release) $(wamr)
+embedded: build-assay ## what the core pack's kernels need on a small device: WAMR built for size, everything in one pool; needs jq, LLVM 22
+	$(release) $(executables)
 	$(release) -p runtime-host --features wasmtime,wasmi --example frames
 	scripts/embedded $(ARGUMENTS)
 
@@ -169,10 +174,8 @@ web-test: web ## tests the page in headless Chromium
 nn: build-assay ## builds assay-nn, which runs guests of WASI-NN for `assay nn`
 	$(release) -p assay-nn
 
-# ONNX Runtime comes with Python, where it is; what needs it is ignored elsewhere.
-onnx_runtime = $(firstword $(wildcard $(abspath $(target))/python/lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so.*))
 nn-test: nn ## tests of WASI-NN: sessions, engines with backends, node tests of ONNX
-	$(if $(onnx_runtime),export ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(onnx_runtime)}" &&) $(call test_set,nn)
+	$(call test_set,nn)
 	fixtures/nn/guests/build --check
 
 nn-models: ## makes the models of WASI-NN's tests again
