@@ -142,6 +142,12 @@ mod without_threads {
     #[derive(Clone, Debug, Default)]
     pub(crate) struct LeftBehind;
 
+    impl LeftBehind {
+        pub(crate) fn count(&self) -> usize {
+            0
+        }
+    }
+
     /// WebAssembly has no threads: the work is done here, and nobody can give it up.
     pub(crate) struct Worker;
 

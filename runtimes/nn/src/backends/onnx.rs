@@ -1,8 +1,8 @@
 //! ONNX by a library that is Rust alone.
 //!
-//! `rten` and not `tract-onnx`, of the two that are well kept: rten's 12 crates take a third of the time to compile, and need no C compiler, where
-//! tract assembles its kernels with one and brings 117 crates along; both build for armv7 and wasm32. tract knows f16 and f64, which rten computes
-//! in f32: such graphs are refused here. rten's integers of 64 bits are 32: values beyond are refused on their way in.
+//! `rten` and not `tract-onnx`, of the two that are well kept: rten brings few crates along and needs no C compiler, where tract assembles its
+//! kernels with one and brings 117 crates along. tract knows f16 and f64, which rten computes in f32: such graphs are refused here. rten's
+//! integers of 64 bits are 32: values beyond are refused on their way in.
 
 use super::{
     declared::{Declared, Element, recognises},
