@@ -1,6 +1,6 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `blunt` says whether right and wrong can be told apart at all. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
 //! `relation` against each other, `inverse` against what another kernel was given.
 //! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
@@ -8,11 +8,14 @@ mod blunt;
 mod draw;
 mod edge;
 mod expected;
+mod ignored;
 mod inverse;
 mod near;
+mod params;
 mod property;
 mod relation;
 mod searched;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -160,9 +163,6 @@ pub fn judge_relation(case: &Case, output: &[u8], other: (&Case, &[u8])) -> Opti
 /// # Errors
 /// The reason.
 pub fn check(contract: &Arc<Contract>) -> Result<(), String> {
-    if contract.a.is_empty() {
-        return Err("it has no input in region a, so that nothing can be asked of it".to_owned());
-    }
     match edge::good(contract) {
         Some(_) => Ok(()),
         None => {

@@ -76,7 +76,13 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
     let lone = good;
     let good = || good.clone();
     let element = element as i32;
-    let inputs: &[Region] = if good().b.is_empty() { &[A] } else { &[A, B] };
+    let inputs: &[Region] = match (lone.a.is_empty(), lone.b.is_empty()) {
+        (false, true) => &[A],
+        (true, false) => &[B],
+        (true, true) => &[],
+        (false, false) => &[A, B],
+    };
+    let has = |name: &str| inputs.iter().any(|region| region.name == name);
     let tensors = || inputs.iter().copied().chain([OUT, WORK]);
     let all = || tensors().chain([PARAMETERS]);
 
@@ -122,7 +128,9 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         INPUT,
         odd.tweak(Tweak::FromMemoryEnd(WORK.offset, most)),
     );
-    table.row("a-at-0", INPUT, good().set(A.offset, 0));
+    if has("a") {
+        table.row("a-at-0", INPUT, good().set(A.offset, 0));
+    }
     table.row("params-at-0", INPUT, good().set(PARAMETERS.offset, 0));
     for region in tensors() {
         // A region of 16 bytes ends with memory.
@@ -163,9 +171,11 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         (WORK, OUT),
         (WORK, A),
     ];
-    if inputs.len() == 2 {
-        pairs.extend([(A, B), (OUT, B), (B, PARAMETERS), (WORK, B)]);
-    }
+    pairs.extend([(A, B), (OUT, B), (B, PARAMETERS), (WORK, B)]);
+    pairs.retain(|(one, other)| {
+        let exists = |region: &Region| region.name.len() > 1 || has(region.name);
+        exists(one) && exists(other)
+    });
     for (moved, onto) in pairs {
         for (how, by) in meetings(moved.length(lone), onto.length(lone)) {
             let name = format!("{}-{how}-{}", moved.name, onto.name);
@@ -217,47 +227,38 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         );
     }
 
-    // An absent region's offset means nothing. A region that the kernel has no use for is refused wherever it lies.
-    if inputs.len() == 1 {
-        table.row("absent-b-anywhere", OK, good().set(B.offset, 7));
-        let present = || good().set(B.size, 16);
-        for onto in [A, OUT, WORK, PARAMETERS] {
-            let over = present().copy(B.offset, onto.offset, 0);
-            table.row(format!("unused-b-over-{}", onto.name), INPUT, over);
-        }
-        let over = present().tweak(Tweak::Descriptor(B.offset, 0));
-        table.row("unused-b-over-descriptor", INPUT, over);
-        let misaligned = present().copy(B.offset, WORK.offset, 8);
-        table.row("unused-misaligned-b", INPUT, misaligned);
-        for (name, tweak) in [
-            ("below-heap", Tweak::BelowHeap(B.offset, FAR_BELOW_HEAP)),
-            ("behind-memory", Tweak::FromMemoryEnd(B.offset, 0)),
-            ("straddling-end", Tweak::FromMemoryEnd(B.offset, 8)),
-            ("at-end", Tweak::FromMemoryEnd(B.offset, 16)),
-            ("offset-near-2^32", Tweak::Set(B.offset, u32::MAX - 15)),
-        ] {
-            table.row(format!("unused-b-{name}"), INPUT, present().tweak(tweak));
+    for absent in [A, B] {
+        if !has(absent.name) {
+            rows_of_absent(&mut table, lone, absent, inputs);
         }
     }
 
-    // Two things wrong at once: the earlier check answers.
+    two_mistakes(&mut table, lone, element, bad_params);
+}
+
+/// Two things wrong at once: the earlier check answers.
+fn two_mistakes(table: &mut Rows<'_>, lone: &Call, element: i32, bad_params: &[u8]) {
+    let good = || lone.clone();
+    let has_a = !lone.a.is_empty();
     let refused = || good().params(bad_params);
     table.row("bad-value", PARAMS, refused());
-    table.row(
-        "bad-value-and-misaligned-a",
-        PARAMS,
-        refused().add(A.offset, 8),
-    );
-    table.row(
-        "bad-value-and-short-a",
-        PARAMS,
-        refused().add(A.size, -element),
-    );
-    table.row(
-        "bad-value-and-output-over-a",
-        PARAMS,
-        refused().copy(OUT.offset, A.offset, 0),
-    );
+    if has_a {
+        table.row(
+            "bad-value-and-misaligned-a",
+            PARAMS,
+            refused().add(A.offset, 8),
+        );
+        table.row(
+            "bad-value-and-short-a",
+            PARAMS,
+            refused().add(A.size, -element),
+        );
+        table.row(
+            "bad-value-and-output-over-a",
+            PARAMS,
+            refused().copy(OUT.offset, A.offset, 0),
+        );
+    }
     table.row(
         "misaligned-params-of-the-wrong-length",
         PARAMS,
@@ -268,18 +269,20 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
         INPUT,
         refused().add(PARAMETERS.offset, 8),
     );
-    if has_shorter {
+    if i64::from(lone.output_size) > i64::from(element) {
         let short = || good().add(OUT.size, -element);
         table.row(
             "misaligned-output-of-the-wrong-size",
             INPUT,
             short().add(OUT.offset, 8),
         );
-        table.row(
-            "short-a-and-short-output",
-            INPUT,
-            short().add(A.size, -element),
-        );
+        if has_a {
+            table.row(
+                "short-a-and-short-output",
+                INPUT,
+                short().add(A.size, -element),
+            );
+        }
         table.row(
             "short-output-and-misaligned-scratch",
             INPUT,
@@ -299,11 +302,13 @@ pub(super) fn rows_with_scratch(table: &mut Table, good: &Call, element: usize) 
             small().add(OUT.size, -element),
         );
     }
-    table.row(
-        "short-a-and-small-scratch",
-        INPUT,
-        small().add(A.size, -element),
-    );
+    if !good.a.is_empty() {
+        table.row(
+            "short-a-and-small-scratch",
+            INPUT,
+            small().add(A.size, -element),
+        );
+    }
     table.row(
         "small-misaligned-scratch",
         INPUT,
@@ -314,6 +319,39 @@ pub(super) fn rows_with_scratch(table: &mut Table, good: &Call, element: usize) 
         INPUT,
         small().copy(WORK.offset, OUT.offset, 0),
     );
+}
+
+/// A region that the call has not. Its offset means nothing; that of one that the kernel has no use for is refused wherever it lies.
+fn rows_of_absent(table: &mut Rows<'_>, lone: &Call, absent: Region, inputs: &[Region]) {
+    let good = || lone.clone();
+    let name = absent.name;
+    let anywhere = good().set(absent.offset, 7);
+    table.row(format!("absent-{name}-anywhere"), OK, anywhere);
+    let present = || good().set(absent.size, 16);
+    for onto in inputs.iter().copied().chain([OUT, WORK, PARAMETERS]) {
+        let over = present().copy(absent.offset, onto.offset, 0);
+        table.row(format!("unused-{name}-over-{}", onto.name), INPUT, over);
+    }
+    let over = present().tweak(Tweak::Descriptor(absent.offset, 0));
+    table.row(format!("unused-{name}-over-descriptor"), INPUT, over);
+    let misaligned = present().copy(absent.offset, WORK.offset, 8);
+    table.row(format!("unused-misaligned-{name}"), INPUT, misaligned);
+    for (how, tweak) in [
+        (
+            "below-heap",
+            Tweak::BelowHeap(absent.offset, FAR_BELOW_HEAP),
+        ),
+        ("behind-memory", Tweak::FromMemoryEnd(absent.offset, 0)),
+        ("straddling-end", Tweak::FromMemoryEnd(absent.offset, 8)),
+        ("at-end", Tweak::FromMemoryEnd(absent.offset, 16)),
+        ("offset-near-2^32", Tweak::Set(absent.offset, u32::MAX - 15)),
+    ] {
+        table.row(
+            format!("unused-{name}-{how}"),
+            INPUT,
+            present().tweak(tweak),
+        );
+    }
 }
 
 /// Where a region of so many bytes may begin, counted from the begin of another, so that they share bytes.

@@ -5,41 +5,62 @@
 use super::{
     Call, Tensor, Values,
     expected::{Held, judge_tensor},
-    near,
+    ignored,
 };
 use crate::{
     case::{Binding, Case},
-    near::beside,
     number,
     truth::Verdict,
 };
-use kernel_pack::{Dtype, contract::Contract};
+use kernel_pack::Dtype;
 use std::collections::BTreeMap;
 
 /// What a wrong answer is like.
 struct Wrong {
     name: &'static str,
-    of: fn(f64) -> f64,
+    of: fn(&[f64]) -> Vec<f64>,
+    /// No kind of call may let it pass; of others it is enough that most do not.
+    everywhere: bool,
 }
 
 /// A call, and what is due.
-type Judged<'a> = (&'a Call, Vec<Values>);
+pub(super) type Judged<'a> = (&'a Call, Vec<Values>);
 
 const ZEROS: Wrong = Wrong {
     name: "zeros",
-    of: |_| 0.0,
+    of: |due| vec![0.0; due.len()],
+    everywhere: true,
 };
 const SIGN: Wrong = Wrong {
     name: "the other sign",
-    of: |value| -value,
+    of: |due| due.iter().map(|value| -value).collect(),
+    everywhere: false,
 };
 const TENTH: Wrong = Wrong {
     name: "a tenth more",
-    of: |value| value * 1.1,
+    of: |due| due.iter().map(|value| value * 1.1).collect(),
+    everywhere: false,
 };
 const ONE: Wrong = Wrong {
     name: "one more",
-    of: |value| value + 1.0,
+    of: |due| due.iter().map(|value| value + 1.0).collect(),
+    everywhere: false,
+};
+/// What a mean over all elements hides.
+const ONE_SIGN: Wrong = Wrong {
+    name: "one element of the other sign, the largest,",
+    of: |due| {
+        let mut wrong = due.to_vec();
+        let size = |value: &&mut f64| value.abs();
+        let largest = wrong
+            .iter_mut()
+            .max_by(|one, other| size(one).total_cmp(&size(other)));
+        if let Some(largest) = largest {
+            *largest = -*largest;
+        }
+        wrong
+    },
+    everywhere: true,
 };
 
 /// Why the truths of these cases judge nothing, if they do not: the first output for which a wrong answer passes on most calls whose answer is
@@ -48,48 +69,13 @@ pub fn blunt(cases: &[Case]) -> Option<String> {
     let judged: Vec<Judged<'_>> = cases.iter().flat_map(known).collect();
     let (call, _) = judged.first()?;
     let of_outputs = blunt_of_outputs(call, &judged);
-    of_outputs.or_else(|| ignored(cases, &call.contract))
-}
-
-/// The first input or parameter that a kernel could ignore: wherever only it is another one, the answer to what it was before would pass. A parameter
-/// that changes no answer that is due may be ignored.
-fn ignored(cases: &[Case], contract: &Contract) -> Option<String> {
-    let inputs = contract
-        .inputs
-        .iter()
-        .map(|array| (&array.name, near::other(&array.name), true));
-    let params = contract
-        .params
-        .iter()
-        .filter(|(name, _)| !contract.axes.contains_key(name));
-    let params = params.map(|(name, _)| (name, near::param(name), false));
-    inputs.chain(params).find_map(|(name, suffix, is_input)| {
-        let (mut asked, mut refused, mut differ) = (0, 0, 0);
-        for case in cases.iter().filter(|case| case.name.ends_with(&suffix)) {
-            let Some(base) = beside(&case.name) else { continue };
-            let Some(base) = cases.iter().find(|case| case.name == base) else {
-                continue;
-            };
-            for ((call, due), (_, before)) in known(case).iter().zip(&known(base)) {
-                asked += 1;
-                let mut outputs = (0..call.outputs.len()).filter(|&index| due[index].values != before[index].values).peekable();
-                differ += usize::from(outputs.peek().is_some());
-                refused += usize::from(outputs.any(|index| is_refused(call, due, index, &before[index].values)));
-            }
-        }
-        let tells = asked == 0 || refused > 0 || !is_input && differ == 0;
-        (!tells).then(|| {
-            format!(
-                "its inputs and its tolerance tell too little: a kernel that ignores {name} would pass, in all {asked} calls in which only it is another one"
-            )
-        })
-    })
+    of_outputs.or_else(|| ignored::ignored(cases, &call.contract))
 }
 
 fn blunt_of_outputs(call: &Call, judged: &[Judged<'_>]) -> Option<String> {
     call.outputs.iter().enumerate().find_map(|(index, tensor)| {
         let wrong: &[Wrong] = match tensor.dtype {
-            dtype if number::is_float(dtype) => &[ZEROS, SIGN, TENTH],
+            dtype if number::is_float(dtype) => &[ZEROS, SIGN, TENTH, ONE_SIGN],
             // Codes of blocks are judged by bits.
             Dtype::Q8 | Dtype::Q4 => return None,
             _ => &[ZEROS, ONE],
@@ -99,25 +85,53 @@ fn blunt_of_outputs(call: &Call, judged: &[Judged<'_>]) -> Option<String> {
             due.is_some_and(|due| due.values.iter().all(|value| value.is_finite()))
         };
         let finite: Vec<&Judged<'_>> = judged.iter().filter(finite).collect();
-        let passing = |wrong: &Wrong| {
-            let wrong_of = |due: &[Values]| -> Vec<f64> {
-                due[index].values.iter().map(|value| (wrong.of)(*value)).collect()
-            };
-            let asked = finite.iter().filter(|(_, due)| wrong_of(due) != due[index].values);
-            let asked: Vec<_> = asked.collect();
-            let refused = asked.iter();
-            let refused = refused.filter(|(call, due)| is_refused(call, due, index, &wrong_of(due)));
-            let refused = refused.count();
-            (2 * refused <= asked.len()).then(|| (asked.len() - refused, asked.len()))
-        };
-        let said = |wrong: &str, (passed, of): (usize, usize)| {
+        let said = |wrong: &str, of: &str, (passed, asked): (usize, usize)| {
             format!(
-                "its inputs and its tolerance tell too little: {wrong} in the place of {} would pass on {passed} of {of} calls",
+                "its inputs and its tolerance tell too little: {wrong} in the place of {} would pass on {passed} of {asked} calls{of}",
                 tensor.name
             )
         };
-        let wrong = wrong.iter().find_map(|wrong| Some(said(wrong.name, passing(wrong)?)));
-        wrong.or_else(|| Some(said("the answer of another call", replayed(&finite, index)?)))
+        let passing = |wrong: &Wrong| {
+            let asked = finite.iter().filter_map(|(call, due)| {
+                let other = (wrong.of)(&due[index].values);
+                let differs = other != due[index].values;
+                differs.then(|| (*call, is_refused(call, due, index, &other)))
+            });
+            let asked: Vec<(&Call, bool)> = asked.collect();
+            let refused = asked.iter().filter(|(_, refused)| *refused).count();
+            if 2 * refused <= asked.len() {
+                return Some(said(wrong.name, "", (asked.len() - refused, asked.len())));
+            }
+            let (kind, count) = wrong.everywhere.then(|| blunt_kind(&asked))??;
+            Some(said(wrong.name, &kind, (count, count)))
+        };
+        let wrong = wrong.iter().find_map(passing);
+        wrong.or_else(|| {
+            let replayed = replayed(&finite, index)?;
+            Some(said("the answer of another call", "", replayed))
+        })
+    })
+}
+
+/// The calls from some length of an axis on, if a wrong answer is refused on none of them, and how many they are. An axis at its largest is asked with
+/// ordinary values, so that those are no tiny answers alone.
+fn blunt_kind(asked: &[(&Call, bool)]) -> Option<(String, usize)> {
+    let (first, _) = asked.first()?;
+    first.contract.axes.keys().find_map(|name| {
+        let length = |call: &Call| call.values.get(name).copied().unwrap_or_default();
+        let refused = asked.iter().filter(|(_, refused)| *refused);
+        let longest = refused.map(|(call, _)| length(call)).fold(0.0, f64::max);
+        let beyond = asked.iter().filter(|(call, _)| length(call) > longest);
+        let lengths: Vec<f64> = beyond.map(|(call, _)| length(call)).collect();
+        let least = lengths.iter().copied().fold(f64::INFINITY, f64::min);
+        // The next few lengths are others by chance.
+        let far = lengths.iter().any(|length| *length >= 2.0 * longest);
+        far.then(|| {
+            (
+                format!(" of which {name} is {least} or more"),
+                lengths.len(),
+            )
+        })
     })
 }
 
@@ -138,7 +152,7 @@ fn replayed(judged: &[&Judged<'_>], index: usize) -> Option<(usize, usize)> {
 }
 
 /// What is known of the answer of a case.
-fn known(case: &Case) -> Vec<Judged<'_>> {
+pub(super) fn known(case: &Case) -> Vec<Judged<'_>> {
     let Some(call) = case.open.as_deref().filter(|_| case.expects_output()) else {
         return Vec::new();
     };
@@ -151,7 +165,7 @@ fn known(case: &Case) -> Vec<Judged<'_>> {
 }
 
 /// Whether a wrong output is refused.
-fn is_refused(call: &Call, due: &[Values], index: usize, wrong: &[f64]) -> bool {
+pub(super) fn is_refused(call: &Call, due: &[Values], index: usize, wrong: &[f64]) -> bool {
     let alone = Tensor {
         offset: 0,
         ..call.outputs[index].clone()

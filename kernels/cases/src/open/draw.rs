@@ -2,14 +2,17 @@
 //!
 //! No function of the platform's libm is used: a case is the same on every target.
 
-use super::{Built, Value, searched};
+use super::{
+    Built, Value,
+    params::{defaults, meant, parameter},
+};
 use crate::{
     case::{Case, Source},
     draw::random,
     number,
 };
 use kernel_pack::{
-    Dtype, Param,
+    Dtype,
     contract::{Axis, Class, Contract, Domain, Special},
 };
 use sha2::{Digest, Sha256};
@@ -21,8 +24,6 @@ const USUAL_ELEMENTS: u64 = 1 << 15;
 pub(super) const MAX_ELEMENTS: u64 = 1 << 20;
 /// Draws of a shape before it is given up.
 const TRIES: u32 = 400;
-/// Bounds of a parameter beyond this are those of its type, not of what people pass.
-const WIDE: f64 = 1e6;
 
 /// Random bits, one after the other.
 pub(super) struct Random {
@@ -58,7 +59,7 @@ impl Random {
     }
 
     /// From 0 to below 1, a multiple of 2^-53.
-    fn unit(&mut self) -> f64 {
+    pub(super) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / 9_007_199_254_740_992.0
     }
 
@@ -136,7 +137,7 @@ pub(super) fn plain(contract: &Contract, built: &Built, random: &mut Random) -> 
         .collect()
 }
 
-fn elements_of(shape: &[u32]) -> usize {
+pub(super) fn elements_of(shape: &[u32]) -> usize {
     shape.iter().map(|length| *length as usize).product()
 }
 
@@ -258,79 +259,6 @@ fn dimension(axis: &Axis, random: &mut Random, bits: u32) -> u32 {
     nearest(axis, drawn.min(1 << bits.clamp(1, 31)).max(1))
 }
 
-fn default(param: &Param) -> Value {
-    match *param {
-        Param::F32 { default, .. } => Value::Float(default),
-        Param::U32 { default, .. } => Value::Integer(default.into()),
-        Param::I32 { default, .. } => Value::Integer(default.into()),
-    }
-}
-
-/// The defaults of parameters that are no axes.
-pub(super) fn defaults(contract: &Contract) -> impl Iterator<Item = (String, Value)> {
-    let params = contract.params.iter();
-    let params = params.filter(|(name, _)| !contract.axes.contains_key(name));
-    params.map(|(name, param)| (name.clone(), default(param)))
-}
-
-/// A parameter that is no axis: as its domain says, else mostly its default, else within its range where that is one of what people pass.
-pub(super) fn parameter(
-    contract: &Contract,
-    name: &str,
-    param: &Param,
-    random: &mut Random,
-) -> Value {
-    let (low, high) = match *param {
-        Param::F32 { min, max, .. } => (min.into(), max.into()),
-        Param::U32 { min, max, .. } => (min.into(), max.into()),
-        Param::I32 { min, max, .. } => (min.into(), max.into()),
-    };
-    let of_type = |value: f64| {
-        let value = value.clamp(low, high);
-        match param {
-            Param::F32 { .. } => Value::Float(value as f32),
-            _ => Value::Integer(value as i64),
-        }
-    };
-    if let Some(domain) = contract.domain_of(name) {
-        return of_type(value(domain.class, random, 0, 1));
-    }
-    let standard = default(param);
-    let narrow = is_narrow(low, high);
-    match random.below(8) {
-        0..4 => standard,
-        4 if narrow => of_type(low),
-        5 if narrow => of_type(high),
-        _ if narrow => of_type(low + random.unit() * (high - low)),
-        // A multiple of nothing would always be nothing.
-        _ if standard == Value::Float(0.0) => of_type(random.pick(&[0.25, 1.0, -1.0, 2.0, -3.0])),
-        _ => of_type(standard.real() * random.pick(&[0.5, 1.0, 2.0])),
-    }
-}
-
-/// A parameter whose bits are a word, where its type, its domain and what people pass allow that.
-fn meant(contract: &Contract, name: &str, param: &Param, word: u32) -> Option<Value> {
-    let (value, low, high) = match *param {
-        Param::F32 { min, max, .. } => (Value::Float(f32::from_bits(word)), min.into(), max.into()),
-        Param::U32 { min, max, .. } => (Value::Integer(word.into()), min.into(), max.into()),
-        Param::I32 { min, max, .. } => {
-            (Value::Integer((word as i32).into()), min.into(), max.into())
-        }
-    };
-    let (real, usual) = (value.real(), default(param).real().abs());
-    let fits = match contract.domain_of(name) {
-        Some(domain) => searched::allows(domain.class, real),
-        None if is_narrow(low, high) => true,
-        None => (usual / WIDE..=usual * WIDE).contains(&real.abs()),
-    };
-    (fits && (low..=high).contains(&real)).then_some(value)
-}
-
-/// Whether bounds of a parameter say what people pass.
-fn is_narrow(low: f64, high: f64) -> bool {
-    low.abs() <= WIDE && high.abs() <= WIDE
-}
-
 /// Bytes of every input.
 pub(super) fn data(contract: &Contract, built: &Built, random: &mut Random) -> Vec<Vec<u8>> {
     // Special values are seldom in more than one tensor, so that what they do shows.
@@ -386,7 +314,7 @@ fn values_of(dtype: Dtype, elements: usize, class: Class, random: &mut Random) -
 }
 
 /// Bounds of whole numbers that are left out are those of the type; of floats what they hold exactly and people pass.
-fn whole(class: Class, dtype: Dtype) -> Class {
+pub(super) fn whole(class: Class, dtype: Dtype) -> Class {
     let (low, high) = match dtype {
         Dtype::I8 => (-128, 127),
         Dtype::U8 => (0, 255),
@@ -417,7 +345,7 @@ fn blocks(dtype: Dtype, elements: usize, class: Class, random: &mut Random) -> V
 }
 
 /// A value of a class, for an element of so many.
-fn value(class: Class, random: &mut Random, index: usize, elements: usize) -> f64 {
+pub(super) fn value(class: Class, random: &mut Random, index: usize, elements: usize) -> f64 {
     match class {
         // The sum of four uniform ones is a bell; its variance is 1/3.
         Class::Normal { scale } => {

@@ -3,6 +3,7 @@
 use super::{
     Built, Value,
     draw::{self, Random},
+    params, shown,
 };
 use crate::{
     case::{Case, Source, Tweak, Word},
@@ -42,6 +43,7 @@ pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
     }
     cases.extend(at_limits(contract));
     cases.extend(special_values(contract));
+    cases.extend(shown::cases(contract));
     cases
 }
 
@@ -65,7 +67,7 @@ fn taken(
                 break;
             };
             let mut values = drawn.values.clone();
-            values.extend(draw::defaults(contract));
+            values.extend(params::defaults(contract));
             let built = Built::new(contract, values).unwrap_or(drawn);
             let (inputs, outputs) = built.tensors(contract);
             let sizes = inputs.iter().chain(&outputs).map(|tensor| tensor.bytes);
@@ -375,7 +377,7 @@ fn at_limits(contract: &Arc<Contract>) -> Vec<Case> {
                 (name.clone(), Value::Integer(smallest.into()))
             })
             .collect();
-        values.extend(draw::defaults(contract));
+        values.extend(params::defaults(contract));
         if let Some((name, value)) = special {
             values.insert(name.clone(), Value::Integer(value.into()));
         }

@@ -2,7 +2,8 @@
 
 use super::{
     Built, Value,
-    draw::{Random, built, nearest, parameter, plain, solve, total, whole_blocks},
+    draw::{Random, built, nearest, plain, solve, total, whole_blocks},
+    params::parameter,
 };
 use crate::{
     case::{Case, Source},

@@ -3,7 +3,8 @@
 
 use super::{
     Built, Value,
-    draw::{Random, built_with, data, defaults, nearest, plain, solve, total, whole_blocks},
+    draw::{Random, built_with, data, nearest, plain, solve, total, whole_blocks},
+    params::defaults,
 };
 use crate::{
     case::{Case, Source},
