@@ -32,6 +32,7 @@ mod inspect_cli;
 mod lying_adapters;
 mod mutate_cli;
 mod nn_cli;
+mod no_parameters;
 mod numerics;
 mod pack_cli;
 mod pack_new_cli;

@@ -133,20 +133,30 @@ impl Asked<'_, '_> {
         let length = params.len() as u32;
         let at = self.heap_base.next_multiple_of(16);
         let inside = (at, params);
-        self.refused_init(inside, (at, length), 0)?;
-        for by in [1, 2, 4, 8] {
-            let moved = (at + by, params);
-            self.refused_init(moved, (at + by, length), 1)?;
-        }
-        let last = self.end - length.next_multiple_of(16);
-        self.refused_init((last, params), (last, length), 0)?;
-        for outside in [last + 16, self.end, u32::MAX - 15, 0, at.wrapping_sub(16)] {
-            if outside < at && u64::from(outside) + 16 > u64::from(self.heap_base) {
-                continue;
+        // Where there are no parameters, their address means nothing: that any is taken is asked with the structs.
+        if length > 0 {
+            self.refused_init(inside, (at, length), 0)?;
+            for by in [1, 2, 4, 8] {
+                let moved = (at + by, params);
+                self.refused_init(moved, (at + by, length), 1)?;
             }
-            self.refused_init(inside, (outside, length), 1)?;
+            let last = self.end.wrapping_sub(length.next_multiple_of(16));
+            self.refused_init((last, params), (last, length), 0)?;
+            let outside = [
+                last.wrapping_add(16),
+                self.end,
+                u32::MAX - 15,
+                0,
+                at.wrapping_sub(16),
+            ];
+            for outside in outside {
+                if outside < at && u64::from(outside) + 16 > u64::from(self.heap_base) {
+                    continue;
+                }
+                self.refused_init(inside, (outside, length), 1)?;
+            }
         }
-        for wrong in [1, length - 1, length + 1, u32::MAX] {
+        for wrong in wrong_lengths(length) {
             self.refused_init(inside, (at, wrong), 3)?;
         }
         Ok(())
@@ -229,6 +239,15 @@ impl Asked<'_, '_> {
     }
 }
 
+/// Lengths of parameters that are refused where a struct has this one. None is 0, with which nothing is read.
+fn wrong_lengths(length: u32) -> Vec<u32> {
+    let mut wrong = vec![1, length.saturating_sub(1), length + 1, u32::MAX];
+    wrong.retain(|wrong| *wrong != 0 && *wrong != length);
+    wrong.sort_unstable();
+    wrong.dedup();
+    wrong
+}
+
 /// What the native build of the same source says of parameters that lie where they may.
 fn native_init(kernel: &Kernel, params: &[u8]) -> i32 {
     const AT: usize = 16;
@@ -286,4 +305,16 @@ fn replaced_words(params: &[u8]) -> Vec<Vec<u8>> {
         })
     });
     replaced.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrong_lengths;
+
+    #[test]
+    fn no_wrong_length_is_the_own_one_or_none() {
+        assert_eq!(wrong_lengths(0), [1, u32::MAX]);
+        assert_eq!(wrong_lengths(1), [2, u32::MAX]);
+        assert_eq!(wrong_lengths(20), [1, 19, 21, u32::MAX]);
+    }
 }
