@@ -61,6 +61,7 @@ fn a_thousand_upgrades_under_load_fail_no_call_and_keep_no_memory() {
     };
     host.upgrade(&paths[0]).unwrap();
     let (ended, calls) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut upgrades = 0;
     let call = Call::new(&[1.0; 16]);
     std::thread::scope(|scope| {
         let work = || {
@@ -82,22 +83,30 @@ fn a_thousand_upgrades_under_load_fail_no_call_and_keep_no_memory() {
         for _ in 0..4 {
             scope.spawn(work);
         }
-        let mut settled = 0;
-        for index in 1..=1000 {
-            let prepared = host.prepare_with(&paths[index % 2], old).unwrap();
-            host.activate(prepared).unwrap();
-            // No more instances than two generations have: each thread holds one of each at most.
-            assert!(host.instances() <= 2 * 4 * 2, "{}", host.instances());
-            if index == 200 {
-                settled = resident();
+        let mut upgrade = |times: usize| {
+            for _ in 0..times {
+                upgrades += 1;
+                let prepared = host.prepare_with(&paths[upgrades % 2], old).unwrap();
+                host.activate(prepared).unwrap();
+                // No more instances than two generations have: each thread holds one of each at most.
+                assert!(host.instances() <= 2 * 4 * 2, "{}", host.instances());
             }
-        }
-        let grown = resident().saturating_sub(settled);
+        };
+        upgrade(200);
+        // What stays of each upgrade is less than 4 KiB, noise of the allocator included. A generation has more than 64 KiB. Other tests
+        // of this process take memory too, but not in each of three rounds.
+        let grown: Vec<u64> = (0..3)
+            .map(|_| {
+                let settled = resident();
+                upgrade(800);
+                resident().saturating_sub(settled)
+            })
+            .take_while(|grown| *grown >= 800 * 4096)
+            .collect();
         ended.store(true, Ordering::Relaxed);
-        // 800 upgrades: what stays of each is less than 4 KiB, noise of the allocator included. A generation has more than 64 KiB.
-        assert!(grown < 800 * 4096, "{grown} bytes");
+        assert!(grown.len() < 3, "{grown:?} bytes");
     });
-    assert_eq!(host.generation(), Some(1001));
+    assert_eq!(host.generation(), Some(upgrades as u64 + 1));
     let totals = host.totals();
     assert_eq!(
         (totals.calls, totals.served),
