@@ -71,6 +71,14 @@ impl Acceptance {
         result.map_err(|error| stop_with(error, &notes))
     }
 
+    /// The keys by which packs are accepted, for what verifies a pack once more by itself.
+    ///
+    /// # Errors
+    /// Usage for a list that is not there or not understood.
+    pub fn keys(&self) -> Result<TrustList> {
+        self.trusted(TrustStore::of_user().as_ref()).map_err(stop)
+    }
+
     /// Records the version of a pack that was accepted, by default in the user's own record. Where that cannot be written, a
     /// note on stderr says so.
     ///
@@ -126,17 +134,7 @@ impl Acceptance {
         }
         let store = TrustStore::of_user();
         notes.extend(self.unread_lists(path, store.as_ref()));
-        let mut trust = TrustList::empty();
-        if let Some(store) = &store {
-            match TrustList::read(store.path()) {
-                Ok(list) => trust.merge(list),
-                Err(Error::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        for file in &self.trust {
-            trust.merge(TrustList::read(file)?);
-        }
+        let trust = self.trusted(store.as_ref())?;
         let mut policy = Policy::at(SystemTime::now());
         policy.allow_rollback = self.allow_rollback;
         match self.record() {
@@ -148,6 +146,22 @@ impl Acceptance {
             ),
         }
         kernel_pack::verify(path, &trust, &policy)
+    }
+
+    /// The keys of the user's store and of the lists that were named.
+    fn trusted(&self, store: Option<&TrustStore>) -> Result<TrustList, Error> {
+        let mut trust = TrustList::empty();
+        if let Some(store) = store {
+            match TrustList::read(store.path()) {
+                Ok(list) => trust.merge(list),
+                Err(Error::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for file in &self.trust {
+            trust.merge(TrustList::read(file)?);
+        }
+        Ok(trust)
     }
 
     fn record(&self) -> Record {

@@ -227,10 +227,6 @@ impl Suite for Basics {
     // For endless loops to be stopped.
     const WAITS: bool = true;
 
-    fn steps(&self) -> usize {
-        1
-    }
-
     fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Vec<Finding> {
         let found = run(launch);
         done(1);

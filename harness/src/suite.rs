@@ -17,7 +17,9 @@ pub trait Suite: Sync {
     const WAITS: bool = false;
 
     /// Steps on one engine.
-    fn steps(&self) -> usize;
+    fn steps(&self) -> usize {
+        1
+    }
 
     /// Asks an engine everything, in workers of its own; `done` gets how many steps were taken.
     fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Self::Findings;

@@ -27,7 +27,6 @@ use std::{
 
 const ROUNDS: usize = 41;
 const CALLS: u32 = 200;
-const RESAMPLES: usize = 1000;
 
 #[derive(Serialize)]
 struct Document {
@@ -69,17 +68,14 @@ impl Interval {
     fn of(values: &[f64]) -> Self {
         let mut random = fastrand::Rng::with_seed(1);
         let median = |values: &[f64]| statistics::median(values).unwrap_or_default();
-        let medians: Vec<f64> = (0..RESAMPLES)
+        let mut medians: Vec<f64> = (0..statistics::RESAMPLES)
             .map(|_| {
                 let drawn = values.iter().map(|_| values[random.usize(..values.len())]);
                 median(&drawn.collect::<Vec<_>>())
             })
             .collect();
-        let percentile = |share: f64| {
-            let mut sorted = medians.clone();
-            sorted.sort_by(f64::total_cmp);
-            sorted[(share * (RESAMPLES - 1) as f64) as usize]
-        };
+        medians.sort_by(f64::total_cmp);
+        let percentile = |share: f64| medians[(share * (medians.len() - 1) as f64) as usize];
         Self {
             value: median(values),
             low: percentile(0.025),

@@ -7,6 +7,7 @@ use crate::{
 };
 use anyhow::Result;
 use assay::{
+    cmd::probe::read_plain,
     exit::{self, Exit},
     output::{Output, printable},
 };
@@ -56,7 +57,7 @@ pub(crate) fn run(
     path: &Path,
     output: &Output,
 ) -> Result<Exit> {
-    let wasm = read("guest", path)?;
+    let wasm = read_plain("guest", path, LARGEST_FILE)?;
     let graphs = graphs(&arguments.graph)?;
     let mut runs = Vec::new();
     for engine in &offer.engines {
@@ -100,28 +101,15 @@ pub(crate) fn run(
     Ok(if passed { Exit::Passed } else { Exit::Failed })
 }
 
-fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
-    let wrong = |why: String| {
-        let path = path.display();
-        exit::usage(format!("failed to read the {what} `{path}`: {why}"))
-    };
-    // Before it is opened: to open a pipe is to wait for whoever writes it.
-    let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(wrong("it is not a file".to_owned()));
-    }
-    if metadata.len() > LARGEST_FILE {
-        return Err(wrong(format!("it has more than {LARGEST_FILE} bytes")));
-    }
-    std::fs::read(path).map_err(|error| wrong(error.to_string()))
-}
-
 fn graphs(arguments: &[String]) -> Result<Vec<Named>> {
     let named = arguments.iter().map(|argument| {
         let (name, path) = argument.split_once('=').ok_or_else(|| {
             exit::usage(format!("--graph wants NAME=FILE; `{argument}` has no `=`"))
         })?;
-        Ok((name.to_owned(), read("graph", Path::new(path))?))
+        Ok((
+            name.to_owned(),
+            read_plain("graph", Path::new(path), LARGEST_FILE)?,
+        ))
     });
     named.collect()
 }

@@ -1,12 +1,12 @@
 //! Which engines and backends there are, and why others are not.
 
 use crate::program::Arguments;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use assay::{
     exit,
     registry::{self, EngineError},
 };
-use kernel_pack::{TrustList, TrustStore};
+use kernel_pack::TrustList;
 use runtime_api::{Budget, Runtime};
 use runtime_host::{Host, OnFailure, Trust};
 use runtime_nn::{
@@ -48,7 +48,7 @@ impl Offer {
         };
         if let Some(path) = &arguments.pack {
             arguments.acceptance.load(path)?;
-            offer.pack = Some((path.clone(), keys(arguments)?));
+            offer.pack = Some((path.clone(), arguments.acceptance.keys()?));
         }
         offer.find_engines(&arguments.runtime)?;
         offer.find_backends(&arguments.backend)?;
@@ -158,17 +158,4 @@ impl Offer {
 
 pub(crate) fn open(engine: &str) -> Result<Box<dyn Runtime>> {
     Ok(registry::open(engine)?)
-}
-
-/// The keys that the pack was accepted by: the user's own, and those of `--trust`.
-fn keys(arguments: &Arguments) -> Result<TrustList> {
-    let mut keys = TrustList::empty();
-    let own = TrustStore::of_user().map(|store| store.path().to_owned());
-    let own = own.filter(|path| path.exists());
-    for path in own.iter().chain(&arguments.acceptance.trust) {
-        let list = TrustList::read(path)
-            .with_context(|| format!("failed to read the trust list `{}`", path.display()))?;
-        keys.merge(list);
-    }
-    Ok(keys)
 }

@@ -430,7 +430,7 @@ fn made(subject: &Subject, case: Case, placed: Placed, timed: Timed, scope: Scop
 
 /// The frames of a batch of the same call.
 fn beside_each_other(case: &Case, subject: &Subject) -> Result<Vec<Frame>> {
-    let tensors = subject::tensors(case);
+    let tensors = case.tensors();
     let mut base = subject.heap_base;
     let mut frames = Vec::new();
     for _ in 0..BATCH {

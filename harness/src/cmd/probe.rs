@@ -108,13 +108,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     Ok(if agree { Exit::Passed } else { Exit::Failed })
 }
 
-pub(crate) fn read_module(path: &Path) -> Result<Vec<u8>> {
-    let wrong = |what: String| {
-        exit::usage(format!(
-            "failed to read the module `{}`: {what}",
-            path.display()
-        ))
-    };
+/// Reads a plain file of at most so many bytes.
+///
+/// # Errors
+/// Usage, with `what` it was to be.
+pub fn read_plain(what: &str, path: &Path, most: u64) -> Result<Vec<u8>> {
+    let wrong = |why: String| unreadable(what, path, &why);
     // Before it is opened: to open a pipe is to wait for whoever writes it.
     let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
     if !metadata.is_file() {
@@ -122,12 +121,23 @@ pub(crate) fn read_module(path: &Path) -> Result<Vec<u8>> {
     }
     let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut bytes = Vec::new();
-    file.take(LARGEST_MODULE + 1)
+    file.take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| wrong(error.to_string()))?;
-    if bytes.len() as u64 > LARGEST_MODULE {
-        return Err(wrong(format!("it is larger than {LARGEST_MODULE} bytes")));
+    if bytes.len() as u64 > most {
+        return Err(wrong(format!("it is larger than {most} bytes")));
     }
+    Ok(bytes)
+}
+
+fn unreadable(what: &str, path: &Path, why: &str) -> anyhow::Error {
+    let path = path.display();
+    exit::usage(format!("failed to read the {what} `{path}`: {why}"))
+}
+
+pub(crate) fn read_module(path: &Path) -> Result<Vec<u8>> {
+    let wrong = |why: String| unreadable("module", path, &why);
+    let mut bytes = read_plain("module", path, LARGEST_MODULE)?;
     if path.extension().is_some_and(|extension| extension == "wat") {
         let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
         bytes = wat::parse_str(text).map_err(|error| wrong(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Where a case lies in memory. Its first run has the place of ordinary calls; all others have places that are drawn from the run's own
 //! seed, because a kernel may depend on none of it: the order of the regions, what is between and around them, and the size of memory.
 
-use super::subject::{Subject, tensors};
+use super::subject::Subject;
 use fastrand::Rng;
 use kernel_abi::{PAGE_BYTES, REGION_ALIGNMENT};
 use kernel_cases::case::{Case, Tweak, Word};
@@ -114,7 +114,7 @@ impl Place {
             4..6 if case.tweaks.is_empty() => Anchor::MemoryEnd,
             _ => Anchor::Above(random.u32(..NEAR)),
         };
-        let needed = arrangement.end(&tensors(case)).div_ceil(PAGE_BYTES) as u32;
+        let needed = arrangement.end(&case.tensors()).div_ceil(PAGE_BYTES) as u32;
         let pages = needed
             .saturating_add(random.u32(..2))
             .max(subject.minimum_pages)
@@ -132,7 +132,7 @@ impl Place {
             gaps: [0; 7],
             ..contents(&mut random, ordinary)
         };
-        let needed = arrangement.end(&tensors(case)).div_ceil(PAGE_BYTES) as u32;
+        let needed = arrangement.end(&case.tensors()).div_ceil(PAGE_BYTES) as u32;
         let pages = pages.max(needed).max(subject.minimum_pages);
         anchored(case, subject, arrangement, listed.anchor, pages)
     }
@@ -248,7 +248,7 @@ fn anchored(
         Anchor::MemoryEnd => {
             arrangement.start = first;
             arrangement.gaps[6] = 0;
-            let end = arrangement.end(&tensors(case));
+            let end = arrangement.end(&case.tensors());
             let memory_end = u64::from(pages) * PAGE_BYTES;
             let whole = end.next_multiple_of(alignment);
             // A region begins at a multiple of 16, so one of another size ends up to 15 bytes before memory does.
@@ -257,7 +257,7 @@ fn anchored(
         }
         Anchor::AcrossPages(part) => {
             arrangement.start = first;
-            let frame = Frame::arranged(&tensors(case), subject.max_pages, &arrangement).ok()?;
+            let frame = Frame::arranged(&case.tensors(), subject.max_pages, &arrangement).ok()?;
             let region = frame.region(part);
             if u64::from(region.size) <= alignment {
                 return None;
@@ -277,7 +277,7 @@ fn anchored(
 
 fn fits(case: &Case, subject: &Subject, arrangement: &Arrangement) -> bool {
     let limit = u64::from(subject.max_pages) * PAGE_BYTES;
-    arrangement.end(&tensors(case)) <= limit
+    arrangement.end(&case.tensors()) <= limit
 }
 
 /// Guard bytes between the regions of a case whose descriptor is changed: a region that is moved over another one touches no third one.

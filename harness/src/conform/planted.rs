@@ -110,10 +110,6 @@ impl Suite for OnEngines<'_> {
     const NAME: &'static str = "planted faults";
     const STEPS: &'static str = "engines";
 
-    fn steps(&self) -> usize {
-        1
-    }
-
     fn run(&self, launch: &Launch, done: &(dyn Fn(usize) + Sync)) -> Vec<Finding> {
         let found = on_engine(launch, self.pack, &self.plants);
         done(1);

@@ -12,7 +12,7 @@ use kernel_cases::{
 };
 use kernel_core::Kernel;
 use kernel_pack::State;
-use runtime_call::{Frame, Output, PlaceError, Tensors};
+use runtime_call::{Frame, PlaceError};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// One module of one kernel: the base module or a variant.
@@ -169,27 +169,13 @@ pub fn prepare(case: Case, subject: &Subject, seed: u64) -> Result<Prepared, Pla
     })
 }
 
-/// The tensors of a case.
-pub fn tensors(case: &Case) -> Tensors<'_> {
-    Tensors {
-        params: &case.params,
-        a: &case.a,
-        b: &case.b,
-        output: match &case.base {
-            Some(base) => Output::Updated(base),
-            None => Output::Written(case.output_size),
-        },
-        scratch_size: case.scratch_size,
-    }
-}
-
 /// Places a case, with the changes to its descriptor.
 ///
 /// # Errors
 /// If the case does not fit the memory that the manifest allows.
 pub fn place(case: &Case, subject: &Subject, place: &Place) -> Result<Placed, PlaceError> {
     let arrangement = &place.arrangement;
-    let mut frame = Frame::arranged(&tensors(case), subject.max_pages, arrangement)?;
+    let mut frame = Frame::arranged(&case.tensors(), subject.max_pages, arrangement)?;
     let pages = frame.pages().max(place.pages).max(subject.minimum_pages);
     let memory_bytes = u64::from(pages) * PAGE_BYTES;
     let descriptor = subject.tweaked(

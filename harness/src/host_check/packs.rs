@@ -1,7 +1,7 @@
 //! The packs of the scenarios: that of the user under other versions, with a kernel exchanged, or broken, all signed with a key of the run.
 
 use super::CheckError;
-use crate::conform::{cases, standard::Standard, subject};
+use crate::conform::{cases, standard::Standard};
 use kernel_cases::case::{Case, Entry};
 use kernel_pack::{
     Code, MANIFEST_FILE, Pack, PackKernel, SIGNATURE_FILE,
@@ -38,7 +38,7 @@ pub(super) struct Question {
 
 impl Question {
     pub(super) fn tensors(&self) -> Tensors<'_> {
-        subject::tensors(&self.case)
+        self.case.tensors()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A case: everything that is needed to run one kernel call and to judge what came back.
 
 use crate::open;
+use runtime_call::{Output, Tensors};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -144,6 +145,20 @@ pub struct Case {
 }
 
 impl Case {
+    /// The tensors of the call, without the changes to its descriptor.
+    pub fn tensors(&self) -> Tensors<'_> {
+        Tensors {
+            params: &self.params,
+            a: &self.a,
+            b: &self.b,
+            output: match &self.base {
+                Some(base) => Output::Updated(base),
+                None => Output::Written(self.output_size),
+            },
+            scratch_size: self.scratch_size,
+        }
+    }
+
     /// Whether the contract asks the kernel to do its work, so that there is an output to judge.
     pub fn expects_output(&self) -> bool {
         self.expect == 0

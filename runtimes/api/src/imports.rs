@@ -1,6 +1,6 @@
 //! Guests: modules that import functions of their embedder. Kernels import nothing and never come here.
 
-use crate::{Budget, Instance, Result, Trap};
+use crate::{Budget, Error, Instance, Result, Stage, Trap};
 
 /// A function that a guest may import. Its parameters and its one result are i32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,30 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// The place of a function, if this is its name space and name.
-    pub fn index(&self, module: &str, name: &str) -> Option<usize> {
+    /// The place of the function that a module imports.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] where it is none of these.
+    pub fn index(&self, module: &str, name: &str) -> Result<usize> {
         let mut functions = self.functions.iter();
-        functions.position(|function| module == self.module && name == function.name)
+        let found = functions.position(|function| module == self.module && name == function.name);
+        found.ok_or_else(|| Self::refused(module, name, "it is not provided"))
+    }
+
+    /// The error of an import that an engine cannot link, and why.
+    pub fn refused(module: &str, name: &str, why: &str) -> Error {
+        Error::Rejected {
+            stage: Stage::Compile,
+            message: format!("import of `{name}` from `{module}`: {why}"),
+        }
+    }
+
+    /// The error of an import of another type than the function at this place has.
+    pub fn of_another_type(&self, index: usize) -> Error {
+        let function = &self.functions[index];
+        let parameters = function.parameters;
+        let why = format!("it is a function of {parameters} i32 with an i32 as its result");
+        Self::refused(self.module, function.name, &why)
     }
 }
 

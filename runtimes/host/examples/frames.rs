@@ -12,7 +12,7 @@ use kernel_cases::{
     vectors,
 };
 use kernel_pack::{Pack, PackKernel};
-use runtime_call::{Fill, Frame, Output, Tensors};
+use runtime_call::{Fill, Frame};
 use std::{error::Error, fs, path::Path};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"FRAM");
@@ -52,18 +52,13 @@ fn smallest(pack: &Pack, kernel: &PackKernel) -> Result<(Case, Frame), Box<dyn E
             if case.entry != Entry::Forward || !case.expects_output() {
                 continue;
             }
-            let tensors = Tensors {
-                params: &case.params,
-                a: &case.a,
-                b: &case.b,
-                output: match &case.base {
-                    Some(base) => Output::Updated(base),
-                    None => Output::Written(case.output_size),
-                },
-                scratch_size: case.scratch_size,
-            };
             let pages = kernel.limits().max_memory_pages;
-            let frame = Frame::place(&tensors, kernel.facts().heap_base, pages, Fill::FIRST)?;
+            let frame = Frame::place(
+                &case.tensors(),
+                kernel.facts().heap_base,
+                pages,
+                Fill::FIRST,
+            )?;
             let least = smallest.as_ref().map(|(_, frame)| frame.end());
             if least.is_none_or(|least| frame.end() < least) {
                 smallest = Some((case, frame));

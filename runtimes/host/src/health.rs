@@ -7,7 +7,7 @@ use kernel_cases::{
     vectors,
 };
 use kernel_pack::{Pack, PackKernel, Rejection};
-use runtime_call::{CallError, Output, Tensors};
+use runtime_call::CallError;
 use std::sync::Arc;
 
 /// What the health check of a kernel was.
@@ -70,16 +70,7 @@ fn cases(pack: &Pack, kernel: &PackKernel) -> Result<Vec<Case>, Error> {
 }
 
 fn ask(slot: &Slot, case: &Case) -> Result<(), String> {
-    let tensors = Tensors {
-        params: &case.params,
-        a: &case.a,
-        b: &case.b,
-        output: match &case.base {
-            Some(base) => Output::Updated(base),
-            None => Output::Written(case.output_size),
-        },
-        scratch_size: case.scratch_size,
-    };
+    let tensors = case.tensors();
     let mut asked = Slices::new(&tensors);
     let shape = asked.shape().map_err(|error| error.to_string())?;
     match slot.serve(&shape, &mut asked).map_err(|error| *error) {

@@ -48,6 +48,13 @@ struct Layout {
     placed: Placed,
 }
 
+impl Layout {
+    #[inline]
+    fn fits(&self, shape: &Shape<'_>) -> bool {
+        self.sizes == shape.sizes && *self.params == *shape.params
+    }
+}
+
 /// An instance with what calls need of it.
 pub(crate) struct Live<I> {
     instance: I,
@@ -121,18 +128,16 @@ impl<I: Held> Live<I> {
 
     /// The layout of a shape, in memory.
     fn layout(&mut self, terms: &Terms, shape: &Shape<'_>) -> Result<usize, Box<CallError>> {
-        let fits = |layout: &Layout| layout.sizes == shape.sizes && *layout.params == *shape.params;
         match self.current {
-            Some(current) if fits(&self.layouts[current]) => Ok(current),
+            Some(current) if self.layouts[current].fits(shape) => Ok(current),
             _ => Ok(self.another_layout(terms, shape)?),
         }
     }
 
     #[cold]
     fn another_layout(&mut self, terms: &Terms, shape: &Shape<'_>) -> Result<usize, CallError> {
-        let fits = |layout: &Layout| layout.sizes == shape.sizes && *layout.params == *shape.params;
         let instance = self.instance.instance();
-        if let Some(index) = self.layouts.iter().position(fits) {
+        if let Some(index) = self.layouts.iter().position(|layout| layout.fits(shape)) {
             self.current = None;
             self.layouts[index].placed.place(instance)?;
             self.current = Some(index);

@@ -119,10 +119,13 @@ impl Tensor {
 
     /// Its elements as f32; none if they are of another type.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
-        (self.dtype == Dtype::F32).then(|| {
-            let words = self.bytes.as_chunks().0.iter();
-            words.map(|word| f32::from_le_bytes(*word)).collect()
-        })
+        (self.dtype == Dtype::F32).then(|| self.words(f32::from_le_bytes))
+    }
+
+    /// Its elements, of so many bytes each.
+    pub(crate) fn words<const N: usize, T>(&self, word: fn([u8; N]) -> T) -> Vec<T> {
+        let words = self.bytes.as_chunks().0.iter();
+        words.map(|bytes| word(*bytes)).collect()
     }
 }
 

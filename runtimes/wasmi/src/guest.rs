@@ -4,9 +4,7 @@ use crate::{
     instance::{self, Code},
     limiter::Limiter,
 };
-use runtime_api::{
-    Budget, Error, Functions, Guest, Imports, Instance, Options, Result, Stage, Trap,
-};
+use runtime_api::{Budget, Functions, Guest, Imports, Instance, Options, Result, Trap};
 use std::{collections::BTreeSet, fmt, time::Instant};
 use wasmi::{Caller, Engine, Extern, ExternType, FuncType, Linker, Memory, Val, ValType};
 
@@ -53,14 +51,11 @@ fn linker(engine: &Engine, module: &wasmi::Module, imports: &Imports) -> Result<
     let mut defined = BTreeSet::new();
     for import in module.imports() {
         let (space, name) = (import.module(), import.name());
-        let Some(index) = imports.index(space, name) else {
-            return Err(refused(space, name, "it is not provided"));
-        };
+        let index = imports.index(space, name)?;
         let parameters = imports.functions[index].parameters;
         let due = FuncType::new(vec![ValType::I32; parameters], [ValType::I32]);
         if !matches!(import.ty(), ExternType::Func(found) if *found == due) {
-            let message = format!("it is a function of {parameters} i32 with an i32 as its result");
-            return Err(refused(space, name, &message));
+            return Err(imports.of_another_type(index));
         }
         let define = move |caller: Caller<'_, Limiter>, arguments: &[Val], results: &mut [Val]| {
             let returned = call(caller, index, arguments).map_err(wasmi::Error::host)?;
@@ -72,17 +67,10 @@ fn linker(engine: &Engine, module: &wasmi::Module, imports: &Imports) -> Result<
         };
         if defined.insert(index) {
             let linked = linker.func_new(space, name, due, define);
-            linked.map_err(|error| refused(space, name, &error.to_string()))?;
+            linked.map_err(|error| Imports::refused(space, name, &error.to_string()))?;
         }
     }
     Ok(linker)
-}
-
-fn refused(module: &str, name: &str, message: &str) -> Error {
-    Error::Rejected {
-        stage: Stage::Compile,
-        message: format!("import of `{name}` from `{module}`: {message}"),
-    }
 }
 
 fn call(

@@ -61,14 +61,11 @@ fn linker(module: &Module, imports: &Imports) -> Result<Linker<Limiter>> {
     let mut defined = BTreeSet::new();
     for import in module.imports() {
         let (space, name) = (import.module(), import.name());
-        let Some(index) = imports.index(space, name) else {
-            return Err(refused(space, name, "it is not provided"));
-        };
+        let index = imports.index(space, name)?;
         let parameters = imports.functions[index].parameters;
         let due = FuncType::new(engine, vec![ValType::I32; parameters], [ValType::I32]);
         if !matches!(import.ty(), ExternType::Func(found) if FuncType::eq(&found, &due)) {
-            let message = format!("it is a function of {parameters} i32 with an i32 as its result");
-            return Err(refused(space, name, &message));
+            return Err(imports.of_another_type(index));
         }
         let define = move |caller: Caller<'_, Limiter>, arguments: &[Val], results: &mut [Val]| {
             let returned = call(caller, index, arguments).map_err(wasmtime::Error::new)?;
@@ -80,17 +77,10 @@ fn linker(module: &Module, imports: &Imports) -> Result<Linker<Limiter>> {
         };
         if defined.insert(index) {
             let linked = linker.func_new(space, name, due, define);
-            linked.map_err(|error| refused(space, name, &format!("{error:#}")))?;
+            linked.map_err(|error| Imports::refused(space, name, &format!("{error:#}")))?;
         }
     }
     Ok(linker)
-}
-
-fn refused(module: &str, name: &str, message: &str) -> Error {
-    Error::Rejected {
-        stage: Stage::Compile,
-        message: format!("import of `{name}` from `{module}`: {message}"),
-    }
 }
 
 fn call(

@@ -3,7 +3,7 @@
 
 use super::super::case::{Case, Entry, Source, Tweak, Word};
 use kernel_abi::{Descriptor, PAGE_BYTES, Region};
-use runtime_call::{Arrangement, Fill, Frame, Output, Tensors};
+use runtime_call::{Arrangement, Fill, Frame};
 
 /// Where the frame starts: like a module's, above its stack and aligned, so that what lies below it may be aligned as well.
 const HEAP_BASE: u32 = 70_000;
@@ -22,22 +22,12 @@ pub(crate) struct Ran {
 
 /// Runs it.
 pub(crate) fn run(case: &Case) -> Ran {
-    let tensors = Tensors {
-        params: &case.params,
-        a: &case.a,
-        b: &case.b,
-        output: match &case.base {
-            Some(base) => Output::Updated(base),
-            None => Output::Written(case.output_size),
-        },
-        scratch_size: case.scratch_size,
-    };
     let mut arrangement = Arrangement::ordinary(HEAP_BASE, Fill::FIRST);
     if case.source == Source::Edge && case.tweaks.iter().any(moves) {
         // A region that is moved over another one touches no third one.
         arrangement.gaps = [ROOM; 7];
     }
-    let mut frame = Frame::arranged(&tensors, MAX_PAGES, &arrangement).unwrap();
+    let mut frame = Frame::arranged(&case.tensors(), MAX_PAGES, &arrangement).unwrap();
     let memory_bytes = u64::from(frame.pages()) * PAGE_BYTES;
     let at = frame.descriptor_address();
     let descriptor = changed((frame.placed(), at), &case.tweaks, memory_bytes);

@@ -109,11 +109,6 @@ fn failed(words: String) -> Error {
     }
 }
 
-fn words<const N: usize, T>(tensor: &Tensor, word: fn([u8; N]) -> T) -> Vec<T> {
-    let words = tensor.bytes().as_chunks().0.iter();
-    words.map(|bytes| word(*bytes)).collect()
-}
-
 fn value(tensor: &Tensor, element: Element) -> Result<Value, Error> {
     let shape: Vec<usize> = tensor
         .dimensions()
@@ -121,11 +116,11 @@ fn value(tensor: &Tensor, element: Element) -> Result<Value, Error> {
         .map(|size| *size as usize)
         .collect();
     let value = match element {
-        Element::F32 => Value::from_shape(&shape, words(tensor, f32::from_le_bytes)).ok(),
+        Element::F32 => Value::from_shape(&shape, tensor.words(f32::from_le_bytes)).ok(),
         Element::U8 => Value::from_shape(&shape, tensor.bytes().to_vec()).ok(),
-        Element::I32 => Value::from_shape(&shape, words(tensor, i32::from_le_bytes)).ok(),
+        Element::I32 => Value::from_shape(&shape, tensor.words(i32::from_le_bytes)).ok(),
         Element::I64 => {
-            let values = words(tensor, i64::from_le_bytes).into_iter();
+            let values = tensor.words(i64::from_le_bytes).into_iter();
             let values: Result<Vec<_>, _> = values.map(i32::try_from).collect();
             let values = values
                 .map_err(|_| Error::Unsupported("an integer of more than 32 bits".to_owned()))?;

@@ -124,11 +124,6 @@ impl Graph for Loaded {
     }
 }
 
-fn words<const N: usize, T>(tensor: &Tensor, word: fn([u8; N]) -> T) -> Vec<T> {
-    let words = tensor.bytes().as_chunks().0.iter();
-    words.map(|bytes| word(*bytes)).collect()
-}
-
 fn value(tensor: &Tensor, element: Element) -> Result<DynValue, Error> {
     let shape: Vec<i64> = tensor
         .dimensions()
@@ -142,11 +137,11 @@ fn value(tensor: &Tensor, element: Element) -> Result<DynValue, Error> {
         Ok(OrtTensor::from_array((shape, values))?.into_dyn())
     }
     let value = match element {
-        Element::F32 => made(shape, words(tensor, f32::from_le_bytes)),
-        Element::F64 => made(shape, words(tensor, f64::from_le_bytes)),
+        Element::F32 => made(shape, tensor.words(f32::from_le_bytes)),
+        Element::F64 => made(shape, tensor.words(f64::from_le_bytes)),
         Element::U8 => made(shape, tensor.bytes().to_vec()),
-        Element::I32 => made(shape, words(tensor, i32::from_le_bytes)),
-        Element::I64 => made(shape, words(tensor, i64::from_le_bytes)),
+        Element::I32 => made(shape, tensor.words(i32::from_le_bytes)),
+        Element::I64 => made(shape, tensor.words(i64::from_le_bytes)),
         Element::Bool => {
             Declared::check_bool(tensor)?;
             let values = tensor.bytes().iter().map(|byte| *byte == 1);
