@@ -174,7 +174,7 @@ fn row(runtime: &dyn Runtime, backend: &Arc<dyn Backend>, model: &Model) -> Resu
     let native = loaded(&runtime_nn::backends::Native::simd(), model)?;
     let compute = |graph: &dyn Graph| {
         for _ in 0..CALLS {
-            let outputs = graph.compute(&inputs);
+            let outputs = graph.compute(&inputs, limits().compute);
             assert!(outputs.is_ok_and(|outputs| outputs[0].dtype() == Dtype::F32));
         }
     };

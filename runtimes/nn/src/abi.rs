@@ -5,7 +5,7 @@
 
 use crate::{Dtype, Encoding, Error, Session, Target, Tensor, tensor::MAX_DIMENSIONS};
 use runtime_api::{Functions, Import, Imports, Trap};
-use std::ops::Range;
+use std::{ops::Range, time::Instant};
 
 /// The functions that guests import.
 pub const IMPORTS: Imports = Imports {
@@ -225,7 +225,10 @@ impl Functions for Abi {
         memory: Option<&mut [u8]>,
     ) -> Result<i32, Trap> {
         let name = IMPORTS.functions.get(function).map_or("?", |its| its.name);
-        let ended = self.carry_out(name, arguments, memory);
+        let start = Instant::now();
+        let left = self.session.left();
+        let ended = left.and_then(|_| self.carry_out(name, arguments, memory));
+        self.session.spend(start.elapsed());
         if let Some(listener) = &self.listener {
             listener(name, ended.as_ref().err());
         }

@@ -1,5 +1,5 @@
 use crate::{Dtype, Error, Tensor};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// What the bytes of a graph are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,15 +100,15 @@ pub trait Graph: Send + Sync {
     /// Its inputs, by index.
     fn inputs(&self) -> &[Input];
 
-    /// Whether computing ends by itself within a budget of the backend's own. What does not is computed on a thread that is left behind
-    /// when it takes too long.
+    /// Whether computing ends by itself, soon after the time that [`Self::compute`] is given. What does not is computed on a thread that is
+    /// left behind when it takes too long.
     fn is_bounded(&self) -> bool {
         false
     }
 
-    /// Computes all outputs of all inputs, each of which passed [`Input::check`].
+    /// Computes all outputs of all inputs, each of which passed [`Input::check`]. Where [`Self::is_bounded`] it begins nothing after `time`.
     ///
     /// # Errors
     /// [`Error::Argument`] for values that the graph refuses, [`Error::Failed`] for all else that goes wrong.
-    fn compute(&self, inputs: &[Arc<Tensor>]) -> Result<Vec<Tensor>, Error>;
+    fn compute(&self, inputs: &[Arc<Tensor>], time: Duration) -> Result<Vec<Tensor>, Error>;
 }

@@ -1,10 +1,6 @@
 use crate::{Encoding, Error, Graph, Nn, Target, Tensor, work::Worker};
 use sha2::{Digest, Sha256};
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// What makes two loads the same: there is no function that drops a graph, so the same again must cost nothing.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -114,11 +110,9 @@ impl Session {
         self.allow_graph(bytes)?;
         let backend = self.nn.chosen(encoding, &parts)?;
         self.room_for_a_graph()?;
-        let time = self.nn.limits.load;
-        let graph = self.timed(|session, left| {
-            let work = move || backend.load(&parts, target);
-            session.worker.within(time.min(left), work)
-        })?;
+        let time = self.nn.limits.load.min(self.left()?);
+        let work = move || backend.load(&parts, target);
+        let graph = self.worker.within(time, work)?;
         self.held += bytes;
         Ok(self.keep(key, graph))
     }
@@ -205,14 +199,13 @@ impl Session {
         let inputs: Option<Vec<_>> = found.inputs.iter().cloned().collect();
         let inputs = inputs.ok_or_else(|| Error::Failed("an input was not set".to_owned()))?;
         let graph = Arc::clone(&found.graph);
-        let time = self.nn.limits.compute;
-        let outputs = self.timed(|session, left| {
-            if graph.is_bounded() {
-                return crate::work::here(|| graph.compute(&inputs));
-            }
-            let work = move || graph.compute(&inputs);
-            session.worker.within(time.min(left), work)
-        })?;
+        let time = self.nn.limits.compute.min(self.left()?);
+        let outputs = if graph.is_bounded() {
+            crate::work::here(|| graph.compute(&inputs, time))
+        } else {
+            let work = move || graph.compute(&inputs, time);
+            self.worker.within(time, work)
+        }?;
         let more = length(&outputs);
         for output in &outputs {
             self.allow_tensor(output.bytes().len() as u64)?;
@@ -235,22 +228,24 @@ impl Session {
         output.ok_or_else(|| Error::Argument(format!("there is no output {index}")))
     }
 
-    /// Does what takes time, as long as there is time left for this guest.
-    fn timed<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self, Duration) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let left = self.nn.limits.time.saturating_sub(self.spent);
-        if left.is_zero() {
-            let limit = self.nn.limits.time.as_millis();
-            return Err(Error::Failed(format!(
-                "the guest's computations took {limit} ms"
-            )));
+    /// How much of the time of all functions is left for this guest.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if nothing is left.
+    pub fn left(&self) -> Result<Duration, Error> {
+        let limit = self.nn.limits.time;
+        match limit.saturating_sub(self.spent) {
+            Duration::ZERO => Err(Error::Failed(format!(
+                "the guest's functions took {} ms",
+                limit.as_millis()
+            ))),
+            left => Ok(left),
         }
-        let start = Instant::now();
-        let result = work(self, left);
-        self.spent += start.elapsed();
-        result
+    }
+
+    /// Counts what a function took, all of it: to copy and to hash what a guest brings takes time too. For whoever calls these functions.
+    pub fn spend(&mut self, time: Duration) {
+        self.spent = self.spent.saturating_add(time);
     }
 }
 

@@ -19,6 +19,12 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
     Error::Failed(format!("the backend panicked: {}", words.unwrap_or("?")))
 }
 
+/// What a guest hears of work that took longer.
+pub(crate) fn too_long(time: Duration) -> Error {
+    let time = time.as_millis();
+    Error::Failed(format!("the backend took longer than {time} ms"))
+}
+
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use threads::{LeftBehind, Worker};
 #[cfg(target_family = "wasm")]
@@ -109,10 +115,7 @@ mod threads {
                     self.left_behind.0.fetch_add(1, Ordering::Relaxed);
                     let _ = stop.send(Counted(self.left_behind.clone()));
                     self.jobs = None;
-                    Err(Error::Failed(format!(
-                        "the backend took longer than {} ms",
-                        time.as_millis()
-                    )))
+                    Err(too_long(time))
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     self.jobs = None;

@@ -1,10 +1,11 @@
 //! Guests that are not the fixtures': what an engine refuses to link, what has no memory, what is late.
 
 use crate::conformance::engines;
-use runtime_api::{Budget, BudgetKind, Error, Options, Stage, Trap};
+use runtime_api::{Budget, BudgetKind, Error, Functions, Options, Stage, Trap};
 use runtime_nn::{
     Backend, Dtype, Encoding, Error as NnError, Graph, Guest, Input, Limits, Nn, Target, Tensor,
-    abi::Errno, backends::Native,
+    abi::{Abi, Errno, IMPORTS},
+    backends::Native,
 };
 use std::{
     sync::{
@@ -110,7 +111,7 @@ impl Graph for Slow {
         &[]
     }
 
-    fn compute(&self, _: &[Arc<Tensor>]) -> Result<Vec<Tensor>, NnError> {
+    fn compute(&self, _: &[Arc<Tensor>], _: Duration) -> Result<Vec<Tensor>, NnError> {
         thread::sleep(Duration::from_millis(30));
         Ok(vec![Tensor::new(Dtype::U8, vec![1], vec![7])?])
     }
@@ -151,15 +152,21 @@ fn functions_have_a_time_in_sum() {
         ..Limits::default()
     };
     let nn = Arc::new(Nn::new(limits).named("", &Slow, Vec::new()).unwrap());
-    let mut session = nn.session();
-    let graph = session.load_by_name("").unwrap();
-    let context = session.init_execution_context(graph).unwrap();
-    let ended: Vec<_> = (0..4).map(|_| session.compute(context)).collect();
-    assert!(
-        matches!(ended.last(), Some(Err(NnError::Failed(_)))),
-        "{ended:?}"
-    );
-    assert_eq!(ended[0], Ok(()));
+    let mut abi = Abi::new(nn.session());
+    let mut memory = [0; 4];
+    let mut call = |function: &str, arguments: &[u32]| {
+        let mut names = IMPORTS.functions.iter().map(|function| function.name);
+        let index = names.position(|name| name == function).unwrap();
+        let ended = abi.call(index, arguments, Some(&mut memory)).unwrap();
+        Errno::of(ended).unwrap()
+    };
+    assert_eq!(call("load_by_name", &[0, 0, 0]), Errno::Success);
+    assert_eq!(call("init_execution_context", &[0, 0]), Errno::Success);
+    let ended = [(); 4].map(|()| call("compute", &[0]));
+    assert_eq!(ended[0], Errno::Success);
+    assert_eq!(ended[3], Errno::RuntimeError);
+    // Those that only copy take time too.
+    assert_eq!(call("load_by_name", &[0, 0, 0]), Errno::RuntimeError);
 }
 
 /// Counts what is loaded.
@@ -217,14 +224,13 @@ fn the_same_graph_is_loaded_once_and_different_ones_are_limited() {
 /// A memory of 1 GiB is one graph of a guest: refused before anything is copied.
 #[test]
 fn a_graph_of_one_gibibyte_is_refused() {
-    use runtime_api::Functions;
     // Never touched but for the list at its end, so that it takes no memory.
     let mut memory = vec![0_u8; 1 << 30];
     let list = memory.len() - 16;
     let length = (list as u32).to_le_bytes();
     memory[list + 4..list + 8].copy_from_slice(&length);
     let nn = nn();
-    let mut abi = runtime_nn::abi::Abi::new(nn.session());
+    let mut abi = Abi::new(nn.session());
     let arguments = [list as u32, 1, 1, 0, list as u32 + 8];
     let ended = abi.call(0, &arguments, Some(&mut memory));
     assert_eq!(ended, Ok(Errno::TooLarge as i32));

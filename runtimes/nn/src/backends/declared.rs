@@ -1,12 +1,13 @@
 //! What an ONNX file says of its inputs and outputs. Both ONNX backends go by it, so that the same tensors fit both.
 
 use crate::{Dtype, Error, Input, Tensor};
-use rten_onnx::onnx::{
-    DataLocation, DataType, GraphProto, ModelProto, TensorProto, ValueInfoProto,
+use rten_onnx::{
+    onnx::{DataLocation, DataType, GraphProto, ModelProto, TensorProto, ValueInfoProto},
+    protobuf::{Fields, ProtobufError, ReadValue, ValueReader},
 };
 
-/// Levels of graphs in graphs.
-const MAX_DEPTH: usize = 16;
+/// Levels of messages in messages: a graph in a graph is three of them.
+const MAX_DEPTH: usize = 64;
 
 /// The type of elements in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +59,18 @@ impl Declared {
             let message = format!("ONNX in {} parts; it comes in one", parts.len());
             return Err(Error::Argument(message));
         };
-        let model = ModelProto::parse_buf(bytes)
-            .map_err(|error| Error::Argument(format!("not ONNX: {error}")))?;
+        let not_onnx = |error: ProtobufError| Error::Argument(format!("not ONNX: {error}"));
+        let mut reader = ValueReader::from_buf(bytes);
+        let fields = Fields::new(&mut reader, None);
+        if !Message::Model.is_shallow(fields, 0).map_err(not_onnx)? {
+            let message = format!("more than {MAX_DEPTH} levels of messages in messages");
+            return Err(Error::TooLarge(message));
+        }
+        let model = ModelProto::parse_buf(bytes).map_err(not_onnx)?;
         let graph = model
             .graph
             .ok_or_else(|| Error::Argument("not ONNX: it has no graph".to_owned()))?;
-        refuse_external(&graph, 0)?;
+        refuse_external(&graph)?;
         let mut declared = Self {
             inputs: Vec::new(),
             input_elements: Vec::new(),
@@ -100,6 +107,55 @@ impl Declared {
     }
 }
 
+/// Messages of ONNX that hold others, which may hold such as them again. Readers follow them by recursion: without a limit a file of two
+/// megabytes uses up the stack of a thread, and ends the process.
+#[derive(Clone, Copy)]
+enum Message {
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Value,
+    Type,
+    Sequence,
+}
+
+impl Message {
+    /// What a field of this message holds, if it is one of these.
+    fn held(self, field: u64) -> Option<Self> {
+        match (self, field) {
+            (Message::Model, 7) => Some(Message::Graph),
+            (Message::Graph, 1) => Some(Message::Node),
+            (Message::Graph, 11..=13) => Some(Message::Value),
+            (Message::Node, 5) => Some(Message::Attribute),
+            (Message::Attribute, 6 | 11) => Some(Message::Graph),
+            (Message::Value, 2) | (Message::Sequence, 1) => Some(Message::Type),
+            (Message::Type, 4) => Some(Message::Sequence),
+            _ => None,
+        }
+    }
+
+    fn is_shallow<R: ReadValue>(
+        self,
+        mut fields: Fields<'_, R>,
+        depth: usize,
+    ) -> Result<bool, ProtobufError> {
+        if depth > MAX_DEPTH {
+            return Ok(false);
+        }
+        while let Some(mut field) = fields.next()? {
+            match self.held(field.number()) {
+                Some(held) if !held.is_shallow(field.read_message(None)?, depth + 1)? => {
+                    return Ok(false);
+                }
+                Some(_) => {}
+                None => field.skip()?,
+            }
+        }
+        Ok(true)
+    }
+}
+
 type Value = (String, Element, Option<Vec<Option<u32>>>);
 
 fn value(info: &ValueInfoProto) -> Result<Value, Error> {
@@ -116,11 +172,7 @@ fn value(info: &ValueInfoProto) -> Result<Value, Error> {
 }
 
 /// A graph that names files of the host must not be read: it may come from a guest.
-fn refuse_external(graph: &GraphProto, depth: usize) -> Result<(), Error> {
-    if depth > MAX_DEPTH {
-        let message = format!("graphs in graphs, more than {MAX_DEPTH} levels");
-        return Err(Error::TooLarge(message));
-    }
+fn refuse_external(graph: &GraphProto) -> Result<(), Error> {
     let external = |tensor: &TensorProto| {
         tensor.data_location == Some(DataLocation::EXTERNAL) || !tensor.external_data.is_empty()
     };
@@ -131,10 +183,52 @@ fn refuse_external(graph: &GraphProto, depth: usize) -> Result<(), Error> {
         return Err(Error::Unsupported(message.to_owned()));
     }
     let mut graphs = attributes().filter_map(|attribute| attribute.g.as_ref());
-    graphs.try_for_each(|graph| refuse_external(graph, depth + 1))
+    graphs.try_for_each(refuse_external)
 }
 
 /// Whether bytes look like ONNX: a version of its form comes first in what every tool writes.
 pub(super) fn recognises(parts: &[Vec<u8>]) -> bool {
     parts.first().and_then(|part| part.first()) == Some(&0x08)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field of bytes that holds `length` bytes, up to them, backwards.
+    fn head(number: u8, mut length: usize) -> Vec<u8> {
+        let mut bytes = vec![number << 3 | 2];
+        while length > 0x7f {
+            bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        bytes.reverse();
+        bytes
+    }
+
+    /// A model with messages in messages, by the numbers of their fields from the outermost of each round on.
+    fn nested(outer: &[u8], round: &[u8], rounds: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for _ in 0..rounds {
+            for number in round.iter().rev() {
+                bytes.extend(head(*number, bytes.len()));
+            }
+        }
+        for number in outer.iter().rev() {
+            bytes.extend(head(*number, bytes.len()));
+        }
+        bytes.reverse();
+        bytes
+    }
+
+    #[test]
+    fn messages_in_messages_have_a_limit() {
+        for (outer, round) in [(&[7][..], [1, 5, 6].as_slice()), (&[7, 12, 2], &[4, 1])] {
+            let few = Declared::read(&[nested(outer, round, 20)]).err();
+            assert!(!matches!(few, Some(Error::TooLarge(_))), "{few:?}");
+            let many = Declared::read(&[nested(outer, round, 200_000)]).err();
+            assert!(matches!(many, Some(Error::TooLarge(_))), "{many:?}");
+        }
+    }
 }

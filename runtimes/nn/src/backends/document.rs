@@ -1,10 +1,13 @@
 //! Graphs of kernels: a JSON document that names kernels in a row, with their parameters (`docs/wasi-nn.md` has the format).
 
-use crate::{Dtype, Error, Graph, Input, Tensor, byte_length};
+use crate::{Dtype, Error, Graph, Input, Tensor, byte_length, work::too_long};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use runtime_call::{Output, Tensors};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Kernels in a row.
 const MAX_STEPS: usize = 64;
@@ -254,10 +257,15 @@ impl<C: Calls> Graph for Program<C> {
         self.calls.is_bounded()
     }
 
-    fn compute(&self, inputs: &[Arc<Tensor>]) -> Result<Vec<Tensor>, Error> {
+    fn compute(&self, inputs: &[Arc<Tensor>], time: Duration) -> Result<Vec<Tensor>, Error> {
         let mut values = inputs.to_vec();
         values.extend(self.constants.iter().cloned());
+        let start = Instant::now();
         for step in &self.steps {
+            // Each kernel has a budget of its own, and a document may have many.
+            if start.elapsed() > time {
+                return Err(too_long(time));
+            }
             let (a, b) = (joined(&values, &step.a), joined(&values, &step.b));
             let tensors = Tensors {
                 params: &step.params,
@@ -314,9 +322,11 @@ mod tests {
     fn steps_join_values_and_outputs_are_any_of_them() {
         let program = read(JOINS).unwrap();
         let x = Arc::new(Tensor::new(Dtype::U8, vec![2], vec![1, 2]).unwrap());
-        let outputs = program.compute(&[x]).unwrap();
+        let outputs = program.compute(&[Arc::clone(&x)], Duration::MAX).unwrap();
         let bytes: Vec<_> = outputs.iter().map(Tensor::bytes).collect();
         assert_eq!(bytes, [&[1, 2, 7, 1, 2][..], &[1, 2]]);
+        let late = program.compute(&[x], Duration::ZERO);
+        assert!(matches!(late, Err(Error::Failed(_))), "{late:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rten::{
     LoadErrorKind, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView,
 };
 use rten_tensor::prelude::{AsView, Layout};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// ONNX computed by rten. It has no budget: a graph that takes too long is left behind on its thread, and each graph has one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,7 +81,7 @@ impl Graph for Loaded {
         &self.declared.inputs
     }
 
-    fn compute(&self, inputs: &[Arc<Tensor>]) -> Result<Vec<Tensor>, Error> {
+    fn compute(&self, inputs: &[Arc<Tensor>], _: Duration) -> Result<Vec<Tensor>, Error> {
         let elements = self.declared.input_elements.iter();
         let values = inputs.iter().zip(elements).zip(&self.input_ids);
         let values = values.map(|((tensor, element), id)| {

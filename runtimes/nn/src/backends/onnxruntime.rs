@@ -10,6 +10,7 @@ use ort::{
 use std::{
     path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 /// The variable that names the library.
@@ -103,7 +104,7 @@ impl Graph for Loaded {
         &self.declared.inputs
     }
 
-    fn compute(&self, inputs: &[Arc<Tensor>]) -> Result<Vec<Tensor>, Error> {
+    fn compute(&self, inputs: &[Arc<Tensor>], _: Duration) -> Result<Vec<Tensor>, Error> {
         let elements = self.declared.input_elements.iter();
         let declared = elements.zip(&self.declared.inputs);
         let mut values = Vec::new();

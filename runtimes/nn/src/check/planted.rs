@@ -74,7 +74,7 @@ impl Graph for PlantedGraph {
         self.0.inputs()
     }
 
-    fn compute(&self, inputs: &[Arc<Tensor>]) -> Result<Vec<Tensor>, Error> {
+    fn compute(&self, inputs: &[Arc<Tensor>], time: Duration) -> Result<Vec<Tensor>, Error> {
         match &self.1 {
             Fault::Panics => panic!("planted"),
             Fault::Hangs(gate) => gate.pass(),
@@ -84,7 +84,7 @@ impl Graph for PlantedGraph {
             }
             Fault::Lies => {}
         }
-        let mut outputs = self.0.compute(inputs)?;
+        let mut outputs = self.0.compute(inputs, time)?;
         if let (Fault::Lies, Some(output)) = (&self.1, outputs.first_mut()) {
             let mut bytes = output.bytes().to_vec();
             // The highest bit of a mantissa.
