@@ -388,7 +388,10 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -
         .chain(own)
         .any(|wasm| own_code::is_same(judged(wasm), named))
     {
-        return absent("it is the kernel's own code, which says nothing of whether that is right");
+        return absent(
+            "it is the kernel's own code, which says nothing of whether that is right; where a compiler made the same of both, compile the \
+             reference without optimisations (-O0), or list vectors",
+        );
     }
     let Some(of_kernel) = super::plan::subjects(kernel).into_iter().next() else {
         return absent("the kernel has no module");
