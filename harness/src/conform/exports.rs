@@ -26,6 +26,38 @@ pub(super) struct Says {
     pub(super) gradient: bool,
 }
 
+/// What a fresh instance says that it is.
+pub(crate) struct Identity {
+    info: [u8; KernelInfo::SIZE],
+    name: Vec<u8>,
+}
+
+impl Identity {
+    /// Where the name lies.
+    pub(super) fn name_span(&self) -> (u32, u32) {
+        let info = KernelInfo::from_le_bytes(&self.info);
+        (info.name_ptr, info.name_len)
+    }
+
+    /// Whether it is what another call said.
+    pub(super) fn is(&self, info: &[u8], name: &[u8]) -> bool {
+        (&self.info[..], &self.name[..]) == (info, name)
+    }
+}
+
+/// What a fresh instance says that it is, whatever that is worth: [`observe`] judges it. `None` where it says nothing that can be read.
+pub(super) fn identity(exchange: &mut Exchange<'_>) -> Option<Identity> {
+    let mut asked = Asked::new(exchange);
+    let out = asked.heap_base.next_multiple_of(4);
+    let size = KernelInfo::SIZE as u32;
+    let answer = asked
+        .call(export::INFO, vec![out], None, (out, size))
+        .ok()?;
+    let info: [u8; KernelInfo::SIZE] = answer.bytes.try_into().ok()?;
+    let name = asked.name(&KernelInfo::from_le_bytes(&info)).ok()?;
+    Some(Identity { info, name })
+}
+
 /// Asks all of it.
 ///
 /// # Errors
@@ -208,24 +240,7 @@ impl<'a, 'b> Asked<'a, 'b> {
                 )
             },
         )?;
-        // The name may lie below the heap base only, because what lies above is the host's and is overwritten.
-        let out = self.heap_base.next_multiple_of(16);
-        let invocation = Invocation {
-            pages: self.pages,
-            writes: Vec::new(),
-            calls: vec![self.exchange.call(export::INFO, vec![out])],
-            reads: vec![Read {
-                at: info.name_ptr,
-                length: info.name_len,
-                form: Form::Bytes,
-            }],
-        };
-        let (_, observation) = self
-            .exchange
-            .run(InstanceChoice::Fresh, invocation)
-            .map_err(Stop::Ended)?;
-        let name = observation.reads.into_iter().next();
-        let name = name.map(|read| read.0).unwrap_or_default();
+        let name = self.name(info)?;
         require(name == id.as_bytes(), || {
             format!(
                 "`kernel_info` states the name {:?}",
@@ -255,6 +270,27 @@ impl<'a, 'b> Asked<'a, 'b> {
             "`kernel_info` states a gradient, and there is no `kernel_backward`".to_owned()
         })?;
         Ok(gradient)
+    }
+
+    /// The name that a fresh instance states. It may lie below the heap base only, because what lies above is the host's and is overwritten.
+    fn name(&mut self, info: &KernelInfo) -> Result<Vec<u8>, Stop> {
+        let out = self.heap_base.next_multiple_of(16);
+        let invocation = Invocation {
+            pages: self.pages,
+            writes: Vec::new(),
+            calls: vec![self.exchange.call(export::INFO, vec![out])],
+            reads: vec![Read {
+                at: info.name_ptr,
+                length: info.name_len,
+                form: Form::Bytes,
+            }],
+        };
+        let (_, observation) = self
+            .exchange
+            .run(InstanceChoice::Fresh, invocation)
+            .map_err(Stop::Ended)?;
+        let name = observation.reads.into_iter().next();
+        Ok(name.map(|read| read.0).unwrap_or_default())
     }
 
     /// `kernel_info` where it may not write.

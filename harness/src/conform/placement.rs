@@ -18,6 +18,8 @@ const OVER_GUARD_BAND: i32 = 64;
 const GUARD: u32 = 64;
 /// Largest distance of a drawn frame from the heap base, but for those beyond 64 KiB.
 const NEAR: u32 = 4096;
+/// By how much more one distance between regions that are scattered may be larger than another.
+const SCATTER: u32 = 16;
 /// Orders in which each part is first once, last once, and directly before each other part once: a balanced Latin square.
 const ORDERS: [[Part; 6]; 6] = {
     let steps = [0, 1, 5, 2, 4, 3];
@@ -33,6 +35,9 @@ const ORDERS: [[Part; 6]; 6] = {
     }
     orders
 };
+
+/// Which part of each order lies apart from those before it: between them any two of the inputs and the output are, either way round.
+const APART: [usize; 6] = [4, 2, 3, 2, 1, 3];
 
 /// Where a call lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +57,17 @@ pub enum Anchor {
     MemoryEnd,
     /// It begins so many bytes above the heap base.
     Above(u32),
+    /// The same, and the part at this place, from 1, lies so many bytes farther away from the one before it.
+    Apart {
+        /// Bytes above the heap base.
+        above: u32,
+        /// Which part in the order.
+        place: usize,
+        /// Bytes between it and the one before it.
+        by: u32,
+    },
+    /// Its last region ends with memory, its first one begins near the heap base, and none lies near another.
+    Scattered,
     /// A page of memory ends inside of this part, which has more than 16 bytes.
     AcrossPages(Part),
 }
@@ -88,6 +104,7 @@ impl Place {
     pub fn drawn(case: &Case, subject: &Subject, seed: u64) -> Self {
         let mut random = random(seed, &[&case.kernel, &case.name]);
         let mut arrangement = contents(&mut random, Self::ordinary(case, subject).arrangement);
+        arrangement.absent = absent(&mut random, case);
         let same_distances = case.tweaks.iter().any(reaches_next);
         let ordinary = Self {
             arrangement: arrangement.clone(),
@@ -130,14 +147,25 @@ impl Place {
         let arrangement = Arrangement {
             order: ORDERS[listed.order % ORDERS.len()],
             gaps: [0; 7],
+            absent: absent(&mut random, case),
             ..contents(&mut random, ordinary)
+        };
+        let arrangement = match listed.anchor {
+            Anchor::Scattered => scattered(case, subject, arrangement, pages, &mut random)?,
+            _ => arrangement,
         };
         let needed = arrangement.end(&case.tensors()).div_ceil(PAGE_BYTES) as u32;
         let pages = pages.max(needed).max(subject.minimum_pages);
-        anchored(case, subject, arrangement, listed.anchor, pages)
+        let at = |anchor| anchored(case, subject, arrangement.clone(), anchor, pages);
+        match listed.anchor {
+            // A device may have no room for the distance.
+            Anchor::Apart { above, .. } => at(listed.anchor).or_else(|| at(Anchor::Above(above))),
+            anchor => at(anchor),
+        }
     }
 
-    /// The same place and scratch with everything else around and in the regions another, for the same call once more.
+    /// The same place and scratch with everything else around and in the regions another, for the same call once more. Offsets of absent regions
+    /// stay, because a kernel may leave addresses in scratch.
     pub fn again(&self, seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         Self {
@@ -164,6 +192,15 @@ pub struct Listed {
 impl Listed {
     /// How many orders there are.
     pub const ORDERS: usize = ORDERS.len();
+
+    /// Distances by so many bytes within an order, so many bytes above the heap base.
+    pub fn apart(order: usize, above: u32, by: u32) -> Anchor {
+        Anchor::Apart {
+            above,
+            place: APART[order % ORDERS.len()],
+            by,
+        }
+    }
 }
 
 /// A generator whose numbers follow from a seed and names, the same everywhere.
@@ -232,6 +269,40 @@ fn contents(random: &mut Rng, arrangement: Arrangement) -> Arrangement {
     }
 }
 
+/// What the offsets of absent regions follow from. What a changed descriptor is due follows from offsets that are 0.
+fn absent(random: &mut Rng, case: &Case) -> u64 {
+    match case.tweaks.is_empty() {
+        true => random.u64(1..),
+        false => 0,
+    }
+}
+
+/// Drawn distances between all parts, so that those from the heap base on take all of a memory of so many pages.
+fn scattered(
+    case: &Case,
+    subject: &Subject,
+    mut arrangement: Arrangement,
+    pages: u32,
+    random: &mut Rng,
+) -> Option<Arrangement> {
+    let first = u64::from(subject.heap_base).next_multiple_of(REGION_ALIGNMENT.into());
+    arrangement.start = u32::try_from(first).ok()?;
+    for gap in &mut arrangement.gaps[1..6] {
+        *gap = GUARD;
+    }
+    let end = arrangement
+        .end(&case.tensors())
+        .next_multiple_of(REGION_ALIGNMENT.into());
+    let free = (u64::from(pages) * PAGE_BYTES).checked_sub(end)?;
+    let shares = [(); 5].map(|()| random.u64(1..=u64::from(SCATTER)));
+    let all: u64 = shares.iter().sum();
+    for (hole, share) in arrangement.holes[1..].iter_mut().zip(shares) {
+        // What aligns a part is part of its hole.
+        *hole = u32::try_from(free * share / all).ok()? / REGION_ALIGNMENT * REGION_ALIGNMENT;
+    }
+    Some(arrangement)
+}
+
 /// Puts an arrangement where it begins or ends, in a memory of at least so many pages; `None` if it does not fit.
 fn anchored(
     case: &Case,
@@ -245,7 +316,12 @@ fn anchored(
     arrangement.start = match anchor {
         Anchor::HeapBase => first,
         Anchor::Above(by) => subject.heap_base.checked_add(by)?,
-        Anchor::MemoryEnd => {
+        Anchor::Apart { above, place, by } => {
+            arrangement.gaps[place] = GUARD;
+            arrangement.holes[place] = by;
+            subject.heap_base.checked_add(above)?
+        }
+        Anchor::Scattered | Anchor::MemoryEnd => {
             arrangement.start = first;
             arrangement.gaps[6] = 0;
             let end = arrangement.end(&case.tensors());
@@ -304,116 +380,4 @@ fn reaches_next(tweak: &Tweak) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conform::{standard::Standard, subject};
-    use std::collections::BTreeSet;
-
-    fn subject() -> Subject {
-        Subject {
-            kernel: "lora_apply_f32".to_owned(),
-            variant: "base".to_owned(),
-            features: Vec::new(),
-            wasm: Vec::new(),
-            entry_point: "kernel_forward".to_owned(),
-            heap_base: 1032,
-            minimum_pages: 1,
-            max_pages: 64,
-            max_table_elements: 0,
-            max_stack_bytes: 1 << 16,
-            ticks: 10,
-            fuel: None,
-            has_backward: true,
-            code: None,
-            standard: Standard::of_source("lora_apply_f32").into(),
-            state: Default::default(),
-            flags: None,
-        }
-    }
-
-    #[test]
-    fn each_part_is_first_and_last_once_and_before_each_other_once() {
-        let firsts: BTreeSet<Part> = ORDERS.iter().map(|order| order[0]).collect();
-        let lasts: BTreeSet<Part> = ORDERS.iter().map(|order| order[5]).collect();
-        let pairs = ORDERS.iter().flat_map(|order| order.windows(2));
-        let pairs: BTreeSet<(Part, Part)> = pairs.map(|pair| (pair[0], pair[1])).collect();
-        assert_eq!((firsts.len(), lasts.len(), pairs.len()), (6, 6, 30));
-    }
-
-    #[test]
-    fn listed_places_begin_at_the_heap_base_and_end_with_memory() {
-        let subject = subject();
-        let case = kernel_cases::generate::sized(&subject.kernel, [4, 16, 4, 16], 1).unwrap();
-        for order in 0..Listed::ORDERS {
-            let at = |anchor| {
-                let listed = Listed {
-                    order,
-                    anchor,
-                    seed: 3,
-                };
-                let place = Place::listed(&case, &subject, listed, 2).unwrap();
-                subject::place(&case, &subject, &place).unwrap()
-            };
-            let regions = |placed: &subject::Placed| {
-                let mut regions = placed.frame.placed().regions().to_vec();
-                regions.push(kernel_abi::Region::new(
-                    placed.frame.descriptor_address(),
-                    40,
-                ));
-                regions.sort_by_key(|region| region.offset);
-                regions
-            };
-            let placed = at(Anchor::HeapBase);
-            let all = regions(&placed);
-            assert_eq!(all[0].offset, 1040);
-            for pair in all.windows(2) {
-                assert_eq!(
-                    pair[0].end().next_multiple_of(16),
-                    u64::from(pair[1].offset)
-                );
-            }
-            let placed = at(Anchor::MemoryEnd);
-            let end = regions(&placed)[5].end();
-            assert_eq!(
-                end.next_multiple_of(16),
-                u64::from(placed.pages) * PAGE_BYTES
-            );
-            assert_eq!(placed.tail.length, 0);
-            let placed = at(Anchor::Above(0x1_0000));
-            assert!(regions(&placed)[0].offset > 0x1_0000);
-            let across = at(Anchor::AcrossPages(Part::Output)).frame.placed().output;
-            let page = |address: u64| address / PAGE_BYTES;
-            assert_eq!(page(across.offset.into()) + 1, page(across.end() - 1));
-        }
-    }
-
-    #[test]
-    fn what_is_kept_of_a_digest_is_what_hashing_gives() {
-        for (byte, length) in [(7, 0), (7, 4097), (8, 4097), (7, 4097), (7, 3)] {
-            let due: [u8; 32] = Sha256::digest(vec![byte; length as usize]).into();
-            assert_eq!(digest_of(byte, length), due);
-        }
-    }
-
-    #[test]
-    fn drawn_places_fit_differ_with_the_seed_and_are_the_same_for_the_same() {
-        let subject = subject();
-        let mut starts = BTreeSet::new();
-        for index in 0..200 {
-            let case = kernel_cases::generate::case(&subject.kernel, 1, index).unwrap();
-            let place = Place::drawn(&case, &subject, 5);
-            assert_eq!(place, Place::drawn(&case, &subject, 5));
-            assert_ne!(place, Place::drawn(&case, &subject, 6));
-            assert_ne!(place, place.again(1));
-            assert_eq!(
-                place.arrangement.scratch,
-                place.again(1).arrangement.scratch
-            );
-            let placed = subject::place(&case, &subject, &place).unwrap();
-            assert!(placed.frame.start() >= subject.heap_base);
-            starts.insert(placed.frame.start());
-        }
-        assert!(starts.contains(&1040) && starts.len() > 50, "{starts:?}");
-        assert!(*starts.last().unwrap() > 0x1_0000);
-    }
-}
+mod tests;

@@ -121,7 +121,12 @@ impl Suite for OnEngines<'_> {
 fn on_engine(launch: &Launch, pack: &Pack, plants: &[Planting<'_>]) -> Vec<Finding> {
     let mut worker = Worker::start(launch).map_err(|error| format!("failed to {error}"));
     let mut findings = Vec::new();
-    for Planting { check, plants } in plants {
+    for Planting {
+        check,
+        plants,
+        left_out,
+    } in plants
+    {
         let (outcome, detail) = match (plants, &mut worker) {
             (Err(why), _) => (Outcome::Unsupported, why.clone()),
             (_, Err(why)) => (Outcome::Error, why.clone()),
@@ -136,11 +141,13 @@ fn on_engine(launch: &Launch, pack: &Pack, plants: &[Planting<'_>]) -> Vec<Findi
                 }
             }
         };
+        let left_out = left_out.iter();
+        let left_out = left_out.map(|why| format!("; nothing was planted into {why}"));
         findings.push(Finding {
             runtime: launch.id.clone(),
             check: (*check).to_owned(),
             outcome,
-            detail,
+            detail: detail + &left_out.collect::<String>(),
         });
         // What failed may have lost its worker, or left it in a bad state.
         if worker.is_ok() && outcome.is_bad() {
@@ -156,6 +163,8 @@ type Asked = (Outcome, String);
 struct Planting<'a> {
     check: &'static str,
     plants: Result<Plants<'a>, String>,
+    /// Kernels that fail by themselves, and how.
+    left_out: Vec<String>,
 }
 
 /// What was planted into a base module, and perhaps into a variant, for engines that run it.
@@ -175,18 +184,11 @@ impl Plants<'_> {
 impl Plant<'_> {
     /// Where it is, for people.
     fn name(&self) -> String {
-        let Subject {
-            kernel, variant, ..
-        } = &self.subject;
-        let variant = match variant.as_str() {
-            "base" => String::new(),
-            other => format!(" ({other})"),
-        };
         let what = match self.entry {
             Entry::Forward => "call",
             Entry::Backward => "gradient",
         };
-        format!("{kernel}{variant}, {what} {}", self.at.call)
+        format!("{}, {what} {}", self.subject.name(), self.at.call)
     }
 
     fn ask(&self, worker: &mut Worker, pack: &Pack) -> Asked {

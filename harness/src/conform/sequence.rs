@@ -14,6 +14,7 @@ mod tests;
 pub use plan::{PREFIX, Sequence, plan};
 
 use super::{
+    exports::Identity,
     judge::{Judgement, Layer, Layers},
     observe::{Alone, Ended, Exchange, describe, same_size},
     placement::Place,
@@ -98,14 +99,16 @@ impl Ran {
     }
 }
 
-/// Runs a sequence on one instance. `alone` is what fresh instances gave; a case that did not return there is left out.
+/// Runs a sequence on one instance. `alone` is what fresh instances gave, and `identity` what they say that they are; a case that did not return
+/// there is left out.
 pub(super) fn run(
     exchange: Exchange<'_>,
     cases: &[Prepared],
-    alone: &[Option<Alone>],
+    (alone, identity): (&[Option<Alone>], Option<&Identity>),
     sequence: &Sequence,
 ) -> Ran {
     let mut living = Living::new(exchange, cases, alone);
+    living.identity = identity;
     let stop = living.run(sequence);
     let judgement = |outcome, detail: &str| Judgement::of(outcome, detail);
     let (layers, lost) = match stop {
@@ -164,8 +167,8 @@ struct Living<'a> {
     /// From the heap base on.
     memory: Vec<u8>,
     pages: u32,
-    /// What `kernel_info` said first.
-    info: Option<Vec<u8>>,
+    /// What `kernel_info` says on a fresh instance, where that is known.
+    identity: Option<&'a Identity>,
     calls: usize,
     left_out: usize,
     /// Whether the engine interprets, so that large calls take long.
@@ -185,7 +188,7 @@ impl<'a> Living<'a> {
         Self {
             memory: Vec::new(),
             pages: exchange.subject.minimum_pages,
-            info: None,
+            identity: None,
             interprets: exchange.worker.info().kind == Kind::Interpreter,
             exchange,
             cases,
@@ -237,9 +240,16 @@ impl Living<'_> {
             Step::Many { index, count, .. } => {
                 format!("{} called {count} times", self.cases[index].case.name)
             }
-            Step::Far { index, pages, .. } => {
+            Step::Far {
+                index,
+                listed,
+                pages,
+            } => {
                 let name = &self.cases[index].case.name;
-                format!("{name} at the end of {pages} pages, on an instance of its own")
+                format!(
+                    "{name} in a memory of {pages} pages, {:?}, on an instance of its own",
+                    listed.anchor
+                )
             }
             Step::Info { .. } => format!("`{}`", export::INFO),
             Step::Grow => "memory grown by the host".to_owned(),
@@ -270,39 +280,32 @@ impl Living<'_> {
         Sha256::digest(&self.memory[from..from + read.length as usize]).into()
     }
 
-    /// Writes, makes the calls and reads `at`, `length`; where `whole`, compares all the rest of memory at and above the heap base.
+    /// Writes pieces, makes the calls and reads spans (addresses and lengths, in order), one after the other; where `whole`, compares all the
+    /// rest of memory at and above the heap base.
     fn exchange(
         &mut self,
         instance: InstanceChoice,
-        write: Option<(u32, &[u8])>,
+        written: &[(u32, &[u8])],
         calls: Vec<Call>,
-        (at, length): (u32, u32),
+        spans: &[(u32, u32)],
         whole: bool,
     ) -> Result<(Vec<i32>, Vec<u8>), Why> {
         let mut writes = Vec::new();
-        if let Some((at, bytes)) = write {
+        for &(at, bytes) in written {
             self.keep(at, bytes);
             writes.push(Write::Bytes {
                 at,
                 bytes: bytes.to_vec(),
             });
         }
-        let mut reads = vec![Read {
+        let bytes = spans.iter().map(|&(at, length)| Read {
             at,
             length,
             form: Form::Bytes,
-        }];
+        });
+        let mut reads: Vec<Read> = bytes.collect();
         if whole {
-            let end = u64::from(at) + u64::from(length);
-            let memory_end = u64::from(self.heap_base()) + self.memory.len() as u64;
-            let digest = |at: u32, length: u64| Read {
-                at,
-                length: length as u32,
-                form: Form::Sha256,
-            };
-            let before = digest(self.heap_base(), u64::from(at - self.heap_base()));
-            let behind = digest(end as u32, memory_end - end);
-            reads.extend([before, behind].into_iter().filter(|read| read.length > 0));
+            reads.extend(self.beside(spans));
         }
         let invocation = Invocation {
             pages: self.pages,
@@ -317,8 +320,9 @@ impl Living<'_> {
         let wrong = |what| Why::Wrong(Layer::L6, what);
         same_size(self.pages + self.growing, observation.pages).map_err(wrong)?;
         let mut found = observation.reads.into_iter();
-        let bytes = found.next().map(|read| read.0).unwrap_or_default();
-        for (read, digest) in reads[1..].iter().zip(found) {
+        let bytes = found.by_ref().take(spans.len()).map(|read| read.0);
+        let bytes = bytes.collect::<Vec<_>>().concat();
+        for (read, digest) in reads[spans.len()..].iter().zip(found) {
             if digest.0 != self.digest(read) {
                 return Err(wrong(format!(
                     "memory beside the call's regions is not what the host left there (from address {} on, {} bytes)",
@@ -327,6 +331,29 @@ impl Living<'_> {
             }
         }
         Ok((returned, bytes))
+    }
+
+    /// All memory at and above the heap base but these spans.
+    fn beside(&self, spans: &[(u32, u32)]) -> Vec<Read> {
+        let mut spans = spans.to_vec();
+        spans.sort_unstable();
+        let mut from = u64::from(self.heap_base());
+        let memory_end = from + self.memory.len() as u64;
+        let ends = spans
+            .into_iter()
+            .map(|(at, length)| (u64::from(at), u64::from(at) + u64::from(length)));
+        let mut reads = Vec::new();
+        for (at, end) in ends.chain([(memory_end, memory_end)]) {
+            if at > from {
+                reads.push(Read {
+                    at: from as u32,
+                    length: (at - from) as u32,
+                    form: Form::Sha256,
+                });
+            }
+            from = from.max(end);
+        }
+        reads
     }
 
     fn init(&mut self, init: Init) -> Result<(), Why> {
@@ -344,14 +371,9 @@ impl Living<'_> {
             Init::None | Init::Each => vec![0, 0],
         };
         let call = self.exchange.call(export::INIT, arguments);
-        let written = (!params.is_empty()).then_some((at, params));
-        let (status, _) = self.exchange(
-            InstanceChoice::Fresh,
-            written,
-            vec![call],
-            (self.heap_base(), 0),
-            true,
-        )?;
+        let written = [(at, params)];
+        let written = &written[..usize::from(!params.is_empty())];
+        let (status, _) = self.exchange(InstanceChoice::Fresh, written, vec![call], &[], true)?;
         returned_zero(export::INIT, status.first().copied())
     }
 
@@ -401,32 +423,53 @@ impl Living<'_> {
     }
 
     fn info(&mut self, above: u32) -> Result<(), Why> {
-        let size = KernelInfo::SIZE as u32;
-        let out = self.heap_base().next_multiple_of(4) + above;
-        let end = u64::from(out) + u64::from(size);
-        if end > u64::from(self.pages) * PAGE_BYTES {
-            return Ok(());
-        }
-        let call = self.exchange.call(export::INFO, vec![out]);
-        let (status, bytes) =
-            self.exchange(InstanceChoice::Same, None, vec![call], (out, size), true)?;
-        returned_zero(export::INFO, status.first().copied())?;
-        let first = self.info.get_or_insert_with(|| bytes.clone());
-        if *first != bytes {
-            return Err(Why::Wrong(
-                Layer::L6,
-                "it states something else than before".to_owned(),
-            ));
-        }
-        self.keep(out, &bytes);
-        Ok(())
+        self.says(self.heap_base().next_multiple_of(4) + above, None)
     }
 
     fn cleanup(&mut self) -> Result<(), Why> {
-        let call = self.exchange.call(export::CLEANUP, Vec::new());
-        let nothing = (self.heap_base(), 0);
-        let (status, _) = self.exchange(InstanceChoice::Same, None, vec![call], nothing, true)?;
-        returned_zero(export::CLEANUP, status.first().copied())
+        // What it says in the end, after all calls of a sequence.
+        let out = self.heap_base().next_multiple_of(4);
+        self.says(out, Some(export::CLEANUP))
+    }
+
+    /// Calls `kernel_info` where it fits, and then this export; what it says has to be what a fresh instance says.
+    fn says(&mut self, out: u32, then: Option<&str>) -> Result<(), Why> {
+        let size = KernelInfo::SIZE as u32;
+        let end = u64::from(out) + u64::from(size);
+        let fits = end <= u64::from(self.pages) * PAGE_BYTES;
+        let info = fits.then_some((export::INFO, vec![out]));
+        let made = info.into_iter().chain(then.map(|name| (name, Vec::new())));
+        let (names, calls): (Vec<_>, Vec<_>) = made
+            .map(|(name, arguments)| (name, self.exchange.call(name, arguments)))
+            .unzip();
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let identity = self.identity.filter(|_| fits);
+        let spans = identity.map(|identity| identity.name_span());
+        let spans: Vec<_> = fits
+            .then_some((out, size))
+            .into_iter()
+            .chain(spans)
+            .collect();
+        let (statuses, bytes) = self.exchange(InstanceChoice::Same, &[], calls, &spans, true)?;
+        for (name, status) in names.into_iter().zip(statuses) {
+            returned_zero(name, Some(status))?;
+        }
+        if fits {
+            let (info, name) = bytes.split_at(bytes.len().min(KernelInfo::SIZE));
+            if identity.is_some_and(|identity| !identity.is(info, name)) {
+                return Err(Why::Wrong(
+                    Layer::L6,
+                    format!(
+                        "`{}` states something else than on a fresh instance",
+                        export::INFO
+                    ),
+                ));
+            }
+            self.keep(out, info);
+        }
+        Ok(())
     }
 }
 

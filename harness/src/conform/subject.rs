@@ -55,6 +55,14 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// Which module it is, for people.
+    pub fn name(&self) -> String {
+        match self.variant.as_str() {
+            "base" => self.kernel.clone(),
+            variant => format!("{} ({variant})", self.kernel),
+        }
+    }
+
     /// The export that a case calls.
     pub fn export(&self, entry: Entry) -> &str {
         match entry {

@@ -85,8 +85,10 @@ pub(super) fn judge(
         }
         all_alone.push(alone);
     }
+    let identity = session.identity(subject, loaded);
     for sequence in &work.sequences {
-        let ran = session.sequence(subject, loaded, work, &all_alone, sequence);
+        let fresh = (&all_alone[..], identity.as_ref());
+        let ran = session.sequence(subject, loaded, work, fresh, sequence);
         let bad = ran.layers.iter();
         let bad: Vec<_> = bad.filter(|(_, one)| one.outcome.is_bad()).collect();
         if let Some((_, first)) = bad.first() {

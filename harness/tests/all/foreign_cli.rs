@@ -4,6 +4,7 @@
 use crate::support::{json, root, with_prologue};
 use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -282,6 +283,38 @@ fn without_a_truth_a_kernel_is_not_judged_and_three_vectors_are_none() {
             }
         }
     }
+}
+
+/// A truth that is the judged module under another name says nothing, whatever is wrong with it.
+#[test]
+fn a_reference_that_is_the_kernel_itself_is_no_truth() {
+    let kernel = "fused_add_rmsnorm";
+    let folder = tempfile::tempdir().unwrap();
+    let variation = Variation {
+        kernels: vec![kernel],
+        module: &|kernel| packs().join(format!("foreign.faults/{kernel}.1.wasm")),
+        truth: true,
+        vectors: usize::MAX,
+    };
+    let pack = variation.write(folder.path());
+    let mut copy = fs::read(pack.join(format!("kernels/{kernel}.wasm"))).unwrap();
+    // A section of its own, named `x`.
+    copy.extend([0, 2, 1, b'x']);
+    fs::write(pack.join(format!("reference/{kernel}.wasm")), &copy).unwrap();
+    let contract = pack.join(format!("contracts/{kernel}.json"));
+    let mut changed = read(&contract);
+    let digest = hex::encode(Sha256::digest(&copy));
+    changed["truth"][0]["reference"]["hash"] = format!("sha256:{digest}").into();
+    fs::write(&contract, changed.to_string()).unwrap();
+    let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
+    let template = folder.path().join("template.json");
+    build_folder(&pack, &template, Some(&key.public())).unwrap();
+    sign_folder(&pack, &key, &[]).unwrap();
+    let (exit, document) = conform(&pack, FEW, &["--kernel", kernel]);
+    assert_eq!(exit, 1);
+    let truth = truth(&document, kernel);
+    let said = truth["unjudged"].as_str().unwrap();
+    assert!(said.contains("the kernel's own code"), "{said}");
 }
 
 /// `assay conform` of a kernel of the foreign pack with its first fault, and with one of the pack's files changed: exit code and document.

@@ -2,7 +2,7 @@
 //! check that should is the one that does.
 
 use crate::support::{
-    adapter, adapter_launch, adapter_launch_with, core_pack, json, root, test_keys,
+    adapter, adapter_launch, adapter_launch_with, core_pack, json, pack_of, root, test_keys,
 };
 use assay::{
     acceptance::Acceptance,
@@ -44,18 +44,21 @@ const LIARS: [(&str, &[&str]); 12] = [
     ("fewer-calls", &[TIMED]),
 ];
 
-fn pack() -> Pack {
+fn pack_in(folder: &Path) -> Pack {
     let acceptance = Acceptance {
         trust: vec![test_keys()],
         seen: Some("none".into()),
         allow_rollback: true,
     };
-    acceptance.load(&core_pack()).unwrap()
+    acceptance.load(folder).unwrap()
 }
 
 /// A few cases of a few kernels that compile fast.
 fn plan_of(pack: &Pack, own_seed: u64) -> Plan {
-    let kernels = ["kv_pack_q8", "swiglu_f32", "rmsnorm_f32"].map(str::to_owned);
+    let known = ["kv_pack_q8", "swiglu_f32", "rmsnorm_f32"];
+    let ids = pack.kernels().iter().map(|kernel| kernel.id());
+    let kernels = ids.filter(|id| known.contains(id)).map(str::to_owned);
+    let kernels: Vec<String> = kernels.collect();
     let choice = Choice {
         kernels: &kernels,
         vectors: None,
@@ -74,7 +77,11 @@ fn plan_of(pack: &Pack, own_seed: u64) -> Plan {
 
 /// What is found on each of these, by a seed.
 fn found(launches: &[Launch], own_seed: u64) -> Vec<Finding> {
-    let pack = pack();
+    found_in(&core_pack(), launches, own_seed)
+}
+
+fn found_in(pack: &Path, launches: &[Launch], own_seed: u64) -> Vec<Finding> {
+    let pack = pack_in(pack);
     let plan = plan_of(&pack, own_seed);
     let output = Output {
         json: true,
@@ -120,6 +127,21 @@ fn each_lie_is_shown_by_the_check_that_should_and_the_honest_twin_passes() {
         honest.iter().all(|one| one.outcome == Outcome::Pass),
         "{honest:#?}"
     );
+}
+
+/// One that fails by itself would fail with a fault in it, and the engine would have the blame.
+#[test]
+fn nothing_is_planted_into_a_kernel_that_fails_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = fs::read(root().join("fixtures/cheats/third_output.wasm")).unwrap();
+    let pack = pack_of(folder.path(), "swiglu_f32", &module, None);
+    let found = found_in(&pack, &[adapter_launch("honest")], 3);
+    assert_eq!(found.len(), planted::COUNT);
+    for finding in found {
+        assert_eq!(finding.outcome, Outcome::Unsupported, "{finding:?}");
+        let said = "nothing was planted into swiglu_f32: L6, ";
+        assert!(finding.detail.contains(said), "{finding:?}");
+    }
 }
 
 #[test]

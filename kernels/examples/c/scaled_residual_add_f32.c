@@ -29,7 +29,9 @@ KERNEL_EXPORT("kernel_forward") int32_t kernel_forward(uint32_t address)
     const float *x = KERNEL_AT(const float, descriptor->input_a.offset);
     const float *r = KERNEL_AT(const float, descriptor->input_b.offset);
     float *y = KERNEL_AT(float, descriptor->output.offset);
-    for (uint32_t i = 0; i < params.rows * params.hidden; i++) y[i] = x[i] + params.scale * r[i];
+    /* There is a first element, so a loop that looks before it would have code that never runs. */
+    uint32_t i = 0;
+    do y[i] = x[i] + params.scale * r[i]; while (++i < params.rows * params.hidden);
     return KERNEL_OK;
 }
 

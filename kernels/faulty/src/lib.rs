@@ -177,19 +177,26 @@ impl Call {
         }
     }
 
-    /// First addresses of the inputs, scratch and the parameters.
+    /// First addresses of the inputs, scratch and the parameters; 0 of absent ones, whose offsets mean nothing.
     pub fn starts(&self) -> [u32; 4] {
-        [self.a, self.b, self.scratch, self.params]
+        let start = |offset, size| if size == 0 { 0 } else { offset };
+        [
+            start(self.a, self.a_size),
+            start(self.b, self.b_size),
+            start(self.scratch, self.scratch_size),
+            start(self.params, self.params_size),
+        ]
     }
 
-    /// First addresses after the inputs, the output, scratch and the parameters.
+    /// First addresses after the inputs, the output, scratch and the parameters; 0 of absent ones.
     pub fn ends(&self) -> [u32; 5] {
+        let end = |offset: u32, size| if size == 0 { 0 } else { offset.wrapping_add(size) };
         [
-            self.a.wrapping_add(self.a_size),
-            self.b.wrapping_add(self.b_size),
-            self.output.wrapping_add(self.output_size),
-            self.scratch.wrapping_add(self.scratch_size),
-            self.params.wrapping_add(self.params_size),
+            end(self.a, self.a_size),
+            end(self.b, self.b_size),
+            end(self.output, self.output_size),
+            end(self.scratch, self.scratch_size),
+            end(self.params, self.params_size),
         ]
     }
 }

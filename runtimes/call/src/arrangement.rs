@@ -65,6 +65,11 @@ pub struct Arrangement {
     pub order: [Part; 6],
     /// Bytes of guard band before each part in that order, and after the last one; what aligns the next part comes on top. 0: they touch.
     pub gaps: [u32; 7],
+    /// Bytes before each part, behind its guard band, that are no part of the frame, as far as it lies behind another part: nobody writes
+    /// or reads them.
+    pub holes: [u32; 6],
+    /// What the offsets of absent parts follow from, which mean nothing; 0: they are 0.
+    pub absent: u64,
     /// Which guard bytes; 0 are those of ordinary calls.
     pub guard: u64,
     /// What an output holds that is written only.
@@ -82,6 +87,8 @@ impl Arrangement {
             start: heap_base,
             order: Part::ALL,
             gaps: [GUARD_BYTES as u32; 7],
+            holes: [0; 6],
+            absent: 0,
             guard: 0,
             output: Content::Byte(fill.output),
             scratch: Content::Byte(fill.scratch),
@@ -91,12 +98,49 @@ impl Arrangement {
 
     /// First address after a frame of these tensors: at most 2^32 where it fits memory.
     pub fn end(&self, tensors: &Tensors<'_>) -> u64 {
-        let lengths = tensors.lengths();
-        let end = Part::ALL.len();
-        let parts = self.order.iter().zip(self.gaps);
-        parts.fold(u64::from(self.start), |end, (part, gap)| {
-            aligned(end + u64::from(gap)) + lengths[*part as usize]
-        }) + u64::from(self.gaps[end])
+        let (_, end) = self.offsets(tensors.lengths());
+        end
+    }
+
+    /// The address of each part, in the order of [`Part::ALL`], and the first one after the frame.
+    pub(crate) fn offsets(&self, lengths: [u64; 6]) -> ([u64; 6], u64) {
+        let mut end = u64::from(self.start);
+        let mut offsets = [0; 6];
+        for (place, part) in self.order.into_iter().enumerate() {
+            let offset = aligned(end + u64::from(self.gaps[place]) + self.hole(place));
+            offsets[part as usize] = offset;
+            end = offset + lengths[part as usize];
+        }
+        (offsets, end + u64::from(self.gaps[Part::ALL.len()]))
+    }
+
+    /// Bytes left out before the part at this place; a frame begins with its first part or the guard band before it.
+    pub(crate) fn hole(&self, place: usize) -> u64 {
+        match place {
+            0 => 0,
+            _ => self.holes[place].into(),
+        }
+    }
+
+    /// What stands as the offset of an absent part, which has no bytes: anything. `offsets` are where the parts would lie, `end` is the frame's.
+    pub(crate) fn absent_offset(&self, part: Part, offsets: [u64; 6], end: u64) -> u32 {
+        if self.absent == 0 {
+            return 0;
+        }
+        let random = mixed(self.absent, part as u64);
+        let other = offsets[(random >> 8) as usize % offsets.len()] as u32;
+        match random % 8 {
+            0 => 0,
+            // Where another part begins, and inside of it.
+            1 | 2 => other,
+            3 => other.wrapping_add(1),
+            // Where it would lie if it were there.
+            4 => offsets[part as usize] as u32,
+            5 => end as u32,
+            // Below the heap base.
+            6 => self.start / 2,
+            _ => (random >> 32) as u32,
+        }
     }
 }
 

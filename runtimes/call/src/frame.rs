@@ -1,4 +1,4 @@
-use crate::arrangement::{Arrangement, Part, aligned, mixed};
+use crate::arrangement::{Arrangement, Part, mixed};
 use kernel_abi::{Descriptor, PAGE_BYTES, Region};
 use std::fmt;
 
@@ -114,10 +114,20 @@ impl fmt::Display for Violation {
 /// Regions of one call with the guard bands around them, as an image of linear memory from [`start`](Self::start).
 #[derive(Clone, Debug)]
 pub struct Frame {
-    start: u32,
+    /// In the order of addresses; more than one where the arrangement has holes.
+    pieces: Vec<Piece>,
     image: Vec<u8>,
     descriptor_address: u32,
     placed: Descriptor,
+}
+
+/// A piece of memory without a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    at: u32,
+    /// Where it begins in the image.
+    from: usize,
+    length: usize,
 }
 
 /// Where the regions of a call go.
@@ -144,14 +154,7 @@ impl Layout {
         arrangement: &Arrangement,
         max_pages: u32,
     ) -> Result<Self, PlaceError> {
-        let mut end = u64::from(arrangement.start);
-        let mut offsets = [0; 6];
-        for (part, gap) in arrangement.order.iter().zip(arrangement.gaps) {
-            let offset = aligned(end + u64::from(gap));
-            offsets[*part as usize] = offset;
-            end = offset + lengths[*part as usize];
-        }
-        end += u64::from(arrangement.gaps[Part::ALL.len()]);
+        let (offsets, end) = arrangement.offsets(lengths);
         let needed = end.div_ceil(PAGE_BYTES);
         if needed > u64::from(max_pages) {
             return Err(PlaceError::TooLarge {
@@ -162,11 +165,11 @@ impl Layout {
         // Everything lies below max_pages * 64 KiB <= 2^32 now, so offsets and sizes fit u32.
         let region = |part: Part| {
             let index = part as usize;
-            if lengths[index] == 0 {
-                Region::default()
-            } else {
-                Region::new(offsets[index] as u32, lengths[index] as u32)
-            }
+            let offset = match lengths[index] {
+                0 => arrangement.absent_offset(part, offsets, end),
+                _ => offsets[index] as u32,
+            };
+            Region::new(offset, lengths[index] as u32)
         };
         Ok(Self {
             descriptor_address: offsets[Part::Descriptor as usize] as u32,
@@ -180,6 +183,39 @@ impl Layout {
             end,
         })
     }
+}
+
+/// What lies between the holes of an arrangement that ends at `end`.
+fn pieces(lengths: [u64; 6], arrangement: &Arrangement, end: u64) -> Vec<Piece> {
+    let (offsets, _) = arrangement.offsets(lengths);
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    let mut add = |at: u64, end: u64| {
+        let length = (end - at) as usize;
+        pieces.push(Piece {
+            at: at as u32,
+            from,
+            length,
+        });
+        from += length;
+    };
+    let mut at = u64::from(arrangement.start);
+    for place in 1..Part::ALL.len() {
+        if arrangement.hole(place) == 0 {
+            continue;
+        }
+        let before = arrangement.order[place - 1] as usize;
+        let part = arrangement.order[place] as usize;
+        let end = offsets[before] + lengths[before] + u64::from(arrangement.gaps[place]);
+        if end > at {
+            add(at, end);
+        }
+        at = offsets[part];
+    }
+    if end > at {
+        add(at, end);
+    }
+    pieces
 }
 
 /// A guard byte depends on its address, so that a shifted copy of a guard band does not look intact.
@@ -224,12 +260,16 @@ impl Frame {
             placed,
             end,
         } = Layout::arranged(tensors.lengths(), arrangement, max_pages)?;
-        let start = arrangement.start;
+        let pieces = pieces(tensors.lengths(), arrangement, end);
+        let length = pieces.iter().map(|piece| piece.length).sum();
+        let mut image = Vec::with_capacity(length);
+        for piece in &pieces {
+            let addresses = piece.at..=piece.at + (piece.length - 1) as u32;
+            image.extend(addresses.map(|address| guard_byte_of(arrangement.guard, address)));
+        }
         let mut frame = Frame {
-            start,
-            image: (start..=(end - 1) as u32)
-                .map(|address| guard_byte_of(arrangement.guard, address))
-                .collect(),
+            image,
+            pieces,
             descriptor_address,
             placed,
         };
@@ -278,17 +318,25 @@ impl Frame {
 
     /// First address of the frame.
     pub fn start(&self) -> u32 {
-        self.start
+        self.pieces[0].at
     }
 
     /// First address after the frame; at most 2^32.
     pub fn end(&self) -> u64 {
-        u64::from(self.start) + self.image.len() as u64
+        let last = self.pieces[self.pieces.len() - 1];
+        u64::from(last.at) + last.length as u64
     }
 
-    /// Memory content from [`start`](Self::start) to [`end`](Self::end) before the call.
+    /// Memory content from [`start`](Self::start) to [`end`](Self::end) before the call, without the holes of the arrangement.
     pub fn image(&self) -> &[u8] {
         &self.image
+    }
+
+    /// The pieces of memory between the holes of the arrangement: addresses, and what each holds before the call. One after the other they
+    /// are the image.
+    pub fn pieces(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let pieces = self.pieces.iter();
+        pieces.map(|piece| (piece.at, &self.image[piece.from..piece.from + piece.length]))
     }
 
     /// Pages of memory that the frame needs.
@@ -319,7 +367,7 @@ impl Frame {
                     after.len(),
                     self.image.len()
                 ),
-                address: self.start,
+                address: self.start(),
                 before: 0,
                 after: 0,
             });
@@ -355,7 +403,7 @@ impl Frame {
                 continue;
             }
             if let Some((index, before, after)) = changed(range) {
-                let address = self.start + index as u32;
+                let address = self.address(index);
                 return Err(Violation {
                     zone: self.zone(address, status_ok),
                     address,
@@ -407,8 +455,21 @@ impl Frame {
         if region.size == 0 {
             return 0..0;
         }
-        let from = (region.offset - self.start) as usize;
+        let piece = self.piece(|piece| piece.at <= region.offset);
+        let from = piece.from + (region.offset - piece.at) as usize;
         from..from + region.size as usize
+    }
+
+    /// The address of a byte of the image.
+    fn address(&self, index: usize) -> u32 {
+        let piece = self.piece(|piece| piece.from <= index);
+        piece.at + (index - piece.from) as u32
+    }
+
+    /// The last piece that begins early enough; the first one always does.
+    fn piece(&self, begins: impl Fn(&Piece) -> bool) -> Piece {
+        let found = self.pieces.iter().rev().find(|piece| begins(piece));
+        *found.unwrap_or(&self.pieces[0])
     }
 
     fn region_mut(&mut self, region: Region) -> &mut [u8] {

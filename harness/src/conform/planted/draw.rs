@@ -6,12 +6,14 @@ use super::{
     place::Place,
 };
 use crate::conform::{
-    observe::Alone,
+    judge::{self, Layers},
+    observe::{Alone, Loaded},
     placement::{self, index},
     run::{Session, Work},
     sequence::{Sequence, bytes},
     subject::{self, Prepared, Subject},
 };
+use crate::outcome::Outcome;
 use assay_worker::Launch;
 use fastrand::Rng;
 use kernel_cases::case::{Case, Entry};
@@ -67,7 +69,8 @@ const CHECKS: [(&str, Draw); COUNT] = [
     }),
 ];
 
-/// What is planted for each check: into a base module, and half of the time into a variant too.
+/// What is planted for each check: into a base module, and half of the time into a variant too. Nothing is planted into a kernel that fails by itself,
+/// for which an engine would have the blame.
 pub(super) fn plants<'a>(
     reference: Option<&Launch>,
     work: &'a [Work],
@@ -80,13 +83,24 @@ pub(super) fn plants<'a>(
         judged.partition(|work| work.subject.variant == "base");
     let mut random = placement::random(seed, &["planted"]);
     let draw = |(check, draw): (&'static str, Draw)| {
+        let mut left_out = Vec::new();
         let mut of = |works: &[&'a Work]| {
             let mut kernels = works.to_vec();
             placement::shuffle(&mut random, &mut kernels);
             let mut planted =
                 Err("no kernel of the pack has calls that something can be planted in".to_owned());
             for work in kernels {
-                planted = plant(reference, work, (check, draw), &mut random);
+                planted = match plant(reference, work, (check, draw), &mut random) {
+                    Ok(plant) => Ok(plant),
+                    Err(Unfit::Fails(why)) => {
+                        left_out.push(format!("{}: {why}", work.subject.name()));
+                        Err(
+                            "every kernel that something can be planted in fails by itself"
+                                .to_owned(),
+                        )
+                    }
+                    Err(Unfit::Other(why)) => Err(why),
+                };
                 if planted.is_ok() {
                     break;
                 }
@@ -101,9 +115,24 @@ pub(super) fn plants<'a>(
         Planting {
             check,
             plants: base.map(|base| Plants { variant, base }),
+            left_out,
         }
     };
     CHECKS.into_iter().map(draw).collect()
+}
+
+/// Why nothing is planted into a kernel.
+enum Unfit {
+    /// It fails without a fault.
+    Fails(String),
+    /// Nothing can be, or nobody knows what is due.
+    Other(String),
+}
+
+impl From<String> for Unfit {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
 }
 
 /// Draws a sequence of a kernel's cases, and what happens at one of its calls.
@@ -112,18 +141,23 @@ fn plant<'a>(
     work: &'a Work,
     (check, draw): (&'static str, Draw),
     random: &mut Rng,
-) -> Result<Plant<'a>, String> {
+) -> Result<Plant<'a>, Unfit> {
     let gradient = |case: &Case| can_be_planted_in(case, Entry::Backward);
     let has_gradient = work.cases.iter().any(|prepared| gradient(&prepared.case));
     let entry = match has_gradient && random.u8(..3) == 0 {
         true => Entry::Backward,
         false => Entry::Forward,
     };
-    let (drawn, alone) = cases(reference, work, entry, random)?;
+    let reference = reference.ok_or_else(|| "there is no engine to compare with".to_owned())?;
+    let mut session = Session::new(reference);
+    let loaded = session.load(&work.subject).map_err(|(_, why)| why)?;
+    let (drawn, alone) = cases((&mut session, loaded), work, entry, random)?;
     let doublings = (CALLS[1] / CALLS[0]).ilog2();
     let calls = CALLS[0] << random.u32(..doublings);
     let calls = calls + index(random, calls);
     let sequence = Sequence::drawn(check, &drawn, calls, random);
+    let without = session.sequence(&work.subject, loaded, work, (&alone, None), &sequence);
+    fails(&without.layers)?;
     let mut entered = sequence.entered(&work.cases, entry);
     let before = if random.u8(..8) == 0 { 0 } else { CALLS_BEFORE };
     entered.retain(|at| at.call > before && can_be_planted_in(&work.cases[at.index].case, entry));
@@ -176,20 +210,30 @@ fn plant<'a>(
             subject,
         });
     }
-    Err(format!(
-        "{} has no call that something can be planted in",
-        work.subject.kernel
-    ))
+    let why = "it has no call that something can be planted in";
+    Err(Unfit::Other(format!("{}: {why}", work.subject.name())))
+}
+
+/// Why nothing can be planted into a kernel of which these layers were seen, if it cannot.
+fn fails(layers: &Layers) -> Result<(), Unfit> {
+    let of = |outcome| layers.iter().find(|(_, held)| held.outcome == outcome);
+    if let Some((layer, held)) = of(Outcome::Fail) {
+        return Err(Unfit::Fails(format!("{layer:?}, {}", held.detail)));
+    }
+    match of(Outcome::Error) {
+        Some((_, held)) => Err(Unfit::Other(held.detail.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Small cases of a kernel, half of them such that something can happen in, however many others there are; and what each gives alone.
 #[allow(clippy::type_complexity)] // indexes, and of each case what there is
 fn cases(
-    reference: Option<&Launch>,
+    (session, loaded): (&mut Session<'_>, Loaded),
     work: &Work,
     entry: Entry,
     random: &mut Rng,
-) -> Result<(Vec<usize>, Vec<Option<Alone>>), String> {
+) -> Result<(Vec<usize>, Vec<Option<Alone>>), Unfit> {
     let small = |index: &usize| bytes(&work.cases[*index].case) <= SMALL_BYTES;
     let mut drawn: Vec<usize> = (0..work.cases.len()).filter(small).collect();
     placement::shuffle(random, &mut drawn);
@@ -197,14 +241,25 @@ fn cases(
     let (planted_in, others) = drawn.split_at(drawn.len().min(CASES / 2));
     let mut others = others.to_vec();
     placement::shuffle(random, &mut others);
+    // A kernel whose gradient alone is right fails too.
+    let forward = |index: &&usize| can_be_planted_in(&work.cases[**index].case, Entry::Forward);
+    let forward: Vec<usize> = others
+        .iter()
+        .filter(forward)
+        .take(CASES / 2)
+        .copied()
+        .collect();
     others.truncate(CASES - planted_in.len());
     let mut drawn = [planted_in, &others].concat();
-    let reference = reference.ok_or("there is no engine to compare with")?;
-    let mut session = Session::new(reference);
-    let loaded = session.load(&work.subject).map_err(|(_, why)| why)?;
     let mut alone: Vec<Option<Alone>> = work.cases.iter().map(|_| None).collect();
-    for &index in &drawn {
-        alone[index] = session.one(&work.subject, loaded, &work.cases[index]).1;
+    for &index in drawn.iter().chain(&forward) {
+        let prepared = &work.cases[index];
+        let (observed, gave) = session.one(&work.subject, loaded, prepared);
+        // Other people's kernels need have no gradient.
+        if prepared.case.entry == Entry::Forward || work.subject.standard.same_source {
+            fails(&judge::judge_alone(prepared, &observed))?;
+        }
+        alone[index] = gave;
     }
     drawn.retain(|index| alone[*index].is_some());
     Ok((drawn, alone))

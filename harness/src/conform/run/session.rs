@@ -175,17 +175,27 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What a fresh instance says that it is, for [`sequence`](Self::sequence).
+    pub(crate) fn identity(
+        &mut self,
+        subject: &Subject,
+        loaded: observe::Loaded,
+    ) -> Option<exports::Identity> {
+        let mut exchange = self.exchange(subject, loaded).ok()?;
+        exports::identity(&mut exchange)
+    }
+
     /// Runs a sequence.
-    pub fn sequence(
+    pub(crate) fn sequence(
         &mut self,
         subject: &Subject,
         loaded: observe::Loaded,
         work: &Work,
-        alone: &[Option<Alone>],
+        fresh: (&[Option<Alone>], Option<&exports::Identity>),
         sequence: &Sequence,
     ) -> sequence::Ran {
         match self.exchange(subject, loaded) {
-            Ok(exchange) => sequence::run(exchange, &work.cases, alone, sequence),
+            Ok(exchange) => sequence::run(exchange, &work.cases, fresh, sequence),
             Err(reason) => sequence::Ran::not_run(reason),
         }
     }
@@ -387,13 +397,18 @@ impl<'a> Session<'a> {
             }
             observed_cases.push(observed);
         }
+        let identity = match self.given_up(lost_workers) {
+            None if !work.sequences.is_empty() => self.identity(subject, loaded),
+            _ => None,
+        };
         let mut sequences = Vec::with_capacity(work.sequences.len());
         for sequence in &work.sequences {
             if let Some(reason) = self.given_up(lost_workers) {
                 sequences.push(sequence::Ran::not_run(format!("{NOT_RUN}{reason}")));
                 continue;
             }
-            let ran = self.sequence(subject, loaded, work, &all_alone, sequence);
+            let fresh = (&all_alone[..], identity.as_ref());
+            let ran = self.sequence(subject, loaded, work, fresh, sequence);
             let lost = ran.lost;
             sequences.push(ran);
             if lost {

@@ -51,23 +51,28 @@ impl Living<'_> {
         let frame = &placed.frame;
         let entry = self.exchange.subject.export(case.entry).to_owned();
         let call = self.exchange.call(&entry, vec![frame.descriptor_address()]);
-        let span = (frame.start(), frame.image().len() as u32);
+        let pieces: Vec<(u32, &[u8])> = frame.pieces().collect();
         let effect = self.entering(case.entry);
         self.expect(effect, frame);
         let (statuses, left) = self.exchange(
             InstanceChoice::Same,
-            Some((frame.start(), frame.image())),
+            &pieces,
             vec![call; count],
-            span,
+            &spans(&pieces),
             whole || effect != Effect::Nothing,
         )?;
         let after = self.without(effect, frame, alone, &left)?;
         self.compare(index, &placed, (&statuses, &after), same_place)?;
-        self.keep(placed.frame.start(), &left);
+        let mut left = left.as_slice();
+        for (at, bytes) in pieces {
+            let (of_piece, rest) = left.split_at(bytes.len());
+            self.keep(at, of_piece);
+            left = rest;
+        }
         Ok(())
     }
 
-    /// Calls a case on an instance of its own at the end of a large memory, of which only the frame is compared.
+    /// Calls a case on an instance of its own in a large memory, of which only the frame is compared.
     pub(super) fn far(&mut self, index: usize, listed: Listed, pages: u32) -> Result<(), Why> {
         let case = &self.cases[index].case;
         let place = Place::listed(case, self.exchange.subject, listed, pages);
@@ -99,19 +104,21 @@ impl Living<'_> {
         self.calls += 1;
         let frame = &placed.frame;
         let entry = self.exchange.subject.export(case.entry).to_owned();
-        let writes = vec![Write::Bytes {
-            at: frame.start(),
-            bytes: frame.image().to_vec(),
-        }];
+        let writes = frame.pieces().map(|(at, bytes)| Write::Bytes {
+            at,
+            bytes: bytes.to_vec(),
+        });
+        let writes = writes.collect();
         let calls = vec![
             self.exchange.call(export::INIT, vec![0, 0]),
             self.exchange.call(&entry, vec![frame.descriptor_address()]),
         ];
-        let reads = vec![Read {
-            at: frame.start(),
-            length: frame.image().len() as u32,
+        let reads = frame.pieces().map(|(at, bytes)| Read {
+            at,
+            length: bytes.len() as u32,
             form: Form::Bytes,
-        }];
+        });
+        let reads = reads.collect();
         let invocation = invocation(writes, calls, reads);
         let (returned, observation) = self
             .exchange
@@ -119,8 +126,8 @@ impl Living<'_> {
             .map_err(Why::Ended)?;
         returned_zero(export::INIT, returned.first().copied())?;
         same_size(placed.pages, observation.pages).map_err(|what| Why::Wrong(Layer::L6, what))?;
-        let after = observation.reads.into_iter().next();
-        let after = after.map(|read| read.0).unwrap_or_default();
+        let after = observation.reads.into_iter().map(|read| read.0);
+        let after = after.collect::<Vec<_>>().concat();
         self.compare(index, &placed, (&returned[1..], &after), false)
     }
 
@@ -166,6 +173,12 @@ impl Living<'_> {
         }
         Ok(())
     }
+}
+
+/// Where pieces lie, and how many bytes each has.
+fn spans(pieces: &[(u32, &[u8])]) -> Vec<(u32, u32)> {
+    let spans = pieces.iter().map(|(at, bytes)| (*at, bytes.len() as u32));
+    spans.collect()
 }
 
 /// The first byte in which two contents of scratch differ, NaNs of f32 as a class: their bits may change when an engine compiles again.

@@ -31,6 +31,8 @@ pub(super) const LARGE_BYTES: usize = 128 << 10;
 const AFTER_LARGE: usize = 2;
 /// Tensors of a case that is tried at each place.
 const PLACED_BYTES: usize = 16 << 10;
+/// The same of one that is tried over the end of a page, where larger tensors often lie.
+const ACROSS_BYTES: usize = 1 << 10;
 /// Memory from which on it is large: 8 MiB.
 const MANY_PAGES: u32 = 128;
 
@@ -106,9 +108,14 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
         }
         sequences.push((name, init, steps));
     }
-    let placed = placed(cases, &mut random);
+    let across = placed(cases, ACROSS_BYTES, &mut random);
+    let placed = placed(cases, PLACED_BYTES, &mut random);
     sequences.extend([
-        ("places", Init::None, places(&placed, &mut random)),
+        (
+            "places",
+            Init::None,
+            places(cases, &placed, &across, &mut random),
+        ),
         ("same-place", Init::None, same_place(cases, &mut random)),
         ("neighbours", Init::None, neighbours(cases, &mut random)),
         (
@@ -201,11 +208,10 @@ fn all(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Vec
     steps
 }
 
-/// One forward and one backward case that show much wherever they lie.
-fn placed(cases: &[Prepared], random: &mut Rng) -> Vec<usize> {
+/// One forward and one backward case of so many bytes at most that show much wherever they lie.
+fn placed(cases: &[Prepared], most_bytes: usize, random: &mut Rng) -> Vec<usize> {
     let chosen = |entry: Entry, random: &mut Rng| {
-        let fit =
-            |case: &Case| case.entry == entry && is_plain(case) && bytes(case) <= PLACED_BYTES;
+        let fit = |case: &Case| case.entry == entry && is_plain(case) && bytes(case) <= most_bytes;
         // Sizes that are multiples of 16 end where the next region begins.
         let whole = |case: &Case| {
             let sizes = [case.a.len(), case.b.len(), case.output_size as usize];
@@ -226,30 +232,41 @@ fn placed(cases: &[Prepared], random: &mut Rng) -> Vec<usize> {
         .collect()
 }
 
-/// Cases at each of the places that every run has.
-fn places(placed: &[usize], random: &mut Rng) -> Vec<Step> {
+/// Cases at each of the places that every run has. Those that take more memory come last, because all of memory is compared after each.
+fn places(cases: &[Prepared], placed: &[usize], across: &[usize], random: &mut Rng) -> Vec<Step> {
     let mut steps = Vec::new();
+    let mut beyond = Vec::new();
     for &index in placed {
+        let entry = cases[index].case.entry;
+        let mut smaller = across.iter().copied();
+        let smaller = smaller.find(|&other| cases[other].case.entry == entry);
         for order in 0..Listed::ORDERS {
-            let above = 0x1_0000 + 16 * random.u32(..4096);
+            let [above, by] = [(); 2].map(|()| 0x1_0000 + 16 * random.u32(..512));
             // Each part is over the end of a page once.
             let across = Anchor::AcrossPages(Part::ALL[order % Part::ALL.len()]);
-            let anchors = [
-                Anchor::HeapBase,
-                Anchor::MemoryEnd,
-                Anchor::Above(above),
-                across,
-            ];
-            for anchor in anchors {
+            let apart = Listed::apart(order, above, by);
+            let smaller = smaller.unwrap_or(index);
+            for (index, anchor) in [
+                (index, Anchor::HeapBase),
+                (index, Anchor::MemoryEnd),
+                (smaller, across),
+                (index, apart),
+            ] {
                 let listed = Listed {
                     order,
                     anchor,
                     seed: random.u64(..),
                 };
+                let steps = if anchor == apart {
+                    &mut beyond
+                } else {
+                    &mut steps
+                };
                 steps.push(Step::Listed { index, listed });
             }
         }
     }
+    steps.extend(beyond);
     steps
 }
 
@@ -389,10 +406,15 @@ fn far(placed: &[usize], subject: &Subject, random: &mut Rng) -> Vec<Step> {
             let from = MANY_PAGES << doubling;
             from.saturating_add(random.u32(..from)).min(most)
         });
-        for pages in [drawn[0], drawn[1], most] {
+        let [near, any] = drawn;
+        for (pages, anchor) in [
+            (near, Anchor::MemoryEnd),
+            (any, Anchor::Scattered),
+            (most, Anchor::MemoryEnd),
+        ] {
             let listed = Listed {
                 order: placement::index(random, Listed::ORDERS),
-                anchor: Anchor::MemoryEnd,
+                anchor,
                 seed: random.u64(..),
             };
             steps.push(Step::Far {

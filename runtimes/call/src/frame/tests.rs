@@ -18,6 +18,8 @@ fn other() -> Arrangement {
             Part::Params,
         ],
         gaps: [0; 7],
+        holes: [0; 6],
+        absent: 0,
         guard: 7,
         output: Content::Pattern(8),
         scratch: Content::Pattern(9),
@@ -46,6 +48,69 @@ fn parts_lie_in_the_order_of_an_arrangement_and_may_touch() {
     after[4200 - 4096] ^= 1;
     let violation = frame.check(&after, true).unwrap_err();
     assert_eq!(violation.zone, "guard band after descriptor");
+}
+
+#[test]
+fn holes_are_no_part_of_a_frame_and_move_what_lies_behind_them() {
+    let arrangement = Arrangement {
+        gaps: [0, 0, 3, 0, 0, 0, 0],
+        holes: [1 << 20, 0, 1 << 16, 0, 0, 1 << 17],
+        ..other()
+    };
+    let frame = Frame::arranged(&tensors(), 4, &arrangement).unwrap();
+    let placed = frame.placed();
+    assert_eq!(placed.output.offset, 4096);
+    assert_eq!(placed.scratch.offset, 4128);
+    // Three bytes of guard band, the hole, and what aligns.
+    assert_eq!(placed.input_b.offset, 4144 + (1 << 16));
+    assert_eq!(placed.input_a.offset, 4208 + (1 << 16));
+    assert_eq!(placed.params.offset, 4240 + (3 << 16));
+    assert_eq!(frame.end(), placed.params.end());
+    assert_eq!(arrangement.end(&tensors()), frame.end());
+    let pieces: Vec<(u32, usize)> = frame
+        .pieces()
+        .map(|(at, bytes)| (at, bytes.len()))
+        .collect();
+    let due = [
+        (4096, 43),
+        (placed.input_b.offset, 84),
+        (placed.params.offset, 12),
+    ];
+    assert_eq!(pieces, due);
+    assert_eq!(frame.image().len(), 43 + 84 + 12);
+    let mut after = frame.image().to_vec();
+    assert_eq!(after[43..47], [3; 4]);
+    assert_eq!(after[127..], [1; 12]);
+    after[130] ^= 1;
+    let violation = frame.check(&after, true).unwrap_err();
+    assert_eq!(violation.zone, "parameters");
+    assert_eq!(violation.address, placed.params.offset + 3);
+}
+
+/// The offset of an absent region means nothing, so that a host may put anything there.
+#[test]
+fn absent_regions_have_any_offset_and_no_bytes() {
+    let tensors = Tensors {
+        b: &[],
+        scratch_size: 0,
+        ..tensors()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for absent in 0..64 {
+        let arrangement = Arrangement { absent, ..other() };
+        let frame = Frame::arranged(&tensors, 4, &arrangement).unwrap();
+        let Descriptor {
+            input_b, scratch, ..
+        } = *frame.placed();
+        assert_eq!((input_b.size, scratch.size), (0, 0));
+        assert_eq!(frame.check(frame.image(), true), Ok(()));
+        let zeros = [input_b, scratch].iter().all(|region| region.offset == 0);
+        assert!(absent > 0 || zeros);
+        seen.insert(input_b.offset);
+    }
+    let frame = Frame::arranged(&tensors, 4, &other()).unwrap();
+    assert!(seen.contains(&0) && seen.contains(&frame.placed().output.offset));
+    assert!(seen.iter().any(|offset| offset % 16 != 0) && seen.last() > Some(&(4 << 16)));
 }
 
 fn tensors() -> Tensors<'static> {
