@@ -235,14 +235,15 @@ fn refused(contract: &Contract) -> impl Iterator<Item = (String, &str, Value)> {
             Param::F32 { min, max, .. } => {
                 if min > f32::MIN {
                     refused.push(("below-min", Value::Float(min.next_down())));
+                    refused.push(("minus-inf", Value::Float(f32::NEG_INFINITY)));
                 }
                 if max < f32::MAX {
                     refused.push(("above-max", Value::Float(max.next_up())));
+                    refused.push(("inf", Value::Float(f32::INFINITY)));
                 }
-                // A range is finite, that of a parameter without bounds too.
-                refused.push(("minus-inf", Value::Float(f32::NEG_INFINITY)));
-                refused.push(("inf", Value::Float(f32::INFINITY)));
-                refused.push(("nan", Value::Float(f32::NAN)));
+                if min > f32::MIN || max < f32::MAX {
+                    refused.push(("nan", Value::Float(f32::NAN)));
+                }
             }
         }
         refused
