@@ -79,6 +79,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
                 .extend(own.filter_map(|index| generate::drawn(kernel.id, choice.own_seed, index)));
             if choice.cases > 0 {
                 vectors.extend(generate::near(kernel.id, choice.own_seed));
+                vectors.extend(generate::spread(kernel.id, choice.own_seed));
             }
         }
         (None, Some(contract)) => {

@@ -124,22 +124,12 @@ impl Values {
 
     /// `count` cosines, then as many sines: of 2 * atan(t) for values t, which needs no trigonometric function.
     pub(super) fn tables(self, float: Float, count: usize) -> Vec<u8> {
-        let tangents = || {
-            (0..count as u64).map(|index| match self.class {
-                // What is not finite, or not once squared, would be no point of the circle.
-                Class::Specials => signed_unit(random(self.seed, index)).into(),
-                _ => f64::from(self.f32(index)),
-            })
-        };
-        let cosines = tangents().map(|t| (1.0 - t * t) / (1.0 + t * t));
-        let sines = tangents().map(|t| 2.0 * t / (1.0 + t * t));
-        cosines
-            .chain(sines)
-            .flat_map(|value| match float {
-                Float::F32 => (value as f32).to_le_bytes().to_vec(),
-                Float::F16 => f16::from_f32(value as f32).to_le_bytes().to_vec(),
-            })
-            .collect()
+        let tangents = (0..count as u64).map(|index| match self.class {
+            // What is not finite, or not once squared, would be no point of the circle.
+            Class::Specials => signed_unit(random(self.seed, index)),
+            _ => self.f32(index),
+        });
+        circle(float, tangents)
     }
 
     fn f32(self, index: u64) -> f32 {
@@ -226,8 +216,22 @@ impl Values {
     }
 }
 
+/// The cosines, then the sines, of 2 * atan(t) for values t.
+pub(super) fn circle(float: Float, tangents: impl Iterator<Item = f32> + Clone) -> Vec<u8> {
+    let tangents = tangents.map(f64::from);
+    let cosines = tangents.clone().map(|t| (1.0 - t * t) / (1.0 + t * t));
+    let sines = tangents.map(|t| 2.0 * t / (1.0 + t * t));
+    cosines
+        .chain(sines)
+        .flat_map(|value| match float {
+            Float::F32 => (value as f32).to_le_bytes().to_vec(),
+            Float::F16 => f16::from_f32(value as f32).to_le_bytes().to_vec(),
+        })
+        .collect()
+}
+
 /// A multiple of 2^-23 from -1 to below 1.
-fn signed_unit(random: u64) -> f32 {
+pub(super) fn signed_unit(random: u64) -> f32 {
     (random >> 40) as f32 / 8_388_608.0 - 1.0
 }
 
