@@ -7,7 +7,7 @@
 mod build;
 mod draft;
 mod envelope;
-mod kinds;
+pub(crate) mod kinds;
 mod near;
 mod spread;
 pub(crate) mod values;

@@ -3,7 +3,8 @@
 //! A kernel may be wrong for numbers of one exponent, for whole rows of one, or for values that no draw hits by chance: integers, a half,
 //! a row of one value. Elements follow from a seed and their place.
 
-use super::values::{Float, signed_unit};
+pub(crate) use super::values::Float;
+use super::values::signed_unit;
 use crate::draw::random;
 use half::f16;
 
@@ -13,7 +14,7 @@ const WELL_KNOWN: [f32; 26] = [
     127.0, 128.0, 255.0, 256.0, 1000.0, 1024.0, 4096.0, 0.1, 6.0,
 ];
 /// Kinds of rows of round values.
-const ROUND_ROWS: u64 = 12;
+const ROUND_ROWS: u64 = 13;
 /// Coprime to the numbers of exponents of both types, so that a row has sizes far apart.
 const STRIDE: u64 = 7;
 
@@ -36,9 +37,9 @@ impl Float {
 
 /// Elements of one type, from a seed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kinds {
-    pub(super) float: Float,
-    pub(super) seed: u64,
+pub(crate) struct Kinds {
+    pub(crate) float: Float,
+    pub(crate) seed: u64,
 }
 
 impl Kinds {
@@ -82,7 +83,7 @@ impl Kinds {
     }
 
     /// One of the values that people compare with, with either sign, or a whole number or a half.
-    pub(super) fn round(self, number: u64) -> u32 {
+    pub(crate) fn round(self, number: u64) -> u32 {
         let random = random(self.seed ^ 3, number);
         let value = match random % 4 {
             0 => whole(random, 64),
@@ -117,7 +118,7 @@ impl Kinds {
     }
 
     /// A row of round values, or of values that have something to do with each other.
-    pub(super) fn round_row(self, number: u64, length: usize) -> Vec<u32> {
+    pub(crate) fn round_row(self, number: u64, length: usize) -> Vec<u32> {
         let random = |index: u64| random(self.seed ^ 5, number << 20 | index);
         let any = signed_unit(random(0)) * 4.0;
         let some = match random(1) % 4 {
@@ -149,8 +150,11 @@ impl Kinds {
                 8 => 4.0 * signed_unit(random),
                 9 => 4.0 * signed_unit(self.pair(number, place)),
                 10 => first + up * place as f32,
-                _ if place % 2 == 0 => some,
-                _ => -some,
+                11 if place % 2 == 0 => some,
+                11 => -some,
+                // All alike but one.
+                _ if place == one => any,
+                _ => some + 1.0,
             }
         };
         let elements = (0..length).map(|place| {
@@ -219,15 +223,23 @@ mod tests {
                 let kinds = Kinds { float, seed };
                 let parts = |bits: &u32| {
                     let exponent = bits >> float.significand_bits();
-                    (exponent % (float.exponents() + 1), exponent > float.exponents())
+                    (
+                        exponent % (float.exponents() + 1),
+                        exponent > float.exponents(),
+                    )
                 };
-                let rows: Vec<Vec<u32>> =
-                    (0..kinds.rows()).map(|row| kinds.row(row as u64, 9)).collect();
+                let rows: Vec<Vec<u32>> = (0..kinds.rows())
+                    .map(|row| kinds.row(row as u64, 9))
+                    .collect();
                 let all: BTreeSet<_> = rows.iter().flatten().map(parts).collect();
                 assert_eq!(all.len() as u32, 2 * float.exponents(), "{float:?}");
                 let of_one: BTreeSet<u32> = rows
                     .iter()
-                    .map(|row| row.iter().map(|bits| parts(bits).0).collect::<BTreeSet<_>>())
+                    .map(|row| {
+                        row.iter()
+                            .map(|bits| parts(bits).0)
+                            .collect::<BTreeSet<_>>()
+                    })
                     .filter(|exponents| exponents.len() == 1)
                     .flatten()
                     .collect();
@@ -242,25 +254,40 @@ mod tests {
 
     #[test]
     fn rows_are_round_in_every_way() {
-        let kinds = Kinds { float: Float::F32, seed: 5 };
+        let kinds = Kinds {
+            float: Float::F32,
+            seed: 5,
+        };
         let row = |number| -> Vec<f32> {
             let row = kinds.round_row(number, 8);
             row.into_iter().map(f32::from_bits).collect()
         };
         for round in [0, ROUND_ROWS, 5 * ROUND_ROWS] {
             assert!(row(round + 1).iter().all(|value| value.fract() == 0.0));
-            assert!(row(round + 2).iter().all(|value| value.fract().abs() == 0.5));
+            assert!(
+                row(round + 2)
+                    .iter()
+                    .all(|value| value.fract().abs() == 0.5)
+            );
             let is_power = |value: &f32| value.to_bits() << 9 == 0;
             assert!(row(round + 3).iter().all(is_power));
             let equal = row(round + 4);
             assert!(equal.iter().all(|value| *value == equal[0]));
             assert!(row(round + 5).iter().filter(|value| **value != 0.0).count() <= 1);
-            assert!(row(round + 6).iter().chain(&row(round + 7)).all(|value| *value == 0.0));
+            assert!(
+                row(round + 6)
+                    .iter()
+                    .chain(&row(round + 7))
+                    .all(|value| *value == 0.0)
+            );
             assert!(row(round + 8).iter().any(|value| value.abs() == 5.5));
             let pairs = row(round + 9);
             assert!(pairs.chunks(2).all(|pair| pair[0] == pair[1]));
             let alternating = row(round + 11);
             assert_eq!(alternating[0], -alternating[1]);
+            let alike = row(round + 12);
+            let others = |one: &f32| alike.iter().filter(|value| *value != one).count();
+            assert!(alike.iter().filter(|one| others(one) == 1).count() == 7);
         }
     }
 

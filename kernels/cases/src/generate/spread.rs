@@ -119,13 +119,21 @@ impl Calls {
         let positions = 2048 / pairs;
         let pairs = if tensor == RopeTensor::Q8 { 16 } else { pairs };
         let count = (positions * pairs) as usize;
-        let draft = with([1, positions, 1, units], Angles::Given, self.pick(4, &[0, 1]));
+        let draft = with(
+            [1, positions, 1, units],
+            Angles::Given,
+            self.pick(4, &[0, 1]),
+        );
         cases.push(self.call("angles", &draft, |case| {
             let angles = swept(kinds, count).map(|bits| {
                 let angle = f32::from_bits(bits);
                 // The exponents beyond are those of smaller angles once more.
                 let small = angle.abs() < LARGEST_ANGLE;
-                if small { bits } else { (angle / f32::powi(2.0, 111)).to_bits() }
+                if small {
+                    bits
+                } else {
+                    (angle / f32::powi(2.0, 111)).to_bits()
+                }
             });
             case.b = kinds.bytes(angles);
         }));
@@ -192,8 +200,7 @@ impl Calls {
         let beta = self.pick(0, &[1.0, 1.0, 1.702, -1.0]);
         let width = self.pick(1, &[5, 6, 7]);
         let stretch = self.kinds(float, 0).rows();
-        let equal = stretch / 4;
-        let all = 2 * stretch + equal;
+        let all = 3 * stretch;
         let length = width as usize;
         let draft = self.plain([all as u32, width, 1, 1], beta);
         let mut cases = vec![self.call("x-and-gate", &draft, |case| {
@@ -202,11 +209,10 @@ impl Calls {
             // Of the last rows x and gate are the same.
             let from = 2 * stretch * length * float.size();
             let kinds = self.kinds(float, 3);
-            let same = kinds.bytes(rows(kinds, equal, length));
+            let same = kinds.bytes(rows(kinds, stretch, length));
             case.a[from..].copy_from_slice(&same);
             case.b[from..].copy_from_slice(&same);
         })];
-        let all = 3 * stretch;
         let draft = Draft {
             backward: true,
             ..self.plain([all as u32, width, 1, 1], beta)
@@ -270,11 +276,13 @@ impl Calls {
         };
         let zeros = |rows: usize| vec![0; rows * side * float.size()];
         let round = || rows(kinds(9), 24, side);
-        let mut cases = vec![self.call("x-and-base", &with(2 * side + 24, false), |case| {
-            case.a = [dense(1), zeros(side), kinds(9).bytes(round())].concat();
-            case.b = [diagonal(2), diagonal(3)].concat();
-            case.base = Some([zeros(side), dense(4), zeros(24)].concat());
-        })];
+        let mut cases = vec![
+            self.call("x-and-base", &with(2 * side + 24, false), |case| {
+                case.a = [dense(1), zeros(side), kinds(9).bytes(round())].concat();
+                case.b = [diagonal(2), diagonal(3)].concat();
+                case.base = Some([zeros(side), dense(4), zeros(24)].concat());
+            }),
+        ];
         // dy is ordinary where it is not one of them.
         let ordinary = |number| {
             let kinds = kinds(number);
@@ -389,7 +397,11 @@ mod tests {
             assert_eq!(cases, spread(kernel.id, 3));
             assert_ne!(cases, spread(kernel.id, 4));
             let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-            assert!(!names.is_empty() && names.len() == cases.len(), "{}", kernel.id);
+            assert!(
+                !names.is_empty() && names.len() == cases.len(),
+                "{}",
+                kernel.id
+            );
             for case in &cases {
                 let ran = native::run(case);
                 let of = format!("{} {}", kernel.id, case.name);
