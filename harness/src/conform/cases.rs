@@ -87,6 +87,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
             vectors.extend(drawn.map(|case| renamed(case, "drawn")));
             if choice.cases > 0 {
                 vectors.extend(open::near(contract, choice.own_seed));
+                vectors.extend(open::spread(contract, choice.own_seed));
             }
         }
         (None, None) => {}
