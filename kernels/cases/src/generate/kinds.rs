@@ -150,7 +150,7 @@ impl Kinds {
                 8 => 4.0 * signed_unit(random),
                 9 => 4.0 * signed_unit(self.pair(number, place)),
                 10 => first + up * place as f32,
-                11 if place % 2 == 0 => some,
+                11 if place.is_multiple_of(2) => some,
                 11 => -some,
                 // All alike but one.
                 _ if place == one => any,
@@ -169,7 +169,7 @@ impl Kinds {
 
     /// Two elements beside each other are alike.
     fn pair(self, number: u64, place: usize) -> u64 {
-        random(self.seed ^ 6, number << 20 | place as u64 / 2)
+        random(self.seed ^ 6, (number << 20) | (place as u64 / 2))
     }
 
     fn made(self, exponent: u32, significand: u32, negative: bool) -> u32 {

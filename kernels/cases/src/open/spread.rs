@@ -217,7 +217,7 @@ impl Made {
             0 => 1.0,
             _ => 1.0 + (random >> 12) as f64 / 2f64.powi(52) * most,
         };
-        let sign = if (random >> 2 ^ number / count) & 1 == 0 {
+        let sign = if ((random >> 2) ^ (number / count)) & 1 == 0 {
             1.0
         } else {
             -1.0
