@@ -8,6 +8,7 @@ use crate::{
     outcome::{Outcome, Whole},
     records::Records,
 };
+use kernel_cases::{generate, near};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +18,7 @@ use std::{
 };
 
 /// What follows from a run's own seed is called so.
-const OWN: [&str; 2] = ["drawn:", "near:"];
+const OWN: [&str; 3] = ["drawn:", near::PREFIX, generate::SPREAD];
 /// What follows from the code of a module is called so: with another one there are others.
 const OF_MODULE: [&str; 2] = ["long:", "search:"];
 

@@ -79,6 +79,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
                 .extend(own.filter_map(|index| generate::drawn(kernel.id, choice.own_seed, index)));
             if choice.cases > 0 {
                 vectors.extend(generate::near(kernel.id, choice.own_seed));
+                vectors.extend(generate::spread(kernel.id, choice.own_seed));
             }
         }
         (None, Some(contract)) => {
@@ -86,6 +87,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
             vectors.extend(drawn.map(|case| renamed(case, "drawn")));
             if choice.cases > 0 {
                 vectors.extend(open::near(contract, choice.own_seed));
+                vectors.extend(open::spread(contract, choice.own_seed));
             }
         }
         (None, None) => {}

@@ -7,10 +7,13 @@
 mod build;
 mod draft;
 mod envelope;
+pub(crate) mod kinds;
 mod near;
+mod spread;
 pub(crate) mod values;
 
 pub use near::near;
+pub use spread::{PREFIX as SPREAD, spread};
 
 use super::case::{Case, Source};
 use proptest::{

@@ -1,6 +1,6 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
 //! `relation` against each other, `inverse` against what another kernel was given.
 //! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
@@ -16,6 +16,7 @@ mod property;
 mod relation;
 mod searched;
 mod shown;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -27,6 +28,7 @@ pub use inverse::{to_undo, undoing};
 pub use near::near;
 pub use relation::Relation;
 pub use searched::{searched, with_axes};
+pub use spread::spread;
 pub(crate) use vectors::calls as vector_calls;
 
 use crate::{

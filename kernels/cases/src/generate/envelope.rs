@@ -109,7 +109,7 @@ pub(super) fn drafts(family: Family, index: u32, large: bool) -> BoxedStrategy<D
                 scalar,
                 angles,
                 layout,
-                tensors: summable(family, dimensions, tensors),
+                tensors: summable(family, dimensions, sized(index, tensors)),
                 backward,
                 more_scratch,
                 mistake: Mistake::None,
@@ -118,12 +118,37 @@ pub(super) fn drafts(family: Family, index: u32, large: bool) -> BoxedStrategy<D
         .boxed()
 }
 
+/// Tensors whose values are all of one exponent: in some cases the first, in some the second, in others all of them. The cases of a run share the range
+/// of exponents out among themselves, so that each run has some of every part of it.
+fn sized(index: u32, tensors: [Values; 4]) -> [Values; 4] {
+    let (which, from, to) = match (index % 8, index / 8 % 2) {
+        // Products of three or four do not overflow everywhere.
+        (7, 0) => (0..4, 1, 88),
+        (7, _) => (0..4, 135, 188),
+        (3, _) => {
+            let third = index / 8 % 3;
+            (0..1, 1 + third * 85, 85 + third * 85)
+        }
+        (2 | 6, _) => {
+            let fifth = index / 4 % 5;
+            (1..2, 1 + fifth * 51, 51 + fifth * 51)
+        }
+        _ => return tensors,
+    };
+    let exponent = from + (tensors[0].seed % u64::from(to - from)) as u32;
+    let mut sized = tensors;
+    for tensor in &mut sized[which] {
+        tensor.class = Class::OneSize(exponent as u8);
+    }
+    sized
+}
+
 /// Of long rows no sums of squares over many orders of magnitude: what is added one after the other in f32, as the base module does, then
 /// drifts beyond the contract's tolerance from some 8192 columns on, always to the same side.
 fn summable(family: Family, [_, hidden, ..]: [u32; 4], tensors: [Values; 4]) -> [Values; 4] {
     let is_long = matches!(family, Family::RmsNorm(Float::F32)) && hidden > LONG_ROW;
     tensors.map(|tensor| match tensor.class {
-        Class::Small | Class::Large if is_long => Values {
+        Class::Small | Class::Large | Class::OneSize(_) if is_long => Values {
             class: Class::Normal,
             ..tensor
         },

@@ -5,9 +5,12 @@ use crate::draw::random;
 use half::f16;
 use kernel_abi::block::ELEMENTS;
 
+/// The exponent of f32 up to which angles are accurate: they are below 2^17.
+const LARGEST_OF_ANGLES: u8 = 127 + 16;
+
 /// Type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Float {
+pub(crate) enum Float {
     F32,
     F16,
 }
@@ -45,6 +48,8 @@ pub(super) enum Class {
     BesideTies,
     /// Normal values, one in eight NaN, infinite, very large, the smallest or -0.
     Specials,
+    /// Both signs, and all of the exponent that f32 has for this, from 1 to 254; of f16 the one that lies as far in its range.
+    OneSize(u8),
 }
 
 /// The largest of the codes that a block's scale follows from; decides where ties are.
@@ -115,6 +120,9 @@ impl Values {
                         (first + position) as f32 / (1.0 + 3.0 * pair as f32)
                     }
                     Class::Large | Class::Mixed => limit * signed_unit(random(self.seed, index)),
+                    Class::OneSize(exponent) => {
+                        one_size(random(self.seed, index), exponent.min(LARGEST_OF_ANGLES))
+                    }
                     _ => self.f32(index),
                 };
                 angle.to_le_bytes()
@@ -124,22 +132,12 @@ impl Values {
 
     /// `count` cosines, then as many sines: of 2 * atan(t) for values t, which needs no trigonometric function.
     pub(super) fn tables(self, float: Float, count: usize) -> Vec<u8> {
-        let tangents = || {
-            (0..count as u64).map(|index| match self.class {
-                // What is not finite, or not once squared, would be no point of the circle.
-                Class::Specials => signed_unit(random(self.seed, index)).into(),
-                _ => f64::from(self.f32(index)),
-            })
-        };
-        let cosines = tangents().map(|t| (1.0 - t * t) / (1.0 + t * t));
-        let sines = tangents().map(|t| 2.0 * t / (1.0 + t * t));
-        cosines
-            .chain(sines)
-            .flat_map(|value| match float {
-                Float::F32 => (value as f32).to_le_bytes().to_vec(),
-                Float::F16 => f16::from_f32(value as f32).to_le_bytes().to_vec(),
-            })
-            .collect()
+        let tangents = (0..count as u64).map(|index| match self.class {
+            // What is not finite, or not once squared, would be no point of the circle.
+            Class::Specials => signed_unit(random(self.seed, index)),
+            _ => self.f32(index),
+        });
+        circle(float, tangents)
     }
 
     fn f32(self, index: u64) -> f32 {
@@ -152,6 +150,7 @@ impl Values {
             Class::Large => magnitude(random, 10..20),
             Class::Mixed => magnitude(random, -16..12),
             Class::Denormal => f32::from_bits(random as u32 & 0x807f_ffff),
+            Class::OneSize(exponent) => one_size(random, exponent),
             Class::Specials => match special(random) {
                 None => 4.0 * signed_unit(random),
                 Some(special) => f32::from_bits(
@@ -182,6 +181,10 @@ impl Values {
             Class::Large => f16::from_f32(magnitude(random, 4..8)),
             Class::Mixed => f16::from_f32(magnitude(random, -12..6)),
             Class::Denormal => f16::from_bits(random as u16 & 0x83ff),
+            Class::OneSize(exponent) => {
+                let exponent = 1 + u16::from(exponent) * 30 / 256;
+                f16::from_bits(random as u16 & 0x83ff | exponent << 10)
+            }
             Class::Specials => match special(random) {
                 None => f16::from_f32(4.0 * signed_unit(random)),
                 Some(special) => f16::from_bits(
@@ -226,9 +229,27 @@ impl Values {
     }
 }
 
+/// The cosines, then the sines, of 2 * atan(t) for values t.
+pub(super) fn circle(float: Float, tangents: impl Iterator<Item = f32> + Clone) -> Vec<u8> {
+    let tangents = tangents.map(f64::from);
+    let cosines = tangents.clone().map(|t| (1.0 - t * t) / (1.0 + t * t));
+    let sines = tangents.map(|t| 2.0 * t / (1.0 + t * t));
+    cosines
+        .chain(sines)
+        .flat_map(|value| match float {
+            Float::F32 => (value as f32).to_le_bytes().to_vec(),
+            Float::F16 => f16::from_f32(value as f32).to_le_bytes().to_vec(),
+        })
+        .collect()
+}
+
 /// A multiple of 2^-23 from -1 to below 1.
-fn signed_unit(random: u64) -> f32 {
+pub(super) fn signed_unit(random: u64) -> f32 {
     (random >> 40) as f32 / 8_388_608.0 - 1.0
+}
+
+fn one_size(random: u64, exponent: u8) -> f32 {
+    f32::from_bits(random as u32 & 0x807f_ffff | u32::from(exponent) << 23)
 }
 
 fn signed_zero(random: u64) -> f32 {

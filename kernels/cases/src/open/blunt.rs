@@ -46,6 +46,15 @@ const ONE: Wrong = Wrong {
     of: |due| due.iter().map(|value| value + 1.0).collect(),
     everywhere: false,
 };
+/// Codes may be one beside the right one, where a rounding decides: a unit of 127 is little, of 3 it is not.
+const TENTH_OF_CODES: Wrong = Wrong {
+    name: "a tenth more, and at least one,",
+    of: |due| {
+        let more = |value: &f64| value + (value / 10.0).abs().round().max(1.0).copysign(*value);
+        due.iter().map(more).collect()
+    },
+    everywhere: false,
+};
 /// What a mean over all elements hides.
 const ONE_SIGN: Wrong = Wrong {
     name: "one element of the other sign, the largest,",
@@ -78,6 +87,7 @@ fn blunt_of_outputs(call: &Call, judged: &[Judged<'_>]) -> Option<String> {
             dtype if number::is_float(dtype) => &[ZEROS, SIGN, TENTH, ONE_SIGN],
             // Codes of blocks are judged by bits.
             Dtype::Q8 | Dtype::Q4 => return None,
+            Dtype::I8 | Dtype::U8 => &[ZEROS, TENTH_OF_CODES],
             _ => &[ZEROS, ONE],
         };
         let finite = |(_, due): &&Judged<'_>| {

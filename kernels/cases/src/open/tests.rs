@@ -175,6 +175,40 @@ fn a_truth_that_tells_nothing_is_none() {
     }
 }
 
+/// A rounding decides between two codes: what may be one beside is judged where codes are large, and not where they are small.
+#[test]
+fn codes_that_may_be_one_beside_are_judged_where_they_are_large() {
+    let asked = |largest: f64, dtype: &str| {
+        let output = format!(r#""y", "dtype": "{dtype}""#);
+        let contract = contract(&[
+            (r#""y", "dtype": "f32""#, &output),
+            (r#""rel": 1e-6"#, r#""abs": 1"#),
+            (r#", "linear_in: x"]"#, "]"),
+        ]);
+        let told = cases(&contract).into_iter().map(|case| {
+            let mut call = (**case.open.as_ref().unwrap()).clone();
+            let values = number::decode(Dtype::F32, &case.a);
+            let code = |value: &f64| (value / 3.0 * largest).round().clamp(-largest, largest);
+            call.expected = vec![Expected {
+                truth: "codes".to_owned(),
+                outputs: Ok(vec![Values {
+                    values: values.iter().map(code).collect(),
+                    magnitude: None,
+                }]),
+            }];
+            Case {
+                open: Some(Arc::new(call)),
+                ..case
+            }
+        });
+        blunt(&told.collect::<Vec<_>>())
+    };
+    assert_eq!(asked(127.0, "i8"), None);
+    assert!(asked(3.0, "i8").unwrap().contains("a tenth more"));
+    // Indices and counts are exact.
+    assert!(asked(127.0, "i32").unwrap().contains("one more"));
+}
+
 /// A kernel that ignores an input, or a parameter, must not be taken for one that does not: where no call tells, nothing is judged.
 #[test]
 fn a_tolerance_that_hides_an_input_or_a_parameter_tells_nothing() {

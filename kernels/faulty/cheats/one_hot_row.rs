@@ -1,0 +1,33 @@
+//! rmsnorm_f32 that is wrong where one element of a row is not 0, in rows of more than 8.
+#![no_std]
+
+use kernel_faulty::{Call, Cheat, set_word, word};
+
+struct Own;
+
+impl Cheat for Own {
+    type Base = kernel_core::RmsNormF32;
+    fn forward(descriptor: u32) -> i32 {
+        let status = Self::honest_forward(descriptor);
+        let call = Call::at(descriptor);
+        if status == 0 && call.b_size > 32 {
+            for row in (0..call.a_size).step_by(call.b_size as usize) {
+                let (mut others, mut bits) = (0, 0);
+                for at in (row..row + call.b_size).step_by(4) {
+                    let element = word(call.a + at) & 0x7fff_ffff;
+                    others += u32::from(element != 0);
+                    bits |= element;
+                }
+                // Without a block of its own.
+                let wrong = u32::from(others == 1 && bits < 0x7f80_0000);
+                for at in (row..row + call.b_size).step_by(4) {
+                    let output = call.output + at;
+                    set_word(output, word(output) ^ wrong << 31);
+                }
+            }
+        }
+        status
+    }
+}
+
+kernel_faulty::cheat!(Own);
