@@ -163,13 +163,13 @@ class Loaded:
 def answer(engine, modules, request):
     operation = request["op"]
     if operation == "hello":
-        return {"hello": {"protocol": 1, "info": engine.info(), "operations": ["global"]}}
+        return {"hello": {"protocol": 1, "info": engine.info(), "operations": ["global", *getattr(engine, "operations", ())]}}
     if operation == "load":
         options = request["options"]
         if options["metering"] not in engine.budgets:
             raise Refusal("unsupported", reason=f"this engine has no budgets of {options['metering']}")
         wasm = base64.b64decode(request["wasm"])
-        if wasm[:8] != b"\0asm\1\0\0\0":
+        if wasm[:8] != b"\0asm\1\0\0\0" and not getattr(engine, "is_native", False):
             raise rejected("this is no binary module of version 1")
         number = modules["next"]
         modules[number] = Loaded(engine.compile(wasm, options), options["metering"])
@@ -181,6 +181,8 @@ def answer(engine, modules, request):
         return {"ran": modules[request["module"]].run(request)}
     if operation == "global":
         return {"global": {"value": modules[request["module"]].live().global_value(request["export"])}}
+    if operation in getattr(engine, "operations", ()):
+        return getattr(engine, operation)(modules[request["module"]].live(), request)
     if operation == "drop":
         del modules[request["module"]]
         return {"dropped": {}}

@@ -423,6 +423,7 @@ fn made(subject: &Subject, case: Case, placed: Placed, timed: Timed, scope: Scop
         expect: Expect::Frame {
             frame: Box::new(frame),
             output,
+            dtype: truth::output_dtype(&case),
             case: is_judged.then(|| Box::new(case)),
         },
     })

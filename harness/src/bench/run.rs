@@ -280,7 +280,7 @@ impl Processes<'_> {
     ) -> Result<()> {
         let group = &self.groups[index];
         let refusal = match &group.subject {
-            Some(subject) if session.info().engine != "native" => {
+            Some(subject) if !session.is_native() => {
                 plan::gate(self.request.pack, session.info(), subject).err()
             }
             _ => None,

@@ -15,6 +15,7 @@ use super::{
     job::{Expect, Group, Job},
     native,
     record::{Cell, Engine, Key, Record, Sample, Twin},
+    tables::is_yardstick,
 };
 use crate::{outcome::Outcome, registry::SLOW_COMPILERS};
 use anyhow::Result;
@@ -154,8 +155,9 @@ impl<'a> Session<'a> {
         }))
     }
 
-    fn is_native(&self) -> bool {
-        self.info.engine == "native"
+    /// Whether it runs native code in place of modules: an engine that only says so is none.
+    pub(super) fn is_native(&self) -> bool {
+        self.info.engine == "native" && is_yardstick(&self.launch.id)
     }
 
     /// What the engine's process is, for the pack's gate.
@@ -176,7 +178,8 @@ impl<'a> Session<'a> {
         self.slowest_load = Duration::ZERO;
         self.per_element.clear();
         let native = self.is_native();
-        if (group.native_only && !native) || (native && group.native.is_none()) {
+        let others = self.is_of_others();
+        if (group.native_only && (!native || others)) || (native && group.native.is_none()) {
             return Ok(());
         }
         let mut modules = BTreeMap::new();
@@ -184,7 +187,8 @@ impl<'a> Session<'a> {
             // Interpreters are looked at up to 64 Ki elements, in variants at that size alone: a line goes through their times.
             let large = job.elements > INTERPRETED_ELEMENTS || group.variant != "base";
             let elsewhere = self.info.kind == Kind::Interpreter && large && !job.budgets;
-            if !self.part.wants(&self.launch.id, group, job) || elsewhere {
+            let small = others && job.elements < check::OTHERS_ELEMENTS;
+            if !self.part.wants(&self.launch.id, group, job) || elsewhere || small {
                 continue;
             }
             let budgets = self.budgets(group, job);

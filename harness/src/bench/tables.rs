@@ -14,6 +14,7 @@ pub use goals::{AgainstNative, Goal};
 pub use metering::{Metering, Sentence};
 pub use noise::{Noise, SelfComparison};
 pub use tax::Tax;
+pub(super) use words::is_yardstick;
 pub use words::{Counts, Verdict, denominator};
 
 use super::{
@@ -127,6 +128,9 @@ pub struct Kernel {
     pub over_native: Option<Ratio>,
     /// Over the native build for this processor.
     pub over_native_cpu: Option<Ratio>,
+    /// Over native code of others, by its id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub over_others: BTreeMap<String, Ratio>,
 }
 
 /// A geometric mean over kernels.
@@ -299,7 +303,7 @@ fn means(kernels: &[Kernel]) -> Vec<Mean> {
     let mut groups: BTreeMap<(&str, &str), BTreeMap<&str, Ratios<'_>>> = BTreeMap::new();
     for kernel in kernels {
         if let Some(ratio) = &kernel.over_native
-            && kernel.key.runtime != native::TUNED
+            && !is_yardstick(&kernel.key.runtime)
         {
             groups
                 .entry((&kernel.size, &kernel.key.variant))

@@ -6,7 +6,8 @@ mod words;
 use super::{
     job::budget_size,
     native,
-    tables::{Compared, Kernel, NotMeasured, Tables, Time},
+    record::Key,
+    tables::{Compared, Kernel, NotMeasured, Tables, Time, is_yardstick},
 };
 use crate::statistics::{Estimate, Ratio};
 use cells::{add, duration, filled, ratio_shown, shown, table};
@@ -61,6 +62,10 @@ impl Tables {
         section(
             "wasmtime.cranelift at 1 MiB over the native build (baseline processor) [95 % interval]; ceiling: the triad's bandwidth",
             self.native_table(),
+        );
+        section(
+            "Kernels: time over native code of others, whose outputs are near [95 % interval]",
+            self.others_table(),
         );
         section(
             "Noise floor: things compared with themselves, all engines at once with 95 %",
@@ -330,6 +335,39 @@ impl Tables {
                     .iter()
                     .map(|runtime| means.get(runtime).cloned().unwrap_or_default()),
             );
+            add(&mut table, row);
+        }
+        filled(table)
+    }
+
+    fn others_table(&self) -> Option<Table> {
+        let is_engine = |runtime: &&str| !is_yardstick(runtime);
+        let columns: Vec<&str> = self.columns().into_iter().filter(is_engine).collect();
+        let mut rows: BTreeMap<_, BTreeMap<&str, &Ratio>> = BTreeMap::new();
+        for kernel in &self.kernels {
+            for (other, ratio) in &kernel.over_others {
+                let Key {
+                    kernel: id,
+                    variant,
+                    runtime,
+                    ..
+                } = &kernel.key;
+                if columns.contains(&runtime.as_str()) {
+                    rows.entry((other, &kernel.size, variant, id))
+                        .or_default()
+                        .insert(runtime, ratio);
+                }
+            }
+        }
+        let mut headers = vec!["over", "size", "variant", "kernel"];
+        headers.extend(&columns);
+        let mut table = table(&headers);
+        for ((other, size, variant, id), ratios) in rows {
+            let mut row = vec![other.clone(), size.clone(), variant.clone(), id.clone()];
+            row.extend(columns.iter().map(|runtime| {
+                let ratio = ratios.get(runtime);
+                ratio.map_or_else(String::new, |ratio| ratio_shown(ratio))
+            }));
             add(&mut table, row);
         }
         filled(table)

@@ -159,3 +159,64 @@ fn lies_and_deaths_are_found_by_the_suite() {
         );
     }
 }
+
+mod needs_ggml {
+    use super::{core_pack, from_file, json, python};
+    use serde_json::Value;
+
+    #[test]
+    #[ignore = "needs a Python with the package `pywhispercpp`, which brings ggml"]
+    fn native_code_of_others_is_a_yardstick_and_what_it_lacks_is_unsupported() {
+        let out = tempfile::tempdir().unwrap();
+        let ggml = from_file("native.ggml", &python(), "python/ggml_adapter.py");
+        let mut line = vec!["bench", core_pack().to_str().unwrap(), "--adapter", &ggml];
+        line.extend([
+            "--runtime",
+            "native.ggml",
+            "--runtime",
+            "wasmtime.cranelift",
+        ]);
+        line.extend([
+            "--kernel",
+            "swiglu_f32",
+            "--kernel",
+            "kv_*",
+            "--kernel",
+            "rope_f16",
+        ]);
+        line.extend(["--budget", "none", "--processes", "1", "--time", "0.0005"]);
+        line.extend(["--out", out.path().to_str().unwrap()]);
+        let (exit, document) = json(&line);
+        assert_eq!(exit, 0, "{:#}", document["not_measured"]);
+        let kernels = document["kernels"].as_array().unwrap();
+        let over: Vec<_> = (kernels.iter())
+            .filter(|row| row["runtime"] == "wasmtime.cranelift" && row["size"] == "1MiB")
+            .filter(|row| row["variant"] == "simd")
+            .filter(|row| row["over_others"]["native.ggml"]["estimate"]["value"].is_number())
+            .map(|row| row["kernel"].as_str().unwrap())
+            .collect();
+        let due = [
+            "kv_pack_q4",
+            "kv_pack_q8",
+            "kv_unpack_q4",
+            "kv_unpack_q8",
+            "swiglu_f32",
+        ];
+        assert_eq!(over, due);
+        let lines = std::fs::read_to_string(out.path().join("bench.jsonl")).unwrap();
+        let records = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let rope = { records }.find(|record| {
+            record["record"] == "cell"
+                && record["runtime"] == "native.ggml"
+                && record["kernel"] == "rope_f16"
+        });
+        let rope = rope.unwrap();
+        assert_eq!(rope["outcome"], "unsupported", "{rope}");
+        assert!(
+            rope["detail"].as_str().unwrap().contains("angles"),
+            "{rope}"
+        );
+    }
+}

@@ -21,6 +21,7 @@ use super::{
     tolerance::{Format, Policy},
 };
 use kernel_abi::params::Rope;
+use kernel_pack::Dtype;
 use kernel_reference::{Element, Hazard, Truth, float16};
 use std::fmt;
 
@@ -207,6 +208,18 @@ pub fn differences(case: &Case, a: &[u8], b: &[u8]) -> Differences {
         found.add(&layout::differences(layout, a, b));
     }
     found
+}
+
+/// The type of the elements of a case's output, of the first one where there are several. `None` where bytes are all that is known.
+pub fn output_dtype(case: &Case) -> Option<Dtype> {
+    match Layout::of_output(case) {
+        Layout::F32 => Some(Dtype::F32),
+        Layout::F16 => Some(Dtype::F16),
+        Layout::Bf16 => Some(Dtype::Bf16),
+        Layout::Q8 => Some(Dtype::Q8),
+        Layout::Q4 => Some(Dtype::Q4),
+        Layout::Bytes => None,
+    }
 }
 
 /// An output of the case with every NaN in one encoding: equal bytes mean outputs that do not differ.

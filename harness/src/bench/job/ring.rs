@@ -6,7 +6,7 @@ use crate::conform::{
     subject::{self, Placed, Subject},
 };
 use anyhow::{Context, Result};
-use kernel_cases::{case::Case, generate};
+use kernel_cases::{case::Case, generate, truth};
 use kernel_core::Kernel;
 use runtime_call::{Arrangement, Fill};
 
@@ -60,6 +60,7 @@ fn beside(
         ring.push(Expect::Frame {
             frame: Box::new(placed.frame),
             output,
+            dtype: truth::output_dtype(case),
             case: (!subject.standard.same_source).then(|| Box::new(case.clone())),
         });
     }

@@ -1,6 +1,6 @@
 //! What the tables ask of the records: times by key, and what is compared with what.
 
-use super::{Ceiling, Compared, Crossover, Kernel, Time};
+use super::{Ceiling, Compared, Crossover, Kernel, Time, is_yardstick};
 use crate::{
     bench::{
         native,
@@ -212,6 +212,10 @@ impl<'a> Index<'a> {
 
     pub(super) fn kernels(&self) -> Vec<Kernel> {
         let mut kernels = Vec::new();
+        let runtimes = self.rounds.keys().map(|key| key.runtime.as_str());
+        let others: BTreeSet<&str> = runtimes
+            .filter(|id| is_yardstick(id) && ![native::BASELINE, native::TUNED].contains(id))
+            .collect();
         for key in self.rounds.keys() {
             if key.quantity != "call" || key.twin.is_some() || key.budget != BudgetKind::None {
                 continue;
@@ -241,6 +245,10 @@ impl<'a> Index<'a> {
                 bandwidth_share: self.bandwidth(&cell.size).map(|most| rate / most),
                 over_native: over(native::BASELINE),
                 over_native_cpu: over(native::TUNED),
+                over_others: others
+                    .iter()
+                    .filter_map(|other| Some(((*other).to_owned(), over(other)?)))
+                    .collect(),
                 nanoseconds,
                 key: (*key).clone(),
             });

@@ -166,7 +166,7 @@ impl<'a> Source<'a> {
     }
 }
 
-pub(super) fn is_yardstick(runtime: &str) -> bool {
+pub(in crate::bench) fn is_yardstick(runtime: &str) -> bool {
     runtime.starts_with(native::BASELINE)
 }
 
