@@ -169,7 +169,8 @@ mod needs_ggml {
     fn native_code_of_others_is_a_yardstick_and_what_it_lacks_is_unsupported() {
         let out = tempfile::tempdir().unwrap();
         let ggml = from_file("native.ggml", &python(), "python/ggml_adapter.py");
-        let mut line = vec!["bench", core_pack().to_str().unwrap(), "--adapter", &ggml];
+        let pack = core_pack();
+        let mut line = vec!["bench", pack.to_str().unwrap(), "--adapter", &ggml];
         line.extend([
             "--runtime",
             "native.ggml",
