@@ -12,6 +12,12 @@ mod packs;
 use crate::packs::{Call, Habit, Packs, first, trusted};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use runtime_host::{Budget, Host, Measure, Runtime, Sizes, Trust};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const THREADS: u64 = 4;
+/// wasmi has a stack of two allocations for each call that runs at one time, and makes one when there are so many for the first time. When that is, the
+/// scheduler decides.
+const WASMI_STACKS: u64 = 2 * (THREADS - 1);
 
 fn call(host: &Host, length: u32) -> f32 {
     let sizes = Sizes {
@@ -58,14 +64,16 @@ fn calls_in_place_of_known_shapes_allocate_nothing() {
     // Counts that somebody reads.
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || {
-        for host in [
-            host(runtime_wasmi::runtime().unwrap(), Budget::Fuel(1_000_000)),
-            host(wasmtime().unwrap(), Budget::Epoch(1000)),
+        let fuel = Budget::Fuel(1_000_000);
+        for (host, most) in [
+            (host(runtime_wasmi::runtime().unwrap(), fuel), WASMI_STACKS),
+            (host(wasmtime().unwrap(), Budget::Epoch(1000)), 0),
         ] {
             host.upgrade(&pack).unwrap();
+            let taken = AtomicU64::new(0);
             // Each thread has an instance and layouts of its own, made once.
             std::thread::scope(|scope| {
-                for _ in 0..4 {
+                for _ in 0..THREADS {
                     scope.spawn(|| {
                         let mut sum = 0.0;
                         (1..=4).for_each(|length| sum += call(&host, length));
@@ -74,11 +82,12 @@ fn calls_in_place_of_known_shapes_allocate_nothing() {
                                 (1..=4).for_each(|length| sum += call(&host, length));
                             }
                         });
-                        assert_eq!(counted.count_total, 0, "{counted:?}");
+                        taken.fetch_add(counted.count_total, Ordering::Relaxed);
                         assert!(sum > 0.0);
                     });
                 }
             });
+            assert!(taken.load(Ordering::Relaxed) <= most, "{taken:?}");
             // The counter counts: an output of its own is memory.
             let tensors = Call::new(&[1.0]);
             let counted = allocation_counter::measure(|| {
