@@ -190,7 +190,13 @@ impl Call {
 
     /// First addresses after the inputs, the output, scratch and the parameters; 0 of absent ones.
     pub fn ends(&self) -> [u32; 5] {
-        let end = |offset: u32, size| if size == 0 { 0 } else { offset.wrapping_add(size) };
+        let end = |offset: u32, size| {
+            if size == 0 {
+                0
+            } else {
+                offset.wrapping_add(size)
+            }
+        };
         [
             end(self.a, self.a_size),
             end(self.b, self.b_size),
