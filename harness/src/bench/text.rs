@@ -18,6 +18,27 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Reasons that are printed for cells without a number; all are in the results folder.
 const MAX_REASONS: usize = 20;
 
+/// Ratios by what stands at the left of their row, and by engine.
+type Rows<'a, const N: usize> = BTreeMap<[String; N], BTreeMap<&'a str, &'a Ratio>>;
+
+/// A table of ratios, with a column for each engine that has one.
+fn ratios<const N: usize>(left: [&str; N], rows: Rows<'_, N>) -> Option<Table> {
+    let columns: BTreeSet<&str> = rows.values().flat_map(|row| row.keys().copied()).collect();
+    let headers: Vec<&str> = left.into_iter().chain(columns.iter().copied()).collect();
+    let mut table = table(&headers);
+    for (left, ratios) in rows {
+        let cells = columns.iter().map(|runtime| {
+            let ratio = ratios.get(runtime);
+            ratio.map_or_else(String::new, |ratio| ratio_shown(ratio))
+        });
+        add(
+            &mut table,
+            left.into_iter().chain(cells).collect::<Vec<_>>(),
+        );
+    }
+    filled(table)
+}
+
 impl Tables {
     /// The report for people.
     pub fn to_text(&self) -> String {
@@ -235,33 +256,21 @@ impl Tables {
     }
 
     fn budget_table(&self) -> Option<Table> {
-        let mut rows: BTreeMap<(String, String, BudgetKind), BTreeMap<&str, &Ratio>> =
-            BTreeMap::new();
-        let mut columns = BTreeSet::new();
+        let mut rows: Rows<'_, 3> = BTreeMap::new();
         for Compared {
             key, size, ratio, ..
         } in &self.budgets
         {
             if size == budget_size(self.run.quick) || key.kernel == "loop" {
-                columns.insert(key.runtime.as_str());
-                rows.entry((key.kernel.clone(), key.variant.clone(), key.budget))
+                let Key {
+                    kernel, variant, ..
+                } = key;
+                rows.entry([kernel.clone(), variant.clone(), key.budget.to_string()])
                     .or_default()
                     .insert(&key.runtime, ratio);
             }
         }
-        let mut headers = vec!["kernel", "variant", "budget"];
-        headers.extend(&columns);
-        let mut table = table(&headers);
-        for ((kernel, variant, budget), ratios) in rows {
-            let mut row = vec![kernel, variant, budget.to_string()];
-            row.extend(columns.iter().map(|runtime| {
-                ratios
-                    .get(runtime)
-                    .map_or_else(String::new, |ratio| ratio_shown(ratio))
-            }));
-            add(&mut table, row);
-        }
-        filled(table)
+        ratios(["kernel", "variant", "budget"], rows)
     }
 
     fn kernel_table(&self) -> Option<Table> {
@@ -341,36 +350,18 @@ impl Tables {
     }
 
     fn others_table(&self) -> Option<Table> {
-        let is_engine = |runtime: &&str| !is_yardstick(runtime);
-        let columns: Vec<&str> = self.columns().into_iter().filter(is_engine).collect();
-        let mut rows: BTreeMap<_, BTreeMap<&str, &Ratio>> = BTreeMap::new();
-        for kernel in &self.kernels {
+        let mut rows: Rows<'_, 4> = BTreeMap::new();
+        let engines = self.kernels.iter();
+        for kernel in engines.filter(|kernel| !is_yardstick(&kernel.key.runtime)) {
             for (other, ratio) in &kernel.over_others {
-                let Key {
-                    kernel: id,
-                    variant,
-                    runtime,
-                    ..
-                } = &kernel.key;
-                if columns.contains(&runtime.as_str()) {
-                    rows.entry((other, &kernel.size, variant, id))
-                        .or_default()
-                        .insert(runtime, ratio);
-                }
+                let key = &kernel.key;
+                let row = [other, &kernel.size, &key.variant, &key.kernel];
+                rows.entry(row.map(String::clone))
+                    .or_default()
+                    .insert(&key.runtime, ratio);
             }
         }
-        let mut headers = vec!["over", "size", "variant", "kernel"];
-        headers.extend(&columns);
-        let mut table = table(&headers);
-        for ((other, size, variant, id), ratios) in rows {
-            let mut row = vec![other.clone(), size.clone(), variant.clone(), id.clone()];
-            row.extend(columns.iter().map(|runtime| {
-                let ratio = ratios.get(runtime);
-                ratio.map_or_else(String::new, |ratio| ratio_shown(ratio))
-            }));
-            add(&mut table, row);
-        }
-        filled(table)
+        ratios(["over", "size", "variant", "kernel"], rows)
     }
 
     fn memory_table(&self) -> Option<Table> {

@@ -70,8 +70,6 @@ pub fn outside(folder: &Path, selected: &[&PackKernel]) -> Result<Folder, Vector
 
 /// Fewer generated cases than this are a short run, without calls that hold every f16: those take an emulated interpreter minutes.
 const FEW: u32 = 8;
-/// Bytes of a tensor of every f16.
-const EVERY_F16: usize = 2 << 16;
 
 /// All cases of a kernel: vectors, each with a name of its own, after them edge cases, and generated ones of the fixed and of the run's own seed.
 pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> Vec<Case> {
@@ -84,10 +82,8 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
                 .extend(own.filter_map(|index| generate::drawn(kernel.id, choice.own_seed, index)));
             if choice.cases > 0 {
                 vectors.extend(generate::near(kernel.id, choice.own_seed));
-                let spread = generate::spread(kernel.id, choice.own_seed).into_iter();
-                let is_asked =
-                    |case: &Case| choice.cases >= FEW || case.a.len().max(case.b.len()) < EVERY_F16;
-                vectors.extend(spread.filter(is_asked));
+                let every_f16 = choice.cases >= FEW;
+                vectors.extend(generate::spread(kernel.id, choice.own_seed, every_f16));
             }
         }
         (None, Some(contract)) => {

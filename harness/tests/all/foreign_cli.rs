@@ -289,28 +289,19 @@ fn without_a_truth_a_kernel_is_not_judged_and_three_vectors_are_none() {
 #[test]
 fn a_reference_that_is_the_kernel_itself_is_no_truth() {
     let kernel = "fused_add_rmsnorm";
-    let folder = tempfile::tempdir().unwrap();
-    let variation = Variation {
-        kernels: vec![kernel],
-        module: &|kernel| packs().join(format!("foreign.faults/{kernel}.1.wasm")),
-        truth: true,
-        vectors: usize::MAX,
-    };
-    let pack = variation.write(folder.path());
-    let mut copy = fs::read(pack.join(format!("kernels/{kernel}.wasm"))).unwrap();
-    // A section of its own, named `x`.
-    copy.extend([0, 2, 1, b'x']);
-    fs::write(pack.join(format!("reference/{kernel}.wasm")), &copy).unwrap();
-    let contract = pack.join(format!("contracts/{kernel}.json"));
-    let mut changed = read(&contract);
-    let digest = hex::encode(Sha256::digest(&copy));
-    changed["truth"][0]["reference"]["hash"] = format!("sha256:{digest}").into();
-    fs::write(&contract, changed.to_string()).unwrap();
-    let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
-    let template = folder.path().join("template.json");
-    build_folder(&pack, &template, Some(&key.public())).unwrap();
-    sign_folder(&pack, &key, &[]).unwrap();
-    let (exit, document) = conform(&pack, FEW, &["--kernel", kernel]);
+    let (exit, document) = with_fault(kernel, &|pack| {
+        let mut copy = fs::read(pack.join(format!("kernels/{kernel}.wasm"))).unwrap();
+        // A section of its own, named `x`.
+        copy.extend([0, 2, 1, b'x']);
+        fs::write(pack.join(format!("reference/{kernel}.wasm")), &copy).unwrap();
+        let digest = hex::encode(Sha256::digest(&copy));
+        rewrite(
+            &pack.join(format!("contracts/{kernel}.json")),
+            &|contract| {
+                contract["truth"][0]["reference"]["hash"] = format!("sha256:{digest}").into();
+            },
+        );
+    });
     assert_eq!(exit, 1);
     let truth = truth(&document, kernel);
     let said = truth["unjudged"].as_str().unwrap();
@@ -319,6 +310,17 @@ fn a_reference_that_is_the_kernel_itself_is_no_truth() {
 
 /// `assay conform` of a kernel of the foreign pack with its first fault, and with one of the pack's files changed: exit code and document.
 fn changed(kernel: &str, file: &str, change: &dyn Fn(&mut Value)) -> (i32, Value) {
+    with_fault(kernel, &|pack| rewrite(&pack.join(file), change))
+}
+
+fn rewrite(file: &Path, change: &dyn Fn(&mut Value)) {
+    let mut content = read(file);
+    change(&mut content);
+    fs::write(file, content.to_string()).unwrap();
+}
+
+/// `assay conform` of a kernel of the foreign pack with its first fault, in a pack that was changed and then signed: exit code and document.
+fn with_fault(kernel: &str, change: &dyn Fn(&Path)) -> (i32, Value) {
     let folder = tempfile::tempdir().unwrap();
     let variation = Variation {
         kernels: vec![kernel],
@@ -327,9 +329,7 @@ fn changed(kernel: &str, file: &str, change: &dyn Fn(&mut Value)) -> (i32, Value
         vectors: usize::MAX,
     };
     let pack = variation.write(folder.path());
-    let mut content = read(&pack.join(file));
-    change(&mut content);
-    fs::write(pack.join(file), content.to_string()).unwrap();
+    change(&pack);
     let key = PackSigningKey::read(&root().join("fixtures/keys/test.ed25519")).unwrap();
     let template = folder.path().join("template.json");
     build_folder(&pack, &template, Some(&key.public())).unwrap();

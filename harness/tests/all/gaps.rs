@@ -17,9 +17,11 @@ fn failing(kernel: &str, module: &[u8], command: &[&str]) -> (i32, BTreeSet<Stri
     let pack = pack_of(folder.path(), kernel, module, None);
     let out = folder.path().join("results");
     let mut arguments = vec![command[0], pack.to_str().unwrap(), "--runtime", ENGINE];
-    arguments.extend(["--own-seed", "3", "--out", out.to_str().unwrap()]);
-    if !command.contains(&"--cases") {
-        arguments.extend(["--cases", "6"]);
+    arguments.extend(["--out", out.to_str().unwrap()]);
+    for (option, usual) in [("--own-seed", "3"), ("--cases", "6")] {
+        if !command.contains(&option) {
+            arguments.extend([option, usual]);
+        }
     }
     arguments.extend(&command[1..]);
     let (exit, document) = json(&arguments);
@@ -112,10 +114,13 @@ fn answers_that_are_kept_by_a_weak_key_fail_among_neighbours() {
             document["reasons"]
         );
         let nobody_beside = ["conform", "--cases", "0"];
-        let (_, seen, _) = failing("rmsnorm_f32", &module, &nobody_beside);
-        // Two calls that look alike to it are seldom in another sequence, and by chance.
-        let by_chance = |case: &String| in_sequence(case) && case != "sequence:neighbours";
-        assert!(seen.iter().all(by_chance), "{name}: {seen:?}");
+        // Two calls that look alike to it are seldom in another sequence, and by chance: not with each of these seeds.
+        let passes = ["3", "4", "5"].iter().any(|seed| {
+            let of_seed = [&nobody_beside[..], &["--own-seed", seed]].concat();
+            let (exit, seen, _) = failing("rmsnorm_f32", &module, &of_seed);
+            (exit, seen) == (0, BTreeSet::new())
+        });
+        assert!(passes, "{name}");
     }
 }
 

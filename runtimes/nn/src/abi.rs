@@ -5,7 +5,7 @@
 
 use crate::{Dtype, Encoding, Error, Session, Target, Tensor, tensor::MAX_DIMENSIONS};
 use runtime_api::{Functions, Import, Imports, Trap};
-use std::{ops::Range, time::Instant};
+use std::ops::Range;
 
 /// The functions that guests import.
 pub const IMPORTS: Imports = Imports {
@@ -127,94 +127,6 @@ impl Abi {
     pub fn session(&self) -> &Session {
         &self.session
     }
-
-    fn carry_out(
-        &mut self,
-        name: &str,
-        arguments: &[u32],
-        memory: Option<&mut [u8]>,
-    ) -> Result<(), Error> {
-        let mut memory = Memory(memory.ok_or(Error::NoMemory)?);
-        match (name, arguments) {
-            ("load", &[parts, count, encoding, target, out]) => {
-                memory.range(out, 4)?;
-                let encoding = encoding_of(encoding)?;
-                let target = target_of(target)?;
-                let parts = self.parts(&memory, parts, count)?;
-                let graph = self.session.load(parts, encoding, target)?;
-                memory.put(out, graph)
-            }
-            ("load_by_name", &[name, length, out]) => {
-                memory.range(out, 4)?;
-                let name = std::str::from_utf8(memory.bytes(name, length)?)
-                    .map_err(|_| Error::Argument("a name that is not UTF-8".to_owned()))?;
-                let graph = self.session.load_by_name(name)?;
-                memory.put(out, graph)
-            }
-            ("init_execution_context", &[graph, out]) => {
-                memory.range(out, 4)?;
-                let context = self.session.init_execution_context(graph)?;
-                memory.put(out, context)
-            }
-            ("set_input", &[context, index, tensor]) => {
-                let tensor = self.tensor(&memory, tensor)?;
-                self.session.set_input(context, index, tensor)
-            }
-            ("compute", &[context]) => self.session.compute(context),
-            ("get_output", &[context, index, buffer, size, written]) => {
-                let buffer = memory.range(buffer, size.into())?;
-                memory.range(written, 4)?;
-                let bytes = self.session.output(context, index)?.bytes();
-                if bytes.len() > buffer.len() {
-                    let (due, size) = (bytes.len(), buffer.len());
-                    let message = format!("an output of {due} bytes; the buffer has {size}");
-                    return Err(Error::TooLarge(message));
-                }
-                let first = buffer.start;
-                memory.0[first..first + bytes.len()].copy_from_slice(bytes);
-                memory.put(written, bytes.len() as u32)
-            }
-            _ => Err(Error::Unsupported(format!(
-                "there is no function {name} of {} arguments",
-                arguments.len()
-            ))),
-        }
-    }
-
-    /// Copies a graph out of the guest's memory. Its size is known before anything is copied: parts may overlap, so that a small memory
-    /// can name a huge graph.
-    fn parts(&self, memory: &Memory<'_>, at: u32, count: u32) -> Result<Vec<Vec<u8>>, Error> {
-        let lists = memory.bytes_of(at, u64::from(count) * 8)?;
-        let lists = || lists.as_chunks::<8>().0.iter().map(list);
-        let mut sum = 0;
-        for (at, length) in lists() {
-            memory.range(at, length.into())?;
-            sum += u64::from(length);
-        }
-        self.session
-            .allow_graph(sum.saturating_add(u64::from(count) * 8))?;
-        lists()
-            .map(|(at, length)| memory.bytes(at, length).map(<[u8]>::to_vec))
-            .collect()
-    }
-
-    fn tensor(&self, memory: &Memory<'_>, at: u32) -> Result<Tensor, Error> {
-        let record: &[u8; 20] = memory.array(at)?;
-        let (dimensions, rest) = record.split_at(8);
-        let (dtype, data) = rest.split_at(4);
-        let word = |bytes: &[u8]| list(bytes.first_chunk().unwrap_or(&[0; 8]));
-        let ((at, count), (data, length)) = (word(dimensions), word(data));
-        let dtype = dtype_of(dtype[0])?;
-        let dimensions = memory.bytes_of(at, u64::from(count) * 4)?;
-        if count as usize > MAX_DIMENSIONS {
-            return Err(Error::Argument(format!("a tensor of {count} dimensions")));
-        }
-        let sizes = dimensions.as_chunks().0.iter();
-        let sizes = sizes.map(|size| u32::from_le_bytes(*size)).collect();
-        let bytes = memory.bytes(data, length)?;
-        self.session.allow_tensor(length.into())?;
-        Tensor::new(dtype, sizes, bytes.to_vec())
-    }
 }
 
 impl Functions for Abi {
@@ -225,16 +137,107 @@ impl Functions for Abi {
         memory: Option<&mut [u8]>,
     ) -> Result<i32, Trap> {
         let name = IMPORTS.functions.get(function).map_or("?", |its| its.name);
-        let start = Instant::now();
-        let left = self.session.left();
-        let ended = left.and_then(|_| self.carry_out(name, arguments, memory));
-        self.session.spend(start.elapsed());
+        // All of it counts: to copy and to hash what a guest brings takes time too.
+        let ended = (self.session).timed(|session, _| carry_out(session, name, arguments, memory));
         if let Some(listener) = &self.listener {
             listener(name, ended.as_ref().err());
         }
         let errno = ended.as_ref().map_or_else(Errno::from, |()| Errno::Success);
         Ok(errno as i32)
     }
+}
+
+/// One call of a function.
+fn carry_out(
+    session: &mut Session,
+    name: &str,
+    arguments: &[u32],
+    memory: Option<&mut [u8]>,
+) -> Result<(), Error> {
+    let mut memory = Memory(memory.ok_or(Error::NoMemory)?);
+    match (name, arguments) {
+        ("load", &[parts, count, encoding, target, out]) => {
+            memory.range(out, 4)?;
+            let encoding = encoding_of(encoding)?;
+            let target = target_of(target)?;
+            let parts = parts_of(session, &memory, parts, count)?;
+            let graph = session.load(parts, encoding, target)?;
+            memory.put(out, graph)
+        }
+        ("load_by_name", &[name, length, out]) => {
+            memory.range(out, 4)?;
+            let name = std::str::from_utf8(memory.bytes(name, length)?)
+                .map_err(|_| Error::Argument("a name that is not UTF-8".to_owned()))?;
+            let graph = session.load_by_name(name)?;
+            memory.put(out, graph)
+        }
+        ("init_execution_context", &[graph, out]) => {
+            memory.range(out, 4)?;
+            let context = session.init_execution_context(graph)?;
+            memory.put(out, context)
+        }
+        ("set_input", &[context, index, tensor]) => {
+            let tensor = tensor_of(session, &memory, tensor)?;
+            session.set_input(context, index, tensor)
+        }
+        ("compute", &[context]) => session.compute(context),
+        ("get_output", &[context, index, buffer, size, written]) => {
+            let buffer = memory.range(buffer, size.into())?;
+            memory.range(written, 4)?;
+            let bytes = session.output(context, index)?.bytes();
+            if bytes.len() > buffer.len() {
+                let (due, size) = (bytes.len(), buffer.len());
+                let message = format!("an output of {due} bytes; the buffer has {size}");
+                return Err(Error::TooLarge(message));
+            }
+            let first = buffer.start;
+            memory.0[first..first + bytes.len()].copy_from_slice(bytes);
+            memory.put(written, bytes.len() as u32)
+        }
+        _ => Err(Error::Unsupported(format!(
+            "there is no function {name} of {} arguments",
+            arguments.len()
+        ))),
+    }
+}
+
+/// Copies a graph out of the guest's memory. Its size is known before anything is copied: parts may overlap, so that a small memory
+/// can name a huge graph.
+fn parts_of(
+    session: &Session,
+    memory: &Memory<'_>,
+    at: u32,
+    count: u32,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let lists = memory.bytes_of(at, u64::from(count) * 8)?;
+    let lists = || lists.as_chunks::<8>().0.iter().map(list);
+    let mut sum = 0;
+    for (at, length) in lists() {
+        memory.range(at, length.into())?;
+        sum += u64::from(length);
+    }
+    session.allow_graph(sum.saturating_add(u64::from(count) * 8))?;
+    lists()
+        .map(|(at, length)| memory.bytes(at, length).map(<[u8]>::to_vec))
+        .collect()
+}
+
+fn tensor_of(session: &Session, memory: &Memory<'_>, at: u32) -> Result<Tensor, Error> {
+    let record: &[u8; 20] = memory.array(at)?;
+    let (dimensions, rest) = record.split_at(8);
+    let (dtype, data) = rest.split_at(4);
+    let word = |bytes: &[u8]| list(bytes.first_chunk().unwrap_or(&[0; 8]));
+    let ((at, count), (data, length)) = (word(dimensions), word(data));
+    let dtype = dtype_of(dtype[0])?;
+    let dimensions = memory.bytes_of(at, u64::from(count) * 4)?;
+    if count as usize > MAX_DIMENSIONS {
+        return Err(Error::Argument(format!("a tensor of {count} dimensions")));
+    }
+    let sizes = dimensions.as_chunks().0.iter();
+    let sizes = sizes.map(|size| u32::from_le_bytes(*size)).collect();
+    let bytes = memory.bytes(data, length)?;
+    session.allow_tensor(length.into())?;
+    Tensor::new(dtype, sizes, bytes.to_vec())
 }
 
 /// A pointer and a length.

@@ -1,6 +1,10 @@
 use crate::{Encoding, Error, Graph, Nn, Target, Tensor, work::Worker};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// What makes two loads the same: there is no function that drops a graph, so the same again must cost nothing.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -110,9 +114,11 @@ impl Session {
         self.allow_graph(bytes)?;
         let backend = self.nn.chosen(encoding, &parts)?;
         self.room_for_a_graph()?;
-        let time = self.nn.limits.load.min(self.left()?);
-        let work = move || backend.load(&parts, target);
-        let graph = self.worker.within(time, work)?;
+        let time = self.nn.limits.load;
+        let graph = self.timed(|session, left| {
+            let work = move || backend.load(&parts, target);
+            session.worker.within(time.min(left), work)
+        })?;
         self.held += bytes;
         Ok(self.keep(key, graph))
     }
@@ -199,13 +205,15 @@ impl Session {
         let inputs: Option<Vec<_>> = found.inputs.iter().cloned().collect();
         let inputs = inputs.ok_or_else(|| Error::Failed("an input was not set".to_owned()))?;
         let graph = Arc::clone(&found.graph);
-        let time = self.nn.limits.compute.min(self.left()?);
-        let outputs = if graph.is_bounded() {
-            crate::work::here(|| graph.compute(&inputs, time))
-        } else {
+        let time = self.nn.limits.compute;
+        let outputs = self.timed(|session, left| {
+            let time = time.min(left);
+            if graph.is_bounded() {
+                return crate::work::here(|| graph.compute(&inputs, time));
+            }
             let work = move || graph.compute(&inputs, time);
-            self.worker.within(time, work)
-        }?;
+            session.worker.within(time, work)
+        })?;
         let more = length(&outputs);
         for output in &outputs {
             self.allow_tensor(output.bytes().len() as u64)?;
@@ -232,7 +240,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Failed`] if nothing is left.
-    pub fn left(&self) -> Result<Duration, Error> {
+    fn left(&self) -> Result<Duration, Error> {
         let limit = self.nn.limits.time;
         match limit.saturating_sub(self.spent) {
             Duration::ZERO => Err(Error::Failed(format!(
@@ -243,9 +251,16 @@ impl Session {
         }
     }
 
-    /// Counts what a function took, all of it: to copy and to hash what a guest brings takes time too. For whoever calls these functions.
-    pub fn spend(&mut self, time: Duration) {
-        self.spent = self.spent.saturating_add(time);
+    /// Does what takes time, as long as there is time left for this guest. Time that is counted in time counts once.
+    pub(crate) fn timed<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self, Duration) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let left = self.left()?;
+        let (start, before) = (Instant::now(), self.spent);
+        let result = work(self, left);
+        self.spent = before + start.elapsed();
+        result
     }
 }
 

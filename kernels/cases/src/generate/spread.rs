@@ -20,8 +20,9 @@ pub const PREFIX: &str = "values:";
 /// Angles are accurate below this.
 const LARGEST_ANGLE: f32 = 131_072.0;
 
-/// The calls, named `values:` and the tensor that holds the values. Empty for a kernel that this harness has no contract for.
-pub fn spread(kernel: &str, seed: u64) -> Vec<Case> {
+/// The calls, named `values:` and the tensor that holds the values, with those that hold every f16 or without. Empty for a kernel that this harness
+/// has no contract for.
+pub fn spread(kernel: &str, seed: u64, every_f16: bool) -> Vec<Case> {
     let known = kernel_core::kernel(kernel);
     let Some((kernel, family)) = known.and_then(|kernel| Some((kernel.id, Family::of(kernel)?)))
     else {
@@ -32,6 +33,7 @@ pub fn spread(kernel: &str, seed: u64) -> Vec<Case> {
         kernel,
         family,
         seed: random(seed, salt),
+        every_f16,
     };
     match family {
         Family::Rope(tensor) => of_kernel.rope(tensor),
@@ -47,6 +49,7 @@ struct Calls {
     kernel: &'static str,
     family: Family,
     seed: u64,
+    every_f16: bool,
 }
 
 impl Calls {
@@ -146,7 +149,7 @@ impl Calls {
             });
             case.b = circle(tables, tangents);
         }));
-        if let RopeTensor::Float(Float::F16) = tensor {
+        if self.every_f16 && tensor == RopeTensor::Float(Float::F16) {
             let draft = with([1, 4, 256, 32], Angles::HalfTables, self.pick(6, &[0, 1]));
             cases.push(self.call("every-x", &draft, |case| {
                 case.a = self.every();
@@ -187,7 +190,7 @@ impl Calls {
             ]
             .concat();
         }));
-        if float == Float::F16 {
+        if self.every_f16 && float == Float::F16 {
             let draft = self.plain([1024, 64, 1, 1], self.pick(4, &[1e-12, 0.0]));
             cases.push(self.call("every-x", &draft, |case| case.a = self.every()));
             let draft = self.plain([1, 1 << 16, 1, 1], 1e-5);
@@ -225,7 +228,7 @@ impl Calls {
             case.a = [of(0), of(1)].concat();
             case.b = of(2);
         }));
-        if float == Float::F16 {
+        if self.every_f16 && float == Float::F16 {
             let draft = self.plain([2048, 64, 1, 1], beta);
             cases.push(self.call("every-x-and-gate", &draft, |case| {
                 let half = case.a.len() / 2;
@@ -305,7 +308,7 @@ impl Calls {
                 (case.a, case.b) = ([dy, x].concat(), [a, b].concat());
             }));
         }
-        if float == Float::F16 {
+        if self.every_f16 && float == Float::F16 {
             let half = vec![0; 2 << 16];
             let draft = self.plain([1 << 16, 1, 1, 1], scale);
             cases.push(self.call("every-x", &draft, |case| {
@@ -393,9 +396,12 @@ mod tests {
     #[test]
     fn the_kernels_answer_them_rightly() {
         for kernel in &kernel_core::KERNELS {
-            let cases = spread(kernel.id, 3);
-            assert_eq!(cases, spread(kernel.id, 3));
-            assert_ne!(cases, spread(kernel.id, 4));
+            let cases = spread(kernel.id, 3, true);
+            assert_eq!(cases, spread(kernel.id, 3, true));
+            assert_ne!(cases, spread(kernel.id, 4, true));
+            let mut fewer = cases.clone();
+            fewer.retain(|case| !case.name.contains("every"));
+            assert_eq!(fewer, spread(kernel.id, 3, false));
             let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
             assert!(
                 !names.is_empty() && names.len() == cases.len(),
@@ -410,6 +416,6 @@ mod tests {
                 assert!(!matches!(verdict, Verdict::Fail(_)), "{of}: {verdict:?}");
             }
         }
-        assert!(spread("softmax_f32", 1).is_empty());
+        assert!(spread("softmax_f32", 1, true).is_empty());
     }
 }
