@@ -43,6 +43,9 @@ package_of_wasmer-llvm = -p runtime-wasmer
 # WASI-NN. With `assay` as what it depends on it shares all features, so that nothing is built twice.
 nn = -p assay-nn -p runtime-nn
 
+# All of these at once, for what only reads the sources.
+every_package = --workspace --features runtime-wasmi/worker $(patsubst %,--exclude %,$(filter-out $(executables),runtime-wamr wamr-compiler runtime-wasmer))
+
 # What serves opt-in engines.
 executable = $(addprefix $(target)/release/,$(foreach engine,$(1),$(executable_of_$(engine))))
 executable_of_wamr = assay-wamr
@@ -118,7 +121,7 @@ setup: ## installs missing system packages where it can, and says what stays mis
 
 lint: ## clippy and the formatting, as CI runs them
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all --check &&) true
-	$(foreach set,rust nn executables,$(CARGO) clippy --locked --release $($(set)) --all-targets -- -D warnings &&) true
+	$(CARGO) clippy --locked --release $(every_package) --all-targets -- -D warnings
 
 format: ## formats the code
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all &&) true
@@ -128,7 +131,7 @@ deny: ## licences, sources and bans of all dependencies; needs cargo-deny, and n
 		--allow license-not-encountered --allow license-exception-not-encountered licenses bans sources &&) true
 
 doc: ## the documentation, without warnings
-	$(foreach set,rust nn executables,RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $($(set)) &&) true
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps $(every_package)
 
 fuzz-smoke: ## runs each coverage-guided fuzz target for a moment; ARGUMENTS="SECONDS TARGET..."
 	scripts/fuzz-smoke $(ARGUMENTS)

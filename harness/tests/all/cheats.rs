@@ -1,20 +1,15 @@
 //! Kernels that are wrong in what only history, place, secrets, rare code, rare shapes, rare values or the small exports show: each is caught, in its layer and
 //! by its kind of case, with each of several own seeds. Right kernels that come close to them pass.
 
-use crate::support::{json, pack_of, root};
+use crate::support::{json, pack_of, root, thorough};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
 };
 
+/// If not [`thorough`], every third cheat is asked of the interpreter too, and each twin with one of the seeds.
 const ENGINES: [&str; 2] = ["wasmtime.cranelift", "wasmi"];
-
-/// Whether all is asked of all, which takes many minutes: every night. Else every third cheat is asked of the interpreter too, and each twin with one
-/// of the seeds.
-fn thorough() -> bool {
-    std::env::var_os("ASSAY_THOROUGH").is_some()
-}
 
 fn listed() -> Value {
     let file = root().join("fixtures/cheats/cheats.json");

@@ -23,6 +23,11 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// Whether all is asked of all, which takes many minutes: every night.
+pub fn thorough() -> bool {
+    std::env::var_os("ASSAY_THOROUGH").is_some()
+}
+
 /// The checkout.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
