@@ -12,6 +12,7 @@ pub mod coverage;
 // Reads the sources, which a module built for WebAssembly does not have beside it.
 #[cfg(all(test, not(target_family = "wasm")))]
 mod cycles;
+pub mod document;
 pub mod engine;
 pub mod exit;
 pub mod expectations;
@@ -40,7 +41,6 @@ pub mod spec;
 pub mod statistics;
 pub mod suite;
 pub mod time_limits;
-mod tint;
 pub mod traps;
 
 /// A folder that ends with the test. WASI names no place for such; this workspace's runner offers `/tmp`.

@@ -1,5 +1,6 @@
 //! What reaches the user: text or one JSON document on stdout, everything else on stderr.
 
+use crate::document::{Part, terminal};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -37,6 +38,14 @@ impl Output {
         writeln!(stdout, "{text}")
             .and_then(|()| stdout.flush())
             .context("failed to write to stdout")
+    }
+
+    /// Prints parts of a document for people; nothing under `--json`.
+    ///
+    /// # Errors
+    /// If stdout cannot be written, a closed pipe included.
+    pub fn parts(&self, parts: &[Part]) -> Result<()> {
+        self.text(&terminal::render(parts, self.colour()))
     }
 
     /// Prints the JSON document under `--json`; nothing otherwise.

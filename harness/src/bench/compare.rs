@@ -5,9 +5,9 @@ use super::{
     tables::{Known, Tables},
 };
 use crate::{
+    document::Table,
     outcome::{Outcome, Whole},
     statistics::{Ratio, Word, unpaired},
-    tint,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,8 +141,7 @@ pub fn compare(old: &[Record], new: &[Record], fail_on: Option<f64>) -> Option<C
 impl Comparison {
     /// The comparison for people.
     pub fn to_text(&self) -> String {
-        let mut table = tint::table(false);
-        table.set_header(["engine", "what", "new over old", ""]);
+        let mut table = Table::new(["engine", "what", "new over old", ""]);
         let mut unsure = 0;
         for changed in &self.times {
             if changed.ratio.word == Word::Unsure {
@@ -151,7 +150,7 @@ impl Comparison {
             }
             let key = &changed.key;
             let estimate = &changed.ratio.estimate;
-            table.add_row([
+            table.add([
                 key.runtime.clone(),
                 format!(
                     "{} {} {} {}, {}",
@@ -176,7 +175,7 @@ impl Comparison {
         }
         for fact in &self.facts {
             let new = &fact.new;
-            table.add_row([
+            table.add([
                 new.runtime.clone(),
                 format!(
                     "{} {} {}, {}",
@@ -192,7 +191,7 @@ impl Comparison {
             ]);
         }
         for lost in &self.lost {
-            table.add_row([
+            table.add([
                 lost.key.runtime.clone(),
                 format!("{} {} {}", lost.key.kernel, lost.key.variant, lost.key.case),
                 lost.reason.clone(),
@@ -200,7 +199,7 @@ impl Comparison {
             ]);
         }
         let mut text = String::new();
-        if table.row_count() > 0 {
+        if !table.rows.is_empty() {
             text += &format!("{table}\n");
         }
         for note in &self.notes {

@@ -9,9 +9,11 @@ use super::{
     record::Key,
     tables::{Compared, Kernel, NotMeasured, Tables, Time, is_yardstick},
 };
-use crate::statistics::{Estimate, Ratio};
+use crate::{
+    document::Table,
+    statistics::{Estimate, Ratio},
+};
 use cells::{add, duration, filled, ratio_shown, shown, table};
-use comfy_table::Table;
 use runtime_api::BudgetKind;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,6 +2,7 @@
 
 use super::engines::EngineArguments;
 use crate::{
+    document::Table,
     exit::Exit,
     outcome::{Counts, Outcome, Whole},
     output::Output,
@@ -9,7 +10,6 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::{Launch, Remote};
-use comfy_table::{Table, presets};
 use runtime_api::{Runtime, suite};
 use serde::Serialize;
 
@@ -157,11 +157,9 @@ fn text(report: &Report) -> String {
             }
         }
     }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["engine", "verdict", "pass", "fail", "unsupported", "of"]);
+    let mut table = Table::new(["engine", "verdict", "pass", "fail", "unsupported", "of"]);
     for engine in &report.engines {
-        table.add_row([
+        table.add([
             engine.id.clone(),
             match &engine.reason {
                 Some(reason) => format!("{}: {reason}", engine.verdict),

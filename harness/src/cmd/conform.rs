@@ -17,7 +17,7 @@ use crate::{
     judge, numerics,
     output::Output,
     registry::Engine,
-    report::terminal,
+    report::screen,
     results::Folder,
     time_limits::TimeLimits,
 };
@@ -137,7 +137,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     conform.words = Some(judge::conformance_words(&conform));
     folder.document(report::FILE, &conform)?;
     output.document(&conform)?;
-    output.text(&terminal::conformance(&conform, output.colour()))?;
+    output.parts(&screen::conformance(&conform))?;
     Ok(if conform.verdict.passed() {
         Exit::Passed
     } else {

@@ -2,6 +2,7 @@
 
 use super::{engines::EngineArguments, probe::read_module};
 use crate::{
+    document::Table,
     exit::{self, Exit},
     expectations::Ledger,
     fuzz::{Campaign, Finding, Reason, Tally},
@@ -13,7 +14,6 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use assay_worker::Launch;
-use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -189,9 +189,7 @@ fn progress_bar(output: &Output, arguments: &Arguments, timed: bool) -> Progress
 
 impl Report {
     fn to_text(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_header([
+        let mut table = Table::new([
             "engine",
             "modules",
             "agreed",
@@ -211,8 +209,7 @@ impl Report {
                 tally.disagreed,
                 tally.calls_compared,
             ];
-            table
-                .add_row(std::iter::once(id.clone()).chain(counts.iter().map(ToString::to_string)));
+            table.add(std::iter::once(id.clone()).chain(counts.iter().map(ToString::to_string)));
         }
         let mut text = format!("{table}\n");
         for one in &self.passed_over {

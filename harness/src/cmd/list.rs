@@ -3,6 +3,7 @@
 use super::engines::Adapters;
 use crate::{
     acceptance::Acceptance,
+    document::Table,
     engine::Status,
     exit::{self, Exit},
     output::Output,
@@ -11,7 +12,6 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::Worker;
-use comfy_table::{Table, presets};
 use kernel_pack::{Feature, PackKernel, PackVariant};
 use runtime_api::{BudgetKind, Capabilities, Info, Kind};
 use serde::Serialize;
@@ -136,9 +136,7 @@ fn kind_name(kind: Kind) -> &'static str {
 }
 
 fn table(engines: &[Row]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["engine", "status", "version", "kind", "budgets", "lacks"]);
+    let mut table = Table::new(["engine", "status", "version", "kind", "budgets", "lacks"]);
     for row in engines {
         let (budgets, lacks) = match &row.capabilities {
             Some(can) => (
@@ -156,7 +154,7 @@ fn table(engines: &[Row]) -> Table {
             ),
             None => Default::default(),
         };
-        table.add_row([
+        table.add([
             row.id.as_str(),
             row.status.name(),
             row.version.as_deref().unwrap_or("-"),
@@ -220,13 +218,11 @@ fn list_pack(path: &Path, acceptance: &Acceptance, output: &Output) -> Result<Ex
                 .count(),
         })
         .collect();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
+    let mut table = Table::new([
         "kernel", "category", "bytes", "pages", "ticks", "variants", "vectors", "state", "sha256",
     ]);
     for kernel in &kernels {
-        table.add_row([
+        table.add([
             kernel.id.clone(),
             kernel.category.clone(),
             kernel.bytes.to_string(),

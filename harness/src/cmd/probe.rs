@@ -2,6 +2,7 @@
 
 use super::engines::EngineArguments;
 use crate::{
+    document::Table,
     exit::{self, Exit},
     output::Output,
     parallel,
@@ -10,7 +11,6 @@ use crate::{
 };
 use anyhow::Result;
 use assay_worker::Launch;
-use comfy_table::{Table, presets};
 use runtime_api::{Budget, Limits, Stage};
 use serde::Serialize;
 use std::{
@@ -169,9 +169,7 @@ fn budget(text: &str) -> Result<Budget, String> {
 }
 
 fn text(results: &[Finding], absent: &[Absent], agree: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["engine", "outcome", "stage", "ms", "message"]);
+    let mut table = Table::new(["engine", "outcome", "stage", "ms", "message"]);
     for finding in results {
         let outcome = match (finding.outcome, finding.value, finding.trap) {
             (End::Returned, Some(value), _) => format!("returned {value}"),
@@ -192,7 +190,7 @@ fn text(results: &[Finding], absent: &[Absent], agree: bool) -> String {
             Stage::Call => "call",
         });
         let message = finding.message.as_deref().unwrap_or_default();
-        table.add_row([
+        table.add([
             finding.runtime.clone(),
             outcome,
             stage.to_owned(),

@@ -12,7 +12,7 @@ use crate::{
     output::Output,
     records::{Qualification, qualification, run::Run},
     registry::Engine,
-    report::{self, terminal},
+    report::{self, screen},
     results::{Folder, PackIdentity},
     traps::{self, TrapReport, survey},
 };
@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     report::write(folder.path(), &folder.path().join("report"))?;
     Run::of("qualify", fingerprint, &qualification, &folder)?.write(&folder)?;
     output.document(&qualification)?;
-    output.text(&terminal::qualification(&qualification, output.colour()))?;
+    output.parts(&screen::qualification(&qualification))?;
     Ok(match qualification.verdict {
         Word::Qualified => Exit::Passed,
         Word::NotQualified => Exit::Failed,

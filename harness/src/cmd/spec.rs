@@ -2,6 +2,7 @@
 
 use super::engines::EngineArguments;
 use crate::{
+    document::{Cell, Table, Tone, terminal},
     exit::{self, Exit},
     expectations::Ledger,
     outcome::{Outcome, Whole},
@@ -11,11 +12,9 @@ use crate::{
     results::{Folder, Lines},
     spec::{self, Filter, Finding, Plan, Ran, Source, Summary},
     suite::{Suite, on_all},
-    tint::{self, Tint},
 };
 use anyhow::{Context, Result, anyhow};
 use assay_worker::Launch;
-use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf, sync::Mutex, time::Instant};
 
@@ -354,7 +353,7 @@ fn text(report: &Report, colour: bool) -> String {
             report.evidence
         ));
     }
-    lines.push(table(report, colour));
+    lines.push(terminal::grid(&table(report), colour));
     for engine in &report.engines {
         for (reason, number) in &engine.unsupported_because {
             lines.push(format!(
@@ -394,9 +393,8 @@ fn text(report: &Report, colour: bool) -> String {
     lines.join("\n")
 }
 
-fn table(report: &Report, colour: bool) -> String {
-    let mut table = tint::table(colour);
-    table.set_header([
+fn table(report: &Report) -> Table {
+    let mut table = Table::new([
         "engine",
         "version",
         "pass",
@@ -409,15 +407,14 @@ fn table(report: &Report, colour: bool) -> String {
         "s",
     ]);
     for engine in &report.engines {
-        let tint = if engine.holds() {
-            Tint::Good
+        let tone = if engine.holds() {
+            Tone::Good
         } else {
-            Tint::Bad
+            Tone::Bad
         };
-        let verdict = tint::cell(&engine.id, tint);
-        let number = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
-        table.add_row([
-            verdict,
+        let number = |number: u64| Cell::number(number.to_string(), number as f64);
+        table.add([
+            Cell::toned(&engine.id, tone),
             Cell::new(engine.version.as_deref().unwrap_or("-")),
             number(engine.pass),
             number(engine.fail),
@@ -425,14 +422,16 @@ fn table(report: &Report, colour: bool) -> String {
             number(engine.known_failure),
             number(engine.unsupported),
             number(engine.in_scope),
-            Cell::new(match engine.share {
+            match engine.share {
                 // Rounded down: 100 % is all of them.
-                Some(share) => format!("{:.3} %", (share * 100_000.0).floor() / 1000.0),
-                None => "-".to_owned(),
-            })
-            .set_alignment(CellAlignment::Right),
-            Cell::new(format!("{:.1}", engine.seconds)).set_alignment(CellAlignment::Right),
+                Some(share) => {
+                    let percent = (share * 100_000.0).floor() / 1000.0;
+                    Cell::number(format!("{percent:.3} %"), percent)
+                }
+                None => Cell::new("-"),
+            },
+            Cell::number(format!("{:.1}", engine.seconds), engine.seconds),
         ]);
     }
-    table.to_string()
+    table
 }

@@ -6,7 +6,7 @@ use crate::{
     exit::Exit,
     output::Output,
     registry::Engine,
-    report::terminal,
+    report::screen,
     results::Folder,
     traps::{
         self, TrapReport,
@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let report = TrapReport::of(reports, found, folder.path().display().to_string());
     folder.document(survey::FILE, &report)?;
     output.document(&report)?;
-    output.text(&terminal::traps(&report, output.colour()))?;
+    output.parts(&screen::traps(&report))?;
     let bad = report.verdict.is_none_or(|verdict| !verdict.passed());
     Ok(if bad { Exit::Failed } else { Exit::Passed })
 }

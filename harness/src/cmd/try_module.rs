@@ -11,7 +11,7 @@ use crate::{
     },
     exit::{self, Exit},
     output::Output,
-    report::terminal,
+    report::screen,
     results::Folder,
 };
 use anyhow::{Context, Result};
@@ -127,7 +127,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         }
     }
     output.document(&conform)?;
-    output.text(&terminal::conformance(&conform, output.colour()))?;
+    output.parts(&screen::conformance(&conform))?;
     output.text(
         "a module that was tried is not qualified: that takes a signed pack and `assay qualify`",
     )?;

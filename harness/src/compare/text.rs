@@ -1,21 +1,14 @@
 //! Comparisons for people.
 
 use super::{answers::Outputs, numbers, outcomes, outputs, packs};
-use crate::{statistics::Word, tint};
-use comfy_table::Table;
+use crate::{document::Table, statistics::Word};
 use std::collections::BTreeMap;
 
 /// Lines of a kind that are shown; the JSON document has all.
 const MAX_SHOWN: usize = 20;
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = tint::table(false);
-    table.set_header(header);
-    table
-}
-
 fn with_table(text: &mut String, table: &Table) {
-    if table.row_count() > 0 {
+    if !table.rows.is_empty() {
         *text += &format!("{table}\n");
     }
 }
@@ -40,7 +33,7 @@ impl packs::Comparison {
             let of = |module: &&packs::Module| module.change == change;
             self.modules.iter().filter(of).count()
         };
-        let mut modules = table(["module", "", "bytes"]);
+        let mut modules = Table::new(["module", "", "bytes"]);
         for module in &self.modules {
             let (what, bytes) = match (module.change, module.old_bytes, module.new_bytes) {
                 (packs::Change::Same, ..) => continue,
@@ -51,7 +44,7 @@ impl packs::Comparison {
                 (packs::Change::Added, _, new) => ("added", new.unwrap_or_default().to_string()),
                 (_, old, _) => ("removed", old.unwrap_or_default().to_string()),
             };
-            modules.add_row([
+            modules.add([
                 format!("{} {}", module.kernel, module.variant),
                 what.to_owned(),
                 bytes,
@@ -68,9 +61,9 @@ impl packs::Comparison {
             text += &format!("{same} modules are the same to the byte{run}\n");
         }
         text += &self.outputs_text();
-        let mut costs = table(["engine", "what", "new over old", ""]);
+        let mut costs = Table::new(["engine", "what", "new over old", ""]);
         for number in &self.numbers {
-            costs.add_row([
+            costs.add([
                 number.runtime.clone(),
                 format!(
                     "{} {} {}, {}",
@@ -90,7 +83,7 @@ impl packs::Comparison {
                 continue;
             }
             let estimate = &time.ratio.estimate;
-            costs.add_row([
+            costs.add([
                 time.runtime.clone(),
                 format!("{} {} {}, time", time.kernel, time.variant, time.case),
                 format!(
@@ -148,9 +141,9 @@ impl packs::Comparison {
                 .or_default()
                 .push(&outputs.runtime);
         }
-        let mut table = table(["module", "answers", "engines"]);
+        let mut table = Table::new(["module", "answers", "engines"]);
         for ((module, what), engines) in rows {
-            table.add_row([module, what, engines.join("\n")]);
+            table.add([module, what, engines.join("\n")]);
         }
         let mut text = String::new();
         with_table(&mut text, &table);
@@ -210,7 +203,7 @@ fn what(outputs: &Outputs) -> String {
 impl outputs::Comparison {
     /// The comparison for people: targets by engines.
     pub fn to_text(&self) -> String {
-        let mut table = table(["target", "engine", "", "first case that differs"]);
+        let mut table = Table::new(["target", "engine", "", "first case that differs"]);
         for cell in &self.cells {
             let mut what = if cell.differ > 0 {
                 format!("differ: {} of {}", cell.differ, cell.differ + cell.agree)
@@ -232,7 +225,7 @@ impl outputs::Comparison {
                 .first
                 .as_ref()
                 .map(|id| format!("{} {} {}", id.kernel, id.variant, id.case));
-            table.add_row([
+            table.add([
                 format!("{} ({})", cell.target, cell.folder),
                 format!("{} {}", cell.runtime, cell.version),
                 what,
@@ -326,9 +319,9 @@ impl numbers::Comparison {
     /// The comparison for people.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        let mut table = table(["engine", "module", "what", "now", ""]);
+        let mut table = Table::new(["engine", "module", "what", "now", ""]);
         for drift in self.drifted.iter().take(MAX_SHOWN) {
-            table.add_row([
+            table.add([
                 drift.runtime.clone(),
                 drift.module.clone(),
                 drift.quantity.clone(),

@@ -1,6 +1,7 @@
 //! The words of what nobody asked, and of what was not run: in the verdict, and the same in every document.
 
-use super::{html, junit, markdown, sections, terminal};
+use super::{junit, screen, sections};
+use crate::document::{html, markdown, terminal};
 use crate::{
     conform::{
         device::Profile,
@@ -132,7 +133,11 @@ fn documents(qualify: &Qualification) -> [String; 5] {
         qualify: Some(qualify.clone()),
         ..Records::default()
     };
-    rendered(&terminal::qualification(qualify, false), qualify, &records)
+    rendered(
+        &terminal::render(&screen::qualification(qualify), false),
+        qualify,
+        &records,
+    )
 }
 
 /// The same of a conformance by itself.
@@ -145,7 +150,11 @@ fn documents_of_conformance(conform: &Conformance) -> [String; 5] {
         conform: Some(conform.clone()),
         ..Records::default()
     };
-    rendered(&terminal::conformance(&conform, false), &conform, &records)
+    rendered(
+        &terminal::render(&screen::conformance(&conform), false),
+        &conform,
+        &records,
+    )
 }
 
 fn rendered(text: &str, json: &impl Serialize, records: &Records) -> [String; 5] {

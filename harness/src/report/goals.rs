@@ -1,10 +1,7 @@
 //! The sections of words: goals, claims, and what a run cannot tell apart.
 
-use super::{
-    document::{Cell, Part, Section, Table, Tone},
-    sections::headers,
-    timing,
-};
+use super::{sections::headers, timing};
+use crate::document::{Cell, Part, Section, Table, Tone};
 use crate::{
     bench::{
         record::Twin,

@@ -2,7 +2,6 @@
 
 use super::{
     charts::{self, Line},
-    document::{Cell, Figure, Part, Section, Table, Tone},
     sections::{headers, module_name},
     timing,
 };
@@ -10,6 +9,7 @@ use crate::bench::{
     native,
     tables::{Crossover, Kernel, Tables},
 };
+use crate::document::{Cell, Figure, Part, Section, Table, Tone};
 use anyhow::Result;
 use runtime_api::BudgetKind;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,23 +3,24 @@
 #[cfg(test)]
 mod asked;
 pub mod charts;
-pub mod document;
 mod envelope;
 pub mod formats;
 pub mod goals;
-pub mod html;
 pub mod junit;
 pub mod kernels;
-pub mod markdown;
 pub mod resources;
+pub mod screen;
 pub mod sections;
-pub mod terminal;
 pub mod timing;
 mod traps;
 
-use crate::{records::Records, repeat::Repeat, results::Folder};
+use crate::{
+    document::{Document, html, markdown},
+    records::Records,
+    repeat::Repeat,
+    results::Folder,
+};
 use anyhow::Result;
-use document::Document;
 use std::path::Path;
 
 /// Makes the report of the records in `folder`, and writes its files into `target`; gives the report and their names.

@@ -1,10 +1,8 @@
 //! The section of a report about numbers without noise, and cells without a number.
 
-use super::{
-    document::{Cell, Part, Section, Table},
-    sections::{headers, module_name, tone},
-};
+use super::sections::{headers, module_name, tone};
 use crate::bench::tables::{Known, Tables};
+use crate::document::{Cell, Part, Section, Table};
 use std::collections::BTreeSet;
 
 /// Fuel, code and memory, and what has no number.

@@ -1,9 +1,7 @@
 //! The sections of a report, from the records.
 
-use super::{
-    document::{Cell, Document, Part, Section, Table, Tone},
-    envelope, goals, resources, timing, traps,
-};
+use super::{envelope, goals, resources, timing, traps};
+use crate::document::{Cell, Document, Part, Section, Table, Tone};
 use crate::{
     basics,
     bench::tables::Tables,

@@ -2,10 +2,10 @@
 
 use super::{
     charts::{self, Axis, Bar, Interval},
-    document::{Cell, Figure, Part, Section, Table, Tone},
     goals, kernels,
     sections::{headers, module_name},
 };
+use crate::document::{Cell, Figure, Part, Section, Table, Tone};
 use crate::{
     bench::tables::{Compared, Tables, Time, Verdict},
     statistics::{Estimate, Ratio, Word},

@@ -2,9 +2,9 @@
 
 use super::{
     charts::{self, Axis, Interval},
-    document::{Cell, Figure, Part, Section, Table, Tone},
     sections::{headers, tone},
 };
+use crate::document::{Cell, Figure, Part, Section, Table, Tone};
 use crate::{
     outcome::Outcome,
     traps::{Survey, TrapReport},

@@ -24,7 +24,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Whether all is asked of all, which takes many minutes: every night.
-pub fn thorough() -> bool {
+pub(crate) fn thorough() -> bool {
     std::env::var_os("ASSAY_THOROUGH").is_some()
 }
 

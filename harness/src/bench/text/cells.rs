@@ -1,27 +1,24 @@
 //! Cells of tables.
 
 use crate::{
+    document::Table,
     statistics::{Estimate, Ratio},
-    tint,
 };
-use comfy_table::Table;
 
 pub(super) fn table(headers: &[&str]) -> Table {
-    let mut table = tint::table(false);
-    table.set_header(headers.to_vec());
-    table
+    Table::new(headers.iter().copied())
 }
 
 /// Adds a row that says something beside its first column.
 pub(super) fn add(table: &mut Table, row: impl Into<Vec<String>>) {
     let row = row.into();
     if row.iter().skip(1).any(|cell| !cell.is_empty()) {
-        table.add_row(row);
+        table.add(row);
     }
 }
 
 pub(super) fn filled(table: Table) -> Option<Table> {
-    (table.row_count() > 0).then_some(table)
+    (!table.rows.is_empty()).then_some(table)
 }
 
 pub(super) fn shown(estimate: Option<&Estimate>) -> String {

@@ -6,9 +6,9 @@ use crate::{
         record::Twin,
         tables::{Compared, Tables, denominator},
     },
+    document::Table,
     statistics::Estimate,
 };
-use comfy_table::Table;
 
 impl Tables {
     pub(super) fn tax_table(&self) -> Option<Table> {

@@ -2,10 +2,9 @@
 
 use crate::{
     conform::{judge::Layer, record::Entry},
+    document::{Cell, Table, Tone},
     outcome::Outcome,
-    tint::{self, Tint},
 };
-use comfy_table::Cell;
 use std::collections::BTreeMap;
 
 /// What a cell sums up.
@@ -17,8 +16,8 @@ struct Sum {
     unsupported: bool,
 }
 
-/// Renders the sums of a conformance run as a table of kernel x engine.
-pub(super) fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> String {
+/// The sums of a conformance run as a table of kernel x engine.
+pub(super) fn table(entries: &[Entry], runtimes: &[String]) -> Table {
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut cells: BTreeMap<(usize, usize), Sum> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.case.is_none()) {
@@ -39,12 +38,8 @@ pub(super) fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> St
         }
     }
 
-    let mut table = tint::table(colour);
-    // `wasmtime.cranelift` in two lines keeps eight engines within a terminal.
-    table.set_header(
-        std::iter::once("kernel".to_owned())
-            .chain(runtimes.iter().map(|id| id.replacen('.', "\n.", 1))),
-    );
+    let engines = runtimes.iter().map(String::as_str);
+    let mut table = Table::new(std::iter::once("kernel").chain(engines));
     for (row, (kernel, variant)) in rows.iter().enumerate() {
         let name = if variant == "base" {
             kernel.clone()
@@ -59,15 +54,15 @@ pub(super) fn render(entries: &[Entry], runtimes: &[String], colour: bool) -> St
                     sum.bad.sort_unstable();
                     let layers: Vec<String> =
                         sum.bad.iter().map(|layer| format!("{layer:?}")).collect();
-                    tint::cell(format!("FAIL {}", layers.join(" ")), Tint::Bad)
+                    Cell::toned(format!("FAIL {}", layers.join(" ")), Tone::Bad)
                 }
-                Some(sum) if sum.passed == 0 => tint::cell("unsupported", Tint::Doubtful),
-                Some(sum) => tint::cell(format!("ok {}", sum.passed), Tint::Good),
+                Some(sum) if sum.passed == 0 => Cell::toned("unsupported", Tone::Limited),
+                Some(sum) => Cell::toned(format!("ok {}", sum.passed), Tone::Good),
             });
         }
-        table.add_row(line);
+        table.add(line);
     }
-    table.to_string()
+    table
 }
 
 #[cfg(test)]
@@ -105,6 +100,6 @@ mod tests {
             entry("c", Layer::L1, Outcome::Unsupported, 0),
         ];
         let runtimes = ["a.one", "b", "c", "d"].map(str::to_owned);
-        insta::assert_snapshot!(render(&entries, &runtimes, false));
+        insta::assert_snapshot!(table(&entries, &runtimes));
     }
 }

@@ -1,6 +1,6 @@
 //! One file that opens from disk: no network, no frame, styles and script inside.
 
-use super::document::{Cell, Document, Part, Tone};
+use super::{Cell, Document, Part, Tone};
 use anyhow::{Context, Result};
 use askama::Template;
 
@@ -72,7 +72,7 @@ impl Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::document::{Figure, Section, Table};
+    use crate::document::{Figure, Section, Table};
 
     fn document() -> Document {
         Document {

@@ -1,4 +1,9 @@
-//! A report as a document of sections, tables and pictures; [`html`](super::html) and [`markdown`](super::markdown) render it.
+//! What is read: a document of sections, tables and pictures. [`html`] and [`markdown`] render a report, [`terminal`] what a command prints.
+//! It knows nothing of what it shows.
+
+pub mod html;
+pub mod markdown;
+pub mod terminal;
 
 /// What a value means to the reader; shown by a word as well as by a colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +65,18 @@ impl Cell {
     }
 }
 
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
 /// A table; every row has as many cells as there are headers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
@@ -69,6 +86,21 @@ pub struct Table {
     pub headers: Vec<String>,
     /// Cells.
     pub rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// One that is still empty, and needs no caption.
+    pub fn new(headers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            headers: headers.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a row.
+    pub fn add(&mut self, row: impl IntoIterator<Item = impl Into<Cell>>) {
+        self.rows.push(row.into_iter().map(Into::into).collect());
+    }
 }
 
 /// A picture.

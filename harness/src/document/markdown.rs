@@ -1,6 +1,6 @@
 //! The report as Markdown, for a pull request or a job summary: tables, without the pictures and the folded parts.
 
-use super::document::{Document, Part, Table};
+use super::{Document, Part, Table};
 use std::fmt::Write as _;
 
 /// Renders the report.
@@ -65,7 +65,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::document::{Cell, Section, Tone};
+    use crate::document::{Cell, Section, Tone};
 
     #[test]
     fn a_cell_cannot_break_its_table() {

@@ -3,6 +3,7 @@
 use crate::{
     basics::{self, Finding},
     conform::device::{Device, Shape},
+    document::{Part, Table},
     judge::{EngineWord, NotAsked},
     outcome::Outcome,
     records::Qualification,
@@ -12,18 +13,14 @@ use crate::{
 const MAX_SHOWN: usize = 5;
 
 /// Kernel by kernel, what fits a device.
-fn fits_text(device: &Device, qualification: &Qualification) -> String {
+fn fits(device: &Device, qualification: &Qualification) -> [Part; 3] {
     let kibibytes = |bytes: u64| bytes.div_ceil(1024);
-    let mut text = format!(
-        "device: {} KiB of stack, {} KiB of memory for tensors, {} KiB in all, {} ms for each call\n",
+    let limits = format!(
+        "device: {} KiB of stack, {} KiB of memory for tensors, {} KiB in all, {} ms for each call",
         device.stack_bytes / 1024,
         device.heap_bytes / 1024,
         kibibytes(device.all_bytes),
         device.ticks * 10,
-    );
-    text += &format!(
-        "{:<16} {:<24} {:<24} {}\n",
-        "kernel", "largest that fits", "does not fit", "memory + stack + module"
     );
     let shape = |shape: &Shape| {
         format!(
@@ -32,103 +29,124 @@ fn fits_text(device: &Device, qualification: &Qualification) -> String {
             kibibytes(shape.memory_bytes)
         )
     };
+    let mut table = Table::new([
+        "kernel",
+        "largest that fits",
+        "does not fit",
+        "memory + stack + module",
+    ]);
     for fit in &qualification.fits {
-        text += &format!(
-            "{:<16} {:<24} {:<24} {} KiB\n",
-            fit.kernel,
+        table.add([
+            fit.kernel.clone(),
             fit.largest.as_ref().map_or("none".to_owned(), shape),
             shape(&fit.beyond),
-            kibibytes(fit.bytes)
-        );
+            format!("{} KiB", kibibytes(fit.bytes)),
+        ]);
     }
-    text + "What an engine needs for itself is not in the last column, nor is machine code.\n\n"
+    let own = "What an engine needs for itself is not in the last column, nor is machine code.";
+    [
+        Part::Text(limits),
+        Part::Table(table),
+        Part::Text(own.to_owned()),
+    ]
 }
 
 /// The document of `assay qualify`.
-pub fn text(qualification: &Qualification, colour: bool) -> String {
+pub fn parts(qualification: &Qualification) -> Vec<Part> {
     let pack = &qualification.pack;
-    let mut text = format!(
-        "pack {} {} accepted: {} kernels, signed by {}\n\n{}\n",
-        pack.name,
-        pack.version,
-        pack.kernels,
-        pack.key,
-        super::conformance(&qualification.conform, colour)
-    );
+    let mut parts = vec![Part::Text(format!(
+        "pack {} {} accepted: {} kernels, signed by {}",
+        pack.name, pack.version, pack.kernels, pack.key,
+    ))];
+    parts.extend(super::conformance(&qualification.conform));
     if let Some(device) = qualification.profile.device() {
-        text += &fits_text(device, qualification);
+        parts.extend(fits(device, qualification));
     }
-    text += &parts_text(qualification);
-    text += "\n";
+    parts.push(Part::List(findings(qualification)));
+    parts.push(Part::List(engines(qualification)));
+    parts.extend([
+        Part::Text(format!(
+            "report: {}/report/index.html",
+            qualification.evidence
+        )),
+        Part::Text(qualification.words()),
+    ]);
+    parts
+}
+
+/// The verdict of each engine, and its reasons.
+fn engines(qualification: &Qualification) -> Vec<String> {
+    let mut lines = Vec::new();
     for engine in &qualification.engines {
-        text += &format!("{:<20} {}\n", engine.id, engine.verdict);
+        lines.push(format!("{:<20} {}", engine.id, engine.verdict));
         if engine.verdict == EngineWord::Absent {
             // The conformance part has said why.
             continue;
         }
         let reasons = engine.reasons.iter().take(MAX_SHOWN);
-        for line in engine.limitations.iter().chain(reasons) {
-            text += &format!("    {line}\n");
-        }
+        let said = engine.limitations.iter().chain(reasons);
+        lines.extend(said.map(|line| format!("    {line}")));
         if engine.reasons.len() > MAX_SHOWN {
-            text += &format!(
-                "    ... and {} more in {}/qualify.json\n",
+            lines.push(format!(
+                "    ... and {} more in {}/qualify.json",
                 engine.reasons.len() - MAX_SHOWN,
                 qualification.evidence
-            );
+            ));
         }
     }
-    text + &format!(
-        "\nreport: {}/report/index.html\n\n{}",
-        qualification.evidence,
-        qualification.words()
-    )
+    lines
 }
 
 /// The basics, the planted faults and the traps, engine by engine.
-fn parts_text(qualification: &Qualification) -> String {
+fn findings(qualification: &Qualification) -> Vec<String> {
     let basics = &qualification.basics;
     let passed = basics
         .iter()
         .filter(|finding| finding.outcome == Outcome::Pass);
-    let mut text = format!(
-        "basics: {} of {} checks pass\n",
+    let mut lines = vec![format!(
+        "basics: {} of {} checks pass",
         passed.count(),
         basics.len()
-    );
+    )];
     for finding in basics {
         let who = match finding.runtime.as_str() {
             basics::NATIVE => "native code",
             engine if finding.outcome == Outcome::Unsupported => engine,
             _ => continue,
         };
-        text += &format!(
-            "{who}, {}: {}: {}\n",
+        lines.push(format!(
+            "{who}, {}: {}: {}",
             finding.check, finding.outcome, finding.detail
-        );
+        ));
     }
     let planted = &qualification.planted;
     let told = |finding: &&Finding| finding.outcome == Outcome::Pass;
-    text += &format!(
-        "planted into kernels: {} of {} faults told\n",
+    lines.push(format!(
+        "planted into kernels: {} of {} faults told",
         planted.iter().filter(told).count(),
         planted.len()
-    );
+    ));
     let unsupported = |finding: &&Finding| finding.outcome == Outcome::Unsupported;
     for finding in planted.iter().filter(unsupported) {
-        text += &format!(
-            "{}, {}: {}: {}\n",
+        lines.push(format!(
+            "{}, {}: {}: {}",
             finding.runtime, finding.check, finding.outcome, finding.detail
-        );
+        ));
     }
     if let Some(how) = &qualification.emulated {
-        text += &format!("times and latencies: not measured (emulated): {how}\n");
+        lines.push(format!(
+            "times and latencies: not measured (emulated): {how}"
+        ));
     }
     for summary in &qualification.trap_summaries {
-        text += &format!("{:<20} traps: {}\n", summary.runtime, summary.lines());
+        lines.push(format!(
+            "{:<20} traps: {}",
+            summary.runtime,
+            summary.lines()
+        ));
     }
     if qualification.not_asked().contains(&NotAsked::Interruptions) {
-        text += "how late engines stop was not measured\n";
+        lines.push("how late engines stop was not measured".to_owned());
     }
-    text
+    lines
 }

@@ -1,16 +1,16 @@
 //! Traps, budgets and limits on screen.
 
+use super::absent;
 use crate::{
+    document::{Cell, Part, Table, Tone},
     engine::Status,
     outcome::Outcome,
-    tint::{self, Tint},
     traps::{CaseResult, State, TrapReport, latency::Latency},
 };
-use comfy_table::{Cell, Table, presets};
 use std::collections::BTreeMap;
 
 /// The document of `assay traps`.
-pub fn text(report: &TrapReport, colour: bool) -> String {
+pub fn parts(report: &TrapReport) -> Vec<Part> {
     let found = &report.survey;
     let runtimes: Vec<&str> = report
         .engines
@@ -18,41 +18,49 @@ pub fn text(report: &TrapReport, colour: bool) -> String {
         .filter(|engine| engine.status != Status::Absent)
         .map(|engine| engine.id.as_str())
         .collect();
-    let mut text = matrix(&found.results, &runtimes, colour);
-    text += "\nok N of M: N of the M ways to reach the class end as they must, and leave other instances alone; \
-             the others are unsupported. \
-             known N of M: N fail in a way that is known. `none`: controls, which must not trap.\n";
-    for engine in &report.engines {
-        if let Some(reason) = &engine.reason {
-            text += &format!("{} {}: {reason}\n", engine.id, engine.status);
-        }
-    }
+    let mut remarks = vec![
+        "ok N of M: N of the M ways to reach the class end as they must, and leave other instances alone; \
+         the others are unsupported. \
+         known N of M: N fail in a way that is known. `none`: controls, which must not trap."
+            .to_owned(),
+    ];
+    remarks.extend(absent(&report.engines));
     for ((outcome, runtime, detail), cases) in not_passed(&found.results) {
-        text += &format!("{outcome} on {runtime} ({}): {detail}\n", cases.join(", "));
+        remarks.push(format!(
+            "{outcome} on {runtime} ({}): {detail}",
+            cases.join(", ")
+        ));
     }
-    text += "\n";
-    for check in &found.checks {
-        text += &format!(
-            "{:<20} {}: {}: {}\n",
+    let checks = found.checks.iter().map(|check| {
+        format!(
+            "{:<20} {}: {}: {}",
             check.runtime, check.check, check.outcome, check.detail
-        );
-    }
+        )
+    });
+    let mut parts = vec![
+        Part::Table(matrix(&found.results, &runtimes)),
+        Part::List(remarks),
+        Part::List(checks.collect()),
+    ];
     if !found.latency.is_empty() {
-        text += &format!("\n{}\n", latency_table(&found.latency));
-        for latency in found
-            .latency
-            .iter()
-            .filter(|one| one.outcome != Outcome::Pass)
-        {
-            text += &format!(
-                "{} {} on {}: {}\n",
-                latency.outcome, latency.code, latency.runtime, latency.detail
-            );
-        }
+        parts.push(Part::Table(latencies(&found.latency)));
+        let late = found.latency.iter();
+        let late = late.filter(|one| one.outcome != Outcome::Pass);
+        let late = late.map(|one| {
+            format!(
+                "{} {} on {}: {}",
+                one.outcome, one.code, one.runtime, one.detail
+            )
+        });
+        parts.push(Part::List(late.collect()));
     }
-    for reason in &report.reasons {
-        text += &format!("\n{reason}");
-    }
+    parts.push(Part::List(report.reasons.clone()));
+    parts.push(Part::List(sums(report)));
+    parts
+}
+
+fn sums(report: &TrapReport) -> Vec<String> {
+    let found = &report.survey;
     let counts = &report.counts;
     let told = |state: fn(&CaseResult) -> State| {
         let sound = |result: &&CaseResult| state(result) == State::Sound;
@@ -63,27 +71,28 @@ pub fn text(report: &TrapReport, colour: bool) -> String {
             found.results.iter().filter(known).count()
         )
     };
-    text += &format!(
-        "\nafterwards, where it can be told: a fresh instance works {} times, another module is undisturbed {} times",
-        told(|result| result.fresh),
-        told(|result| result.bystander)
-    );
-    text += &format!(
-        "\ntraps: {} - {} of {} checks pass, {} fail, {} unsupported, {} known failures, {} error; {} engines absent; results in {}",
-        match report.verdict {
-            Some(verdict) => verdict.to_string(),
-            None => "not judged".to_owned(),
-        },
-        counts.pass,
-        counts.total() - counts.absent,
-        counts.fail,
-        counts.unsupported,
-        counts.known_failure,
-        counts.error,
-        counts.absent,
-        report.evidence
-    );
-    text
+    vec![
+        format!(
+            "afterwards, where it can be told: a fresh instance works {} times, another module is undisturbed {} times",
+            told(|result| result.fresh),
+            told(|result| result.bystander)
+        ),
+        format!(
+            "traps: {} - {} of {} checks pass, {} fail, {} unsupported, {} known failures, {} error; {} engines absent; results in {}",
+            match report.verdict {
+                Some(verdict) => verdict.to_string(),
+                None => "not judged".to_owned(),
+            },
+            counts.pass,
+            counts.total() - counts.absent,
+            counts.fail,
+            counts.unsupported,
+            counts.known_failure,
+            counts.error,
+            counts.absent,
+            report.evidence
+        ),
+    ]
 }
 
 /// (outcome, engine, what happened or why) -> cases.
@@ -101,18 +110,14 @@ fn not_passed(results: &[CaseResult]) -> BTreeMap<(Outcome, &str, &str), Vec<&st
 }
 
 /// Classes down, engines across.
-fn matrix(results: &[CaseResult], runtimes: &[&str], colour: bool) -> String {
+fn matrix(results: &[CaseResult], runtimes: &[&str]) -> Table {
     let mut classes: Vec<&str> = Vec::new();
     for result in results {
         if !classes.contains(&result.class.as_str()) {
             classes.push(&result.class);
         }
     }
-    let mut table = tint::table(colour);
-    table.set_header(
-        std::iter::once("class".to_owned())
-            .chain(runtimes.iter().map(|id| id.replacen('.', "\n.", 1))),
-    );
+    let mut table = Table::new(std::iter::once("class").chain(runtimes.iter().copied()));
     for class in classes {
         let mut line = vec![Cell::new(class)];
         for runtime in runtimes {
@@ -126,27 +131,25 @@ fn matrix(results: &[CaseResult], runtimes: &[&str], colour: bool) -> String {
             line.push(if cell.is_empty() {
                 Cell::new("-")
             } else if bad > 0 {
-                tint::cell(format!("FAIL {bad} of {}", cell.len()), Tint::Bad)
+                Cell::toned(format!("FAIL {bad} of {}", cell.len()), Tone::Bad)
             } else if count(Outcome::KnownFailure) > 0 {
                 let known = count(Outcome::KnownFailure);
-                tint::cell(format!("known {known} of {}", cell.len()), Tint::Doubtful)
+                Cell::toned(format!("known {known} of {}", cell.len()), Tone::Limited)
             } else if passed == 0 {
-                tint::cell("unsupported", Tint::Doubtful)
+                Cell::toned("unsupported", Tone::Limited)
             } else if passed < cell.len() {
-                tint::cell(format!("ok {passed} of {}", cell.len()), Tint::Good)
+                Cell::toned(format!("ok {passed} of {}", cell.len()), Tone::Good)
             } else {
-                tint::cell(format!("ok {passed}"), Tint::Good)
+                Cell::toned(format!("ok {passed}"), Tone::Good)
             });
         }
-        table.add_row(line);
+        table.add(line);
     }
-    table.to_string()
+    table
 }
 
-fn latency_table(latencies: &[Latency]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
+fn latencies(latencies: &[Latency]) -> Table {
+    let mut table = Table::new([
         "engine",
         "late by, in ms, interrupting",
         "p50",
@@ -159,7 +162,7 @@ fn latency_table(latencies: &[Latency]) -> Table {
     ]);
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     for latency in latencies {
-        table.add_row([
+        table.add([
             latency.runtime.clone(),
             latency.code.clone(),
             number(latency.p50_ms),
@@ -206,6 +209,6 @@ mod tests {
             result("b", "FuelExhausted", Outcome::Pass),
             result("b", "FuelExhausted", Outcome::KnownFailure),
         ];
-        insta::assert_snapshot!(matrix(&results, &["a.one", "b", "c", "d"], false));
+        insta::assert_snapshot!(matrix(&results, &["a.one", "b", "c", "d"]));
     }
 }
