@@ -1,0 +1,172 @@
+//! Pooling with what rten has not: dilations, three dimensions of space, padding that begins with more, the places of the largest.
+//!
+//! For each cell of the kernel one slice of the padded input, and of all slices the largest or the mean.
+
+use super::{Node, Writer};
+
+/// Cells of a kernel.
+const MAX_CELLS: i64 = 512;
+
+pub(super) fn pool(node: &Node, writer: &mut Writer) -> bool {
+    let kernel = node.ints("kernel_shape");
+    let largest = node.0.op_type.as_deref() == Some("MaxPool");
+    let rule = node.words("auto_pad").unwrap_or("NOTSET");
+    let dilated = node.ints("dilations").iter().any(|step| *step != 1);
+    let needed = dilated || kernel.len() > 2 || rule == "SAME_LOWER" || node.wants(1);
+    let cells = kernel.iter().try_fold(1, |product: i64, size| {
+        product
+            .checked_mul(*size)
+            .filter(|cells| (1..=MAX_CELLS).contains(cells))
+    });
+    if !needed || cells.is_none() || kernel.is_empty() {
+        return false;
+    }
+    let space = kernel.len();
+    let or = |name: &str, value: i64, count: usize| {
+        let given = node.ints(name);
+        if given.is_empty() {
+            vec![value; count]
+        } else {
+            given.to_vec()
+        }
+    };
+    let (strides, dilations, pads) = (
+        or("strides", 1, space),
+        or("dilations", 1, space),
+        or("pads", 0, 2 * space),
+    );
+    let fits = strides.len() == space && dilations.len() == space && pads.len() == 2 * space;
+    let small = |value: &i64| (0..=i64::from(i16::MAX)).contains(value);
+    if !fits
+        || !kernel
+            .iter()
+            .chain(&strides)
+            .chain(&dilations)
+            .chain(&pads)
+            .all(small)
+        || strides.contains(&0)
+    {
+        return false;
+    }
+    let reach: Vec<i64> = kernel
+        .iter()
+        .zip(&dilations)
+        .map(|(size, step)| (size - 1) * step + 1)
+        .collect();
+    writer.bind_ints("reach", &reach);
+    writer.bind_ints("strides", &strides);
+    writer.bind_ints("begin", &pads[..space]);
+    writer.bind_ints("end", &pads[space..]);
+    writer.bind_ints("axes", &(2..2 + space as i64).collect::<Vec<_>>());
+    writer.write("shape = Shape(in0); outer = Slice(shape, [0], [2]); space = Slice(shape, [2], [2147483647]); none = outer * 0;");
+    let exact = node.int("ceil_mode").unwrap_or(0) == 0;
+    sizes(rule, exact, writer);
+    // Where a stride leads beyond what is padded, it ends there.
+    writer.write(
+        "needed = Max((out - 1) * strides + reach - space - before, after);
+         padding = Concat(none, before, none, needed; axis = 0);",
+    );
+    let offsets = offsets(kernel, &dilations);
+    if largest {
+        writer.write("padded = Pad(in0, padding, CastLike(-inf, in0));");
+        let slices = slices(&offsets, "padded", writer);
+        if node.wants(1) {
+            places(node, &slices, &offsets, writer);
+        } else {
+            writer.write(&format!("out0 = Max({});", slices.join(", ")));
+        }
+        return true;
+    }
+    writer.write(if node.int("count_include_pad").unwrap_or(0) == 0 {
+        "counted = Pad(Expand(1.0, Concat([1, 1], space; axis = 0)), padding, 0.0);"
+    } else {
+        "all = Expand(1.0, Concat([1, 1], before + space + after; axis = 0));
+         counted = Pad(all, Concat([0, 0], before * 0, [0, 0], needed - after; axis = 0), 0.0);"
+    });
+    writer.write("padded = Pad(in0, padding, 0.0);");
+    let values = slices(&offsets, "padded", writer);
+    let counts = slices(&offsets, "counted", writer);
+    writer.write(&format!(
+        "out0 = Sum({}) / Sum({});",
+        values.join(", "),
+        counts.join(", ")
+    ));
+    true
+}
+
+/// The sizes of the output, and what is padded before and after.
+fn sizes(rule: &str, exact: bool, writer: &mut Writer) {
+    writer.write(match rule {
+        "SAME_UPPER" | "SAME_LOWER" => {
+            "out = (space + strides - 1) / strides;
+             total = Max((out - 1) * strides + reach - space, begin * 0);"
+        }
+        "VALID" => "before = begin * 0; after = before; out = (space - reach) / strides + 1;",
+        _ if exact => "before = begin + 0; after = end + 0; out = (space + before + after - reach) / strides + 1;",
+        _ => {
+            "before = begin + 0; after = end + 0;
+             most = (space + before + after - reach + strides - 1) / strides + 1;
+             out = most - Cast(GreaterOrEqual((most - 1) * strides, space + before); to = 7);"
+        }
+    });
+    match rule {
+        "SAME_UPPER" => writer.write("before = total / 2; after = total - before;"),
+        "SAME_LOWER" => writer.write("after = total / 2; before = total - after;"),
+        _ => {}
+    }
+}
+
+/// Where each cell of a kernel is, the last dimension first in turn.
+fn offsets(kernel: &[i64], dilations: &[i64]) -> Vec<Vec<i64>> {
+    let mut offsets = vec![Vec::new()];
+    for (size, step) in kernel.iter().zip(dilations) {
+        let longer = offsets.iter().flat_map(|offset| {
+            (0..*size).map(move |place| {
+                let mut longer: Vec<i64> = offset.clone();
+                longer.push(place * step);
+                longer
+            })
+        });
+        offsets = longer.collect();
+    }
+    offsets
+}
+
+/// The words of what each cell sees of a value.
+fn slices(offsets: &[Vec<i64>], of: &str, writer: &mut Writer) -> Vec<String> {
+    let slices = offsets.iter().enumerate().map(|(number, offset)| {
+        let word = format!("{of}{number}");
+        writer.bind_ints("from", offset);
+        writer.write(&format!(
+            "{word} = Slice({of}, from, from + (out - 1) * strides + 1, axes, strides);"
+        ));
+        word
+    });
+    slices.collect()
+}
+
+/// The largest, and where it was in the input.
+fn places(node: &Node, slices: &[String], offsets: &[Vec<i64>], writer: &mut Writer) {
+    writer.write("area = ReduceProd(space; keepdims = 0);");
+    writer.write(if node.int("storage_order").unwrap_or(0) == 0 {
+        "plane = Reshape(Range(0, area, 1), space);"
+    } else {
+        "plane = Transpose(Reshape(Range(0, area, 1), Slice(space, [-1], [-2147483647], [0], [-1])));"
+    });
+    writer.write(
+        "planes = Range(0, ReduceProd(outer; keepdims = 0), 1) * area;
+         places = Reshape(planes, Concat(outer, space * 0 + 1; axis = 0)) + plane;
+         where = Pad(places, padding, -1);",
+    );
+    let places = self::slices(offsets, "where", writer);
+    let (mut value, mut place) = (slices[0].clone(), places[0].clone());
+    for (number, (slice, found)) in slices.iter().zip(&places).enumerate().skip(1) {
+        writer.write(&format!(
+            "larger{number} = Or(Greater({slice}, {value}), Less({place}, 0));
+             value{number} = Where(larger{number}, {slice}, {value});
+             place{number} = Where(larger{number}, {found}, {place});"
+        ));
+        (value, place) = (format!("value{number}"), format!("place{number}"));
+    }
+    writer.write(&format!("out0 = {value}; out1 = {place};"));
+}
