@@ -20,6 +20,8 @@ pub use native::Native;
 pub use onnx::Onnx;
 #[cfg(all(feature = "onnxruntime", not(target_family = "wasm")))]
 pub use onnxruntime::OnnxRuntime;
+#[cfg(feature = "onnx")]
+pub use rewrite::stated;
 
 use crate::{Error, Target};
 

@@ -1,18 +1,24 @@
 use super::Node;
 use rten_onnx::onnx::{DataType, GraphProto, NodeProto, ValueInfoProto};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-/// What a file says of its values, and what plainly follows from it.
-#[derive(Clone, Default)]
-pub(super) struct Known {
-    dimensions: BTreeMap<String, Vec<Option<i64>>>,
-    types: BTreeMap<String, DataType>,
+/// What a file says of its values, and what plainly follows from it: of a graph, and of those around it.
+pub(super) struct Known<'a> {
+    around: Option<&'a Known<'a>>,
+    dimensions: HashMap<String, Vec<Option<i64>>>,
+    types: HashMap<String, DataType>,
+    /// The version of the operators.
+    pub(super) version: i64,
 }
 
-impl Known {
-    /// This, with what a graph in it says.
-    pub(super) fn with(&self, graph: &GraphProto) -> Self {
-        let mut known = self.clone();
+impl<'a> Known<'a> {
+    pub(super) fn new(graph: &GraphProto, version: i64, around: Option<&'a Known<'a>>) -> Self {
+        let mut known = Self {
+            around,
+            dimensions: HashMap::new(),
+            types: HashMap::new(),
+            version,
+        };
         let values = graph.input.iter().chain(&graph.output);
         values
             .chain(&graph.value_info)
@@ -42,39 +48,96 @@ impl Known {
         }
     }
 
-    /// Takes in what a node says of its output.
+    /// Takes in what a node says of its first output, where the file says nothing.
     pub(super) fn learn(&mut self, node: &NodeProto) {
         let Some(output) = node.output.first() else {
             return;
         };
         let asked = Node(node);
-        match node.op_type.as_deref().unwrap_or_default() {
+        if self.rank(Some(output)).is_none()
+            && let Some(rank) = self.rank_of(&asked)
+        {
+            self.dimensions.insert(output.clone(), vec![None; rank]);
+        }
+        let to = match node.op_type.as_deref() {
+            Some("Cast") => asked.int("to").and_then(|to| i32::try_from(to).ok()),
+            Some("Constant") => asked
+                .tensor("value")
+                .and_then(|it| it.data_type)
+                .map(|it| it.0),
+            _ => None,
+        };
+        if let Some(to) = to {
+            self.types.insert(output.clone(), DataType(to));
+        }
+    }
+
+    /// How many dimensions an operator's output has, where that follows from its inputs' plainly.
+    fn rank_of(&self, node: &Node) -> Option<usize> {
+        let rank = |index| self.rank(node.input(index));
+        let most = || {
+            let ranks = (0..node.0.input.len()).map(rank);
+            ranks.collect::<Option<Vec<_>>>()?.into_iter().max()
+        };
+        // A list counts for as many dimensions as it has elements, none of more than tensors may have.
+        let few = |count: usize| (count <= crate::MAX_DIMENSIONS).then_some(count);
+        match node.0.op_type.as_deref()? {
             "Constant" => {
-                let constant = node.attribute.first();
-                if constant.is_some_and(|it| it.i.is_some() || it.f.is_some()) {
-                    self.dimensions.insert(output.clone(), Vec::new());
-                }
-                let tensor = constant.and_then(|it| it.t.as_ref());
-                if let Some(tensor) = tensor {
-                    let sizes = tensor.dims.iter().copied().map(Some);
-                    self.dimensions.insert(output.clone(), sizes.collect());
-                    if let Some(of) = tensor.data_type {
-                        self.types.insert(output.clone(), of);
-                    }
-                }
+                let single = node.int("value_int").is_some() || node.float("value_float").is_some();
+                let tensor = node.tensor("value").map(|it| it.dims.len());
+                tensor.or(single.then_some(0)).and_then(few)
             }
-            "Cast" => {
-                let to = asked.int("to").and_then(|to| i32::try_from(to).ok());
-                if let Some(to) = to {
-                    self.types.insert(output.clone(), DataType(to));
-                }
-            }
-            _ => {}
+            "Abs"
+            | "Cast"
+            | "Clip"
+            | "Dropout"
+            | "Elu"
+            | "Erf"
+            | "Exp"
+            | "Gelu"
+            | "HardSigmoid"
+            | "HardSwish"
+            | "Identity"
+            | "LayerNormalization"
+            | "LeakyRelu"
+            | "Log"
+            | "LogSoftmax"
+            | "Neg"
+            | "RMSNormalization"
+            | "Reciprocal"
+            | "Relu"
+            | "Sigmoid"
+            | "Softmax"
+            | "Softplus"
+            | "Sqrt"
+            | "Swish"
+            | "Tanh"
+            | "Concat"
+            | "BatchNormalization"
+            | "Conv"
+            | "MaxPool"
+            | "AveragePool"
+            | "InstanceNormalization" => rank(0),
+            "Add" | "Sub" | "Mul" | "Div" | "Where" => most(),
+            "MatMul" => most().filter(|_| rank(0) >= Some(2) && rank(1) >= Some(2)),
+            "Gemm" => Some(2),
+            "Transpose" => few(node.ints("perm").len())
+                .filter(|rank| *rank > 0)
+                .or(rank(0)),
+            "Reshape" | "Expand" => match self.dimensions(node.input(1))? {
+                [Some(count)] => few(usize::try_from(*count).ok()?),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
     pub(super) fn dimensions(&self, name: Option<&String>) -> Option<&[Option<i64>]> {
-        Some(self.dimensions.get(name?)?)
+        let name = name?;
+        match self.dimensions.get(name) {
+            Some(dimensions) => Some(dimensions),
+            None => self.around?.dimensions(Some(name)),
+        }
     }
 
     pub(super) fn rank(&self, name: Option<&String>) -> Option<usize> {
@@ -82,6 +145,10 @@ impl Known {
     }
 
     pub(super) fn of(&self, name: Option<&String>) -> Option<DataType> {
-        self.types.get(name?).copied()
+        let name = name?;
+        match self.types.get(name) {
+            Some(of) => Some(*of),
+            None => self.around?.of(Some(name)),
+        }
     }
 }

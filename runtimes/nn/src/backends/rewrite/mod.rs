@@ -1,7 +1,7 @@
 //! What a file says and rten 0.27.0 has not, or computes wrongly, written as operators that it has.
 //!
 //! Each rule takes a node and gives the nodes that stand for it, or nothing where the engine does well by itself. A rule goes by what the file
-//! says alone, never by values. What no rule makes right is refused when the file is loaded, by [`super::stated`].
+//! says alone, never by values. What no rule makes right is refused when the file is loaded, by [`stated`].
 
 mod attention;
 mod boxes;
@@ -13,11 +13,13 @@ mod quantize;
 mod recurrent;
 mod resize;
 mod sample;
+pub mod stated;
 mod text;
 
 use crate::Error;
 use known::Known;
 use rten_onnx::onnx::{GraphProto, ModelProto, NodeProto};
+use std::collections::HashSet;
 use text::Writer;
 
 /// What all rules may write for a file: files of strangers must not grow without end.
@@ -26,59 +28,72 @@ const MAX_NODES: usize = 200_000;
 /// Rewrites a model, and says whether anything changed.
 ///
 /// # Errors
-/// [`Error::TooLarge`] for a file that would become too many nodes.
+/// [`Error::Unsupported`] for what is not stated; [`Error::TooLarge`] for a file that would become too many nodes.
 pub(super) fn rewrite(model: &mut ModelProto) -> Result<bool, Error> {
+    let version = stated::version(&model.opset_import)?;
     let Some(graph) = &mut model.graph else {
         return Ok(false);
     };
-    let mut names = 0;
-    let prefix = (0_usize..)
-        .map(|number| format!("~{number}."))
-        .find(|prefix| !uses(graph, prefix))
-        .unwrap_or_default();
+    let mut taken = HashSet::new();
+    heads(graph, &mut taken);
+    let mut prefixes = (0_usize..).map(|number| format!("~{number}."));
+    let prefix = prefixes.find(|prefix| !taken.contains(prefix));
     let mut rewriter = Rewriter {
-        prefix,
-        count: &mut names,
+        prefix: prefix.unwrap_or_default(),
+        count: 0,
         written: 0,
         changed: false,
     };
-    rewriter.graph(graph, &Known::default())?;
+    rewriter.graph(graph, version, None)?;
     Ok(rewriter.changed)
 }
 
-/// Whether any value's name begins with this.
-fn uses(graph: &GraphProto, prefix: &str) -> bool {
-    let begins = |name: &String| name.starts_with(prefix);
-    let named = |name: &Option<String>| name.as_ref().is_some_and(begins);
-    graph.initializer.iter().any(|it| named(&it.name))
-        || graph.input.iter().any(|it| named(&it.name))
-        || graph.node.iter().any(|node| {
-            let graphs = node.attribute.iter().filter_map(|it| it.g.as_ref());
-            node.input.iter().chain(&node.output).any(begins)
-                || graphs.into_iter().any(|graph| uses(graph, prefix))
-        })
+/// With what the names of values begin that could be taken for those of values in between.
+fn heads(graph: &GraphProto, taken: &mut HashSet<String>) {
+    let weights = graph.initializer.iter().filter_map(|it| it.name.as_ref());
+    let inputs = graph.input.iter().filter_map(|it| it.name.as_ref());
+    let nodes = graph.node.iter();
+    let values = nodes.flat_map(|node| node.input.iter().chain(&node.output));
+    for name in weights.chain(inputs).chain(values) {
+        if let Some((head, _)) = name.split_once('.').filter(|_| name.starts_with('~')) {
+            taken.insert(format!("{head}."));
+        }
+    }
+    let attributes = graph.node.iter().flat_map(|node| &node.attribute);
+    attributes
+        .filter_map(|it| it.g.as_ref())
+        .for_each(|inner| heads(inner, taken));
 }
 
-struct Rewriter<'a> {
+struct Rewriter {
     prefix: String,
-    count: &'a mut usize,
+    count: usize,
     written: usize,
     changed: bool,
 }
 
-impl Rewriter<'_> {
+impl Rewriter {
     /// A graph, of which values of those around it are known too.
-    fn graph(&mut self, graph: &mut GraphProto, around: &Known) -> Result<(), Error> {
-        let mut known = around.with(graph);
+    fn graph(
+        &mut self,
+        graph: &mut GraphProto,
+        version: i64,
+        around: Option<&Known>,
+    ) -> Result<(), Error> {
+        let mut known = Known::new(graph, version, around);
+        for weight in &graph.initializer {
+            stated::tensor(weight)?;
+        }
         let mut nodes = Vec::with_capacity(graph.node.len());
         for mut node in std::mem::take(&mut graph.node) {
             for attribute in &mut node.attribute {
                 if let Some(inner) = &mut attribute.g {
-                    self.graph(inner, &known)?;
+                    self.graph(inner, version, Some(&known))?;
                 }
             }
             self.changed |= defaults::fill(&mut node, &known);
-            let mut writer = Writer::new(&self.prefix, self.count);
+            stated::operator(&node)?;
+            let mut writer = Writer::new(&self.prefix, &mut self.count);
             if rule(&Node(&node), &known, &mut writer) {
                 self.changed = true;
                 self.written += writer.nodes.len();
@@ -88,6 +103,7 @@ impl Rewriter<'_> {
                 }
                 nodes.append(&mut writer.nodes);
             } else {
+                stated::without_rule(&node)?;
                 known.learn(&node);
                 nodes.push(node);
             }
@@ -99,9 +115,6 @@ impl Rewriter<'_> {
 
 /// Writes what stands for a node, and says whether anything does.
 fn rule(node: &Node, known: &Known, writer: &mut Writer) -> bool {
-    if !matches!(node.0.domain.as_deref(), None | Some("" | "ai.onnx")) {
-        return false;
-    }
     for (index, name) in node.0.input.iter().enumerate() {
         writer.bind(&format!("in{index}"), Some(name));
     }
@@ -114,6 +127,7 @@ fn rule(node: &Node, known: &Known, writer: &mut Writer) -> bool {
         "GRU" => recurrent::gru(node, writer),
         "LSTM" => recurrent::lstm(node, writer),
         "NonMaxSuppression" => boxes::non_max_suppression(node, writer),
+        "Conv" | "ConvInteger" => pool::convolution(node, writer),
         "QuantizeLinear" => quantize::quantize(node, writer),
         "DynamicQuantizeLinear" => quantize::dynamic(writer),
         "GridSample" => sample::grid_sample(node, known, writer),
@@ -145,6 +159,10 @@ impl<'a> Node<'a> {
 
     pub(super) fn ints(&self, name: &str) -> &'a [i64] {
         self.attribute(name).map_or(&[], |it| &it.ints)
+    }
+
+    pub(super) fn tensor(&self, name: &str) -> Option<&'a rten_onnx::onnx::TensorProto> {
+        self.attribute(name)?.t.as_ref()
     }
 
     pub(super) fn words(&self, name: &str) -> Option<&'a str> {

@@ -15,6 +15,7 @@ pub(super) fn plain(operator: &str, node: &Node, known: &Known, writer: &mut Wri
         "Pad" => pad(node, writer),
         "Pow" => pow(node, known, writer),
         "Sign" => sign(writer),
+        "LogSoftmax" | "Softmax" => softmax(operator, node, known, writer),
         "Squeeze" | "Unsqueeze" => axes_in_a_list(operator, node, known, writer),
         _ => false,
     }
@@ -115,13 +116,36 @@ fn layer_normalization(node: &Node, writer: &mut Writer) -> bool {
     true
 }
 
-/// A vector on the right: rten leaves its dimension behind.
+/// A vector on the right of more than a matrix: rten leaves its dimension behind.
 fn mat_mul(node: &Node, known: &Known, writer: &mut Writer) -> bool {
-    let vector = known.rank(node.input(1)) == Some(1) && known.rank(node.input(0)) != Some(1);
-    if vector {
-        writer.write("out0 = Squeeze(MatMul(in0, Unsqueeze(in1, [1])), [-1]);");
+    if known.rank(node.input(0)).is_some_and(|rank| rank < 3) {
+        return false;
     }
-    vector
+    match known.rank(node.input(1)) {
+        Some(1) => writer.write("out0 = Squeeze(MatMul(in0, Unsqueeze(in1, [1])), [-1]);"),
+        Some(_) => return false,
+        // Where a vector is possible, the product of a matrix loses its last dimension if it was one.
+        None => writer.write(
+            "shape = Shape(in1);
+             vector = Reshape(Cast(Equal(Size(shape), 1); to = 7), [1]);
+             product = MatMul(in0, Reshape(in1, Concat(shape, Expand(1, vector); axis = 0)));
+             full = Shape(product);
+             out0 = Reshape(product, Slice(full, [0], Shape(full) - vector));",
+        ),
+    }
+    true
+}
+
+/// Up to version 12, all dimensions from the axis on are one, and the axis is 1 if nothing is said.
+fn softmax(operator: &str, node: &Node, known: &Known, writer: &mut Writer) -> bool {
+    let early = known.version < 13;
+    if early {
+        let axis = node.int("axis").unwrap_or(1);
+        writer.write(&format!(
+            "out0 = Reshape({operator}(Flatten(in0; axis = {axis}); axis = -1), Shape(in0));"
+        ));
+    }
+    early
 }
 
 /// Places and depth may be of any type, and a place below 0 counts from behind.

@@ -1,6 +1,6 @@
-//! Pooling with what rten has not: dilations, three dimensions of space, padding that begins with more, the places of the largest.
+//! Kernels that slide, with what rten has not: dilations, three dimensions of space, padding that begins with more, the places of the largest.
 //!
-//! For each cell of the kernel one slice of the padded input, and of all slices the largest or the mean.
+//! Of pooling, for each cell of the kernel one slice of the padded input, and of all slices the largest or the mean.
 
 use super::{Node, Writer};
 
@@ -9,65 +9,19 @@ const MAX_CELLS: i64 = 512;
 
 pub(super) fn pool(node: &Node, writer: &mut Writer) -> bool {
     let kernel = node.ints("kernel_shape");
-    let largest = node.0.op_type.as_deref() == Some("MaxPool");
-    let rule = node.words("auto_pad").unwrap_or("NOTSET");
-    let dilated = node.ints("dilations").iter().any(|step| *step != 1);
-    let needed = dilated || kernel.len() > 2 || rule == "SAME_LOWER" || node.wants(1);
-    let cells = kernel.iter().try_fold(1, |product: i64, size| {
-        product
-            .checked_mul(*size)
-            .filter(|cells| (1..=MAX_CELLS).contains(cells))
+    let mut cells = kernel.iter();
+    let cells = cells.try_fold(1, |product: i64, size| {
+        let product = product.checked_mul(*size);
+        product.filter(|cells| (1..=MAX_CELLS).contains(cells))
     });
-    if !needed || cells.is_none() || kernel.is_empty() {
+    if is_plain(node) || cells.is_none() {
         return false;
     }
-    let space = kernel.len();
-    let or = |name: &str, value: i64, count: usize| {
-        let given = node.ints(name);
-        if given.is_empty() {
-            vec![value; count]
-        } else {
-            given.to_vec()
-        }
+    let Some(dilations) = frame(node, writer) else {
+        return false;
     };
-    let (strides, dilations, pads) = (
-        or("strides", 1, space),
-        or("dilations", 1, space),
-        or("pads", 0, 2 * space),
-    );
-    let fits = strides.len() == space && dilations.len() == space && pads.len() == 2 * space;
-    let small = |value: &i64| (0..=i64::from(i16::MAX)).contains(value);
-    if !fits
-        || !kernel
-            .iter()
-            .chain(&strides)
-            .chain(&dilations)
-            .chain(&pads)
-            .all(small)
-        || strides.contains(&0)
-    {
-        return false;
-    }
-    let reach: Vec<i64> = kernel
-        .iter()
-        .zip(&dilations)
-        .map(|(size, step)| (size - 1) * step + 1)
-        .collect();
-    writer.bind_ints("reach", &reach);
-    writer.bind_ints("strides", &strides);
-    writer.bind_ints("begin", &pads[..space]);
-    writer.bind_ints("end", &pads[space..]);
-    writer.bind_ints("axes", &(2..2 + space as i64).collect::<Vec<_>>());
-    writer.write("shape = Shape(in0); outer = Slice(shape, [0], [2]); space = Slice(shape, [2], [2147483647]); none = outer * 0;");
-    let exact = node.int("ceil_mode").unwrap_or(0) == 0;
-    sizes(rule, exact, writer);
-    // Where a stride leads beyond what is padded, it ends there.
-    writer.write(
-        "needed = Max((out - 1) * strides + reach - space - before, after);
-         padding = Concat(none, before, none, needed; axis = 0);",
-    );
     let offsets = offsets(kernel, &dilations);
-    if largest {
+    if node.0.op_type.as_deref() == Some("MaxPool") {
         writer.write("padded = Pad(in0, padding, CastLike(-inf, in0));");
         let slices = slices(&offsets, "padded", writer);
         if node.wants(1) {
@@ -92,6 +46,88 @@ pub(super) fn pool(node: &Node, writer: &mut Writer) -> bool {
         counts.join(", ")
     ));
     true
+}
+
+/// What rten does well by itself.
+pub(super) fn is_plain(node: &Node) -> bool {
+    let dilated = node.ints("dilations").iter().any(|step| *step != 1);
+    let deep = node.ints("kernel_shape").len() > 2;
+    !(dilated || deep || is_lower(node) || node.wants(1))
+}
+
+/// Whether more is padded before than after, which rten takes for the contrary.
+pub(super) fn is_lower(node: &Node) -> bool {
+    node.words("auto_pad") == Some("SAME_LOWER")
+}
+
+/// Convolution of an input that is padded here.
+pub(super) fn convolution(node: &Node, writer: &mut Writer) -> bool {
+    if !is_lower(node) || frame(node, writer).is_none() {
+        return false;
+    }
+    writer.write(
+        if node.input(2).is_some() && node.0.op_type.as_deref() == Some("ConvInteger") {
+            "padded = Pad(in0, padding, in2);"
+        } else {
+            "padded = Pad(in0, padding, CastLike(0, in0));"
+        },
+    );
+    let mut inner = node.0.clone();
+    for attribute in &mut inner.attribute {
+        match attribute.name.as_deref() {
+            Some("auto_pad") => attribute.s = Some("NOTSET".to_owned()),
+            Some("pads") => attribute.ints.fill(0),
+            _ => {}
+        }
+    }
+    inner.input[0] = writer.value("padded");
+    writer.nodes.push(inner);
+    true
+}
+
+/// Writes what a kernel needs of its input: `padding`, before and after, and how large the output is. Gives the dilations; nothing where the
+/// file does not say how large the kernel is, or says what is none.
+fn frame(node: &Node, writer: &mut Writer) -> Option<Vec<i64>> {
+    let kernel = node.ints("kernel_shape");
+    let space = kernel.len();
+    let or = |name: &str, value: i64, count: usize| {
+        let given = node.ints(name);
+        let given = if given.is_empty() {
+            vec![value; count]
+        } else {
+            given.to_vec()
+        };
+        let small = given
+            .iter()
+            .all(|it| (0..=i64::from(i16::MAX)).contains(it));
+        (small && given.len() == count && space > 0).then_some(given)
+    };
+    or("kernel_shape", 0, space)?;
+    let strides = or("strides", 1, space)?;
+    let dilations = or("dilations", 1, space)?;
+    let pads = or("pads", 0, 2 * space)?;
+    if kernel.contains(&0) || strides.contains(&0) {
+        return None;
+    }
+    let reach = kernel.iter().zip(&dilations);
+    let reach: Vec<i64> = reach.map(|(size, step)| (size - 1) * step + 1).collect();
+    writer.bind_ints("reach", &reach);
+    writer.bind_ints("strides", &strides);
+    writer.bind_ints("begin", &pads[..space]);
+    writer.bind_ints("end", &pads[space..]);
+    writer.bind_ints("axes", &(2..2 + space as i64).collect::<Vec<_>>());
+    writer.write(
+        "shape = Shape(in0); outer = Slice(shape, [0], [2]);
+         space = Slice(shape, [2], [2147483647]); none = outer * 0;",
+    );
+    let exact = node.int("ceil_mode").unwrap_or(0) == 0;
+    sizes(node.words("auto_pad").unwrap_or("NOTSET"), exact, writer);
+    // Where a stride leads beyond what is padded, it ends there.
+    writer.write(
+        "needed = Max((out - 1) * strides + reach - space - before, after);
+         padding = Concat(none, before, none, needed; axis = 0);",
+    );
+    Some(dilations)
 }
 
 /// The sizes of the output, and what is padded before and after.

@@ -4,7 +4,8 @@
 use super::{Known, Node, Writer};
 
 /// What rten does well by itself.
-fn is_plain(node: &Node, mode: &str, coordinates: &str) -> bool {
+pub(super) fn is_plain(node: &Node) -> bool {
+    let (mode, coordinates) = modes(node);
     let zero = |name: &str| node.int(name).unwrap_or(0) == 0;
     matches!(mode, "nearest" | "linear")
         && matches!(
@@ -20,12 +21,19 @@ fn is_plain(node: &Node, mode: &str, coordinates: &str) -> bool {
         )
 }
 
+fn modes<'a>(node: &Node<'a>) -> (&'a str, &'a str) {
+    let coordinates = node.words("coordinate_transformation_mode");
+    (
+        node.words("mode").unwrap_or("nearest"),
+        coordinates.unwrap_or("half_pixel"),
+    )
+}
+
 pub(super) fn resize(node: &Node, known: &Known, writer: &mut Writer) -> bool {
-    let mode = node.words("mode").unwrap_or("nearest");
-    let coordinates = node
-        .words("coordinate_transformation_mode")
-        .unwrap_or("half_pixel");
-    if is_plain(node, mode, coordinates) || !matches!(mode, "nearest" | "linear" | "cubic") {
+    let (mode, coordinates) = modes(node);
+    // Linear between three dimensions and more is not rten's.
+    let deep = mode == "linear" && known.rank(node.input(0)).is_some_and(|rank| rank > 4);
+    if (is_plain(node) && !deep) || !matches!(mode, "nearest" | "linear" | "cubic") {
         return false;
     }
     let vector = |index| match known.dimensions(node.input(index)) {
