@@ -11,6 +11,7 @@ pub mod html;
 pub mod junit;
 pub mod kernels;
 pub mod markdown;
+mod nn;
 pub mod resources;
 pub mod sections;
 pub mod terminal;

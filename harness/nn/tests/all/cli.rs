@@ -29,6 +29,8 @@ fn document(output: &Output) -> Value {
 
 #[test]
 fn a_check_names_what_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
     let output = assay_nn(&[
         "--check",
         "--json",
@@ -36,8 +38,14 @@ fn a_check_names_what_is_left_out() {
         "native",
         "--runtime",
         "wasmi*",
+        "--out",
+        out,
     ]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let (report, files) =
+        assay::report::write(folder.path(), &folder.path().join("report")).unwrap();
+    assert_eq!(report.title, "WASI-NN of engines");
+    assert!(report.verdict.contains(" checks pass, 0 fail"), "{files:?}");
     let document = document(&output);
     let left_out = document["left_out"].as_array().unwrap();
     assert!(

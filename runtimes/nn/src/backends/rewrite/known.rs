@@ -1,12 +1,19 @@
 use super::Node;
+use crate::Error;
 use rten_onnx::onnx::{DataType, GraphProto, NodeProto, ValueInfoProto};
 use std::collections::HashMap;
+
+/// Nodes one behind the other. In rten 0.27.0 each takes about 320 bytes of stack to plan; `work::STACK` is for them.
+const MAX_DEPTH: usize = 20_000;
 
 /// What a file says of its values, and what plainly follows from it: of a graph, and of those around it.
 pub(super) struct Known<'a> {
     around: Option<&'a Known<'a>>,
     dimensions: HashMap<String, Vec<Option<i64>>>,
     types: HashMap<String, DataType>,
+    /// How many nodes stand one behind the other before a value, and before any value so far.
+    depths: HashMap<String, usize>,
+    deepest: usize,
     /// The version of the operators.
     pub(super) version: i64,
 }
@@ -17,8 +24,15 @@ impl<'a> Known<'a> {
             around,
             dimensions: HashMap::new(),
             types: HashMap::new(),
+            depths: HashMap::new(),
+            deepest: around.map_or(0, |around| around.deepest),
             version,
         };
+        let inputs = graph.input.iter().map(|it| &it.name);
+        let weights = graph.initializer.iter().map(|it| &it.name);
+        for name in inputs.chain(weights).flatten() {
+            known.depths.insert(name.clone(), known.deepest);
+        }
         let values = graph.input.iter().chain(&graph.output);
         values
             .chain(&graph.value_info)
@@ -46,6 +60,36 @@ impl<'a> Known<'a> {
         if let Some(of) = tensor.elem_type {
             self.types.insert(name.clone(), of);
         }
+    }
+
+    /// Puts a node behind those before it: what plans graphs follows their nodes by recursion.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a value that nothing gave before, as in a cycle; [`Error::TooLarge`] for too many nodes one behind the other.
+    pub(super) fn place(&mut self, node: &NodeProto) -> Result<(), Error> {
+        let mut depth = self.around.map_or(0, |around| around.deepest);
+        for name in node.input.iter().filter(|name| !name.is_empty()) {
+            let before = self.depth(name);
+            let before = before.ok_or_else(|| {
+                Error::Argument(format!("`{name}` is used before anything gives it"))
+            })?;
+            depth = depth.max(before);
+        }
+        depth += 1;
+        if depth > MAX_DEPTH {
+            let message = format!("more than {MAX_DEPTH} nodes one behind the other");
+            return Err(Error::TooLarge(message));
+        }
+        self.deepest = self.deepest.max(depth);
+        for name in &node.output {
+            self.depths.insert(name.clone(), depth);
+        }
+        Ok(())
+    }
+
+    fn depth(&self, name: &str) -> Option<usize> {
+        let own = self.depths.get(name).copied();
+        own.or_else(|| self.around?.depth(name))
     }
 
     /// Takes in what a node says of its first output, where the file says nothing.

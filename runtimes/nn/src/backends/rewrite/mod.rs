@@ -14,6 +14,8 @@ mod recurrent;
 mod resize;
 mod sample;
 pub mod stated;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use crate::Error;
@@ -101,8 +103,12 @@ impl Rewriter {
                     let message = format!("more than {MAX_NODES} nodes after rewriting");
                     return Err(Error::TooLarge(message));
                 }
+                for written in &writer.nodes {
+                    known.place(written)?;
+                }
                 nodes.append(&mut writer.nodes);
             } else {
+                known.place(&node)?;
                 stated::without_rule(&node)?;
                 known.learn(&node);
                 nodes.push(node);

@@ -62,7 +62,7 @@ pub(super) fn is_lower(node: &Node) -> bool {
 
 /// Convolution of an input that is padded here.
 pub(super) fn convolution(node: &Node, writer: &mut Writer) -> bool {
-    if !is_lower(node) || frame(node, writer).is_none() {
+    if !is_lower(node) || node.input(0).is_none() || frame(node, writer).is_none() {
         return false;
     }
     writer.write(

@@ -164,8 +164,16 @@ pub(super) fn version(imports: &[OperatorSetIdProto]) -> Result<i64, Error> {
     Err(not_stated(&format!("version {version} of the operators")))
 }
 
-/// Refuses a tensor of other types.
+/// Refuses a tensor of other types, or of sizes that are none.
 pub(super) fn tensor(tensor: &TensorProto) -> Result<(), Error> {
+    // rten 0.27.0 multiplies sizes without a look at what they come to.
+    let sizes = tensor.dims.iter().map(|size| u32::try_from(*size));
+    let sizes: Result<Vec<_>, _> = sizes.collect();
+    let bytes = sizes.map(|sizes| crate::byte_length(crate::Dtype::I64, &sizes));
+    if !matches!(bytes, Ok(Ok(_))) {
+        let message = format!("a tensor with dimensions {:?}", tensor.dims);
+        return Err(Error::Argument(message));
+    }
     match tensor.data_type {
         Some(of) if !is_element(of) => Err(not_stated(&format!("a tensor of {of}"))),
         _ => Ok(()),
