@@ -62,7 +62,8 @@ pub(super) fn is_lower(node: &Node) -> bool {
 
 /// Convolution of an input that is padded here.
 pub(super) fn convolution(node: &Node, writer: &mut Writer) -> bool {
-    if !is_lower(node) || node.input(0).is_none() || frame(node, writer).is_none() {
+    let deep = node.ints("kernel_shape").len() > 2;
+    if deep || !is_lower(node) || node.input(0).is_none() || frame(node, writer).is_none() {
         return false;
     }
     writer.write(

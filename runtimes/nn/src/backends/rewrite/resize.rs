@@ -126,13 +126,19 @@ fn one_axis(
         "old# = Gather(sizes, number); new# = Gather(outs, number); scale# = Gather(scales, number);
          wide# = scale# * old#; o# = Cast(Range(0, new#, 1); to = 1);",
     ));
-    let half = "(o# + 0.5) / scale# - 0.5";
+    // Over a single number rten multiplies with the reciprocal, and what is nearest may become another: there are two of it.
+    writer.write(&text(
+        "twice# = scale# * Cast([1, 1]; to = 1);
+         h# = Squeeze(Slice(Unsqueeze(o# + 0.5, [1]) / twice#, [0], [1], [1]), [1]);
+         a# = Squeeze(Slice(Unsqueeze(o#, [1]) / twice#, [0], [1], [1]), [1]);",
+    ));
+    let half = "h# - 0.5";
     let place = match coordinates {
         "align_corners" => {
             "Where(Equal(wide#, 1.0), o# * 0.0, o# * (old# - 1.0) / (wide# - 1.0))".to_owned()
         }
-        "asymmetric" => "o# / scale#".to_owned(),
-        "pytorch_half_pixel" => format!("Where(Equal(wide#, 1.0), o# * 0.0 - 0.5, {half})"),
+        "asymmetric" => "a#".to_owned(),
+        "pytorch_half_pixel" => format!("Where(Equal(wide#, 1.0), o# * 0.0, {half})"),
         "half_pixel_symmetric" => {
             format!("old# / 2.0 * (1.0 - Cast(new#; to = 1) / wide#) + {half}")
         }

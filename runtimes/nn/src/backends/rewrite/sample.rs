@@ -17,8 +17,14 @@ pub(super) fn grid_sample(node: &Node, known: &Known, writer: &mut Writer) -> bo
         "cubic" | "bicubic" => &[-1, 0, 1, 2],
         _ => return false,
     };
+    // The reference of ONNX moves a point to the border first, ONNX Runtime and PyTorch only what is around it.
+    let unclear = taps.len() == 4 && padding == "border";
     let plain = taps.len() == 2 && padding == "zeros" && space == 2;
-    if plain || !(1..=3).contains(&space) || !matches!(padding, "zeros" | "border" | "reflection") {
+    if plain
+        || unclear
+        || !(1..=3).contains(&space)
+        || !matches!(padding, "zeros" | "border" | "reflection")
+    {
         return false;
     }
     let corners = node.int("align_corners").unwrap_or(0) != 0;

@@ -16,7 +16,7 @@ pub const WHOLE: &str = "\
     DepthToSpace Div DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather GatherElements GatherND Gelu Gemm \
     GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity If InstanceNormalization IsInf IsNaN LeakyRelu \
     Less LessOrEqual Log LogSoftmax Loop LpNormalization MatMul MatMulInteger Max Mean Min Mod Mul Neg NonMaxSuppression NonZero Not OneHot \
-    Or Pad Pow PRelu RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin \
+    Or Pow PRelu RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin \
     ReduceProd ReduceSum ReduceSumSquare Relu Reshape ReverseSequence RotaryEmbedding Round Scatter ScatterElements ScatterND SequenceAt \
     SequenceConstruct SequenceErase SequenceInsert SequenceLength Shape Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign Split \
     SplitToSequence Sqrt Squeeze Sub Sum Swish Tan Tanh Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor";
@@ -66,13 +66,13 @@ pub const PARTS: &[Part] = &[
     }),
     part(
         "Conv",
-        "`auto_pad` = SAME_LOWER without `kernel_shape`",
-        is_lower,
+        "`auto_pad` = SAME_LOWER without `kernel_shape`, three dimensions of space",
+        convolved,
     ),
     part(
         "ConvInteger",
-        "`auto_pad` = SAME_LOWER without `kernel_shape`",
-        is_lower,
+        "`auto_pad` = SAME_LOWER without `kernel_shape`, three dimensions of space",
+        convolved,
     ),
     part(
         "ConvTranspose",
@@ -87,7 +87,7 @@ pub const PARTS: &[Part] = &[
     part("DequantizeLinear", "`block_size`, `output_dtype`", blocked),
     part(
         "GridSample",
-        "other than bilinear and zeros in two dimensions, where the file does not say how many dimensions the input has",
+        "cubic with `padding_mode` = border, of which sources say different things; other than bilinear and zeros in two dimensions, where the file does not say how many dimensions the input has",
         |node| {
             !matches!(node.words("mode"), None | Some("linear" | "bilinear"))
                 || !matches!(node.words("padding_mode"), None | Some("zeros"))
@@ -109,6 +109,11 @@ pub const PARTS: &[Part] = &[
         |node| node.int("stash_type").is_some_and(|of| of != 1),
     ),
     part("MaxPool", POOLED, |node| !is_plain(node)),
+    part(
+        "Pad",
+        "edge, reflect and wrap of dimensions before the last two, which is refused when it is computed",
+        |_| false,
+    ),
     part("QuantizeLinear", "`block_size`, `output_dtype`", blocked),
     part(
         "Resize",
@@ -122,6 +127,11 @@ pub const PARTS: &[Part] = &[
 
 const POOLED: &str = "`dilations`, three dimensions of space, SAME_LOWER and `Indices` of kernels with more than 512 cells";
 const ELEMENTS: &str = "other types than f32, u8, i8, i32, i64 and truth values";
+
+fn convolved(node: &Node) -> bool {
+    let deep = |name| node.ints(name).len() > 2;
+    is_lower(node) || deep("kernel_shape") || deep("strides")
+}
 
 fn blocked(node: &Node) -> bool {
     node.int("block_size").unwrap_or(0) != 0 || node.int("output_dtype").unwrap_or(0) != 0
