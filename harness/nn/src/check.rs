@@ -1,24 +1,17 @@
 //! `assay nn --check`.
 
 use crate::{
-    offer::{LeftOut, Offer, open},
+    offer::{Offer, open},
     program::Arguments,
 };
 use anyhow::{Context, Result};
-use assay::{exit::Exit, output::Output};
+use assay::{
+    exit::Exit,
+    output::Output,
+    records::nn::{self, NnReport},
+};
 use runtime_nn::check::{self, Cell, Outcome};
 use serde::Serialize;
-
-#[derive(Serialize)]
-struct Document {
-    /// 1.
-    nn: u32,
-    passed: bool,
-    cells: Vec<Cell>,
-    /// Outputs that must be the same bits and are not.
-    disagreements: Vec<String>,
-    left_out: Vec<LeftOut>,
-}
 
 pub(crate) fn run(arguments: &Arguments, offer: &Offer, output: &Output) -> Result<Exit> {
     let mut cells = Vec::new();
@@ -48,25 +41,49 @@ pub(crate) fn run(arguments: &Arguments, offer: &Offer, output: &Output) -> Resu
         ))?;
     }
     let passed = disagreements.is_empty() && cells.iter().all(Cell::passed);
-    let document = Document {
+    let document = NnReport {
         nn: 1,
         passed,
-        cells,
+        cells: cells.into_iter().map(recorded).collect(),
         disagreements,
         left_out: offer.left_out.clone(),
     };
-    keep(arguments, &document)?;
+    keep(arguments, nn::FILE, &document)?;
     output.document(&document)?;
     Ok(if passed { Exit::Passed } else { Exit::Failed })
 }
 
-/// Writes the document to the file that was named for it.
-pub(crate) fn keep(arguments: &Arguments, document: &impl Serialize) -> Result<()> {
-    let Some(path) = &arguments.out else {
+/// A cell as records have it.
+fn recorded(cell: Cell) -> nn::Cell {
+    let findings = cell.findings.into_iter().map(|finding| nn::Finding {
+        check: finding.check,
+        outcome: match finding.outcome {
+            Outcome::Pass => assay::outcome::Outcome::Pass,
+            Outcome::Fail => assay::outcome::Outcome::Fail,
+            Outcome::Unsupported => assay::outcome::Outcome::Unsupported,
+        },
+        detail: finding.detail,
+    });
+    nn::Cell {
+        engine: cell.engine,
+        backend: cell.backend,
+        findings: findings.collect(),
+        outputs: cell.outputs,
+    }
+}
+
+/// Writes the document to the file that was named for it, or under its own name in the folder that was.
+pub(crate) fn keep(arguments: &Arguments, name: &str, document: &impl Serialize) -> Result<()> {
+    let Some(out) = &arguments.out else {
         return Ok(());
     };
+    let path = if out.is_dir() {
+        out.join(name)
+    } else {
+        out.clone()
+    };
     let text = serde_json::to_string_pretty(document)?;
-    std::fs::write(path, text + "\n")
+    std::fs::write(&path, text + "\n")
         .with_context(|| format!("failed to write `{}`", path.display()))
 }
 

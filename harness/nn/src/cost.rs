@@ -132,7 +132,7 @@ pub(crate) fn run(arguments: &Arguments, offer: &Offer, output: &Output) -> Resu
         rows,
         loads,
     };
-    keep(arguments, &document)?;
+    keep(arguments, "nn-cost.json", &document)?;
     output.document(&document)?;
     Ok(exit::Exit::Passed)
 }

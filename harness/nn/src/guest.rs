@@ -96,7 +96,7 @@ pub(crate) fn run(
         runs,
         left_out: offer.left_out.clone(),
     };
-    keep(arguments, &document)?;
+    keep(arguments, "nn-guest.json", &document)?;
     output.document(&document)?;
     Ok(if passed { Exit::Passed } else { Exit::Failed })
 }

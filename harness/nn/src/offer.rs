@@ -2,8 +2,10 @@
 
 use crate::program::Arguments;
 use anyhow::Result;
+pub(crate) use assay::records::nn::LeftOut;
 use assay::{
     exit,
+    outcome::Outcome,
     registry::{self, EngineError},
 };
 use kernel_pack::TrustList;
@@ -13,7 +15,6 @@ use runtime_nn::{
     Backend,
     backends::{Kernels, Native, Onnx, OnnxRuntime},
 };
-use serde::Serialize;
 use std::{path::PathBuf, sync::Arc};
 
 /// All backends, in the order of reports.
@@ -26,15 +27,6 @@ pub(crate) struct Offer {
     pub(crate) left_out: Vec<LeftOut>,
     onnx_runtime: Option<OnnxRuntime>,
     pack: Option<(PathBuf, TrustList)>,
-}
-
-/// An engine or a backend that is not looked at.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct LeftOut {
-    pub(crate) what: String,
-    /// `unsupported` or `absent`.
-    pub(crate) outcome: &'static str,
-    pub(crate) reason: String,
 }
 
 impl Offer {
@@ -63,12 +55,12 @@ impl Offer {
                     continue;
                 }
                 Err(EngineError::Elsewhere { server, .. }) => (
-                    "unsupported",
+                    Outcome::Unsupported,
                     format!(
                         "it runs in {server}, and the worker protocol has no functions that a guest could import"
                     ),
                 ),
-                Err(error) => ("absent", format!("failed to {error}")),
+                Err(error) => (Outcome::Absent, format!("failed to {error}")),
             };
             self.left_out.push(LeftOut {
                 what: engine.id,
@@ -118,7 +110,7 @@ impl Offer {
             }
             self.left_out.push(LeftOut {
                 what: id.to_owned(),
-                outcome: "absent",
+                outcome: Outcome::Absent,
                 reason,
             });
         }

@@ -1,6 +1,8 @@
 //! The command line.
 
 use crate::{check, cost, guest, offer::Offer};
+#[cfg(target_os = "linux")]
+use anyhow::Context;
 use anyhow::Result;
 use assay::{
     acceptance::Acceptance,
@@ -48,8 +50,11 @@ pub(crate) struct Arguments {
     /// What instantiation and the call may take, in ticks of 10 ms.
     #[arg(long, value_name = "TICKS", default_value_t = 1000)]
     pub ticks: u64,
-    /// Keep the JSON document in a file too.
-    #[arg(long, value_name = "FILE")]
+    /// Memory that this process may write, in MiB; beyond it, it ends. 0 sets no limit; only Linux has one.
+    #[arg(long, value_name = "MIB", default_value_t = 4096)]
+    pub memory: u64,
+    /// Keep the JSON document too: in a file, or in a folder as nn.json (of --check, for `assay report`), nn-cost.json or nn-guest.json.
+    #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     /// Print one JSON document on stdout and nothing else there.
     #[arg(long)]
@@ -77,10 +82,29 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
+    limit_memory(arguments.memory)?;
     let offer = Offer::new(arguments)?;
     match &arguments.guest {
         Some(path) => guest::run(arguments, &offer, path, output),
         None if arguments.check => check::run(arguments, &offer, output),
         None => cost::run(arguments, &offer, output),
     }
+}
+
+/// Holds this process to a limit: what a graph takes while it is loaded and computed, no ONNX library limits.
+#[cfg(target_os = "linux")]
+fn limit_memory(mebibytes: u64) -> Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    if mebibytes == 0 {
+        return Ok(());
+    }
+    let maximum = getrlimit(Resource::Data).maximum;
+    let wanted = mebibytes.saturating_mul(1 << 20);
+    let current = Some(maximum.map_or(wanted, |most| most.min(wanted)));
+    setrlimit(Resource::Data, Rlimit { current, maximum }).context("failed to limit memory")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_memory(_: u64) -> Result<()> {
+    Ok(())
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// and github-action-benchmark.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Reads the results of qualify, conform, traps and bench in DIR and in the folders in it; measures nothing.\n\nExample: assay report assay-results/20261120T120000-qualify-1"
+    after_help = "Reads the results of qualify, conform, traps, bench and `nn --check --out` in DIR and in the folders in it; measures nothing.\n\nExample: assay report assay-results/20261120T120000-qualify-1"
 )]
 pub struct Arguments {
     /// Results folder, or a folder of results folders.

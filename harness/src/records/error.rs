@@ -18,7 +18,7 @@ pub enum RecordsError {
     },
     /// No results are in the folder.
     #[error(
-        "`{}` holds no results: neither qualify.json nor conform.json, traps.json or {}, there or in a folder in it",
+        "`{}` holds no results: neither qualify.json nor conform.json, traps.json, nn.json or {}, there or in a folder in it",
         folder.display(),
         record::FILE
     )]

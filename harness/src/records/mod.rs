@@ -3,6 +3,7 @@
 //! version does not know are passed over, so that records of later versions can be read.
 
 mod error;
+pub mod nn;
 pub mod qualification;
 pub mod run;
 #[cfg(test)]
@@ -38,6 +39,8 @@ pub struct Records {
     pub traps: Option<TrapReport>,
     /// What follows from `bench.jsonl`.
     pub bench: Option<Tables>,
+    /// `nn.json`.
+    pub nn: Option<nn::NnReport>,
 }
 
 impl Records {
@@ -60,13 +63,15 @@ impl Records {
             records.conform = document(&places, conformance::FILE)?;
         }
         records.traps = document(&places, survey::FILE)?;
+        records.nn = document(&places, nn::FILE)?;
         if let Some(path) = the_only(&places, record::FILE)? {
             records.bench = Tables::of(&record::read(&path)?);
         }
         let nothing = records.qualify.is_none()
             && records.conform.is_none()
             && records.traps.is_none()
-            && records.bench.is_none();
+            && records.bench.is_none()
+            && records.nn.is_none();
         if nothing {
             return Err(RecordsError::Empty {
                 folder: folder.to_owned(),

@@ -1,5 +1,5 @@
 //! JUnit XML: one suite per engine, one test case per kernel, layer and source, per numeric instruction set, per case of the trap
-//! matrix, per module whose outputs were checked when it was timed. What is unsupported or known to fail is skipped with its reason, never a success.
+//! matrix, per check of WASI-NN, per module whose outputs were checked when it was timed. What is unsupported or known to fail is skipped with its reason, never a success.
 
 use crate::{
     bench::{record::Key, tables::Tables},
@@ -7,7 +7,7 @@ use crate::{
     engine::Status,
     judge::{self, EngineWord, NotAsked},
     outcome::Outcome,
-    records::{Qualification, Records},
+    records::{Qualification, Records, nn::NnReport},
     traps::survey::Survey,
 };
 use anyhow::{Context, Result};
@@ -45,6 +45,9 @@ pub fn render(records: &Records) -> Result<String> {
     }
     if let Some(traps) = &records.traps {
         suites.traps(&traps.survey);
+    }
+    if let Some(nn) = &records.nn {
+        suites.nn(nn);
     }
     for ((engine, kernel, variant), (outcome, detail)) in records.bench.iter().flat_map(outputs) {
         let class = format!("{kernel}.{variant}");
@@ -104,6 +107,20 @@ impl Suites {
             let name = format!("{} of {} hold", engine.held, engine.operations);
             let because = engine.because.join("; ");
             self.add(&engine.runtime, "numerics", name, outcome, &because);
+        }
+    }
+
+    fn nn(&mut self, nn: &NnReport) {
+        for cell in &nn.cells {
+            let class = format!("nn.{}", cell.backend);
+            for finding in &cell.findings {
+                let (name, outcome) = (finding.check.clone(), finding.outcome);
+                self.add(&cell.engine, &class, name, outcome, &finding.detail);
+            }
+        }
+        for disagreement in &nn.disagreements {
+            let name = "the same bits".to_owned();
+            self.add("nn", "outputs", name, Outcome::Fail, disagreement);
         }
     }
 

@@ -8,6 +8,7 @@ pub mod formats;
 pub mod goals;
 pub mod junit;
 pub mod kernels;
+mod nn;
 pub mod resources;
 pub mod screen;
 pub mod sections;

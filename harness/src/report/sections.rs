@@ -1,6 +1,6 @@
 //! The sections of a report, from the records.
 
-use super::{envelope, goals, resources, timing, traps};
+use super::{envelope, goals, nn, resources, timing, traps};
 use crate::document::{Cell, Document, Part, Section, Table, Tone};
 use crate::{
     basics,
@@ -44,6 +44,10 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             };
             let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
             ("Conformance of engines".to_owned(), verdict, tone, facts)
+        }
+        (None, None) if records.traps.is_none() && records.bench.is_none() => {
+            let (title, verdict, tone) = records.nn.as_ref().map(nn::head).unwrap_or_default();
+            (title, verdict, tone, Vec::new())
         }
         (None, None) if records.traps.is_none() => (
             "Measurements of engines".to_owned(),
@@ -96,6 +100,10 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
             sections.push(traps::interruption(&report.survey)?);
         }
         sections.push(traps::trap_matrix(report));
+    }
+    if let Some(report) = &records.nn {
+        facts.push(("WASI-NN".to_owned(), report.words()));
+        sections.push(nn::section(report));
     }
     if let Some(conform) = records.conformance()
         && !conform.numerics.is_empty()

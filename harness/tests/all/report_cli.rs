@@ -256,3 +256,69 @@ fn a_trap_that_fails_is_in_the_verdict() {
     assert_eq!(exit, 0, "{document}");
     assert_eq!(document["verdict"], "1 of 3 checks pass, 1 fail");
 }
+
+/// One check of each outcome, in the folder of its own that `assay nn --check --out` is given.
+fn of_nn(folder: &Path, outcome: &str) {
+    let record = value!({
+        "nn": 1, "passed": outcome == "pass",
+        "cells": [
+            {"engine": "wasmi", "backend": "onnx", "outputs": [["mlp", "00"]], "findings": [
+                {"check": "model mlp", "outcome": outcome, "detail": "index 3: <b>1</b> & 2"},
+                {"check": "model swiglu", "outcome": "pass", "detail": ""},
+            ]},
+            {"engine": "wasmi", "backend": "planted", "outputs": [], "findings": [
+                {"check": "panics", "outcome": "unsupported", "detail": "why not"},
+            ]},
+        ],
+        "disagreements": if outcome == "pass" { vec![] } else { vec!["mlp: onnx differs between engines"] },
+        "left_out": [{"what": "onnxruntime", "outcome": "absent", "reason": "no library"}],
+    });
+    let inner = folder.join("nn");
+    fs::create_dir(&inner).unwrap();
+    fs::write(inner.join("nn.json"), record.to_string()).unwrap();
+}
+
+#[test]
+fn wasi_nn_is_a_section_of_every_form_and_alone_its_verdict() {
+    for (outcome, verdict) in [
+        ("pass", "2 of 3 checks pass, 0 fail"),
+        ("fail", "1 of 3 checks pass, 1 fail; 1 outputs disagree"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        of_nn(folder.path(), outcome);
+        let (exit, document) = report(folder.path());
+        assert_eq!(exit, 0, "{document}");
+        assert_eq!(document["verdict"], verdict);
+        let read =
+            |name: &str| fs::read_to_string(folder.path().join("report").join(name)).unwrap();
+        let (html, markdown, junit) = (read("index.html"), read("summary.md"), read("junit.xml"));
+        let fails = outcome == "fail";
+        assert_eq!(html.contains("1 of 2: fail"), fails);
+        assert_eq!(markdown.contains("1 of 2: fail"), fails);
+        assert_eq!(junit.contains("<failure"), fails);
+        assert_eq!(html.contains("mlp: onnx differs between engines"), fails);
+        assert!(html.contains("id=\"nn\"") && !html.contains("<b>1</b>"));
+        assert!(markdown.contains("0 of 1: unsupported") && html.contains("why not"));
+        assert!(html.contains("onnxruntime is absent: no library") && junit.contains("<skipped"));
+    }
+}
+
+#[test]
+fn wasi_nn_stands_beside_the_verdict_of_a_qualification() {
+    let folder = tempfile::tempdir().unwrap();
+    records(folder.path(), "pass");
+    of_nn(folder.path(), "fail");
+    let (exit, document) = report(folder.path());
+    assert_eq!(exit, 0, "{document}");
+    assert!(
+        document["verdict"]
+            .as_str()
+            .unwrap()
+            .starts_with("qualified")
+    );
+    let markdown = fs::read_to_string(folder.path().join("report/summary.md")).unwrap();
+    assert!(
+        markdown.contains("1 of 3 checks pass, 1 fail"),
+        "{markdown}"
+    );
+}

@@ -40,7 +40,7 @@ impl Nn {
         backend: &dyn Backend,
         bytes: Vec<u8>,
     ) -> Result<Self, Error> {
-        let graph = work::here(|| backend.load(&[bytes], Target::Cpu))?;
+        let graph = work::apart(|| backend.load(&[bytes], Target::Cpu))?;
         self.named.insert(name.to_owned(), graph);
         Ok(self)
     }

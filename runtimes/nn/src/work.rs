@@ -26,9 +26,12 @@ pub(crate) fn too_long(time: Duration) -> Error {
 }
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use threads::{LeftBehind, Worker};
+pub(crate) use threads::{LeftBehind, Worker, apart};
 #[cfg(target_family = "wasm")]
-pub(crate) use without_threads::{LeftBehind, Worker};
+pub(crate) use {
+    here as apart,
+    without_threads::{LeftBehind, Worker},
+};
 
 #[cfg(not(target_family = "wasm"))]
 mod threads {
@@ -125,12 +128,30 @@ mod threads {
         }
     }
 
+    /// Of a thread that loads or computes: libraries follow graphs by recursion, and limits of graphs (`backends`) are made for this.
+    const STACK: usize = 16 << 20;
+
+    /// Carries out work on a thread with that stack, and waits for it however long it takes.
+    pub(crate) fn apart<T: Send>(
+        work: impl FnOnce() -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().name("nn-backend".to_owned());
+            let started = thread.stack_size(STACK).spawn_scoped(scope, || here(work));
+            let started =
+                started.map_err(|error| Error::Busy(format!("start a thread: {error}")))?;
+            started
+                .join()
+                .unwrap_or_else(|panic| Err(panicked(&*panic)))
+        })
+    }
+
     fn start() -> Result<Sender<Job>, Error> {
         let (jobs, todo) = channel::<Job>();
         let work = move || todo.into_iter().for_each(|job| job());
         let thread = thread::Builder::new().name("nn-backend".to_owned());
         // Given up threads end once their work is done.
-        match thread.spawn(work) {
+        match thread.stack_size(STACK).spawn(work) {
             Ok(_) => Ok(jobs),
             Err(error) => Err(Error::Busy(format!("start a thread: {error}"))),
         }

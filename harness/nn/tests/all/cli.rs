@@ -29,6 +29,8 @@ fn document(output: &Output) -> Value {
 
 #[test]
 fn a_check_names_what_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
     let output = assay_nn(&[
         "--check",
         "--json",
@@ -36,8 +38,14 @@ fn a_check_names_what_is_left_out() {
         "native",
         "--runtime",
         "wasmi*",
+        "--out",
+        out,
     ]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let (report, files) =
+        assay::report::write(folder.path(), &folder.path().join("report")).unwrap();
+    assert_eq!(report.title, "WASI-NN of engines");
+    assert!(report.verdict.contains(" checks pass, 0 fail"), "{files:?}");
     let document = document(&output);
     let left_out = document["left_out"].as_array().unwrap();
     assert!(
@@ -116,4 +124,45 @@ fn a_guest_is_run_and_its_errors_are_told() {
         Some(2),
         "ONNX is no document of kernels"
     );
+}
+
+/// A field of a message that is bytes, or a message.
+#[cfg(target_os = "linux")]
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, bytes.len() as u8][..], bytes].concat()
+}
+
+/// ONNX of one node, whose output has so many elements as eight bytes say: 256 MiB of zeros, and the file is as large as a sentence.
+#[cfg(target_os = "linux")]
+fn large_output() -> Vec<u8> {
+    let node = [field(1, b"n"), field(2, b"y"), field(4, b"ConstantOfShape")].concat();
+    let sizes = (1_i64 << 26).to_le_bytes();
+    let weight = [&[8, 1, 16, 7][..], &field(8, b"n"), &field(9, &sizes)].concat();
+    let output = [field(1, b"y"), field(2, &field(1, &[8, 1]))].concat();
+    let graph = [field(1, &node), field(5, &weight), field(12, &output)].concat();
+    [&[8, 8][..], &field(7, &graph), &field(8, &[16, 18])].concat()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_graph_takes_ends_at_the_limit_of_memory() {
+    use std::os::unix::process::ExitStatusExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let guest =
+        r#"(module (memory (export "memory") 1) (func (export "run") (result i32) (i32.const 0)))"#;
+    std::fs::write(path("guest.wasm"), wat::parse_str(guest).unwrap()).unwrap();
+    std::fs::write(path("large.onnx"), large_output()).unwrap();
+    let graph = format!("model={}", path("large.onnx").display());
+    let run = |memory: &str| {
+        let guest = path("guest.wasm");
+        let guest = guest.to_str().unwrap();
+        let limit = ["--runtime", "wasmi", "--memory", memory];
+        assay_nn(&[&[guest, "--graph", &graph][..], &limit].concat())
+    };
+    let output = run("200");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.signal().is_some(), "{output:?}");
+    assert!(said.contains("memory allocation of"), "{said}");
+    assert_eq!(run("0").status.code(), Some(0));
 }

@@ -2,8 +2,6 @@
 
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 mod declared;
-#[cfg(feature = "onnx")]
-mod defaults;
 mod document;
 #[cfg(all(feature = "kernels", not(target_family = "wasm")))]
 mod kernels;
@@ -12,6 +10,8 @@ mod native;
 mod onnx;
 #[cfg(all(feature = "onnxruntime", not(target_family = "wasm")))]
 mod onnxruntime;
+#[cfg(feature = "onnx")]
+mod rewrite;
 
 #[cfg(all(feature = "kernels", not(target_family = "wasm")))]
 pub use kernels::Kernels;
@@ -20,6 +20,8 @@ pub use native::Native;
 pub use onnx::Onnx;
 #[cfg(all(feature = "onnxruntime", not(target_family = "wasm")))]
 pub use onnxruntime::OnnxRuntime;
+#[cfg(feature = "onnx")]
+pub use rewrite::stated;
 
 use crate::{Error, Target};
 

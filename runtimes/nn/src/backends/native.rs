@@ -1,13 +1,13 @@
 use super::document::{Calls, Program, recognises};
 use crate::{Backend, Encoding, Error, Graph, Target};
-use kernel_abi::Status;
-use runtime_call::{Fill, Frame, Tensors};
+use kernel_abi::{Descriptor, REGION_ALIGNMENT, Region, Status};
+use runtime_call::{Output, Tensors};
 use std::sync::Arc;
 
-/// Where a frame begins: anything but 0, and what a descriptor needs is behind it.
+/// Where a call's descriptor lies: anything but 0, which stands for an absent region.
 const HEAP_BASE: u32 = 1024;
-/// Pages of 64 KiB that a call may have.
-const MAX_PAGES: u32 = 4096;
+/// Bytes that a call may have.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Documents of kernels, computed by the same source as native code: what a pack's modules are held against.
 #[derive(Clone, Copy, Debug)]
@@ -60,16 +60,56 @@ impl Calls for Native {
     fn call(&self, kernel: &str, tensors: &Tensors<'_>) -> Result<Vec<u8>, Error> {
         let code = kernel_core::variant(kernel, self.features);
         let code = code.ok_or_else(|| Error::NotFound(format!("a kernel `{kernel}`")))?;
-        let frame = Frame::place(tensors, HEAP_BASE, MAX_PAGES, Fill::FIRST)
-            .map_err(|error| Error::TooLarge(error.to_string()))?;
-        let mut memory = vec![0; frame.start() as usize];
-        memory.extend_from_slice(frame.image());
-        match code.forward(&mut memory, HEAP_BASE, frame.descriptor_address()) {
-            Status::OK => Ok(frame.output(&memory[frame.start() as usize..]).to_vec()),
+        let (mut memory, output) = laid_out(tensors)?;
+        match code.forward(&mut memory, HEAP_BASE, HEAP_BASE) {
+            Status::OK => {
+                let from = output.offset as usize;
+                Ok(memory[from..from + output.size as usize].to_vec())
+            }
             status => Err(Error::Argument(format!(
                 "{kernel} answers status {}",
                 status.0
             ))),
         }
     }
+}
+
+/// Memory with the tensors of a call behind its descriptor, and where the output is. Native code is trusted: there are no guard bands, which take
+/// longer to write than a small kernel computes.
+fn laid_out(tensors: &Tensors<'_>) -> Result<(Vec<u8>, Region), Error> {
+    let mut end = u64::from(HEAP_BASE) + Descriptor::SIZE as u64;
+    let mut region = |size: usize| {
+        if size == 0 {
+            return Ok(Region::new(0, 0));
+        }
+        let offset = end.next_multiple_of(REGION_ALIGNMENT.into());
+        end = offset + size as u64;
+        if end > MAX_BYTES {
+            let message = format!("{end} bytes for a call; {MAX_BYTES} are the most");
+            return Err(Error::TooLarge(message));
+        }
+        // Below MAX_BYTES.
+        Ok(Region::new(offset as u32, size as u32))
+    };
+    let (before, output) = match tensors.output {
+        Output::Written(size) => (&[][..], size as usize),
+        Output::Updated(bytes) => (bytes, bytes.len()),
+    };
+    let placed = Descriptor {
+        params: region(tensors.params.len())?,
+        input_a: region(tensors.a.len())?,
+        input_b: region(tensors.b.len())?,
+        output: region(output)?,
+        scratch: region(tensors.scratch_size as usize)?,
+    };
+    let mut memory = vec![0; end as usize];
+    let mut write = |at: u32, bytes: &[u8]| {
+        memory[at as usize..][..bytes.len()].copy_from_slice(bytes);
+    };
+    write(HEAP_BASE, &placed.to_le_bytes());
+    write(placed.params.offset, tensors.params);
+    write(placed.input_a.offset, tensors.a);
+    write(placed.input_b.offset, tensors.b);
+    write(placed.output.offset, before);
+    Ok((memory, placed.output))
 }

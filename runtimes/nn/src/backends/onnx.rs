@@ -6,12 +6,13 @@
 
 use super::{
     declared::{Declared, Element, recognises},
-    defaults::written_out,
+    rewrite::rewrite,
 };
 use crate::{Backend, Dtype, Encoding, Error, Graph, Input, Target, Tensor};
 use rten::{
     LoadErrorKind, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView,
 };
+use rten_onnx::onnx::ModelProto;
 use rten_tensor::prelude::{AsView, Layout};
 use std::{sync::Arc, time::Duration};
 
@@ -46,7 +47,7 @@ impl Backend for Onnx {
             let message = format!("`{name}` is of f64, which would be computed in f32");
             return Err(Error::Unsupported(message));
         }
-        let model = ModelOptions::with_all_ops().load(written_out(bytes).into_owned());
+        let model = ModelOptions::with_all_ops().load(for_engine(bytes)?);
         let model = model.map_err(|error| match error.kind() {
             LoadErrorKind::OperatorInvalid => Error::Unsupported(error.to_string()),
             _ => Error::Argument(error.to_string()),
@@ -65,6 +66,16 @@ impl Backend for Onnx {
             declared,
         }))
     }
+}
+
+/// A file as rten takes it.
+fn for_engine(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let not_onnx = |error| Error::Argument(format!("not ONNX: {error}"));
+    let mut model = ModelProto::parse_buf(bytes).map_err(not_onnx)?;
+    if rewrite(&mut model)? {
+        return model.write_buf().map_err(not_onnx);
+    }
+    Ok(bytes.to_vec())
 }
 
 struct Loaded {
