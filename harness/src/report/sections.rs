@@ -18,59 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// If a picture cannot be drawn.
 pub fn document(records: &Records, command: String) -> Result<Document> {
-    let mut sections = Vec::new();
-    let (title, mut verdict, tone, mut facts) = match (&records.qualify, &records.conform) {
-        (Some(qualify), _) => {
-            sections.push(self::verdict(qualify));
-            let title = format!(
-                "{} {}: which engines may run it",
-                qualify.pack.name, qualify.pack.version
-            );
-            let tone = match qualify.verdict {
-                // What nobody asked may still turn out badly.
-                Word::Qualified if !qualify.is_unreserved() => Tone::Limited,
-                Word::Qualified => Tone::Good,
-                Word::NotQualified => Tone::Bad,
-            };
-            (title, qualify.words(), tone, facts(qualify))
-        }
-        (None, Some(conform)) => {
-            let good = conform.verdict.passed();
-            let verdict = format!("conformance: {}", judge::conformance_words(conform));
-            let tone = match good {
-                true if judge::not_asked_of_conformance(conform).is_empty() => Tone::Good,
-                true => Tone::Limited,
-                false => Tone::Bad,
-            };
-            let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
-            ("Conformance of engines".to_owned(), verdict, tone, facts)
-        }
-        (None, None) if records.traps.is_none() && records.bench.is_none() => {
-            let (title, verdict, tone) = records.nn.as_ref().map(nn::head).unwrap_or_default();
-            (title, verdict, tone, Vec::new())
-        }
-        (None, None) if records.traps.is_none() => (
-            "Measurements of engines".to_owned(),
-            String::new(),
-            Tone::Plain,
-            Vec::new(),
-        ),
-        (None, None) => {
-            let outcomes: Vec<Outcome> = records.traps.iter().flat_map(traps::outcomes).collect();
-            let count =
-                |fits: fn(Outcome) -> bool| outcomes.iter().filter(|one| fits(**one)).count();
-            let bad = count(Outcome::is_bad);
-            let verdict = format!(
-                "{} of {} checks pass, {bad} fail",
-                count(|outcome| outcome == Outcome::Pass),
-                outcomes.len()
-            );
-            let tone = if bad > 0 { Tone::Bad } else { Tone::Plain };
-            let title = "Traps, budgets and limits of engines".to_owned();
-            (title, verdict, tone, Vec::new())
-        }
-    };
-    let mut tone = tone;
+    let (title, mut verdict, mut tone, mut facts) = head(records);
+    let mut sections: Vec<Section> = records.qualify.iter().map(self::verdict).collect();
     if let Some(bench) = &records.bench {
         let measured = measurements(bench);
         if verdict.is_empty() {
@@ -121,6 +70,60 @@ pub fn document(records: &Records, command: String) -> Result<Document> {
         sections,
         command,
     })
+}
+
+/// Title, verdict, its tone and facts, by what the records are of in the first place.
+fn head(records: &Records) -> (String, String, Tone, Vec<(String, String)>) {
+    match (&records.qualify, &records.conform) {
+        (Some(qualify), _) => {
+            let title = format!(
+                "{} {}: which engines may run it",
+                qualify.pack.name, qualify.pack.version
+            );
+            let tone = match qualify.verdict {
+                // What nobody asked may still turn out badly.
+                Word::Qualified if !qualify.is_unreserved() => Tone::Limited,
+                Word::Qualified => Tone::Good,
+                Word::NotQualified => Tone::Bad,
+            };
+            (title, qualify.words(), tone, facts(qualify))
+        }
+        (None, Some(conform)) => {
+            let good = conform.verdict.passed();
+            let verdict = format!("conformance: {}", judge::conformance_words(conform));
+            let tone = match good {
+                true if judge::not_asked_of_conformance(conform).is_empty() => Tone::Good,
+                true => Tone::Limited,
+                false => Tone::Bad,
+            };
+            let facts = vec![("Seed".to_owned(), conform.seed.to_string())];
+            ("Conformance of engines".to_owned(), verdict, tone, facts)
+        }
+        (None, None) if records.traps.is_none() && records.bench.is_none() => {
+            let (title, verdict, tone) = records.nn.as_ref().map(nn::head).unwrap_or_default();
+            (title, verdict, tone, Vec::new())
+        }
+        (None, None) if records.traps.is_none() => (
+            "Measurements of engines".to_owned(),
+            String::new(),
+            Tone::Plain,
+            Vec::new(),
+        ),
+        (None, None) => {
+            let outcomes: Vec<Outcome> = records.traps.iter().flat_map(traps::outcomes).collect();
+            let count =
+                |fits: fn(Outcome) -> bool| outcomes.iter().filter(|one| fits(**one)).count();
+            let bad = count(Outcome::is_bad);
+            let verdict = format!(
+                "{} of {} checks pass, {bad} fail",
+                count(|outcome| outcome == Outcome::Pass),
+                outcomes.len()
+            );
+            let tone = if bad > 0 { Tone::Bad } else { Tone::Plain };
+            let title = "Traps, budgets and limits of engines".to_owned();
+            (title, verdict, tone, Vec::new())
+        }
+    }
 }
 
 /// What a run of measurements came to, in a few words.
