@@ -10,11 +10,11 @@ use crate::{
     angle, block,
     check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
-    elementwise,
+    elementwise::{self, in_passes},
     lanes::Lanes,
     memory::Regions,
     slice::{rows, rows_mut, span, span_mut, split, split_mut},
-    unroll::unroll,
+    unroll::{in_order, unroll},
 };
 
 /// rope_f32: rotary position embedding.
@@ -189,39 +189,77 @@ fn rotate_by<L: Lanes, E: Element, H>(
     let input = E::view(regions.input_a);
     let output = E::view_mut(regions.output);
 
+    let mut waiting = [F32::default(); 2 * PAIRS];
+    let waiting: &mut [F32; 2 * PAIRS] = if const { in_passes::<L, E>() } {
+        core::hint::black_box(&mut waiting)
+    } else {
+        &mut waiting
+    };
     let mut turns = Turns::<PAIRS>::new();
     for first in (0..half).step_by(PAIRS) {
         let count = PAIRS.min(half - first);
         turns.start(angles, first, count);
         for position in 0..seq {
-            let (cosines, sines) = turns.at(angles, position, &sine_and_cosine);
+            let turns = turns.at(angles, position, &sine_and_cosine);
             for batch in 0..batches {
                 let (x, y) = at_position((input, output), heads * head_dim, batch * seq + position);
                 for (x, y) in rows(x, head_dim).zip(rows_mut(y, head_dim)) {
                     if params.layout == LAYOUT_INTERLEAVED {
-                        rotate_interleaved::<L, E>(
-                            span(x, 2 * first, 2 * count),
-                            span_mut(y, 2 * first, 2 * count),
-                            cosines,
-                            sines,
-                        );
+                        let y = span_mut(y, 2 * first, 2 * count);
+                        row_interleaved::<L, E>(span(x, 2 * first, 2 * count), y, turns, waiting);
                     } else {
                         let (low, high) = split(x, half);
                         let (low_output, high_output) = split_mut(y, half);
-                        rotate_halves::<L, E>(
+                        row_of_halves::<L, E>(
                             (span(low, first, count), span(high, first, count)),
                             (
                                 span_mut(low_output, first, count),
                                 span_mut(high_output, first, count),
                             ),
-                            cosines,
-                            sines,
+                            turns,
+                            waiting,
                         );
                     }
                 }
             }
         }
     }
+}
+
+/// Rotates interleaved pairs, at most [`PAIRS`]; in two passes where that is quicker, with the results of the first in memory.
+#[inline(always)]
+fn row_interleaved<L: Lanes, E: Element>(
+    x: &[E],
+    y: &mut [E],
+    (cosines, sines): (&[F32], &[F32]),
+    waiting: &mut [F32; 2 * PAIRS],
+) {
+    if const { !in_passes::<L, E>() } {
+        return rotate_interleaved::<L, E, E>(x, y, cosines, sines);
+    }
+    let wide = split_mut(waiting, y.len()).0;
+    rotate_interleaved::<L, E, F32>(x, wide, cosines, sines);
+    in_order();
+    elementwise::convert::<L, F32, E>(wide, y);
+}
+
+/// As [`row_interleaved`].
+#[inline(always)]
+fn row_of_halves<L: Lanes, E: Element>(
+    (low, high): (&[E], &[E]),
+    (y0, y1): (&mut [E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+    waiting: &mut [F32; 2 * PAIRS],
+) {
+    if const { !in_passes::<L, E>() } {
+        return rotate_halves::<L, E, E>((low, high), (y0, y1), cosines, sines);
+    }
+    let (wide0, wide1) = waiting.split_at_mut(PAIRS);
+    let (wide0, wide1) = (split_mut(wide0, y0.len()).0, split_mut(wide1, y1.len()).0);
+    rotate_halves::<L, E, F32>((low, high), (wide0, wide1), cosines, sines);
+    in_order();
+    elementwise::convert::<L, F32, E>(wide0, y0);
+    elementwise::convert::<L, F32, E>(wide1, y1);
 }
 
 /// All heads of a position of a batch, `elements` in all: the tensors' row of this number.
@@ -250,23 +288,28 @@ const fn some_pairs<L: Lanes, E: Element>() -> usize {
 }
 
 #[inline(always)]
-fn rotate_interleaved<L: Lanes, E: Element>(x: &[E], y: &mut [E], cosines: &[F32], sines: &[F32]) {
-    if E::OPERATIONS == 1 && cosines.len() == PAIRS {
-        return interleaved_whole::<L, E, PAIRS>((x, y), (cosines, sines));
+fn rotate_interleaved<L: Lanes, E: Element, O: Element>(
+    x: &[E],
+    y: &mut [O],
+    cosines: &[F32],
+    sines: &[F32],
+) {
+    if O::OPERATIONS == 1 && cosines.len() == PAIRS {
+        return interleaved_whole::<L, E, O, PAIRS>((x, y), (cosines, sines));
     }
-    if E::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
-        return interleaved_whole::<L, E, HALF_THE_PAIRS>((x, y), (cosines, sines));
+    if O::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
+        return interleaved_whole::<L, E, O, HALF_THE_PAIRS>((x, y), (cosines, sines));
     }
     let step = const { some_pairs::<L, E>() };
-    let first = interleaved::<L, E>(step, (x, y), (cosines, sines), 0);
-    let first = interleaved::<L, E>(L::COUNT, (x, y), (cosines, sines), first);
-    interleaved::<f32, E>(1, (x, y), (cosines, sines), first);
+    let first = interleaved::<L, E, O>(step, (x, y), (cosines, sines), 0);
+    let first = interleaved::<L, E, O>(L::COUNT, (x, y), (cosines, sines), first);
+    interleaved::<f32, E, O>(1, (x, y), (cosines, sines), first);
 }
 
 /// Rotates `N` pairs, where there are so many, without a loop.
 #[inline(always)]
-fn interleaved_whole<L: Lanes, E: Element, const N: usize>(
-    (x, y): (&[E], &mut [E]),
+fn interleaved_whole<L: Lanes, E: Element, O: Element, const N: usize>(
+    (x, y): (&[E], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
     if let Some(cosines) = cosines.first_chunk::<N>()
@@ -275,15 +318,15 @@ fn interleaved_whole<L: Lanes, E: Element, const N: usize>(
         && let Some(y) = y.as_chunks_mut::<2>().0.first_chunk_mut::<N>()
     {
         let (x, y) = (x.as_flattened(), y.as_flattened_mut());
-        interleaved_step::<L, E>(N, (x, y), (cosines, sines));
+        interleaved_step::<L, E, O>(N, (x, y), (cosines, sines));
     }
 }
 
 /// Rotates whole runs of `step` pairs from the pair `first` on; answers the pair after the last.
 #[inline(always)]
-fn interleaved<L: Lanes, E: Element>(
+fn interleaved<L: Lanes, E: Element, O: Element>(
     step: usize,
-    (x, y): (&[E], &mut [E]),
+    (x, y): (&[E], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
     first: usize,
 ) -> usize {
@@ -292,16 +335,16 @@ fn interleaved<L: Lanes, E: Element>(
     let x = split(x, 2 * first).1.chunks_exact(2 * step);
     let y = split_mut(y, 2 * first).1.chunks_exact_mut(2 * step);
     for ((x, y), (cosines, sines)) in x.zip(y).zip(turns) {
-        interleaved_step::<L, E>(step, (x, y), (cosines, sines));
+        interleaved_step::<L, E, O>(step, (x, y), (cosines, sines));
     }
     first + cosines.len() / step * step
 }
 
 /// Rotates `step` pairs without a loop.
 #[inline(always)]
-fn interleaved_step<L: Lanes, E: Element>(
+fn interleaved_step<L: Lanes, E: Element, O: Element>(
     step: usize,
-    (x, y): (&[E], &mut [E]),
+    (x, y): (&[E], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
     unroll!(step / L::COUNT, |i| {
@@ -312,35 +355,35 @@ fn interleaved_step<L: Lanes, E: Element>(
         let sine = L::load(span(sines, at, L::COUNT));
         let (y0, y1) = turn(x0, x1, cosine, sine);
         let (low, high) = y0.interleave(y1);
-        E::store_pair([low, high], span_mut(y, 2 * at, 2 * L::COUNT));
+        O::store_pair([low, high], span_mut(y, 2 * at, 2 * L::COUNT));
     });
 }
 
 #[inline(always)]
-fn rotate_halves<L: Lanes, E: Element>(
+fn rotate_halves<L: Lanes, E: Element, O: Element>(
     (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [E], &mut [E]),
+    (y0, y1): (&mut [O], &mut [O]),
     cosines: &[F32],
     sines: &[F32],
 ) {
     let turns = (cosines, sines);
-    if E::OPERATIONS == 1 && cosines.len() == PAIRS {
-        return halves_whole::<L, E, PAIRS>((low, high), (y0, y1), turns);
+    if O::OPERATIONS == 1 && cosines.len() == PAIRS {
+        return halves_whole::<L, E, O, PAIRS>((low, high), (y0, y1), turns);
     }
-    if E::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
-        return halves_whole::<L, E, HALF_THE_PAIRS>((low, high), (y0, y1), turns);
+    if O::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
+        return halves_whole::<L, E, O, HALF_THE_PAIRS>((low, high), (y0, y1), turns);
     }
     let step = const { some_pairs::<L, E>() };
-    let first = halves::<L, E>(step, (low, high), (y0, y1), turns, 0);
-    let first = halves::<L, E>(L::COUNT, (low, high), (y0, y1), turns, first);
-    halves::<f32, E>(1, (low, high), (y0, y1), turns, first);
+    let first = halves::<L, E, O>(step, (low, high), (y0, y1), turns, 0);
+    let first = halves::<L, E, O>(L::COUNT, (low, high), (y0, y1), turns, first);
+    halves::<f32, E, O>(1, (low, high), (y0, y1), turns, first);
 }
 
 /// As [`interleaved_whole`].
 #[inline(always)]
-fn halves_whole<L: Lanes, E: Element, const N: usize>(
+fn halves_whole<L: Lanes, E: Element, O: Element, const N: usize>(
     (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [E], &mut [E]),
+    (y0, y1): (&mut [O], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
     if let Some(cosines) = cosines.first_chunk::<N>()
@@ -350,16 +393,16 @@ fn halves_whole<L: Lanes, E: Element, const N: usize>(
         && let Some(y0) = y0.first_chunk_mut::<N>()
         && let Some(y1) = y1.first_chunk_mut::<N>()
     {
-        halves_step::<L, E>(N, (low, high), (y0, y1), (cosines, sines));
+        halves_step::<L, E, O>(N, (low, high), (y0, y1), (cosines, sines));
     }
 }
 
 /// As [`interleaved`].
 #[inline(always)]
-fn halves<L: Lanes, E: Element>(
+fn halves<L: Lanes, E: Element, O: Element>(
     step: usize,
     (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [E], &mut [E]),
+    (y0, y1): (&mut [O], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
     first: usize,
 ) -> usize {
@@ -370,17 +413,17 @@ fn halves<L: Lanes, E: Element>(
     let y0 = split_mut(y0, first).1.chunks_exact_mut(step);
     let y1 = split_mut(y1, first).1.chunks_exact_mut(step);
     for (((low, high), (y0, y1)), (cosines, sines)) in low.zip(high).zip(y0.zip(y1)).zip(turns) {
-        halves_step::<L, E>(step, (low, high), (y0, y1), (cosines, sines));
+        halves_step::<L, E, O>(step, (low, high), (y0, y1), (cosines, sines));
     }
     first + cosines.len() / step * step
 }
 
 /// As [`interleaved_step`].
 #[inline(always)]
-fn halves_step<L: Lanes, E: Element>(
+fn halves_step<L: Lanes, E: Element, O: Element>(
     step: usize,
     (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [E], &mut [E]),
+    (y0, y1): (&mut [O], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
     unroll!(step / L::COUNT / 2, |i| {
@@ -393,8 +436,8 @@ fn halves_step<L: Lanes, E: Element>(
             turn(low[0], high[0], cosine[0], sine[0]),
             turn(low[1], high[1], cosine[1], sine[1]),
         );
-        E::store_pair([low.0, high.0], span_mut(y0, at, lanes));
-        E::store_pair([low.1, high.1], span_mut(y1, at, lanes));
+        O::store_pair([low.0, high.0], span_mut(y0, at, lanes));
+        O::store_pair([low.1, high.1], span_mut(y1, at, lanes));
     });
     // A single one is left where a step has only one.
     if step == L::COUNT {
@@ -405,8 +448,8 @@ fn halves_step<L: Lanes, E: Element>(
             L::load(span(cosines, at, L::COUNT)),
             L::load(span(sines, at, L::COUNT)),
         );
-        E::store_lanes(low, span_mut(y0, at, L::COUNT));
-        E::store_lanes(high, span_mut(y1, at, L::COUNT));
+        O::store_lanes(low, span_mut(y0, at, L::COUNT));
+        O::store_lanes(high, span_mut(y1, at, L::COUNT));
     }
 }
 
@@ -474,7 +517,7 @@ fn interleaved_run<L: Lanes>(
     y: &mut [F32; ELEMENTS],
     (cosines, sines): (&[F32], &[F32]),
 ) {
-    interleaved::<L, F32>(RUN, (x, y), (cosines, sines), 0);
+    interleaved::<L, F32, F32>(RUN, (x, y), (cosines, sines), 0);
 }
 
 /// One output run of layout 1, from element `first` of a row on: of its own elements and their partners.
@@ -491,9 +534,9 @@ fn gathered_run<L: Lanes>(
     unpack_run::<L>(row, low, &mut x0);
     unpack_run::<L>(row, low + half, &mut x1);
     if first < half {
-        halves::<L, F32>(RUN, (&x0, &x1), (y, &mut other), (cosines, sines), 0);
+        halves::<L, F32, F32>(RUN, (&x0, &x1), (y, &mut other), (cosines, sines), 0);
     } else {
-        halves::<L, F32>(RUN, (&x0, &x1), (&mut other, y), (cosines, sines), 0);
+        halves::<L, F32, F32>(RUN, (&x0, &x1), (&mut other, y), (cosines, sines), 0);
     }
 }
 
