@@ -10,7 +10,7 @@ use crate::{
     angle, block,
     check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
-    elementwise::{self, in_passes},
+    elementwise::{self, convert_pair, in_passes},
     lanes::Lanes,
     memory::Regions,
     slice::{rows, rows_mut, span, span_mut, split, split_mut},
@@ -189,8 +189,8 @@ fn rotate_by<L: Lanes, E: Element, H>(
     let input = E::view(regions.input_a);
     let output = E::view_mut(regions.output);
 
-    let mut waiting = [F32::default(); 2 * PAIRS];
-    let waiting: &mut [F32; 2 * PAIRS] = if const { in_passes::<L, E>() } {
+    let mut waiting = NOTHING_WAITS;
+    let waiting = if const { in_passes::<L, E>() } {
         core::hint::black_box(&mut waiting)
     } else {
         &mut waiting
@@ -206,11 +206,12 @@ fn rotate_by<L: Lanes, E: Element, H>(
                 for (x, y) in rows(x, head_dim).zip(rows_mut(y, head_dim)) {
                     if params.layout == LAYOUT_INTERLEAVED {
                         let y = span_mut(y, 2 * first, 2 * count);
-                        row_interleaved::<L, E>(span(x, 2 * first, 2 * count), y, turns, waiting);
+                        let x = span(x, 2 * first, 2 * count);
+                        rotate_interleaved::<L, E>((x, y), turns, waiting);
                     } else {
                         let (low, high) = split(x, half);
                         let (low_output, high_output) = split_mut(y, half);
-                        row_of_halves::<L, E>(
+                        rotate_halves::<L, E>(
                             (span(low, first, count), span(high, first, count)),
                             (
                                 span_mut(low_output, first, count),
@@ -224,42 +225,6 @@ fn rotate_by<L: Lanes, E: Element, H>(
             }
         }
     }
-}
-
-/// Rotates interleaved pairs, at most [`PAIRS`]; in two passes where that is quicker, with the results of the first in memory.
-#[inline(always)]
-fn row_interleaved<L: Lanes, E: Element>(
-    x: &[E],
-    y: &mut [E],
-    (cosines, sines): (&[F32], &[F32]),
-    waiting: &mut [F32; 2 * PAIRS],
-) {
-    if const { !in_passes::<L, E>() } {
-        return rotate_interleaved::<L, E, E>(x, y, cosines, sines);
-    }
-    let wide = split_mut(waiting, y.len()).0;
-    rotate_interleaved::<L, E, F32>(x, wide, cosines, sines);
-    in_order();
-    elementwise::convert::<L, F32, E>(wide, y);
-}
-
-/// As [`row_interleaved`].
-#[inline(always)]
-fn row_of_halves<L: Lanes, E: Element>(
-    (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [E], &mut [E]),
-    (cosines, sines): (&[F32], &[F32]),
-    waiting: &mut [F32; 2 * PAIRS],
-) {
-    if const { !in_passes::<L, E>() } {
-        return rotate_halves::<L, E, E>((low, high), (y0, y1), cosines, sines);
-    }
-    let (wide0, wide1) = waiting.split_at_mut(PAIRS);
-    let (wide0, wide1) = (split_mut(wide0, y0.len()).0, split_mut(wide1, y1.len()).0);
-    rotate_halves::<L, E, F32>((low, high), (wide0, wide1), cosines, sines);
-    in_order();
-    elementwise::convert::<L, F32, E>(wide0, y0);
-    elementwise::convert::<L, F32, E>(wide1, y1);
 }
 
 /// All heads of a position of a batch, `elements` in all: the tensors' row of this number.
@@ -281,35 +246,43 @@ fn turn<L: Lanes>(x0: L, x1: L, cosine: L, sine: L) -> (L, L) {
     (x0 * cosine - x1 * sine, x0 * sine + x1 * cosine)
 }
 
+/// Results of a step's first pass.
+type Waiting = [F32; 2 * PAIRS];
+/// All there is of them before, and for f32, which has one pass, at all.
+const NOTHING_WAITS: Waiting = [[0; 4]; 2 * PAIRS];
+
 /// Pairs per loop back edge where there are less than [`PAIRS`], or where so many would be too much code.
 const fn some_pairs<L: Lanes, E: Element>() -> usize {
+    if in_passes::<L, E>() {
+        return HALF_THE_PAIRS;
+    }
     let pairs = L::COUNT * elementwise::groups(6 + 4 * E::OPERATIONS);
     if pairs < 16 { pairs } else { 16 }
 }
 
 #[inline(always)]
-fn rotate_interleaved<L: Lanes, E: Element, O: Element>(
-    x: &[E],
-    y: &mut [O],
-    cosines: &[F32],
-    sines: &[F32],
+fn rotate_interleaved<L: Lanes, E: Element>(
+    (x, y): (&[E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+    waiting: &mut Waiting,
 ) {
-    if O::OPERATIONS == 1 && cosines.len() == PAIRS {
-        return interleaved_whole::<L, E, O, PAIRS>((x, y), (cosines, sines));
+    if E::OPERATIONS == 1 && cosines.len() == PAIRS {
+        return interleaved_whole::<L, E, PAIRS>((x, y), (cosines, sines));
     }
-    if O::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
-        return interleaved_whole::<L, E, O, HALF_THE_PAIRS>((x, y), (cosines, sines));
+    if E::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
+        return interleaved_whole::<L, E, HALF_THE_PAIRS>((x, y), (cosines, sines));
     }
     let step = const { some_pairs::<L, E>() };
-    let first = interleaved::<L, E, O>(step, (x, y), (cosines, sines), 0);
-    let first = interleaved::<L, E, O>(L::COUNT, (x, y), (cosines, sines), first);
-    interleaved::<f32, E, O>(1, (x, y), (cosines, sines), first);
+    let turns = (cosines, sines);
+    let first = interleaved::<L, E>(step, (x, y), turns, 0, waiting);
+    let first = interleaved::<L, E>(L::COUNT, (x, y), turns, first, waiting);
+    interleaved::<f32, E>(1, (x, y), turns, first, waiting);
 }
 
 /// Rotates `N` pairs, where there are so many, without a loop.
 #[inline(always)]
-fn interleaved_whole<L: Lanes, E: Element, O: Element, const N: usize>(
-    (x, y): (&[E], &mut [O]),
+fn interleaved_whole<L: Lanes, E: Element, const N: usize>(
+    (x, y): (&[E], &mut [E]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
     if let Some(cosines) = cosines.first_chunk::<N>()
@@ -318,24 +291,34 @@ fn interleaved_whole<L: Lanes, E: Element, O: Element, const N: usize>(
         && let Some(y) = y.as_chunks_mut::<2>().0.first_chunk_mut::<N>()
     {
         let (x, y) = (x.as_flattened(), y.as_flattened_mut());
-        interleaved_step::<L, E, O>(N, (x, y), (cosines, sines));
+        interleaved_step::<L, E, E>(N, (x, y), (cosines, sines));
     }
 }
 
 /// Rotates whole runs of `step` pairs from the pair `first` on; answers the pair after the last.
 #[inline(always)]
-fn interleaved<L: Lanes, E: Element, O: Element>(
+fn interleaved<L: Lanes, E: Element>(
     step: usize,
-    (x, y): (&[E], &mut [O]),
+    (x, y): (&[E], &mut [E]),
     (cosines, sines): (&[F32], &[F32]),
     first: usize,
+    waiting: &mut Waiting,
 ) -> usize {
     let (cosines, sines) = (split(cosines, first).1, split(sines, first).1);
     let turns = cosines.chunks_exact(step).zip(sines.chunks_exact(step));
     let x = split(x, 2 * first).1.chunks_exact(2 * step);
     let y = split_mut(y, 2 * first).1.chunks_exact_mut(2 * step);
     for ((x, y), (cosines, sines)) in x.zip(y).zip(turns) {
-        interleaved_step::<L, E, O>(step, (x, y), (cosines, sines));
+        let turns = (cosines, sines);
+        if const { in_passes::<L, E>() } && step > L::COUNT {
+            interleaved_step::<L, E, F32>(step, (x, waiting), turns);
+            in_order();
+            unroll!(step / L::COUNT, |i| convert_pair::<L, F32, E>(
+                i, waiting, y
+            ));
+        } else {
+            interleaved_step::<L, E, E>(step, (x, y), turns);
+        }
     }
     first + cosines.len() / step * step
 }
@@ -360,30 +343,30 @@ fn interleaved_step<L: Lanes, E: Element, O: Element>(
 }
 
 #[inline(always)]
-fn rotate_halves<L: Lanes, E: Element, O: Element>(
+fn rotate_halves<L: Lanes, E: Element>(
     (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [O], &mut [O]),
-    cosines: &[F32],
-    sines: &[F32],
+    (y0, y1): (&mut [E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+    waiting: &mut Waiting,
 ) {
     let turns = (cosines, sines);
-    if O::OPERATIONS == 1 && cosines.len() == PAIRS {
-        return halves_whole::<L, E, O, PAIRS>((low, high), (y0, y1), turns);
+    if E::OPERATIONS == 1 && cosines.len() == PAIRS {
+        return halves_whole::<L, E, PAIRS>((low, high), (y0, y1), turns);
     }
-    if O::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
-        return halves_whole::<L, E, O, HALF_THE_PAIRS>((low, high), (y0, y1), turns);
+    if E::OPERATIONS == 1 && cosines.len() == HALF_THE_PAIRS {
+        return halves_whole::<L, E, HALF_THE_PAIRS>((low, high), (y0, y1), turns);
     }
     let step = const { some_pairs::<L, E>() };
-    let first = halves::<L, E, O>(step, (low, high), (y0, y1), turns, 0);
-    let first = halves::<L, E, O>(L::COUNT, (low, high), (y0, y1), turns, first);
-    halves::<f32, E, O>(1, (low, high), (y0, y1), turns, first);
+    let first = halves::<L, E>(step, (low, high), (y0, y1), turns, 0, waiting);
+    let first = halves::<L, E>(L::COUNT, (low, high), (y0, y1), turns, first, waiting);
+    halves::<f32, E>(1, (low, high), (y0, y1), turns, first, waiting);
 }
 
 /// As [`interleaved_whole`].
 #[inline(always)]
-fn halves_whole<L: Lanes, E: Element, O: Element, const N: usize>(
+fn halves_whole<L: Lanes, E: Element, const N: usize>(
     (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [O], &mut [O]),
+    (y0, y1): (&mut [E], &mut [E]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
     if let Some(cosines) = cosines.first_chunk::<N>()
@@ -393,18 +376,19 @@ fn halves_whole<L: Lanes, E: Element, O: Element, const N: usize>(
         && let Some(y0) = y0.first_chunk_mut::<N>()
         && let Some(y1) = y1.first_chunk_mut::<N>()
     {
-        halves_step::<L, E, O>(N, (low, high), (y0, y1), (cosines, sines));
+        halves_step::<L, E, E>(N, (low, high), (y0, y1), (cosines, sines));
     }
 }
 
 /// As [`interleaved`].
 #[inline(always)]
-fn halves<L: Lanes, E: Element, O: Element>(
+fn halves<L: Lanes, E: Element>(
     step: usize,
     (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [O], &mut [O]),
+    (y0, y1): (&mut [E], &mut [E]),
     (cosines, sines): (&[F32], &[F32]),
     first: usize,
+    waiting: &mut Waiting,
 ) -> usize {
     let (cosines, sines) = (split(cosines, first).1, split(sines, first).1);
     let turns = cosines.chunks_exact(step).zip(sines.chunks_exact(step));
@@ -413,7 +397,18 @@ fn halves<L: Lanes, E: Element, O: Element>(
     let y0 = split_mut(y0, first).1.chunks_exact_mut(step);
     let y1 = split_mut(y1, first).1.chunks_exact_mut(step);
     for (((low, high), (y0, y1)), (cosines, sines)) in low.zip(high).zip(y0.zip(y1)).zip(turns) {
-        halves_step::<L, E, O>(step, (low, high), (y0, y1), (cosines, sines));
+        let turns = (cosines, sines);
+        if const { in_passes::<L, E>() } && step > L::COUNT {
+            let (wide0, wide1) = waiting.split_at_mut(PAIRS);
+            halves_step::<L, E, F32>(step, (low, high), (wide0, wide1), turns);
+            in_order();
+            unroll!(step / L::COUNT / 2, |i| {
+                convert_pair::<L, F32, E>(i, wide0, y0);
+                convert_pair::<L, F32, E>(i, wide1, y1);
+            });
+        } else {
+            halves_step::<L, E, E>(step, (low, high), (y0, y1), turns);
+        }
     }
     first + cosines.len() / step * step
 }
@@ -517,7 +512,7 @@ fn interleaved_run<L: Lanes>(
     y: &mut [F32; ELEMENTS],
     (cosines, sines): (&[F32], &[F32]),
 ) {
-    interleaved::<L, F32, F32>(RUN, (x, y), (cosines, sines), 0);
+    interleaved::<L, F32>(RUN, (x, y), (cosines, sines), 0, &mut { NOTHING_WAITS });
 }
 
 /// One output run of layout 1, from element `first` of a row on: of its own elements and their partners.
@@ -527,16 +522,20 @@ fn gathered_run<L: Lanes>(
     first: usize,
     half: usize,
     y: &mut [F32],
-    (cosines, sines): (&[F32], &[F32]),
+    turns: (&[F32], &[F32]),
 ) {
     let low = first % half.max(1);
     let [mut x0, mut x1, mut other] = [[F32::default(); RUN]; 3];
     unpack_run::<L>(row, low, &mut x0);
     unpack_run::<L>(row, low + half, &mut x1);
     if first < half {
-        halves::<L, F32, F32>(RUN, (&x0, &x1), (y, &mut other), (cosines, sines), 0);
+        halves::<L, F32>(RUN, (&x0, &x1), (y, &mut other), turns, 0, &mut {
+            NOTHING_WAITS
+        });
     } else {
-        halves::<L, F32, F32>(RUN, (&x0, &x1), (&mut other, y), (cosines, sines), 0);
+        halves::<L, F32>(RUN, (&x0, &x1), (&mut other, y), turns, 0, &mut {
+            NOTHING_WAITS
+        });
     }
 }
 
