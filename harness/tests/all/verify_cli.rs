@@ -59,7 +59,7 @@ fn the_core_pack_is_accepted_with_the_list_that_is_named() {
     assert_eq!(document["signer"]["key"], document["pack"]["key"]);
     assert_eq!(document["accepted_by"], document["signer"]);
     assert_eq!(document["pack"]["name"], "core");
-    assert_eq!(document["pack"]["version"], "1.5.0");
+    assert_eq!(document["pack"]["version"], "1.6.0");
     assert_eq!(document["pack"]["kernels"], 13);
     let trusted = std::fs::read_to_string(packs().join("trusted_keys")).unwrap();
     assert!(trusted.contains(document["pack"]["key"].as_str().unwrap()));
@@ -70,7 +70,7 @@ fn the_core_pack_is_accepted_with_the_list_that_is_named() {
         .arg(test_keys())
         .assert()
         .code(0)
-        .stdout(predicate::str::contains("accepted: core 1.5.0, 13 kernels"));
+        .stdout(predicate::str::contains("accepted: core 1.6.0, 13 kernels"));
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn an_older_version_is_refused_once_a_newer_was_seen() {
     assert_eq!(with(&[]), Value::Null);
     let recorded: Value = serde_json::from_slice(&std::fs::read(&seen).unwrap()).unwrap();
     let key = "ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg=";
-    assert_eq!(recorded, json!({"core": {key: "1.5.0"}}));
+    assert_eq!(recorded, json!({"core": {key: "1.6.0"}}));
     std::fs::write(&seen, r#"{"core": "1.5.1-rc.1"}"#).unwrap();
     assert_eq!(with(&[]), "rollback-refused");
     assert_eq!(with(&["--allow-rollback"]), Value::Null);
@@ -478,14 +478,14 @@ fn a_qualification_remembers_the_version_that_it_accepted() {
     };
     assert_eq!(qualify(&mut home.assay(), &[]).0, Some(0));
     let recorded = std::fs::read_to_string(home.seen()).unwrap();
-    std::fs::write(home.seen(), recorded.replace("1.5.0", "1.5.1")).unwrap();
+    std::fs::write(home.seen(), recorded.replace("1.6.0", "1.6.1")).unwrap();
     let (code, stderr) = qualify(&mut home.assay(), &[]);
     assert_eq!(code, Some(3));
     assert!(stderr.contains("rollback-refused"), "{stderr}");
     assert_eq!(qualify(&mut home.assay(), &["--seen", "none"]).0, Some(0));
     assert_eq!(qualify(&mut home.assay(), &["--allow-rollback"]).0, Some(0));
     let recorded = std::fs::read_to_string(home.seen()).unwrap();
-    assert!(recorded.contains("1.5.1"), "{recorded}");
+    assert!(recorded.contains("1.6.1"), "{recorded}");
 
     let mut nowhere = home.assay();
     nowhere.env_remove("XDG_STATE_HOME").env_remove("HOME");

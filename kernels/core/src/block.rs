@@ -8,7 +8,7 @@ use crate::{
     element::{Element, F16, F32},
     lanes::{Lanes, Words},
     slice::{span, span_mut},
-    unroll::unroll,
+    unroll::{in_order, unroll},
 };
 
 /// The magnitude below one half that, added to a value, makes truncation round halves away from zero. With 0.5 itself
@@ -21,61 +21,133 @@ pub fn pack_q8<L: Lanes>(values: &[F32; ELEMENTS], block: &mut [u8; Q8_BYTES]) {
     pack_q8_blocks::<L, 1>(from_ref(values), from_mut(block));
 }
 
-/// [`pack_q8`] of some blocks, at most four. Codes wait for the scale, so all scales are computed first.
+/// [`pack_q8`] of some blocks, at most as many as there are lanes: what is done once for a block is done side by side for all.
 #[inline(always)]
-#[allow(clippy::manual_range_contains)] // which has a branch
 pub(crate) fn pack_q8_blocks<L: Lanes, const N: usize>(
     values: &[[F32; ELEMENTS]; N],
     blocks: &mut [[u8; Q8_BYTES]; N],
 ) {
-    let mut inverses = [L::splat(0.0); N];
-    let mut usual = true;
+    let scales = scales_of_q8::<L, N>(values, blocks);
+    codes_of_q8_blocks(values, scales, blocks);
+}
+
+/// [`pack_q8_blocks`] of twice four: the codes of some do not wait for their scales while the scales of others are computed.
+#[inline(always)]
+pub(crate) fn pack_eight_q8_blocks<L: Lanes>(
+    values: &[[F32; ELEMENTS]; 8],
+    blocks: &mut [[u8; Q8_BYTES]; 8],
+) {
+    if let (Some(first), Some(next)) = (values.first_chunk::<4>(), values.last_chunk::<4>())
+        && let Some((first_blocks, rest)) = blocks.split_first_chunk_mut::<4>()
+        && let Some(next_blocks) = rest.first_chunk_mut::<4>()
+    {
+        let first_scales = scales_of_q8::<L, 4>(first, first_blocks);
+        let next_scales = scales_of_q8::<L, 4>(next, next_blocks);
+        codes_of_q8_blocks(first, first_scales, first_blocks);
+        codes_of_q8_blocks(next, next_scales, next_blocks);
+    }
+}
+
+/// What the codes of some blocks need: twice the inverses of their scales, and what is set where a block is unusual.
+struct Scales<L: Lanes> {
+    doubles: L,
+    unusual: L::Words,
+}
+
+/// Stores the scales of some blocks. Several lanes also use the last block's codes, to hand their largest values and inverses on in memory.
+#[inline(always)]
+fn scales_of_q8<L: Lanes, const N: usize>(
+    values: &[[F32; ELEMENTS]; N],
+    blocks: &mut [[u8; Q8_BYTES]; N],
+) -> Scales<L> {
+    let splat = L::Words::splat;
+    let mut largest = [splat(0); N];
+    if const { L::COUNT == 1 } {
+        unroll!(N, |n| largest[n] = magnitude_of_q8::<L>(&values[n]));
+    } else {
+        unroll!(N, |n| {
+            let magnitude = magnitude_of_q8::<L>(&values[n]);
+            magnitude.to_floats().store(F32::view_mut(&mut blocks[n]));
+        });
+        in_order();
+        unroll!(N, |n| largest[n] = L::load(F32::view(&blocks[n])).to_bits());
+    }
+    // Infinite or NaN if one of the values is.
+    let scales = L::Words::largest_of_each(largest).to_floats() / L::splat(127.0);
+    // 0 for the scale 0 of a block of zeros.
+    let doubles = L::splat(2.0) / scales;
+    let doubles = (doubles.to_bits() & L::splat(0.0).less(scales)).to_floats();
+    let bits = scales.to_bits();
+    let small = splat(LEAST_SCALE).greater(bits) & bits.greater(splat(0));
+    let unusual = small | bits.greater(splat(LARGEST_SCALE));
+    let mut stored = [F16::default(); MOST_BLOCKS];
+    scales.narrow(&mut stored);
     unroll!(N, |n| {
         let [low, high, ..] = &mut blocks[n];
-        let scale = scale_of_q8::<L>(&values[n]);
-        // 0 for the scale 0 of a block of zeros.
-        let inverse = L::splat(1.0) / scale;
-        inverses[n] = (inverse.to_bits() & L::splat(0.0).less(scale)).to_floats();
-        let scale = scale.first();
-        usual &= (scale == 0.0) | ((scale >= LEAST_SCALE) & (scale < f32::INFINITY));
-        [*low, *high] = F16::store(scale);
+        [*low, *high] = stored.get(n).copied().unwrap_or_default();
     });
+    if L::COUNT > 1 {
+        doubles.store(span_mut(F32::view_mut(&mut blocks[N - 1]), 4, L::COUNT));
+    }
+    Scales { doubles, unusual }
+}
+
+/// Stores the codes of some blocks.
+#[inline(always)]
+fn codes_of_q8_blocks<L: Lanes, const N: usize>(
+    values: &[[F32; ELEMENTS]; N],
+    scales: Scales<L>,
+    blocks: &mut [[u8; Q8_BYTES]; N],
+) {
+    let doubles = if L::COUNT == 1 {
+        scales.doubles
+    } else {
+        in_order();
+        L::load(span(F32::view(&blocks[N - 1]), 4, L::COUNT))
+    };
     unroll!(N, |n| {
         let [_, _, codes @ ..] = &mut blocks[n];
-        codes_of_q8(&values[n], inverses[n], codes);
+        codes_of_q8(
+            &values[n],
+            doubles.to_bits().broadcast(n).to_floats(),
+            codes,
+        );
     });
-    if !usual {
+    if scales.unusual.any() {
         for (values, block) in values.iter().zip(blocks) {
             pack_unusual_q8(values, block);
         }
     }
 }
 
-/// The scale of a Q8_0 block, in all lanes. It is infinite or NaN if one of the values is.
+/// Blocks that are packed together.
+const MOST_BLOCKS: usize = 4;
+
+/// The largest magnitudes of a block, as bits.
 #[inline(always)]
-fn scale_of_q8<L: Lanes>(values: &[F32; ELEMENTS]) -> L {
+fn magnitude_of_q8<L: Lanes>(values: &[F32; ELEMENTS]) -> L::Words {
     let splat = L::Words::splat;
     let mut largest = splat(0);
     unroll!(ELEMENTS / L::COUNT, |i| {
         largest = largest.larger(group::<L>(values, i).to_bits() & splat(0x7fff_ffff));
     });
-    largest.largest().to_floats() / L::splat(127.0)
+    largest
 }
 
-/// The codes of a Q8_0 block.
+/// The codes of a Q8_0 block, from twice the inverse of its scale.
 #[inline(always)]
-fn codes_of_q8<L: Lanes>(values: &[F32; ELEMENTS], inverse: L, codes: &mut [u8; ELEMENTS]) {
-    let splat = L::Words::splat;
-    let code = |i: usize| {
-        let exact = group::<L>(values, i) * inverse;
-        let half = exact.to_bits() & splat(0x8000_0000) | splat(JUST_BELOW_HALF);
-        (exact + half.to_floats()).truncate_to_byte()
-    };
-    store_codes::<L, _>(codes, code);
+fn codes_of_q8<L: Lanes>(values: &[F32; ELEMENTS], double: L, codes: &mut [u8; ELEMENTS]) {
+    unroll!(ELEMENTS / 4 / L::COUNT, |i| {
+        let mut four = [L::splat(0.0); 4];
+        unroll!(4, |j| four[j] = group::<L>(values, 4 * i + j) * double);
+        L::store_halves_rounded(four, span_mut(codes, 4 * i * L::COUNT, 4 * L::COUNT));
+    });
 }
 
-/// The least scale that has an inverse.
-const LEAST_SCALE: f32 = f32::from_bits(0x0020_0001);
+/// The bits of the least scale whose inverse has a double.
+const LEAST_SCALE: u32 = 0x0040_0001;
+/// Those of the largest that is finite.
+const LARGEST_SCALE: u32 = 0x7f7f_ffff;
 
 /// [`pack_q8`] of whatever values: NaNs, which are no largest value, infinities, and values so small that their codes saturate.
 #[inline(never)]

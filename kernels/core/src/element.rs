@@ -123,7 +123,7 @@ impl Element for F16 {
 
     #[inline(always)]
     fn wide<'a, L: Lanes>(from: &'a [Self], wide: &'a mut [F32]) -> &'a [F32] {
-        elementwise::widen::<L, Self>(from, wide);
+        elementwise::convert::<L, Self, F32>(from, wide);
         split(wide, from.len()).0
     }
 

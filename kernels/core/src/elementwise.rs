@@ -2,7 +2,7 @@ use crate::{
     element::{Element, F32},
     lanes::Lanes,
     slice::{span, span_mut, split_mut},
-    unroll::unroll,
+    unroll::{in_order, unroll},
 };
 
 /// A function of two elements.
@@ -27,6 +27,14 @@ pub(crate) const fn groups(operations: usize) -> usize {
 /// Operations per loop back edge. A check there costs about as much as ten of them.
 const OPERATIONS: usize = 640;
 
+/// Elements that wait in memory between two passes, at most.
+pub(crate) const WAITING: usize = 128;
+
+/// Whether such elements are computed in two passes: as f32, then narrowed.
+pub(crate) const fn in_passes<L: Lanes, E: Element>() -> bool {
+    L::COUNT > 1 && E::OPERATIONS > 1
+}
+
 /// output\[i\] = f(a\[i\], b\[i\]), as far as all three reach.
 #[inline(always)]
 pub(crate) fn map<L: Lanes, E: Element, B: Element, F: Elementwise>(
@@ -39,15 +47,38 @@ pub(crate) fn map<L: Lanes, E: Element, B: Element, F: Elementwise>(
     let step = groups * L::COUNT;
     let (mut a, mut b) = (a.chunks_exact(step), b.chunks_exact(step));
     let mut output = output.chunks_exact_mut(step);
-    for ((a, b), output) in (&mut a).zip(&mut b).zip(&mut output) {
-        unroll!(groups / 2, |i| pair::<L, E, B, F>(
-            f,
-            span(a, 2 * i * L::COUNT, 2 * L::COUNT),
-            span(b, 2 * i * L::COUNT, 2 * L::COUNT),
-            span_mut(output, 2 * i * L::COUNT, 2 * L::COUNT),
-        ));
+    let blocks = (&mut a).zip(&mut b).zip(&mut output);
+    if const { in_passes::<L, E>() } {
+        let mut waiting = [F32::default(); WAITING];
+        let waiting: &mut [F32; WAITING] = core::hint::black_box(&mut waiting);
+        for ((a, b), output) in blocks {
+            unroll!(groups / 2, |i| pair::<L, E, B, F32, F>(
+                i,
+                f,
+                (a, b),
+                waiting
+            ));
+            in_order();
+            unroll!(groups / 2, |i| convert_pair::<L, F32, E>(
+                i, waiting, output
+            ));
+        }
+    } else {
+        for ((a, b), output) in blocks {
+            unroll!(groups / 2, |i| pair::<L, E, B, E, F>(i, f, (a, b), output));
+        }
     }
-    let (a, b, output) = (a.remainder(), b.remainder(), output.into_remainder());
+    map_rest::<L, E, B, F>(f, a.remainder(), b.remainder(), output.into_remainder());
+}
+
+/// [`map`] by single groups of lanes.
+#[inline(always)]
+pub(crate) fn map_rest<L: Lanes, E: Element, B: Element, F: Elementwise>(
+    f: &F,
+    a: &[E],
+    b: &[B],
+    output: &mut [E],
+) {
     let (mut a, mut b) = (a.chunks_exact(L::COUNT), b.chunks_exact(L::COUNT));
     let mut output = output.chunks_exact_mut(L::COUNT);
     for ((a, b), output) in (&mut a).zip(&mut b).zip(&mut output) {
@@ -62,15 +93,35 @@ pub(crate) fn map<L: Lanes, E: Element, B: Element, F: Elementwise>(
     }
 }
 
+/// The elements of pair `i` of groups of lanes.
 #[inline(always)]
-fn pair<L: Lanes, E: Element, B: Element, F: Elementwise>(
+pub(crate) fn pair_of<L: Lanes, E>(i: usize, elements: &[E]) -> &[E] {
+    span(elements, 2 * i * L::COUNT, 2 * L::COUNT)
+}
+
+/// [`pair_of`], to be written.
+#[inline(always)]
+pub(crate) fn pair_of_mut<L: Lanes, E>(i: usize, elements: &mut [E]) -> &mut [E] {
+    span_mut(elements, 2 * i * L::COUNT, 2 * L::COUNT)
+}
+
+#[inline(always)]
+fn pair<L: Lanes, E: Element, B: Element, O: Element, F: Elementwise>(
+    i: usize,
     f: &F,
-    a: &[E],
-    b: &[B],
-    output: &mut [E],
+    (a, b): (&[E], &[B]),
+    output: &mut [O],
 ) {
-    let ([a, next_a], [b, next_b]) = (E::load_pair::<L>(a), B::load_pair::<L>(b));
-    E::store_pair([f.apply(a, b), f.apply(next_a, next_b)], output);
+    let [a, next_a] = E::load_pair::<L>(pair_of::<L, E>(i, a));
+    let [b, next_b] = B::load_pair::<L>(pair_of::<L, B>(i, b));
+    let values = [f.apply(a, b), f.apply(next_a, next_b)];
+    O::store_pair(values, pair_of_mut::<L, O>(i, output));
+}
+
+#[inline(always)]
+pub(crate) fn convert_pair<L: Lanes, A: Element, B: Element>(i: usize, from: &[A], into: &mut [B]) {
+    let values = A::load_pair::<L>(pair_of::<L, A>(i, from));
+    B::store_pair(values, pair_of_mut::<L, B>(i, into));
 }
 
 #[inline(always)]
@@ -83,31 +134,28 @@ fn one<L: Lanes, E: Element, B: Element, F: Elementwise>(
     E::store_lanes(f.apply(E::load_lanes::<L>(a), B::load_lanes(b)), output);
 }
 
-/// The values of elements, for which there is room.
+/// The same values as other elements, ties to even, for which there is room.
 #[inline(always)]
-pub(crate) fn widen<L: Lanes, E: Element>(from: &[E], into: &mut [F32]) {
+pub(crate) fn convert<L: Lanes, A: Element, B: Element>(from: &[A], into: &mut [B]) {
     let into = split_mut(into, from.len()).0;
-    let (from, into) = widen_by::<L, E>(16, from, into);
-    let (from, into) = widen_by::<L, E>(2, from, into);
+    let (from, into) = convert_by::<L, A, B>(16, from, into);
+    let (from, into) = convert_by::<L, A, B>(2, from, into);
     for (from, into) in from.iter().zip(into) {
-        *into = F32::store(from.load());
+        *into = B::store(from.load());
     }
 }
 
-/// [`widen`] of as many elements by so many groups of lanes per loop back edge; returns what is left.
+/// [`convert`] of as many elements by so many groups of lanes per loop back edge; returns what is left.
 #[inline(always)]
-fn widen_by<'a, L: Lanes, E: Element>(
+fn convert_by<'a, L: Lanes, A: Element, B: Element>(
     groups: usize,
-    from: &'a [E],
-    into: &'a mut [F32],
-) -> (&'a [E], &'a mut [F32]) {
+    from: &'a [A],
+    into: &'a mut [B],
+) -> (&'a [A], &'a mut [B]) {
     let mut from = from.chunks_exact(groups * L::COUNT);
     let mut into = into.chunks_exact_mut(groups * L::COUNT);
     for (from, into) in (&mut from).zip(&mut into) {
-        unroll!(groups / 2, |i| {
-            let values = E::load_pair::<L>(span(from, 2 * i * L::COUNT, 2 * L::COUNT));
-            F32::store_pair(values, span_mut(into, 2 * i * L::COUNT, 2 * L::COUNT));
-        });
+        unroll!(groups / 2, |i| convert_pair::<L, A, B>(i, from, into));
     }
     (from.remainder(), into.into_remainder())
 }

@@ -178,13 +178,17 @@ impl<L: Lanes> PerBlock<[F32; ELEMENTS], [u8; Q8_BYTES]> for KvPackQ8<L> {
         if const { L::COUNT == 1 } {
             each::<Self, _, _, 1>(inputs, outputs);
         } else {
-            each::<Self, _, _, 4>(inputs, outputs);
+            each::<Self, _, _, 8>(inputs, outputs);
         }
     }
 
     #[inline(always)]
     fn apply<const N: usize>(values: &[[F32; ELEMENTS]; N], blocks: &mut [[u8; Q8_BYTES]; N]) {
-        block::pack_q8_blocks::<L, N>(values, blocks);
+        if let (Some(values), Some(blocks)) = (values.first_chunk(), blocks.first_chunk_mut()) {
+            block::pack_eight_q8_blocks::<L>(values, blocks);
+        } else {
+            block::pack_q8_blocks::<L, N>(values, blocks);
+        }
     }
 }
 

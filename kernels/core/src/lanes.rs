@@ -48,6 +48,10 @@ pub trait Lanes:
     /// Truncation of numbers from -128 to 255 to the low byte. The bits above it mean nothing.
     fn truncate_to_byte(self) -> Self::Words;
 
+    /// Writes, as bytes, half of each rounded to a whole number, halves away from zero; nothing if there is too little room. They are
+    /// from -255 to 255.
+    fn store_halves_rounded(values: [Self; 4], into: &mut [u8]);
+
     /// The first elements, exact; 0 if there are too few.
     fn widen(from: &[F16]) -> Self;
 
@@ -124,6 +128,15 @@ pub trait Words: Copy + BitAnd<Output = Self> + BitOr<Output = Self> {
     /// The largest of all lanes, signed, in each of them.
     fn largest(self) -> Self;
 
+    /// In lane n the largest of all lanes of row n, signed. There is at least one row, and at most one for each lane.
+    fn largest_of_each<const N: usize>(rows: [Self; N]) -> Self;
+
+    /// A lane's word in every lane.
+    fn broadcast(self, lane: usize) -> Self;
+
+    /// Whether there is a bit in any lane.
+    fn any(self) -> bool;
+
     /// The floats of these bits.
     fn to_floats(self) -> Self::Floats;
 
@@ -175,6 +188,16 @@ impl Lanes for f32 {
     #[inline(always)]
     fn truncate_to_byte(self) -> u32 {
         self as i32 as u32
+    }
+
+    #[inline(always)]
+    fn store_halves_rounded(values: [Self; 4], into: &mut [u8]) {
+        if let Some(place) = into.first_chunk_mut() {
+            *place = values.map(|value| {
+                let twice = value as i32;
+                ((twice + 1 + (twice >> 31)) >> 1) as u8
+            });
+        }
     }
 
     #[inline(always)]
@@ -305,6 +328,21 @@ impl Words for u32 {
     #[inline(always)]
     fn largest(self) -> Self {
         self
+    }
+
+    #[inline(always)]
+    fn largest_of_each<const N: usize>(rows: [Self; N]) -> Self {
+        rows.first().copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn broadcast(self, _: usize) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn any(self) -> bool {
+        self != 0
     }
 
     #[inline(always)]

@@ -146,7 +146,7 @@ fn by_tiles<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const 
                 let count = TERMS.min(terms - start);
                 let matrix = rows(split(matrix, start * columns).1, columns);
                 for (into, row) in tile.iter_mut().take(count).zip(matrix) {
-                    elementwise::widen::<L, E>(span(row, first, width), into);
+                    elementwise::convert::<L, E, F32>(span(row, first, width), into);
                 }
                 let tile = split(&tile, count).0;
                 let outputs = rows_mut(output, columns).zip(&mut totals);

@@ -222,7 +222,7 @@ fn scale<L: Lanes, E: Element>(
     let mut first = 0;
     for weight in weight.chunks(COLUMNS) {
         let mut wide = [F32::default(); COLUMNS];
-        elementwise::widen::<L, E>(weight, &mut wide);
+        elementwise::convert::<L, E, F32>(weight, &mut wide);
         let wide = split(&wide, weight.len()).0;
         let rows = rows(x, hidden).zip(rows_mut(y, hidden));
         for ((x, y), &factor) in rows.zip(factors) {

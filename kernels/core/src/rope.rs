@@ -10,11 +10,11 @@ use crate::{
     angle, block,
     check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
-    elementwise,
+    elementwise::{self, convert_pair, in_passes},
     lanes::Lanes,
     memory::Regions,
     slice::{rows, rows_mut, span, span_mut, split, split_mut},
-    unroll::unroll,
+    unroll::{in_order, unroll},
 };
 
 /// rope_f32: rotary position embedding.
@@ -189,22 +189,25 @@ fn rotate_by<L: Lanes, E: Element, H>(
     let input = E::view(regions.input_a);
     let output = E::view_mut(regions.output);
 
+    let mut waiting = NOTHING_WAITS;
+    let waiting = if const { in_passes::<L, E>() } {
+        core::hint::black_box(&mut waiting)
+    } else {
+        &mut waiting
+    };
     let mut turns = Turns::<PAIRS>::new();
     for first in (0..half).step_by(PAIRS) {
         let count = PAIRS.min(half - first);
         turns.start(angles, first, count);
         for position in 0..seq {
-            let (cosines, sines) = turns.at(angles, position, &sine_and_cosine);
+            let turns = turns.at(angles, position, &sine_and_cosine);
             for batch in 0..batches {
                 let (x, y) = at_position((input, output), heads * head_dim, batch * seq + position);
                 for (x, y) in rows(x, head_dim).zip(rows_mut(y, head_dim)) {
                     if params.layout == LAYOUT_INTERLEAVED {
-                        rotate_interleaved::<L, E>(
-                            span(x, 2 * first, 2 * count),
-                            span_mut(y, 2 * first, 2 * count),
-                            cosines,
-                            sines,
-                        );
+                        let y = span_mut(y, 2 * first, 2 * count);
+                        let x = span(x, 2 * first, 2 * count);
+                        rotate_interleaved::<L, E>((x, y), turns, waiting);
                     } else {
                         let (low, high) = split(x, half);
                         let (low_output, high_output) = split_mut(y, half);
@@ -214,8 +217,8 @@ fn rotate_by<L: Lanes, E: Element, H>(
                                 span_mut(low_output, first, count),
                                 span_mut(high_output, first, count),
                             ),
-                            cosines,
-                            sines,
+                            turns,
+                            waiting,
                         );
                     }
                 }
@@ -243,14 +246,26 @@ fn turn<L: Lanes>(x0: L, x1: L, cosine: L, sine: L) -> (L, L) {
     (x0 * cosine - x1 * sine, x0 * sine + x1 * cosine)
 }
 
+/// Results of a step's first pass.
+type Waiting = [F32; 2 * PAIRS];
+/// All there is of them before, and for f32, which has one pass, at all.
+const NOTHING_WAITS: Waiting = [[0; 4]; 2 * PAIRS];
+
 /// Pairs per loop back edge where there are less than [`PAIRS`], or where so many would be too much code.
 const fn some_pairs<L: Lanes, E: Element>() -> usize {
+    if in_passes::<L, E>() {
+        return HALF_THE_PAIRS;
+    }
     let pairs = L::COUNT * elementwise::groups(6 + 4 * E::OPERATIONS);
     if pairs < 16 { pairs } else { 16 }
 }
 
 #[inline(always)]
-fn rotate_interleaved<L: Lanes, E: Element>(x: &[E], y: &mut [E], cosines: &[F32], sines: &[F32]) {
+fn rotate_interleaved<L: Lanes, E: Element>(
+    (x, y): (&[E], &mut [E]),
+    (cosines, sines): (&[F32], &[F32]),
+    waiting: &mut Waiting,
+) {
     if E::OPERATIONS == 1 && cosines.len() == PAIRS {
         return interleaved_whole::<L, E, PAIRS>((x, y), (cosines, sines));
     }
@@ -258,9 +273,10 @@ fn rotate_interleaved<L: Lanes, E: Element>(x: &[E], y: &mut [E], cosines: &[F32
         return interleaved_whole::<L, E, HALF_THE_PAIRS>((x, y), (cosines, sines));
     }
     let step = const { some_pairs::<L, E>() };
-    let first = interleaved::<L, E>(step, (x, y), (cosines, sines), 0);
-    let first = interleaved::<L, E>(L::COUNT, (x, y), (cosines, sines), first);
-    interleaved::<f32, E>(1, (x, y), (cosines, sines), first);
+    let turns = (cosines, sines);
+    let first = interleaved::<L, E>(step, (x, y), turns, 0, waiting);
+    let first = interleaved::<L, E>(L::COUNT, (x, y), turns, first, waiting);
+    interleaved::<f32, E>(1, (x, y), turns, first, waiting);
 }
 
 /// Rotates `N` pairs, where there are so many, without a loop.
@@ -275,7 +291,7 @@ fn interleaved_whole<L: Lanes, E: Element, const N: usize>(
         && let Some(y) = y.as_chunks_mut::<2>().0.first_chunk_mut::<N>()
     {
         let (x, y) = (x.as_flattened(), y.as_flattened_mut());
-        interleaved_step::<L, E>(N, (x, y), (cosines, sines));
+        interleaved_step::<L, E, E>(N, (x, y), (cosines, sines));
     }
 }
 
@@ -286,22 +302,32 @@ fn interleaved<L: Lanes, E: Element>(
     (x, y): (&[E], &mut [E]),
     (cosines, sines): (&[F32], &[F32]),
     first: usize,
+    waiting: &mut Waiting,
 ) -> usize {
     let (cosines, sines) = (split(cosines, first).1, split(sines, first).1);
     let turns = cosines.chunks_exact(step).zip(sines.chunks_exact(step));
     let x = split(x, 2 * first).1.chunks_exact(2 * step);
     let y = split_mut(y, 2 * first).1.chunks_exact_mut(2 * step);
     for ((x, y), (cosines, sines)) in x.zip(y).zip(turns) {
-        interleaved_step::<L, E>(step, (x, y), (cosines, sines));
+        let turns = (cosines, sines);
+        if const { in_passes::<L, E>() } && step > L::COUNT {
+            interleaved_step::<L, E, F32>(step, (x, waiting), turns);
+            in_order();
+            unroll!(step / L::COUNT, |i| convert_pair::<L, F32, E>(
+                i, waiting, y
+            ));
+        } else {
+            interleaved_step::<L, E, E>(step, (x, y), turns);
+        }
     }
     first + cosines.len() / step * step
 }
 
 /// Rotates `step` pairs without a loop.
 #[inline(always)]
-fn interleaved_step<L: Lanes, E: Element>(
+fn interleaved_step<L: Lanes, E: Element, O: Element>(
     step: usize,
-    (x, y): (&[E], &mut [E]),
+    (x, y): (&[E], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
     unroll!(step / L::COUNT, |i| {
@@ -312,7 +338,7 @@ fn interleaved_step<L: Lanes, E: Element>(
         let sine = L::load(span(sines, at, L::COUNT));
         let (y0, y1) = turn(x0, x1, cosine, sine);
         let (low, high) = y0.interleave(y1);
-        E::store_pair([low, high], span_mut(y, 2 * at, 2 * L::COUNT));
+        O::store_pair([low, high], span_mut(y, 2 * at, 2 * L::COUNT));
     });
 }
 
@@ -320,8 +346,8 @@ fn interleaved_step<L: Lanes, E: Element>(
 fn rotate_halves<L: Lanes, E: Element>(
     (low, high): (&[E], &[E]),
     (y0, y1): (&mut [E], &mut [E]),
-    cosines: &[F32],
-    sines: &[F32],
+    (cosines, sines): (&[F32], &[F32]),
+    waiting: &mut Waiting,
 ) {
     let turns = (cosines, sines);
     if E::OPERATIONS == 1 && cosines.len() == PAIRS {
@@ -331,9 +357,9 @@ fn rotate_halves<L: Lanes, E: Element>(
         return halves_whole::<L, E, HALF_THE_PAIRS>((low, high), (y0, y1), turns);
     }
     let step = const { some_pairs::<L, E>() };
-    let first = halves::<L, E>(step, (low, high), (y0, y1), turns, 0);
-    let first = halves::<L, E>(L::COUNT, (low, high), (y0, y1), turns, first);
-    halves::<f32, E>(1, (low, high), (y0, y1), turns, first);
+    let first = halves::<L, E>(step, (low, high), (y0, y1), turns, 0, waiting);
+    let first = halves::<L, E>(L::COUNT, (low, high), (y0, y1), turns, first, waiting);
+    halves::<f32, E>(1, (low, high), (y0, y1), turns, first, waiting);
 }
 
 /// As [`interleaved_whole`].
@@ -350,7 +376,7 @@ fn halves_whole<L: Lanes, E: Element, const N: usize>(
         && let Some(y0) = y0.first_chunk_mut::<N>()
         && let Some(y1) = y1.first_chunk_mut::<N>()
     {
-        halves_step::<L, E>(N, (low, high), (y0, y1), (cosines, sines));
+        halves_step::<L, E, E>(N, (low, high), (y0, y1), (cosines, sines));
     }
 }
 
@@ -362,6 +388,7 @@ fn halves<L: Lanes, E: Element>(
     (y0, y1): (&mut [E], &mut [E]),
     (cosines, sines): (&[F32], &[F32]),
     first: usize,
+    waiting: &mut Waiting,
 ) -> usize {
     let (cosines, sines) = (split(cosines, first).1, split(sines, first).1);
     let turns = cosines.chunks_exact(step).zip(sines.chunks_exact(step));
@@ -370,17 +397,28 @@ fn halves<L: Lanes, E: Element>(
     let y0 = split_mut(y0, first).1.chunks_exact_mut(step);
     let y1 = split_mut(y1, first).1.chunks_exact_mut(step);
     for (((low, high), (y0, y1)), (cosines, sines)) in low.zip(high).zip(y0.zip(y1)).zip(turns) {
-        halves_step::<L, E>(step, (low, high), (y0, y1), (cosines, sines));
+        let turns = (cosines, sines);
+        if const { in_passes::<L, E>() } && step > L::COUNT {
+            let (wide0, wide1) = waiting.split_at_mut(PAIRS);
+            halves_step::<L, E, F32>(step, (low, high), (wide0, wide1), turns);
+            in_order();
+            unroll!(step / L::COUNT / 2, |i| {
+                convert_pair::<L, F32, E>(i, wide0, y0);
+                convert_pair::<L, F32, E>(i, wide1, y1);
+            });
+        } else {
+            halves_step::<L, E, E>(step, (low, high), (y0, y1), turns);
+        }
     }
     first + cosines.len() / step * step
 }
 
 /// As [`interleaved_step`].
 #[inline(always)]
-fn halves_step<L: Lanes, E: Element>(
+fn halves_step<L: Lanes, E: Element, O: Element>(
     step: usize,
     (low, high): (&[E], &[E]),
-    (y0, y1): (&mut [E], &mut [E]),
+    (y0, y1): (&mut [O], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
     unroll!(step / L::COUNT / 2, |i| {
@@ -393,8 +431,8 @@ fn halves_step<L: Lanes, E: Element>(
             turn(low[0], high[0], cosine[0], sine[0]),
             turn(low[1], high[1], cosine[1], sine[1]),
         );
-        E::store_pair([low.0, high.0], span_mut(y0, at, lanes));
-        E::store_pair([low.1, high.1], span_mut(y1, at, lanes));
+        O::store_pair([low.0, high.0], span_mut(y0, at, lanes));
+        O::store_pair([low.1, high.1], span_mut(y1, at, lanes));
     });
     // A single one is left where a step has only one.
     if step == L::COUNT {
@@ -405,8 +443,8 @@ fn halves_step<L: Lanes, E: Element>(
             L::load(span(cosines, at, L::COUNT)),
             L::load(span(sines, at, L::COUNT)),
         );
-        E::store_lanes(low, span_mut(y0, at, L::COUNT));
-        E::store_lanes(high, span_mut(y1, at, L::COUNT));
+        O::store_lanes(low, span_mut(y0, at, L::COUNT));
+        O::store_lanes(high, span_mut(y1, at, L::COUNT));
     }
 }
 
@@ -474,7 +512,7 @@ fn interleaved_run<L: Lanes>(
     y: &mut [F32; ELEMENTS],
     (cosines, sines): (&[F32], &[F32]),
 ) {
-    interleaved::<L, F32>(RUN, (x, y), (cosines, sines), 0);
+    interleaved::<L, F32>(RUN, (x, y), (cosines, sines), 0, &mut { NOTHING_WAITS });
 }
 
 /// One output run of layout 1, from element `first` of a row on: of its own elements and their partners.
@@ -484,16 +522,20 @@ fn gathered_run<L: Lanes>(
     first: usize,
     half: usize,
     y: &mut [F32],
-    (cosines, sines): (&[F32], &[F32]),
+    turns: (&[F32], &[F32]),
 ) {
     let low = first % half.max(1);
     let [mut x0, mut x1, mut other] = [[F32::default(); RUN]; 3];
     unpack_run::<L>(row, low, &mut x0);
     unpack_run::<L>(row, low + half, &mut x1);
     if first < half {
-        halves::<L, F32>(RUN, (&x0, &x1), (y, &mut other), (cosines, sines), 0);
+        halves::<L, F32>(RUN, (&x0, &x1), (y, &mut other), turns, 0, &mut {
+            NOTHING_WAITS
+        });
     } else {
-        halves::<L, F32>(RUN, (&x0, &x1), (&mut other, y), (cosines, sines), 0);
+        halves::<L, F32>(RUN, (&x0, &x1), (&mut other, y), turns, 0, &mut {
+            NOTHING_WAITS
+        });
     }
 }
 

@@ -5,10 +5,11 @@ use core::marker::PhantomData;
 use crate::{
     check::{Definition, Sizes, bytes},
     element::{Element, F16, F32},
-    elementwise::{Elementwise, map},
+    elementwise::{Elementwise, convert_pair, in_passes, map, map_rest, pair_of, pair_of_mut},
     lanes::{Lanes, Words},
     memory::Regions,
     slice::{split, split_mut},
+    unroll::{in_order, unroll},
 };
 
 /// swiglu_f32: y = gate * sigmoid(beta * gate) * x.
@@ -89,11 +90,14 @@ pub fn swiglu(beta: f32, gate: f32, x: f32) -> f32 {
 
 /// The function of x and gate, for one beta.
 ///
-/// e^-(beta * gate) is 2^(w * rate), where w = gate * power with the power of two that is in beta, so that |rate| is from log2(e)
-/// to twice that. The relative error of an exponential is the absolute error of its argument, so the product is not rounded
-/// before it is reduced: a multiple of 1 / rate is taken off w, in two parts, and the rest is small and exact but for 2^-25 of 1 / rate.
+/// e^-(beta * gate) is 2^(w * rate), where w = gate * power. The relative error of an exponential is the absolute error of its argument,
+/// so the product is not rounded before it is reduced: a multiple of 1 / rate is taken off w, in two parts, and the rest is small and
+/// exact but for 2^-25 of 1 / rate.
 struct Gate {
+    /// 1 where beta is from 2^-16 to 2^16, and all that is computed from it keeps away from the limits of f32. Else the power of two that is in
+    /// beta, and for beta = 0 it is 0.
     power: f32,
+    /// -log2(e) times what the power leaves of beta.
     rate: f32,
     /// The leading 16 bits of 1 / rate; their products with integers up to 2^8 are exact.
     period: f32,
@@ -102,18 +106,31 @@ struct Gate {
     /// Beyond these the exponential is 0 or Inf as far as 1 + e^-z can tell.
     least: f32,
     greatest: f32,
+    /// The coefficients of 2^(rest * rate) - 1.
+    terms: [f32; 5],
 }
 
 impl Gate {
     fn new(beta: f32) -> Self {
         const FRACTION: u64 = (1 << 52) - 1;
         const ONE: u64 = 1023 << 52;
-        let bits = f64::from(beta).to_bits();
-        // Its sign and mantissa, and its exponent; of 0 the power is 0.
-        let power = f64::from_bits(bits & (0x7ff << 52));
-        let rate = -f64::from_bits(bits & (FRACTION | 1 << 63) | ONE) * core::f64::consts::LOG2_E;
+        let beta = f64::from(beta);
+        let bits = beta.to_bits();
+        let exponent = bits >> 52 & 0x7ff;
+        let (power, times) = if (1023 - 16..1023 + 16).contains(&exponent) {
+            (1.0, beta)
+        } else {
+            let fraction = bits & (FRACTION | 1 << 63) | ONE;
+            (f64::from_bits(exponent << 52), f64::from_bits(fraction))
+        };
+        let rate = -times * core::f64::consts::LOG2_E;
         let period = f32::from_bits(((1.0 / rate) as f32).to_bits() & 0xffff_ff00);
         let (one, other) = ((128.0 / rate) as f32, (-126.0 / rate) as f32);
+        let mut factor = 1.0;
+        let terms = POWER_OF_TWO.map(|term| {
+            factor *= rate;
+            (f64::from(term) * factor) as f32
+        });
         Self {
             power: power as f32,
             rate: rate as f32,
@@ -121,30 +138,95 @@ impl Gate {
             period_rest: (1.0 / rate - f64::from(period)) as f32,
             least: one.or_smaller(other),
             greatest: one.or_greater(other),
+            terms,
         }
     }
 
-    /// e^-(beta * gate) within 2 units in the last place; 0 and Inf where that leaves the range by more than e^-87 and e^88.
+    /// w * rate as a whole number, in the low bits as an exponent of f32, and as what is left of w.
     #[inline(always)]
-    fn decay<L: Lanes>(&self, gate: L) -> L {
+    fn reduce<L: Lanes>(&self, w: L) -> (L, L) {
         // A NaN stays.
-        let w = gate * L::splat(self.power);
         let w = w
             .or_smaller(L::splat(self.greatest))
             .or_greater(L::splat(self.least));
-        // The sum's low bits are the nearest integer, as an exponent of f32.
         let shifter = L::splat(12_582_912.0 + 127.0);
         let shifted = w * L::splat(self.rate) + shifter;
         let multiple = shifted - shifter;
         let rest = w - multiple * L::splat(self.period) - multiple * L::splat(self.period_rest);
-        let x = rest * L::splat(self.rate);
+        (shifted, rest)
+    }
+
+    /// e^-(beta * gate) within 2 units in the last place; 0 and Inf where that leaves the range by more than e^-87 and e^88.
+    #[inline(always)]
+    fn exponential<L: Lanes>(&self, (shifted, rest): (L, L)) -> L {
         // By pairs of terms, which do not wait for each other.
-        let [one, two, three, four, five] = POWER_OF_TWO.map(L::splat);
-        let square = x * x;
-        let power = (two + three * x) + (four + five * x) * square;
-        let power = (L::splat(1.0) + one * x) + power * square;
+        let [one, two, three, four, five] = self.terms.map(L::splat);
+        let square = rest * rest;
+        let power = (two + three * rest) + (four + five * rest) * square;
+        let power = (L::splat(1.0) + one * rest) + power * square;
         power * shifted.to_bits().shift_left::<23>().to_floats()
     }
+
+    /// The function of whole runs of elements, in passes ([`in_order`]); returns of how many elements. The power is 1.
+    #[inline(always)]
+    fn passes<L: Lanes, E: Element>(&self, x: &[E], gate: &[E], y: &mut [E]) -> usize {
+        let step = GROUPS * L::COUNT;
+        let mut waiting = [[F32::default(); 4 * GROUPS]; 3];
+        let [shifted, rest, wide] = core::hint::black_box(&mut waiting);
+        let inputs = x.chunks_exact(step).zip(gate.chunks_exact(step));
+        for ((x, gate), y) in inputs.zip(y.chunks_exact_mut(step)) {
+            unroll!(GROUPS / 2, |i| {
+                let gates = E::load_pair::<L>(pair_of::<L, E>(i, gate));
+                if const { in_passes::<L, E>() } {
+                    F32::store_pair(gates, pair_of_mut::<L, F32>(i, wide));
+                }
+                let [first, next] = gates.map(|gate| self.reduce(gate));
+                F32::store_pair([first.0, next.0], pair_of_mut::<L, F32>(i, shifted));
+                F32::store_pair([first.1, next.1], pair_of_mut::<L, F32>(i, rest));
+            });
+            in_order();
+            unroll!(GROUPS / 2, |i| {
+                let [first, next] = F32::load_pair::<L>(pair_of::<L, F32>(i, shifted));
+                let [first_rest, next_rest] = F32::load_pair::<L>(pair_of::<L, F32>(i, rest));
+                let pair = [(first, first_rest), (next, next_rest)];
+                let pair = pair.map(|reduced| self.exponential(reduced));
+                F32::store_pair(pair, pair_of_mut::<L, F32>(i, shifted));
+            });
+            in_order();
+            unroll!(GROUPS / 2, |i| {
+                let [decay, next_decay] = F32::load_pair::<L>(pair_of::<L, F32>(i, shifted));
+                let [x, next_x] = E::load_pair::<L>(pair_of::<L, E>(i, x));
+                let [gate, next_gate] = if const { in_passes::<L, E>() } {
+                    F32::load_pair::<L>(pair_of::<L, F32>(i, wide))
+                } else {
+                    E::load_pair::<L>(pair_of::<L, E>(i, gate))
+                };
+                let pair = [
+                    product(gate, decay, x),
+                    product(next_gate, next_decay, next_x),
+                ];
+                if const { in_passes::<L, E>() } {
+                    F32::store_pair(pair, pair_of_mut::<L, F32>(i, rest));
+                } else {
+                    E::store_pair(pair, pair_of_mut::<L, E>(i, y));
+                }
+            });
+            if const { in_passes::<L, E>() } {
+                in_order();
+                unroll!(GROUPS / 2, |i| convert_pair::<L, F32, E>(i, rest, y));
+            }
+        }
+        x.len() / step * step
+    }
+}
+
+/// Groups of lanes that go through all passes together.
+const GROUPS: usize = 16;
+
+/// (gate / (1 + decay)) * x.
+#[inline(always)]
+fn product<L: Lanes>(gate: L, decay: L, x: L) -> L {
+    gate / (L::splat(1.0) + decay) * x
 }
 
 impl Elementwise for Gate {
@@ -152,7 +234,8 @@ impl Elementwise for Gate {
 
     #[inline(always)]
     fn apply<L: Lanes>(&self, x: L, gate: L) -> L {
-        gate / (L::splat(1.0) + self.decay(gate)) * x
+        let reduced = self.reduce(gate * L::splat(self.power));
+        product(gate, self.exponential(reduced), x)
     }
 }
 
@@ -193,12 +276,20 @@ fn backward_sizes<E: Element>(params: &Swiglu) -> Sizes {
 }
 
 fn gate<L: Lanes, E: Element>(params: &Swiglu, regions: Regions<'_>) {
-    map::<L, E, E, _>(
-        &Gate::new(params.beta),
-        E::view(regions.input_a),
-        E::view(regions.input_b),
-        E::view_mut(regions.output),
-    );
+    let f = Gate::new(params.beta);
+    let x = E::view(regions.input_a);
+    let gate = E::view(regions.input_b);
+    let y = E::view_mut(regions.output);
+    if const { L::COUNT == 1 } {
+        return map::<L, E, E, _>(&f, x, gate, y);
+    }
+    let done = if f.power == 1.0 {
+        f.passes::<L, E>(x, gate, y)
+    } else {
+        0
+    };
+    let (x, gate, y) = (split(x, done).1, split(gate, done).1, split_mut(y, done).1);
+    map_rest::<L, E, E, _>(&f, x, gate, y);
 }
 
 /// 1 / (1 + e^-z): 0 for -Inf.

@@ -22,3 +22,14 @@ macro_rules! unroll {
 }
 
 pub(crate) use unroll;
+
+/// Between two passes: what the next one needs is loaded from memory again. It is no instruction.
+///
+/// A processor looks about a hundred operations ahead. If each element is a chain of fifty that wait for each other, only two elements are
+/// computed at a time. So such loops do a part of the chain for many elements, and store what it gives; then the next part. Without this
+/// LLVM keeps the values, and Cranelift, which computes a value just before a store or a branch needs it, makes one chain of them again.
+/// What is stored between passes must lie where others could see it: in a tensor, or in memory that went through `black_box`.
+#[inline(always)]
+pub(crate) fn in_order() {
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+}

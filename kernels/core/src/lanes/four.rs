@@ -78,6 +78,13 @@ macro_rules! four_lanes {
             }
 
             #[inline(always)]
+            fn store_halves_rounded(values: [Self; 4], into: &mut [u8]) {
+                if let Some(place) = into.first_chunk_mut() {
+                    *place = to_bytes(halves_rounded(values));
+                }
+            }
+
+            #[inline(always)]
             fn widen(from: &[$crate::F16]) -> Self {
                 let bytes = from.as_flattened().first_chunk::<8>();
                 let low = u64::from_le_bytes(bytes.copied().unwrap_or_default());
@@ -204,6 +211,26 @@ macro_rules! four_lanes {
             fn largest(self) -> Self {
                 let pairs = larger(self.0, swap_pairs(self.0));
                 Self(larger(pairs, swap_within_pairs(pairs)))
+            }
+
+            #[inline(always)]
+            fn largest_of_each<const N: usize>(rows: [Self; N]) -> Self {
+                let row = |index: usize| rows.get(index).or(rows.first()).copied().unwrap_or(Self::splat(0));
+                let pair = |one: Self, other: Self| {
+                    let (low, high) = $crate::Lanes::interleave(one.to_floats(), other.to_floats());
+                    Self(larger(bits(low.0), bits(high.0)))
+                };
+                pair(pair(row(0), row(2)), pair(row(1), row(3)))
+            }
+
+            #[inline(always)]
+            fn broadcast(self, lane: usize) -> Self {
+                Self(broadcast(self.0, lane))
+            }
+
+            #[inline(always)]
+            fn any(self) -> bool {
+                any(self.0)
             }
 
             #[inline(always)]

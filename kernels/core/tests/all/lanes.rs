@@ -2,7 +2,7 @@
 
 use crate::common::{Call, f16s, f32s};
 use half::f16;
-use kernel_core::{Element, F16, F32, F32x4, KERNELS, Kernel, kernel, variant};
+use kernel_core::{Element, F16, F32, F32x4, KERNELS, Kernel, Lanes, kernel, variant};
 use proptest::prelude::*;
 
 #[test]
@@ -73,6 +73,31 @@ fn a_nan_is_stored_quiet_whatever_its_bits() {
     }
 }
 
+/// Of numbers beside each whole one.
+#[test]
+fn halves_are_rounded_away_from_zero() {
+    fn rounded<L: Lanes>(twice: f32) -> u8 {
+        let mut bytes = [0; 16];
+        L::store_halves_rounded([L::splat(twice); 4], &mut bytes);
+        let first = bytes[0];
+        assert!(
+            bytes
+                .into_iter()
+                .take(4 * L::COUNT)
+                .all(|byte| byte == first)
+        );
+        first
+    }
+    for whole in -254..=254_i16 {
+        let twice = f32::from(whole);
+        for twice in [twice.next_down(), twice, twice.next_up()] {
+            let expected = (twice / 2.0).round() as i8 as u8;
+            assert_eq!(rounded::<f32>(twice), expected, "{twice}");
+            assert_eq!(rounded::<F32x4>(twice), expected, "{twice}");
+        }
+    }
+}
+
 #[test]
 fn features_choose_the_build() {
     let base = kernel("rmsnorm_f32").unwrap();
@@ -102,7 +127,7 @@ fn large(id: &str, layout: u32) -> Call {
         scratch: vec![0; scratch],
         params,
     };
-    let kv = |bytes| (bytes, params(&[1, 32 * 7]));
+    let kv = |bytes| (bytes, params(&[1, 32 * 15]));
     match id {
         "rope_f32" | "rope_f16" => {
             let bytes = 2 * 2 * 174 * size;
@@ -134,11 +159,11 @@ fn large(id: &str, layout: u32) -> Call {
         }
         "kv_pack_q4" | "kv_pack_q8" => {
             let (block, params) = kv(if id.ends_with("q4") { 18 } else { 34 });
-            call(7 * 128, 0, 7 * block, 0, params)
+            call(15 * 128, 0, 15 * block, 0, params)
         }
         _ => {
             let (block, params) = kv(if id.ends_with("q4") { 18 } else { 34 });
-            call(7 * block, 0, 7 * 128, 0, params)
+            call(15 * block, 0, 15 * 128, 0, params)
         }
     }
 }
@@ -206,6 +231,29 @@ fn no_nan_is_the_largest_value_of_a_block() {
                         "{id} {features:?}: {bits:#x} at {index}"
                     );
                 }
+            }
+        }
+    }
+}
+
+/// Beyond 2^16 and below 2^-16 the lanes go another way.
+#[test]
+fn every_beta_gives_the_bits_of_one_lane() {
+    let betas = (0..255u32).map(|exponent| f32::from_bits(exponent << 23 | 0x12_3456));
+    for beta in betas.chain([0.0, -0.0, f32::MAX, 65_535.0, 65_536.0, 1.0 / 65_536.0]) {
+        for beta in [beta, -beta] {
+            for id in ["swiglu_f32", "swiglu_f16"] {
+                let mut call = large(id, 0);
+                call.params[8..].copy_from_slice(&beta.to_le_bytes());
+                let words: Vec<u32> = (0..997u32)
+                    .map(|index| index.wrapping_mul(0x9e37_79b9))
+                    .collect();
+                fill(&mut call, id, &words, false);
+                // A gate for which the exponential is neither 0 nor infinite.
+                call.b[..4].copy_from_slice(&(3.0 / beta).to_le_bytes());
+                let (one, _) = call.run(kernel(id).unwrap(), Kernel::forward);
+                let (four, _) = call.run(variant(id, &["simd"]).unwrap(), Kernel::forward);
+                assert!(same(id, &one, &four), "{id}, beta {beta}");
             }
         }
     }

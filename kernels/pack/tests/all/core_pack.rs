@@ -48,7 +48,7 @@ fn the_core_pack_holds_every_kernel_with_its_vectors() {
     let pack = core();
     assert_eq!(
         (pack.name(), pack.version().to_string().as_str()),
-        ("core", "1.5.0")
+        ("core", "1.6.0")
     );
     let ids: BTreeSet<_> = pack.kernels().iter().map(|kernel| kernel.id()).collect();
     assert_eq!(ids, BTreeSet::from(KERNELS));

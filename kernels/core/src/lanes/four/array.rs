@@ -81,6 +81,26 @@ fn truncate_to_byte(values: Floats) -> Integers {
     values.map(Lanes::truncate_to_byte)
 }
 
+/// Half of each as a whole number, halves away from zero.
+#[inline(always)]
+fn halves_rounded(values: [F32x4; 4]) -> Integers {
+    values.map(|values| {
+        let mut bytes = [0; 4];
+        Lanes::store_halves_rounded(values.0, &mut bytes);
+        u32::from_le_bytes(bytes)
+    })
+}
+
+#[inline(always)]
+fn broadcast(words: Integers, lane: usize) -> Integers {
+    words.map(|word| *words.get(lane).unwrap_or(&word))
+}
+
+#[inline(always)]
+fn any(words: Integers) -> bool {
+    words.into_iter().any(|word| word != 0)
+}
+
 #[inline(always)]
 fn halves_of(low: u64) -> Integers {
     [low as u32, (low >> 32) as u32, 0, 0]

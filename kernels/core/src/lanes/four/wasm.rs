@@ -3,12 +3,13 @@
 use core::arch::wasm32::{
     f32x4_add as add, f32x4_convert_i32x4 as convert, f32x4_div as div, f32x4_lt as less,
     f32x4_mul as mul, f32x4_pmax as or_greater, f32x4_pmin as or_smaller, f32x4_splat,
-    f32x4_sub as sub, f32x4_trunc, i8x16_shuffle, i16x8_add as plus_halves, i16x8_extend_low_i8x16,
-    i16x8_narrow_i32x4 as saturate_to_halves, i16x8_shl, i16x8_shuffle, i32x4_add as plus,
-    i32x4_extend_low_i16x8, i32x4_gt as greater, i32x4_max as larger, i32x4_min as smaller,
-    i32x4_shl, i32x4_shr, i32x4_shuffle, i32x4_sub as minus, u16x8_min as smaller_unsigned_halves,
-    u16x8_shr, u16x8_sub_sat as minus_saturated, u32x4, u32x4_shr, u32x4_splat as splat, u64x2,
-    u64x2_extract_lane, v128, v128_and as and, v128_bitselect, v128_or as or,
+    f32x4_sub as sub, f32x4_trunc, i8x16_narrow_i16x8, i8x16_shuffle, i16x8_add as plus_halves,
+    i16x8_extend_low_i8x16, i16x8_narrow_i32x4 as saturate_to_halves, i16x8_shl, i16x8_shr,
+    i16x8_shuffle, i32x4_add as plus, i32x4_extend_low_i16x8, i32x4_gt as greater,
+    i32x4_max as larger, i32x4_min as smaller, i32x4_shl, i32x4_shuffle, i32x4_sub as minus,
+    u16x8_avgr as mean_of_halves, u16x8_min as smaller_unsigned_halves, u16x8_shr,
+    u16x8_sub_sat as minus_saturated, u32x4, u32x4_shr, u32x4_splat as splat, u64x2,
+    u64x2_extract_lane, v128, v128_and as and, v128_any_true as any, v128_bitselect, v128_or as or,
 };
 
 use crate::element;
@@ -60,6 +61,40 @@ fn truncate_to_byte(values: v128) -> v128 {
     add(f32x4_trunc(values), f32x4_splat(WHOLE))
 }
 
+/// The low halves of eight words.
+#[inline(always)]
+fn lower_halves(first: v128, next: v128) -> v128 {
+    i16x8_shuffle::<0, 2, 4, 6, 8, 10, 12, 14>(first, next)
+}
+
+/// The high halves of eight words.
+#[inline(always)]
+fn upper_halves(first: v128, next: v128) -> v128 {
+    i16x8_shuffle::<1, 3, 5, 7, 9, 11, 13, 15>(first, next)
+}
+
+/// Half of each as a whole number, halves away from zero.
+#[inline(always)]
+fn halves_rounded(values: [F32x4; 4]) -> v128 {
+    let [a, b, c, d] = values.map(|value| truncate_to_byte(value.0));
+    // The mean with 0, and with -1 below zero, rounded up. Sums of it have one bit more.
+    let halved = |a, b| {
+        let twice = lower_halves(a, b);
+        mean_of_halves(twice, i16x8_shr(twice, 15))
+    };
+    i8x16_narrow_i16x8(halved(a, b), halved(c, d))
+}
+
+#[inline(always)]
+fn broadcast(words: v128, lane: usize) -> v128 {
+    match lane {
+        0 => i32x4_shuffle::<0, 0, 0, 0>(words, words),
+        1 => i32x4_shuffle::<1, 1, 1, 1>(words, words),
+        2 => i32x4_shuffle::<2, 2, 2, 2>(words, words),
+        _ => i32x4_shuffle::<3, 3, 3, 3>(words, words),
+    }
+}
+
 #[inline(always)]
 fn halves_of(low: u64) -> v128 {
     u64x2(low, 0)
@@ -78,11 +113,6 @@ fn shift_left_halves<const BITS: u32>(halves: v128) -> v128 {
 #[inline(always)]
 fn shift_right_halves<const BITS: u32>(halves: v128) -> v128 {
     u16x8_shr(halves, BITS)
-}
-
-#[inline(always)]
-fn shift_right_signed<const BITS: u32>(words: v128) -> v128 {
-    i32x4_shr(words, BITS)
 }
 
 #[inline(always)]
@@ -187,7 +217,7 @@ fn widen_halves(halves: Integers) -> [F32x4; 2] {
     let upper = |word: u32| splat((word >> 16) * 0x1_0001);
     let (bit, scale) = (element::WIDEN_BIT, element::WIDEN_SCALE);
     let low = shift_left_halves::<13>(halves);
-    let magnitude = shift_right_halves::<4>(shift_left_halves::<1>(halves));
+    let magnitude = shift_right_halves::<3>(and(halves, splat(0x7fff_7fff)));
     let sign = and(halves, upper(0x8000_0000));
     let reads = interleave_halves(low, or(magnitude, upper(bit)));
     let scales = interleave_halves(splat(0), or(sign, upper(scale)));
@@ -210,20 +240,22 @@ fn widen_halves(halves: Integers) -> [F32x4; 2] {
 #[inline(always)]
 fn narrow_to_halves([first, next]: [F32x4; 2]) -> Integers {
     let both = |half: u16| splat(u32::from(half) * 0x1_0001);
-    let upper = |value: F32x4| shift_right_signed::<16>(bits(value.0));
-    let upper = saturate_to_halves(upper(first), upper(next));
-    let magnitude = shift_right_halves::<1>(shift_left_halves::<1>(upper));
+    let upper = upper_halves(bits(first.0), bits(next.0));
+    let magnitude = and(upper, both(0x7fff));
     let sign = and(upper, both(0x8000));
-    // By how much the exponent exceeds that of 2^-14, and at most that of 2^16. The power for 2^-14 is 1/2.
-    let exponent = shift_right_halves::<7>(minus_saturated(magnitude, both(0x3880)));
-    let exponent = smaller_unsigned_halves(exponent, both(30));
-    let power = plus_halves(shift_left_halves::<7>(exponent), both(0x3f00));
-    let [power, next_power] = interleave_halves(splat(0), or(power, sign));
+    // By how much the exponent exceeds that of 2^-14, and at most that of 2^16, in its place. The power for 2^-14 is 1/2.
+    let exponent = minus_saturated(magnitude, both(0x3880));
+    let exponent = and(
+        smaller_unsigned_halves(exponent, both(30 << 7)),
+        both(0x7f80),
+    );
+    let power = or(plus_halves(exponent, both(0x3f00)), sign);
+    let [power, next_power] = interleave_halves(splat(0), power);
     let steps = |value: F32x4, power| minus(bits(add(value.0, floats(power))), power);
     let mantissa = saturate_to_halves(steps(first, power), steps(next, next_power));
-    let number = plus_halves(shift_left_halves::<10>(exponent), mantissa);
-    // The quiet bit of a NaN, which has it as all do that are computed, one place further up.
-    let nan = shift_right_halves::<6>(minus_saturated(magnitude, both(0x7f80)));
-    let infinity = or(shift_left_halves::<9>(nan), both(0x7c00));
+    let number = plus_halves(shift_left_halves::<3>(exponent), mantissa);
+    // The quiet bit of a NaN, which has it as all do that are computed, is one of an f16 three places further up.
+    let nan = shift_left_halves::<3>(minus_saturated(magnitude, both(0x7f80)));
+    let infinity = or(and(nan, both(0x0200)), both(0x7c00));
     or(smaller_unsigned_halves(number, infinity), sign)
 }
