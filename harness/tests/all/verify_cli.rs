@@ -413,7 +413,7 @@ fn an_older_version_is_refused_once_a_newer_was_seen() {
     let recorded: Value = serde_json::from_slice(&std::fs::read(&seen).unwrap()).unwrap();
     let key = "ed25519:zKDE3aMIGMqDvyLD2wF3AF//iQj7iV5wsa2CP83OfVg=";
     assert_eq!(recorded, json!({"core": {key: "1.6.0"}}));
-    std::fs::write(&seen, r#"{"core": "1.5.1-rc.1"}"#).unwrap();
+    std::fs::write(&seen, r#"{"core": "1.6.1-rc.1"}"#).unwrap();
     assert_eq!(with(&[]), "rollback-refused");
     assert_eq!(with(&["--allow-rollback"]), Value::Null);
     // Going back does not make the newer version forgotten.
@@ -423,7 +423,7 @@ fn an_older_version_is_refused_once_a_newer_was_seen() {
     assert_eq!(verify(&[]), Value::Null);
     assert!(!home.seen().exists());
     std::fs::create_dir_all(home.seen().parent().unwrap()).unwrap();
-    let newer = json!({"core": {key: "1.6.0"}}).to_string();
+    let newer = json!({"core": {key: "1.7.0"}}).to_string();
     std::fs::write(home.seen(), &newer).unwrap();
     assert_eq!(verify(&[]), "rollback-refused");
     assert_eq!(verify(&["--allow-rollback"]), Value::Null);
