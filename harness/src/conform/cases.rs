@@ -70,6 +70,8 @@ pub fn outside(folder: &Path, selected: &[&PackKernel]) -> Result<Folder, Vector
 
 /// Fewer generated cases than this are a short run, without calls that hold every f16: those take an emulated interpreter minutes.
 const FEW: u32 = 8;
+/// Fewer than this are no usual run: without the shapes of models, and without choices of sizes and numbers that are small or large together.
+const USUAL: u32 = 32;
 
 /// All cases of a kernel: vectors, each with a name of its own, after them edge cases, and generated ones of the fixed and of the run's own seed.
 pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> Vec<Case> {
@@ -84,6 +86,9 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
                 vectors.extend(generate::near(kernel.id, choice.own_seed));
                 let every_f16 = choice.cases >= FEW;
                 vectors.extend(generate::spread(kernel.id, choice.own_seed, every_f16));
+            }
+            if choice.cases >= USUAL {
+                vectors.extend(generate::together(kernel.id, choice.own_seed));
             }
         }
         (None, Some(contract)) => {

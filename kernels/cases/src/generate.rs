@@ -10,10 +10,12 @@ mod envelope;
 pub(crate) mod kinds;
 mod near;
 mod spread;
+mod together;
 pub(crate) mod values;
 
 pub use near::near;
 pub use spread::{PREFIX as SPREAD, spread};
+pub use together::{PREFIX as TOGETHER, together};
 
 use super::case::{Case, Source};
 use proptest::{

@@ -17,8 +17,7 @@ static int32_t check_params(KernelRegion region)
     int32_t status = kernel_check_params(kernel_memory(), region, sizeof(Params));
     if (status != KERNEL_OK) return status;
     const Params *params = KERNEL_AT(const Params, region.offset);
-    int finite = params->scale - params->scale == 0.0f;
-    return params->rows != 0 && params->hidden != 0 && finite ? KERNEL_OK : KERNEL_INVALID_PARAMS;
+    return params->rows != 0 && params->hidden != 0 ? KERNEL_OK : KERNEL_INVALID_PARAMS;
 }
 
 KERNEL_EXPORT("kernel_forward") int32_t kernel_forward(uint32_t address)

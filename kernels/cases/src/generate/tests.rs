@@ -9,7 +9,7 @@ use super::{
 use half::f16;
 use kernel_abi::params::RmsNorm;
 use kernel_core::KERNELS;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn cases(kernel: &'static str, count: u32) -> impl Iterator<Item = Case> {
     (0..count).map(move |index| case(kernel, 7, index).unwrap())
@@ -366,4 +366,42 @@ fn the_native_kernels_hold_on_what_runs_draw_for_themselves() {
         }
         assert!(judged > 120, "{}: {judged}", kernel.id);
     }
+}
+
+#[test]
+fn what_is_large_together_has_every_choice_of_five_and_is_taken() {
+    for kernel in &KERNELS {
+        for seed in [1, 2] {
+            let cases = together(kernel.id, seed);
+            let bits = cases.iter().filter_map(|case| {
+                let bits = case.name.strip_prefix(TOGETHER)?;
+                u32::from_str_radix(bits, 2)
+                    .ok()
+                    .map(|choice| (bits.len(), choice))
+            });
+            let bits: Vec<(usize, u32)> = bits.collect();
+            let width = bits[0].0;
+            for left_out in 0..width {
+                let others = |choice: u32| match width {
+                    6 => choice & !(1 << left_out),
+                    _ => choice,
+                };
+                let chosen: BTreeSet<u32> =
+                    bits.iter().map(|(_, choice)| others(*choice)).collect();
+                assert_eq!(chosen.len(), 1 << width.min(5), "{}", kernel.id);
+            }
+            assert!(
+                cases.len() >= bits.len() + 2,
+                "{}: no shape of a model",
+                kernel.id
+            );
+            let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+            assert_eq!(names.len(), cases.len(), "{}", kernel.id);
+            for case in &cases {
+                assert!(case.expects_output(), "{}: {}", kernel.id, case.name);
+                assert_eq!(native::run(case).status, 0, "{}: {}", kernel.id, case.name);
+            }
+        }
+    }
+    assert!(together("other", 1).is_empty());
 }

@@ -1,0 +1,211 @@
+//! Calls in which sizes, layout, tables and numbers are small or large together, and the shapes of models: what is wrong only where several of them meet,
+//! no call shows that varies one alone.
+
+use super::{
+    build,
+    draft::{Angles, Draft, Family, RopeTensor},
+};
+use crate::{
+    case::{Case, Source},
+    draw::random,
+};
+
+/// The start of their names.
+pub const PREFIX: &str = "together:";
+
+/// The calls: `together:` and for each property a 1 where it is large, then `together:model-` and the dimensions. Of five properties and fewer every
+/// choice is among them; of six those with an even number of 1 or those with an odd one, as the seed says, so that any five have every choice.
+/// Empty for a kernel that this harness has no contract for.
+pub fn together(kernel: &str, seed: u64) -> Vec<Case> {
+    let known = kernel_core::kernel(kernel);
+    let Some((kernel, family)) = known.and_then(|kernel| Some((kernel.id, Family::of(kernel)?)))
+    else {
+        return Vec::new();
+    };
+    let salt: u64 = kernel.bytes().map(u64::from).sum();
+    let seed = random(seed, salt + 7);
+    let mut cases = Vec::new();
+    let mut add = |what: String, draft: &Draft| {
+        cases.push(Case {
+            source: Source::Drawn,
+            name: format!("{PREFIX}{what}"),
+            ..build::case(kernel, family, 0, draft)
+        });
+    };
+    let properties = properties(family);
+    for choice in 0..1_u32 << properties {
+        if properties > 5 && (choice.count_ones() + seed as u32) % 2 > 0 {
+            continue;
+        }
+        let drawn = Drawn {
+            seed: random(seed, choice.into()),
+            choice,
+        };
+        add(
+            format!("{choice:0width$b}", width = properties as usize),
+            &drawn.draft(family),
+        );
+    }
+    for (number, dimensions) in (1000..).zip(models(family)) {
+        let drawn = Drawn {
+            seed: random(seed, number),
+            choice: 0,
+        };
+        let shape: Vec<String> = dimensions[..family.dimensions()]
+            .iter()
+            .map(u32::to_string)
+            .collect();
+        let mut draft = Draft {
+            dimensions: *dimensions,
+            backward: false,
+            ..drawn.draft(family)
+        };
+        if is_long(family, *dimensions) {
+            draft.angles = Angles::Computed;
+        }
+        add(format!("model-{}", shape.join("x")), &draft);
+    }
+    cases
+}
+
+/// How many properties are small or large.
+fn properties(family: Family) -> u32 {
+    match family {
+        Family::Rope(_) => 6,
+        Family::Lora(_) | Family::Swiglu(_) => 5,
+        Family::RmsNorm(_) => 4,
+        Family::Pack(_) | Family::Unpack(_) => 2,
+    }
+}
+
+/// Shapes of models in the family's own order and units; of decoding, of a few tokens, of a long text.
+fn models(family: Family) -> &'static [[u32; 4]] {
+    match family {
+        Family::Rope(RopeTensor::Float(_)) => &[
+            [1, 1, 32, 64],
+            [1, 16, 32, 64],
+            [1, 64, 8, 64],
+            [1, 8192, 1, 4],
+        ],
+        Family::Rope(RopeTensor::Q8) => &[[1, 1, 32, 4], [1, 16, 32, 4], [1, 64, 8, 4]],
+        Family::RmsNorm(_) | Family::Swiglu(_) => {
+            &[[1, 4096, 1, 1], [8, 4096, 1, 1], [64, 1056, 1, 1]]
+        }
+        Family::Pack(_) | Family::Unpack(_) => &[[1, 128, 1, 1], [64, 32, 1, 1]],
+        Family::Lora(_) => &[
+            [1, 896, 16, 896],
+            [2, 2048, 32, 2048],
+            [17, 520, 16, 520],
+            [9, 128, 64, 128],
+        ],
+    }
+}
+
+/// Positions so far from the first that angles of f32 show, which tables would hide.
+fn is_long(family: Family, [_, seq, ..]: [u32; 4]) -> bool {
+    matches!(family, Family::Rope(_)) && seq > 4096
+}
+
+/// What a call follows from.
+struct Drawn {
+    seed: u64,
+    choice: u32,
+}
+
+impl Drawn {
+    fn is_large(&self, property: u32) -> bool {
+        self.choice >> property & 1 > 0
+    }
+
+    /// A number from one range, or where the property is large from the other; both ends are in it.
+    fn number(&self, property: u32, small: (u32, u32), large: (u32, u32)) -> u32 {
+        let (from, to) = if self.is_large(property) {
+            large
+        } else {
+            small
+        };
+        from + (random(self.seed, property.into()) % u64::from(to - from + 1)) as u32
+    }
+
+    fn pick<T: Copy>(&self, number: u64, from: &[T]) -> T {
+        from[(random(self.seed, number) % from.len() as u64) as usize]
+    }
+
+    /// From 2^`from` on and below 2^`to`, each power of two as often.
+    fn scale(&self, number: u64, from: i32, to: i32) -> f32 {
+        let bits = random(self.seed, number);
+        let exponent = from + (bits % (to - from) as u64) as i32;
+        f32::from_bits(((exponent + 127) as u32) << 23 | (bits >> 41) as u32)
+    }
+
+    fn signed(&self, number: u64, magnitude: f32) -> f32 {
+        self.pick(number, &[magnitude, -magnitude])
+    }
+
+    fn draft(&self, family: Family) -> Draft {
+        let one = 1;
+        let (dimensions, scalar) = match family {
+            Family::Rope(tensor) => {
+                let units = match tensor {
+                    RopeTensor::Float(_) => self.number(0, (1, 8), (16, 33)),
+                    RopeTensor::Q8 => self.number(0, (1, 1), (2, 3)),
+                };
+                let heads = self.number(1, (1, 1), (2, 9));
+                let seq = self.number(2, (1, 4), (8, 20));
+                let batch = self.number(3, (1, 1), (2, 3));
+                ([batch, seq, heads, units], self.scale(10, 4, 31))
+            }
+            Family::RmsNorm(_) => {
+                let hidden = self.number(0, (1, 48), (64, 1100));
+                let rows = self.number(1, (1, 2), (4, 40));
+                let eps = match self.is_large(2) {
+                    true => self.pick(10, &[0.0, self.scale(11, -39, -24), self.scale(11, -4, 7)]),
+                    false => self.scale(10, -24, -4),
+                };
+                ([rows, hidden, one, one], eps)
+            }
+            Family::Swiglu(_) => {
+                let hidden = self.number(0, (1, 48), (64, 1100));
+                let rows = self.number(1, (1, 2), (3, 40));
+                let beta = match self.is_large(2) {
+                    true => self.scale(10, -10, 6),
+                    false => self.scale(10, -3, 2),
+                };
+                let beta = if self.is_large(3) { -beta } else { beta };
+                ([rows, hidden, one, one], beta)
+            }
+            Family::Pack(_) | Family::Unpack(_) => {
+                let blocks = self.number(0, (1, 4), (5, 40));
+                ([self.number(1, (1, 2), (3, 40)), blocks, one, one], 0.0)
+            }
+            Family::Lora(_) => {
+                let output = self.number(0, (1, 32), (64, 130));
+                let rank = self.number(1, (1, 7), (8, 33));
+                let input = self.number(2, (1, 32), (64, 130));
+                let rows = self.number(3, (1, 2), (4, 20));
+                let scale = match self.is_large(4) {
+                    true => self.scale(10, 4, 9),
+                    false => self.scale(10, -4, 4),
+                };
+                ([rows, input, rank, output], self.signed(12, scale))
+            }
+        };
+        let angles = match self.is_large(5) {
+            true => self.pick(13, &[Angles::Tables, Angles::HalfTables]),
+            false => self.pick(13, &[Angles::Computed, Angles::Given]),
+        };
+        let backward = match family {
+            Family::RmsNorm(_) => self.is_large(3),
+            Family::Swiglu(_) => self.is_large(4),
+            _ => self.pick(14, &[false, false, false, true]),
+        };
+        Draft {
+            scalar,
+            angles,
+            layout: self.choice >> 4 & 1,
+            backward,
+            more_scratch: self.pick(15, &[0, 0, 1024, 0x1_0000, 0x2_0000]),
+            ..Draft::plain(family, dimensions, random(self.seed, 16))
+        }
+    }
+}
