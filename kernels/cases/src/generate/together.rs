@@ -34,7 +34,7 @@ pub fn together(kernel: &str, seed: u64) -> Vec<Case> {
     };
     let properties = properties(family);
     for choice in 0..1_u32 << properties {
-        if properties > 5 && (choice.count_ones() + seed as u32) % 2 > 0 {
+        if properties > 5 && (u64::from(choice.count_ones()) ^ seed) & 1 > 0 {
             continue;
         }
         let drawn = Drawn {
