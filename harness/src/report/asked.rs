@@ -1,7 +1,6 @@
 //! The words of what nobody asked, and of what was not run: in the verdict, and the same in every document.
 
 use super::{junit, screen, sections};
-use crate::document::{html, markdown, terminal};
 use crate::{
     conform::{
         device::Profile,
@@ -11,6 +10,7 @@ use crate::{
         report::{Conformance, NotRun, TimeReport},
         search::Searched,
     },
+    document::{html, markdown, terminal},
     judge::{
         Evidence, conformance_words,
         tests::{ENGINE, covered, evidence, sum, truth},

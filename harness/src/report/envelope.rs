@@ -1,8 +1,10 @@
 //! The envelope in a report.
 
 use super::sections::headers;
-use crate::conform::envelope::Envelope;
-use crate::document::{Cell, Part, Section, Table};
+use crate::{
+    conform::envelope::Envelope,
+    document::{Cell, Part, Section, Table},
+};
 
 /// What each kernel was asked and held for; `None` where nothing held, or nobody noted it.
 pub(super) fn section(envelopes: &[Envelope]) -> Option<Section> {

@@ -1,12 +1,12 @@
 //! The sections of words: goals, claims, and what a run cannot tell apart.
 
 use super::{sections::headers, timing};
-use crate::document::{Cell, Part, Section, Table, Tone};
 use crate::{
     bench::{
         record::Twin,
         tables::{Claim, Goal, Tables, Verdict, denominator},
     },
+    document::{Cell, Part, Section, Table, Tone},
     outcome::Outcome,
     records::Records,
     traps::{Survey, latency::Latency},

@@ -5,11 +5,13 @@ use super::{
     sections::{headers, module_name},
     timing,
 };
-use crate::bench::{
-    native,
-    tables::{Crossover, Kernel, Tables},
+use crate::{
+    bench::{
+        native,
+        tables::{Crossover, Kernel, Tables},
+    },
+    document::{Cell, Figure, Part, Section, Table, Tone},
 };
-use crate::document::{Cell, Figure, Part, Section, Table, Tone};
 use anyhow::Result;
 use runtime_api::BudgetKind;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,10 @@
 //! The section of a report about numbers without noise, and cells without a number.
 
 use super::sections::{headers, module_name, tone};
-use crate::bench::tables::{Known, Tables};
-use crate::document::{Cell, Part, Section, Table};
+use crate::{
+    bench::tables::{Known, Tables},
+    document::{Cell, Part, Section, Table},
+};
 use std::collections::BTreeSet;
 
 /// Fuel, code and memory, and what has no number.

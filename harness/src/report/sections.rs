@@ -1,11 +1,11 @@
 //! The sections of a report, from the records.
 
 use super::{envelope, goals, nn, resources, timing, traps};
-use crate::document::{Cell, Document, Part, Section, Table, Tone};
 use crate::{
     basics,
     bench::tables::Tables,
     conform::report::Conformance,
+    document::{Cell, Document, Part, Section, Table, Tone},
     judge::{self, EngineWord, Word},
     outcome::{Outcome, Whole},
     records::{Qualification, Records},

@@ -5,9 +5,9 @@ use super::{
     goals, kernels,
     sections::{headers, module_name},
 };
-use crate::document::{Cell, Figure, Part, Section, Table, Tone};
 use crate::{
     bench::tables::{Compared, Tables, Time, Verdict},
+    document::{Cell, Figure, Part, Section, Table, Tone},
     statistics::{Estimate, Ratio, Word},
 };
 use anyhow::Result;

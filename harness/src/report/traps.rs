@@ -4,8 +4,8 @@ use super::{
     charts::{self, Axis, Interval},
     sections::{headers, tone},
 };
-use crate::document::{Cell, Figure, Part, Section, Table, Tone};
 use crate::{
+    document::{Cell, Figure, Part, Section, Table, Tone},
     outcome::Outcome,
     traps::{Survey, TrapReport},
 };

@@ -10,6 +10,11 @@ pub(crate) fn random(seed: u64, index: u64) -> u64 {
     bits ^ bits >> 31
 }
 
+/// One of these, by the random bits for a position.
+pub(crate) fn pick<T: Copy>(seed: u64, index: u64, from: &[T]) -> T {
+    from[(random(seed, index) % from.len() as u64) as usize]
+}
+
 /// One draw. Its text is the number, and where it has a word `@` and the word in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {

@@ -35,20 +35,19 @@ pub fn case(kernel: &str, seed: u64, index: u32) -> Option<Case> {
 /// swiglu rows, hidden; kv rows, blocks of 32; lora rows, in, rank, out. Rope takes tables of cosines and sines, as hosts that
 /// cache them do. `None` for a kernel that this harness has no contract for.
 pub fn sized(kernel: &str, dimensions: [u32; 4], seed: u64) -> Option<Case> {
-    let kernel = kernel_core::kernel(kernel)?;
-    let family = draft::Family::of(kernel)?;
+    let (kernel, family) = draft::Family::known(kernel)?;
     let draft = draft::Draft::plain(family, dimensions, seed);
     let used = family.dimensions();
     let shape: Vec<_> = dimensions[..used].iter().map(u32::to_string).collect();
     Some(Case {
         name: format!("sized:{}", shape.join("x")),
-        ..build::case(kernel.id, family, 0, &draft)
+        ..build::case(kernel, family, 0, &draft)
     })
 }
 
 /// How many dimensions a kernel has, as [`sized`] counts them; `None` for a kernel that this harness has no contract for.
 pub fn dimensions(kernel: &str) -> Option<usize> {
-    Some(draft::Family::of(kernel_core::kernel(kernel)?)?.dimensions())
+    Some(draft::Family::known(kernel)?.1.dimensions())
 }
 
 /// Case number `index` of those that a run draws for itself, of the shapes and parameters of real models, named `drawn:` and the index.
@@ -61,11 +60,10 @@ pub type Tree = Box<dyn ValueTree<Value = Case>>;
 
 /// The same case as [`case`] with its simplifications.
 pub fn tree(kernel: &str, seed: u64, index: u32) -> Option<Tree> {
-    let kernel = kernel_core::kernel(kernel)?;
-    let family = draft::Family::of(kernel)?;
-    let mut runner = runner("", kernel.id, seed, index);
+    let (kernel, family) = draft::Family::known(kernel)?;
+    let mut runner = runner("", kernel, seed, index);
     let tree = draft::drafts(family)
-        .prop_map(move |draft| build::case(kernel.id, family, index, &draft))
+        .prop_map(move |draft| build::case(kernel, family, index, &draft))
         .new_tree(&mut runner)
         .ok()?;
     Some(Box::new(tree))
@@ -73,16 +71,15 @@ pub fn tree(kernel: &str, seed: u64, index: u32) -> Option<Tree> {
 
 /// The same case as [`drawn`] with its simplifications.
 pub fn drawn_tree(kernel: &str, seed: u64, index: u32) -> Option<Tree> {
-    let kernel = kernel_core::kernel(kernel)?;
-    let family = draft::Family::of(kernel)?;
-    let mut runner = runner("drawn", kernel.id, seed, index);
+    let (kernel, family) = draft::Family::known(kernel)?;
+    let mut runner = runner("drawn", kernel, seed, index);
     // One kernel in four: what is large takes time, and the next run has others.
-    let large = digest("large", kernel.id, seed, 0)[0].is_multiple_of(4);
+    let large = digest("large", kernel, seed, 0)[0].is_multiple_of(4);
     let tree = envelope::drafts(family, index, large)
         .prop_map(move |draft| Case {
             source: Source::Drawn,
             name: format!("drawn:{index}"),
-            ..build::case(kernel.id, family, index, &draft)
+            ..build::case(kernel, family, index, &draft)
         })
         .new_tree(&mut runner)
         .ok()?;

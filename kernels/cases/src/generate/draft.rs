@@ -46,8 +46,14 @@ const Q4: Format = Format {
 };
 
 impl Family {
+    /// A kernel's own id and its family; `None` for one that this harness has no generator for.
+    pub(super) fn known(kernel: &str) -> Option<(&'static str, Self)> {
+        let kernel = kernel_core::kernel(kernel)?;
+        Some((kernel.id, Self::of(kernel)?))
+    }
+
     /// The family of a kernel; `None` for one without a generator.
-    pub(super) fn of(kernel: &Kernel) -> Option<Self> {
+    fn of(kernel: &Kernel) -> Option<Self> {
         Some(match kernel.id {
             "rope_f32" => Family::Rope(RopeTensor::Float(Float::F32)),
             "rope_f16" => Family::Rope(RopeTensor::Float(Float::F16)),

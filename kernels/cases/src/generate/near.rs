@@ -14,9 +14,7 @@ use kernel_abi::block::{Q4_BYTES, Q8_BYTES};
 /// A few small calls, and beside each what differs in one thing: an element, a tensor, a parameter, two dimensions that are exchanged. Named `near:` and
 /// a number, and what differs. Empty for a kernel that this harness has no contract for.
 pub fn near(kernel: &str, seed: u64) -> Vec<Case> {
-    let known = kernel_core::kernel(kernel);
-    let Some((kernel, family)) = known.and_then(|kernel| Some((kernel.id, Family::of(kernel)?)))
-    else {
+    let Some((kernel, family)) = Family::known(kernel) else {
         return Vec::new();
     };
     let seed = seed.wrapping_add(kernel.bytes().map(u64::from).sum());

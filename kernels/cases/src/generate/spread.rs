@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     case::{Case, Source},
-    draw::random,
+    draw::{pick, random},
 };
 use half::f16;
 use kernel_abi::block::Q4_BYTES;
@@ -23,9 +23,7 @@ const LARGEST_ANGLE: f32 = 131_072.0;
 /// The calls, named `values:` and the tensor that holds the values, with those that hold every f16 or without. Empty for a kernel that this harness
 /// has no contract for.
 pub fn spread(kernel: &str, seed: u64, every_f16: bool) -> Vec<Case> {
-    let known = kernel_core::kernel(kernel);
-    let Some((kernel, family)) = known.and_then(|kernel| Some((kernel.id, Family::of(kernel)?)))
-    else {
+    let Some((kernel, family)) = Family::known(kernel) else {
         return Vec::new();
     };
     let salt: u64 = kernel.bytes().map(u64::from).sum();
@@ -55,7 +53,7 @@ struct Calls {
 impl Calls {
     /// One of these, as the seed and a number say.
     fn pick<T: Copy>(&self, number: u64, from: &[T]) -> T {
-        from[(random(self.seed, number) % from.len() as u64) as usize]
+        pick(self.seed, number, from)
     }
 
     fn kinds(&self, float: Float, number: u64) -> Kinds {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     case::{Case, Source},
-    draw::random,
+    draw::{pick, random},
 };
 
 /// The start of their names.
@@ -17,9 +17,7 @@ pub const PREFIX: &str = "together:";
 /// choice is among them; of six those with an even number of 1 or those with an odd one, as the seed says, so that any five have every choice.
 /// Empty for a kernel that this harness has no contract for.
 pub fn together(kernel: &str, seed: u64) -> Vec<Case> {
-    let known = kernel_core::kernel(kernel);
-    let Some((kernel, family)) = known.and_then(|kernel| Some((kernel.id, Family::of(kernel)?)))
-    else {
+    let Some((kernel, family)) = Family::known(kernel) else {
         return Vec::new();
     };
     let salt: u64 = kernel.bytes().map(u64::from).sum();
@@ -128,7 +126,7 @@ impl Drawn {
     }
 
     fn pick<T: Copy>(&self, number: u64, from: &[T]) -> T {
-        from[(random(self.seed, number) % from.len() as u64) as usize]
+        pick(self.seed, number, from)
     }
 
     /// From 2^`from` on and below 2^`to`, each power of two as often.
@@ -138,12 +136,7 @@ impl Drawn {
         f32::from_bits(((exponent + 127) as u32) << 23 | (bits >> 41) as u32)
     }
 
-    fn signed(&self, number: u64, magnitude: f32) -> f32 {
-        self.pick(number, &[magnitude, -magnitude])
-    }
-
     fn draft(&self, family: Family) -> Draft {
-        let one = 1;
         let (dimensions, scalar) = match family {
             Family::Rope(tensor) => {
                 let units = match tensor {
@@ -162,7 +155,7 @@ impl Drawn {
                     true => self.pick(10, &[0.0, self.scale(11, -39, -24), self.scale(11, -4, 7)]),
                     false => self.scale(10, -24, -4),
                 };
-                ([rows, hidden, one, one], eps)
+                ([rows, hidden, 1, 1], eps)
             }
             Family::Swiglu(_) => {
                 let hidden = self.number(0, (1, 48), (64, 1100));
@@ -172,11 +165,11 @@ impl Drawn {
                     false => self.scale(10, -3, 2),
                 };
                 let beta = if self.is_large(3) { -beta } else { beta };
-                ([rows, hidden, one, one], beta)
+                ([rows, hidden, 1, 1], beta)
             }
             Family::Pack(_) | Family::Unpack(_) => {
                 let blocks = self.number(0, (1, 4), (5, 40));
-                ([self.number(1, (1, 2), (3, 40)), blocks, one, one], 0.0)
+                ([self.number(1, (1, 2), (3, 40)), blocks, 1, 1], 0.0)
             }
             Family::Lora(_) => {
                 let output = self.number(0, (1, 32), (64, 130));
@@ -187,7 +180,7 @@ impl Drawn {
                     true => self.scale(10, 4, 9),
                     false => self.scale(10, -4, 4),
                 };
-                ([rows, input, rank, output], self.signed(12, scale))
+                ([rows, input, rank, output], self.pick(12, &[scale, -scale]))
             }
         };
         let angles = match self.is_large(5) {

@@ -9,7 +9,6 @@ mod planted;
 use crate::{Backend, Guest, Limits, Nn};
 use models::Model;
 use runtime_api::{Budget, BudgetKind, Error, Options, Runtime};
-use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 /// The guest that computes models.
@@ -21,8 +20,7 @@ pub const MISUSE_GUEST: &[u8] = include_bytes!("../../../../fixtures/nn/guests/m
 const PATIENT: Budget = Budget::Epoch(10_000);
 
 /// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It holds.
     Pass,
@@ -43,7 +41,7 @@ impl fmt::Display for Outcome {
 }
 
 /// A check, and what was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What was asked.
     pub check: String,
@@ -54,7 +52,7 @@ pub struct Finding {
 }
 
 /// An engine with a backend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// The engine.
     pub engine: String,
