@@ -12,6 +12,8 @@ import numpy as np
 
 FOLDER = pathlib.Path(__file__).parents[2] / "fixtures/packs/foreign/vectors"
 CASES = 40
+# The width of a model's rows, once for each kernel: bytes of vectors are bytes of the pack.
+LARGE = 896
 
 
 def dot(a, b, c, scale, **_):
@@ -33,20 +35,21 @@ def quantize_rows_i8(x, **_):
 
 
 def dot_sizes(index):
-    sizes = ((1, 1, 1), (1, 16, 64), (5, 3, 7), (2, 9, 33), (3, 8, 128), (1, 4, 896), (5, 1, 65), (4, 4, 8))
-    return dict(zip(("rows", "columns", "depth"), sizes[index % len(sizes)]))
+    sizes = ((1, 1, 1), (1, 5, 64), (5, 3, 7), (2, 4, 33), (3, 2, 65), (1, 2, 97), (5, 1, 20), (4, 4, 8))
+    size = (1, 4, LARGE) if index == CASES - 1 else sizes[index % len(sizes)]
+    return dict(zip(("rows", "columns", "depth"), size))
 
 
 def silu_sizes(index):
-    tokens, intermediate = ((1, 1), (1, 64), (3, 5), (17, 3), (2, 33), (1, 512), (4, 17), (2, 8))[index % 8]
-    if index == CASES - 1:
-        intermediate = 4864
+    sizes = ((1, 1), (1, 64), (3, 5), (17, 3), (2, 33), (1, 97), (4, 17), (2, 8))
+    tokens, intermediate = (2, LARGE) if index == CASES - 1 else sizes[index % len(sizes)]
     return {"tokens": tokens, "width": 2 * intermediate, "intermediate": intermediate}
 
 
 def quantize_sizes(index):
-    sizes = ((1, 1), (3, 5), (1, 64), (17, 3), (2, 33), (5, 64), (1, 896), (4, 17))
-    return dict(zip(("rows", "hidden"), sizes[index % len(sizes)]))
+    sizes = ((1, 1), (3, 5), (1, 64), (17, 3), (2, 33), (5, 20), (1, 97), (4, 17))
+    size = (2, LARGE) if index == CASES - 1 else sizes[index % len(sizes)]
+    return dict(zip(("rows", "hidden"), size))
 
 
 def drawn(generator, index, *shape):
@@ -110,6 +113,13 @@ def cases(kernel):
         } | ({} if magnitude is None else {"mag": written(magnitude, "f32")})
 
 
+def written_by_case(made):
+    """A line for each case, so that a change shows which ones it touches."""
+    head = {name: value for name, value in made.items() if name != "cases"}
+    lines = ",\n".join(" " + json.dumps(case, separators=(",", ":")) for case in made["cases"])
+    return json.dumps(head, indent=1)[:-2] + f',\n "cases": [\n{lines}\n ]\n}}\n'
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for kernel, (formula, *_) in KERNELS.items():
@@ -119,7 +129,7 @@ def main():
             "versions": {"numpy": np.__version__},
             "cases": list(cases(kernel)),
         }
-        (FOLDER / f"{kernel}.json").write_text(json.dumps(made, indent=1) + "\n")
+        (FOLDER / f"{kernel}.json").write_text(written_by_case(made))
 
 
 if __name__ == "__main__":

@@ -98,6 +98,9 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
                 vectors.extend(open::near(contract, choice.own_seed));
                 vectors.extend(open::spread(contract, choice.own_seed));
             }
+            if choice.cases >= USUAL {
+                vectors.extend(open::together(contract, choice.own_seed));
+            }
         }
         (None, None) => {}
     }

@@ -10,6 +10,7 @@ mod plan;
 pub(super) mod planted;
 #[cfg(test)]
 mod tests;
+mod varied;
 
 pub use plan::{PREFIX, Sequence, plan};
 
@@ -251,6 +252,10 @@ impl Living<'_> {
                     listed.anchor
                 )
             }
+            Step::Varied { index, count, .. } => format!(
+                "{count} calls that differ from {} in numbers alone",
+                self.cases[index].case.name
+            ),
             Step::Info { .. } => format!("`{}`", export::INFO),
             Step::Grow => "memory grown by the host".to_owned(),
         }
@@ -397,6 +402,7 @@ impl Living<'_> {
                 listed,
                 pages,
             } => self.far(index, listed, pages),
+            Step::Varied { index, seed, count } => self.varied(index, seed, count),
             Step::Info { above } => self.info(above),
             Step::Grow => {
                 let limit = self.exchange.subject.max_pages;

@@ -13,4 +13,5 @@ pub mod number;
 pub mod open;
 pub mod tolerance;
 pub mod truth;
+pub mod vary;
 pub mod vectors;

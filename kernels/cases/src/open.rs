@@ -1,6 +1,6 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
 //! `relation` against each other, `inverse` against what another kernel was given.
 //! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
@@ -19,6 +19,7 @@ mod shown;
 mod spread;
 #[cfg(test)]
 mod tests;
+mod together;
 mod vectors;
 
 pub use blunt::blunt;
@@ -29,6 +30,7 @@ pub use near::near;
 pub use relation::Relation;
 pub use searched::{searched, with_axes};
 pub use spread::spread;
+pub use together::together;
 pub(crate) use vectors::calls as vector_calls;
 
 use crate::{
@@ -158,6 +160,11 @@ pub fn judge_relation(case: &Case, output: &[u8], other: (&Case, &[u8])) -> Opti
     let call = case.open.as_ref()?;
     let relation = call.relation.as_ref()?;
     Some(relation.judge(call, output, other.0.open.as_ref()?, other.1))
+}
+
+/// Whether these bits are a value of a parameter that a contract allows and that people pass.
+pub(crate) fn means(contract: &Contract, name: &str, param: &Param, bits: u32) -> bool {
+    params::meant(contract, name, param, bits).is_some()
 }
 
 /// Why cases of a contract cannot be made, if they cannot.

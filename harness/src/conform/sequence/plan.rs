@@ -23,6 +23,12 @@ const DEEP_CALLS: usize = 3000;
 const SHORT_CALLS: usize = 24;
 /// Calls of one case after the other that nothing is looked at between; ten times as many where a deep run was asked for.
 const MANY_CALLS: usize = 1024;
+/// Tensors of a call that is made so often and is not the smallest one, about.
+const REPEATED_BYTES: usize = 3 << 10;
+/// Calls that differ in numbers alone.
+const VARIED_CALLS: u32 = 512;
+/// Tensors of one of them that is not the smallest one, about.
+const VARIED_BYTES: usize = 512;
 /// Rounds of calls at one place.
 const ROUNDS: usize = 16;
 /// Tensors of a case that is called once only, at the end of the longest sequence.
@@ -77,6 +83,8 @@ pub(super) enum Step {
         listed: Listed,
         pages: u32,
     },
+    /// So many calls that differ from a case in numbers alone, on an instance of their own, and once more in the opposite order on another one.
+    Varied { index: usize, seed: u64, count: u32 },
     /// `kernel_info`, so many bytes above the heap base.
     Info { above: u32 },
     /// The host grows memory by a page.
@@ -124,6 +132,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
             many(cases, &small, deep, &mut random),
         ),
         ("far", Init::Each, far(&placed, subject, &mut random)),
+        ("varied", Init::Each, varied(cases, &mut random)),
     ]);
     sequences.retain(|(_, _, steps)| !steps.is_empty());
     let named = sequences.into_iter().map(|(name, init, steps)| Sequence {
@@ -349,7 +358,7 @@ fn neighbours(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
     steps
 }
 
-/// The smallest calls of each kind very often, with others between.
+/// The smallest calls of each kind very often, with others between; and some that go through the loops of a kernel many times.
 fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Vec<Step> {
     let count = match deep {
         true => 10 * MANY_CALLS,
@@ -363,13 +372,16 @@ fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Ve
         (Some(base), Some(native)) => native.output == *base,
         (Some(_), None) => false,
     };
-    let kinds: [(Entry, bool); 3] = [
-        (Entry::Forward, true),
-        (Entry::Backward, true),
-        (Entry::Forward, false),
+    // What counts may count only calls of some size.
+    let kinds: [(Entry, bool, usize); 5] = [
+        (Entry::Forward, true, 0),
+        (Entry::Forward, true, REPEATED_BYTES),
+        (Entry::Backward, true, 0),
+        (Entry::Backward, true, REPEATED_BYTES),
+        (Entry::Forward, false, 0),
     ];
     let mut steps = Vec::new();
-    for (entry, taken) in kinds {
+    for (entry, taken, size) in kinds {
         let fit = |index: &usize| {
             let prepared = &cases[*index];
             let case = &prepared.case;
@@ -377,7 +389,8 @@ fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Ve
             kind && case.tweaks.is_empty() && (!taken || stays(prepared))
         };
         let fitting = (0..cases.len()).filter(fit);
-        let Some(index) = fitting.min_by_key(|&index| bytes(&cases[index].case)) else {
+        let Some(index) = fitting.min_by_key(|&index| bytes(&cases[index].case).abs_diff(size))
+        else {
             continue;
         };
         steps.push(Step::Many {
@@ -388,6 +401,35 @@ fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Ve
         for _ in 0..ROUNDS.min(small.len()) {
             step(&mut steps, one_of(small, random), random);
         }
+    }
+    steps
+}
+
+/// Small calls of each kind in very many variations: a kernel that keeps something for each of them runs out of room.
+fn varied(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
+    let few = |count: u32| match machine::emulated() {
+        Some(_) => count / 16,
+        None => count,
+    };
+    let kinds = [
+        (Entry::Forward, 0, VARIED_CALLS),
+        (Entry::Forward, VARIED_BYTES, VARIED_CALLS / 4),
+        (Entry::Backward, 0, VARIED_CALLS / 2),
+    ];
+    let mut steps: Vec<Step> = Vec::new();
+    for (entry, size, count) in kinds {
+        // Of gradients and what is updated nothing else is known; an input without an element varies in nothing.
+        let fit = |index: &usize| {
+            let case = &cases[*index].case;
+            case.entry == entry && is_plain(case) && !case.a.is_empty()
+        };
+        let fitting = (0..cases.len()).filter(fit);
+        let index = fitting.min_by_key(|&index| bytes(&cases[index].case).abs_diff(size));
+        steps.extend(index.map(|index| Step::Varied {
+            index,
+            seed: random.u64(..),
+            count: few(count),
+        }));
     }
     steps
 }

@@ -23,7 +23,7 @@ const USUAL_ELEMENTS: u64 = 1 << 15;
 /// Elements that all tensors of any case may have together.
 pub(super) const MAX_ELEMENTS: u64 = 1 << 20;
 /// Draws of a shape before it is given up.
-const TRIES: u32 = 400;
+pub(super) const TRIES: u32 = 400;
 
 /// Random bits, one after the other.
 pub(super) struct Random {

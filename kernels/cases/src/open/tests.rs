@@ -456,3 +456,34 @@ fn a_search_puts_words_where_the_contract_allows_them() {
         searched(&open, &[1, 2, 3], &twice, 7, "name".to_owned())
     );
 }
+
+#[test]
+fn axes_and_parameters_are_large_and_small_in_every_choice() {
+    let contract = contract(&[(
+        r#""min": 1}}"#,
+        r#""min": 1}, "alpha": {"type": "f32", "default": 1.0, "min": -4.0, "max": 4.0}}, "axes": {"hidden": {"typical": [64, 576]}}"#,
+    )]);
+    for seed in 1..20 {
+        let cases = together(&contract, seed);
+        assert_eq!(cases, together(&contract, seed));
+        let names: Vec<&str> = cases.iter().map(|case| &*case.name).collect();
+        let choices = ["000", "001", "010", "011", "100", "101", "110", "111"];
+        let mut expected = choices.map(|bits| format!("together:{bits}")).to_vec();
+        expected.sort_by_key(|name| name.chars().rev().collect::<String>());
+        expected.extend(["model-64", "model-576"].map(|model| format!("together:{model}")));
+        assert_eq!(names, expected);
+        for case in &cases[..8] {
+            let values = &case.open.as_ref().unwrap().values;
+            let large = [
+                values["hidden"] > 8.0,
+                values["rows"] > 8.0,
+                values["alpha"] != 1.0,
+            ];
+            let bits: String = large
+                .map(|large| if large { '1' } else { '0' })
+                .iter()
+                .collect();
+            assert_eq!(case.name, format!("together:{bits}"), "{values:?}");
+        }
+    }
+}

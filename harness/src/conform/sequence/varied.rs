@@ -1,0 +1,156 @@
+//! Very many calls that differ in numbers alone. Nobody says what they answer, but each answers the same whichever came before.
+
+use super::{Living, Why, returned_zero};
+use crate::conform::{
+    judge::Layer,
+    observe::{Ended, same_size},
+    placement::{self, Place},
+    subject::{self, Placed},
+};
+use assay_worker::InstanceChoice;
+use fastrand::Rng;
+use kernel_abi::{PAGE_BYTES, Status, export};
+use kernel_cases::{truth, vary::varied};
+use runtime_call::{Arrangement, Fill, Form, Invocation, Read, Write};
+
+/// What a call of many left.
+struct Left {
+    status: i32,
+    frame: Vec<u8>,
+}
+
+impl Living<'_> {
+    /// Makes the calls in a drawn order on one instance and in the opposite one on another, each at a place of its own.
+    pub(super) fn varied(&mut self, index: usize, seed: u64, count: u32) -> Result<(), Why> {
+        let case = &self.cases[index].case;
+        if !matches!(&self.alone[index], Some(alone) if alone.status == 0) {
+            return Ok(());
+        }
+        let subject = self.exchange.subject;
+        let contract = subject.standard.contract.as_deref().ok();
+        let mut placed: Vec<Placed> = Vec::new();
+        let mut start = subject.heap_base;
+        for number in 0..count {
+            let place = Place {
+                arrangement: Arrangement {
+                    gaps: [0; 7],
+                    ..Arrangement::ordinary(start, Fill::FIRST)
+                },
+                pages: 0,
+            };
+            // As many as there is room for.
+            let Ok(one) = subject::place(&varied(case, contract, number), subject, &place) else {
+                break;
+            };
+            match u32::try_from(one.frame.end()) {
+                Ok(end) => start = end,
+                Err(_) => break,
+            }
+            placed.push(one);
+        }
+        if placed.len() < 2 {
+            return Ok(());
+        }
+        let mut random = Rng::with_seed(seed);
+        let mut order: Vec<usize> = (0..placed.len()).collect();
+        placement::shuffle(&mut random, &mut order);
+        let one = self.in_order(index, &placed, &order)?;
+        order.reverse();
+        let other = self.in_order(index, &placed, &order)?;
+        for (number, (one, other)) in one.iter().zip(&other).enumerate() {
+            let wrong = |layer, what: String| {
+                let count = placed.len();
+                let what = format!("number {number} of {count}: {what}");
+                Err(Why::Wrong(layer, what))
+            };
+            if one.status != other.status {
+                let (one, other) = (Status(one.status), Status(other.status));
+                return wrong(
+                    Layer::L1,
+                    format!(
+                        "status {one}, and {other} where the others came in the opposite order"
+                    ),
+                );
+            }
+            let frame = &placed[number].frame;
+            if one.status == 0
+                && let Some(mismatch) =
+                    truth::bits_differ(case, frame.output(&one.frame), frame.output(&other.frame))
+            {
+                return wrong(
+                    Layer::L6,
+                    format!(
+                        "the output is another one where the others came in the opposite order: {mismatch}"
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the calls in an order on an instance of their own, and returns what each left, in the order of `placed`.
+    fn in_order(
+        &mut self,
+        index: usize,
+        placed: &[Placed],
+        order: &[usize],
+    ) -> Result<Vec<Left>, Why> {
+        let pages = placed.last().map_or(0, |last| {
+            (last.frame.end().div_ceil(PAGE_BYTES) as u32).max(last.pages)
+        });
+        let pieces = || placed.iter().flat_map(|one| one.frame.pieces());
+        let entry = self.exchange.subject.export(self.cases[index].case.entry);
+        let entry = entry.to_owned();
+        let mut calls = vec![self.exchange.call(export::INIT, vec![0, 0])];
+        calls.extend(order.iter().map(|number| {
+            let address = placed[*number].frame.descriptor_address();
+            self.exchange.call(&entry, vec![address])
+        }));
+        let invocation = Invocation {
+            pages,
+            writes: pieces()
+                .map(|(at, bytes)| Write::Bytes {
+                    at,
+                    bytes: bytes.to_vec(),
+                })
+                .collect(),
+            calls,
+            reads: pieces()
+                .map(|(at, bytes)| Read {
+                    at,
+                    length: bytes.len() as u32,
+                    form: Form::Bytes,
+                })
+                .collect(),
+        };
+        self.calls += order.len();
+        let (returned, observation) = self
+            .exchange
+            .run(InstanceChoice::Fresh, invocation)
+            .map_err(Why::Ended)?;
+        returned_zero(export::INIT, returned.first().copied())?;
+        same_size(pages, observation.pages).map_err(|what| Why::Wrong(Layer::L6, what))?;
+        let missing = || {
+            Why::Ended(Ended::Lost(
+                "the worker read less than it was asked".to_owned(),
+            ))
+        };
+        let mut statuses = vec![0; placed.len()];
+        for (number, status) in order.iter().zip(&returned[1..]) {
+            statuses[*number] = *status;
+        }
+        let mut reads = observation.reads.into_iter();
+        let mut left = Vec::new();
+        for (one, status) in placed.iter().zip(statuses) {
+            let mut frame = Vec::new();
+            for _ in one.frame.pieces() {
+                frame.extend(reads.next().ok_or_else(missing)?.0);
+            }
+            one.frame
+                .check(&frame, status == 0)
+                .map_err(|violation| Why::Wrong(Layer::L6, violation.to_string()))?;
+            left.push(Left { status, frame });
+        }
+        Ok(left)
+    }
+}
