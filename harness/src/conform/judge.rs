@@ -132,7 +132,7 @@ pub fn judge(prepared: &Prepared, observed: &[&Observed]) -> Vec<Layers> {
                             layers
                         }
                     };
-                    layers.extend(of_call(prepared, observed, *status));
+                    add_of_call(&mut layers, prepared, observed, *status);
                     layers
                 }
                 _ => not_returned(prepared, observed),
@@ -169,12 +169,12 @@ pub fn judge_alone(prepared: &Prepared, observed: &Observed) -> Layers {
     };
     let output = output.as_deref().unwrap_or(prepared.native_output());
     let mut layers = of_answer(prepared, *status, output);
-    layers.extend(of_call(prepared, observed, *status));
+    add_of_call(&mut layers, prepared, observed, *status);
     layers
 }
 
-/// L1 and L6: what depends on more than the answer.
-fn of_call(prepared: &Prepared, observed: &Observed, status: i32) -> Layers {
+/// L1 and L6, and of L4 what is promised of scratch: what depends on more than the answer.
+fn add_of_call(layers: &mut Layers, prepared: &Prepared, observed: &Observed, status: i32) {
     let due = prepared.case.expect;
     let of_status = if status != due {
         Judgement::fail(format!(
@@ -185,7 +185,14 @@ fn of_call(prepared: &Prepared, observed: &Observed, status: i32) -> Layers {
     } else {
         held(&observed.lifecycle)
     };
-    Layers::from([(Layer::L1, of_status), (Layer::L6, held(&observed.frame))])
+    layers.insert(Layer::L1, of_status);
+    layers.insert(Layer::L6, held(&observed.frame));
+    if let Err(what) = &observed.scratch {
+        let truth = layers.entry(Layer::L4).or_insert_with(Judgement::pass);
+        if truth.outcome != Outcome::Fail {
+            *truth = Judgement::fail(what.clone());
+        }
+    }
 }
 
 fn held(what: &Result<(), String>) -> Judgement {

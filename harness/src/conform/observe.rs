@@ -23,6 +23,8 @@ pub struct Observed {
     pub ended: Ended,
     /// Layer L6: the first violation of any run, or an output that depends on where the regions lie and what is around and in them.
     pub frame: Result<(), String>,
+    /// What scratch does not hold, though the contract promises it.
+    pub scratch: Result<(), String>,
     /// An output that depends on the bits of a NaN.
     pub nan_bits: Option<String>,
     /// `kernel_init` or `kernel_cleanup` answered something else than 0, or the second run ended otherwise than the first.
@@ -146,6 +148,7 @@ pub(super) fn observe(
     };
     let mut frame = first.frame;
     let mut lifecycle = first.lifecycle;
+    let mut scratch = promised(case, first.status, &first.scratch);
     let second = match exchange.placed(case, &prepared.second) {
         Ok(second) => second,
         Err(ended) => return (unjudged(ended), None),
@@ -170,6 +173,7 @@ pub(super) fn observe(
                      `kernel_init`: {mismatch}"
                 )));
             }
+            scratch = scratch.and(promised(case, second.status, &second.scratch));
             alone = Some(Alone {
                 status: second.status,
                 output: second.output,
@@ -217,11 +221,20 @@ pub(super) fn observe(
             output,
         },
         frame,
+        scratch,
         nan_bits,
         lifecycle,
         ran: true,
     };
     (observed, alone)
+}
+
+fn promised(case: &Case, status: i32, scratch: &[u8]) -> Result<(), String> {
+    let broken = (status == 0).then(|| truth::breaks_promise(case, scratch));
+    match broken.flatten() {
+        Some(mismatch) => Err(format!("scratch: {mismatch}")),
+        None => Ok(()),
+    }
 }
 
 /// Runs a case once, where ordinary calls lie, and notes how it ended: for those who look at many and judge few.
@@ -240,6 +253,7 @@ fn unjudged(ended: Ended) -> Observed {
     Observed {
         ended,
         frame: Err("the call did not return, so memory was not checked".to_owned()),
+        scratch: Ok(()),
         nan_bits: None,
         lifecycle: Ok(()),
         ran: true,
@@ -251,6 +265,7 @@ pub(super) fn lost_case(reason: String, ran: bool) -> Observed {
     Observed {
         ended: Ended::Lost(reason.clone()),
         frame: Err(reason),
+        scratch: Ok(()),
         nan_bits: None,
         lifecycle: Ok(()),
         ran,

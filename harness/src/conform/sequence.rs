@@ -25,6 +25,7 @@ use crate::outcome::Outcome;
 use assay_worker::InstanceChoice;
 use fastrand::Rng;
 use kernel_abi::{KernelInfo, PAGE_BYTES, export};
+use kernel_cases::vary::Variation;
 pub(super) use plan::bytes;
 use plan::{Init, LARGE_BYTES, Step};
 use runtime_api::Kind;
@@ -252,10 +253,22 @@ impl Living<'_> {
                     listed.anchor
                 )
             }
-            Step::Varied { index, count, .. } => format!(
-                "{count} calls that differ from {} in numbers alone",
-                self.cases[index].case.name
-            ),
+            Step::Varied {
+                index,
+                variation,
+                count,
+                ..
+            } => {
+                let name = &self.cases[index].case.name;
+                match variation {
+                    Variation::Numbers => {
+                        format!("{count} calls that differ from {name} in numbers")
+                    }
+                    Variation::Element => {
+                        format!("{count} calls that differ from {name} in one element")
+                    }
+                }
+            }
             Step::Info { .. } => format!("`{}`", export::INFO),
             Step::Grow => "memory grown by the host".to_owned(),
         }
@@ -402,7 +415,12 @@ impl Living<'_> {
                 listed,
                 pages,
             } => self.far(index, listed, pages),
-            Step::Varied { index, seed, count } => self.varied(index, seed, count),
+            Step::Varied {
+                index,
+                seed,
+                variation,
+                count,
+            } => self.varied(index, seed, (variation, count)),
             Step::Info { above } => self.info(above),
             Step::Grow => {
                 let limit = self.exchange.subject.max_pages;

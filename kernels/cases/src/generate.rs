@@ -9,6 +9,7 @@ mod draft;
 mod envelope;
 pub(crate) mod kinds;
 mod near;
+mod sizes;
 mod spread;
 mod together;
 pub(crate) mod values;

@@ -7,9 +7,11 @@
 
 mod expectation;
 mod layout;
+mod promised;
 mod requantised;
 
 pub use layout::Differences;
+pub use promised::breaks_promise;
 
 use self::{
     expectation::{Expectation, decode, expectation},

@@ -2,45 +2,83 @@
 //! alone, whatever was called before.
 
 use crate::{
-    case::{Case, Entry},
-    open,
+    case::Case,
+    open::{self, Region, Tensor},
 };
 use kernel_pack::{
     Dtype, Param,
     contract::{Class, Contract},
 };
+use std::ops::Range;
 
-/// The case with another value of each parameter that is a real number and no axis, and with other last bits in the first input, as far as the contract
-/// allows. The parameters of any two numbers below 1024 differ, if they can.
-pub fn varied(case: &Case, contract: Option<&Contract>, number: u32) -> Case {
+/// In what calls differ from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variation {
+    /// Another value of each parameter that is a real number and no axis, and other last bits in the first input. The parameters of any two numbers below
+    /// 1024 differ, if they can.
+    Numbers,
+    /// One element of an input, each number another one; number 0 is the case itself.
+    Element,
+}
+
+/// A case with another one's sizes and status, as far as the contract allows: two numbers differ, until there is nothing more to change.
+pub fn varied(case: &Case, contract: Option<&Contract>, variation: Variation, number: u32) -> Case {
     let mut varied = case.clone();
-    let Some(contract) = contract else {
-        return varied;
-    };
-    // The gradient's parameters may be others than the contract's.
-    if case.params.len() == 4 * contract.params.len() {
-        let (words, _) = varied.params.as_chunks_mut::<4>();
-        for (word, (name, param)) in words.iter_mut().zip(&contract.params) {
-            if matches!(param, Param::F32 { .. }) && !contract.axes.contains_key(name) {
-                let value = f32::from_le_bytes(*word);
-                let other = other(value, number)
-                    .map(f32::to_bits)
-                    .into_iter()
-                    .find(|bits| open::means(contract, name, param, *bits));
-                *word = other.map_or(*word, u32::to_le_bytes);
+    let free = free(case, contract);
+    match variation {
+        Variation::Numbers => {
+            if let Some(contract) = contract {
+                varied.params = other_params(&case.params, contract, number);
+            }
+            // Two low bytes of elements of any float, or of a block's scale and codes.
+            if let [(Region::A, first), ..] = free.as_slice() {
+                let middle = first.start + first.len() / 8 * 4;
+                for (at, by) in [(first.start, number), (middle, number >> 8)] {
+                    if let Some(byte) = varied.a.get_mut(at) {
+                        *byte ^= by as u8;
+                    }
+                }
             }
         }
-    }
-    if has_free_bits(case, contract) {
-        // Two low bytes of elements of any float, or of a block's scale and codes.
-        let middle = varied.a.len() / 8 * 4;
-        for (at, by) in [(0, number), (middle, number >> 8)] {
-            if let Some(byte) = varied.a.get_mut(at) {
-                *byte ^= by as u8;
+        Variation::Element => {
+            // Even bytes are the lower half of floats of 16 bits, and in one of 32 bits the lowest and one with more of the significand.
+            let mut places = free
+                .into_iter()
+                .flat_map(|(region, bytes)| bytes.step_by(2).map(move |at| (region, at)));
+            if let Some(place) = number.checked_sub(1)
+                && let Some((region, at)) = places.nth(place as usize)
+            {
+                let bytes = match region {
+                    Region::A => &mut varied.a,
+                    Region::B => &mut varied.b,
+                    Region::Output => return varied,
+                };
+                bytes[at] ^= 0x40;
             }
         }
     }
     varied
+}
+
+/// The parameter struct with this number's values.
+fn other_params(params: &[u8], contract: &Contract, number: u32) -> Vec<u8> {
+    let mut params = params.to_vec();
+    // Those of a gradient may be others than the contract's.
+    if params.len() != 4 * contract.params.len() {
+        return params;
+    }
+    let (words, _) = params.as_chunks_mut::<4>();
+    for (word, (name, param)) in words.iter_mut().zip(&contract.params) {
+        if matches!(param, Param::F32 { .. }) && !contract.axes.contains_key(name) {
+            let value = f32::from_le_bytes(*word);
+            let other = other(value, number)
+                .map(f32::to_bits)
+                .into_iter()
+                .find(|bits| open::means(contract, name, param, *bits));
+            *word = other.map_or(*word, u32::to_le_bytes);
+        }
+    }
+    params
 }
 
 /// Values that this number makes of one, the one that is preferred first.
@@ -50,21 +88,27 @@ fn other(value: f32, number: u32) -> [f32; 3] {
     [value * (1.0 + part), value * (1.0 - part / 2.0), part]
 }
 
-/// Whether the last bits of the first input's elements may be any.
-fn has_free_bits(case: &Case, contract: &Contract) -> bool {
-    let Some(call) = &case.open else {
-        return true;
+/// Bytes of inputs whose elements may be any numbers of about their size.
+fn free(case: &Case, contract: Option<&Contract>) -> Vec<(Region, Range<usize>)> {
+    let (Some(call), Some(contract)) = (&case.open, contract) else {
+        return vec![(Region::A, 0..case.a.len()), (Region::B, 0..case.b.len())];
     };
-    let first = contract.a.first().map(|index| &contract.inputs[*index]);
-    first.is_some_and(|array| {
-        let is_float = matches!(array.dtype, Dtype::F32 | Dtype::F16 | Dtype::Bf16);
-        let class = contract.domain_of_input(array).class;
+    let is_free = |tensor: &&Tensor| {
+        let is_float = matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::Bf16);
+        let array = contract
+            .inputs
+            .iter()
+            .find(|array| array.name == tensor.name);
+        let class = array.map(|array| contract.domain_of_input(array).class);
         let is_range = matches!(
             class,
-            Class::Normal { .. } | Class::Uniform { .. } | Class::Unit
+            Some(Class::Normal { .. } | Class::Uniform { .. } | Class::Unit)
         );
-        case.entry == Entry::Forward && is_float && is_range && !call.inputs.is_empty()
-    })
+        is_float && is_range
+    };
+    let free = call.inputs.iter().filter(is_free);
+    free.map(|tensor| (tensor.region, tensor.offset..tensor.offset + tensor.bytes))
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,7 +123,8 @@ mod tests {
         for definition in definitions() {
             let contract = definition.contract().unwrap();
             let case = generate::sized(&definition.kernel, [2, 2, 2, 2], 1).unwrap();
-            let cases = (0..512).map(|number| varied(&case, Some(&contract), number));
+            let of = |variation, number| varied(&case, Some(&contract), variation, number);
+            let cases = (0..512).map(|number| of(Variation::Numbers, number));
             let mut params = BTreeSet::new();
             let mut inputs = BTreeSet::new();
             for one in cases {
@@ -101,6 +146,12 @@ mod tests {
                 params.len()
             );
             assert_eq!(inputs.len(), 512, "{}", definition.kernel);
+            let elements = (case.a.len() + case.b.len()) as u32 / 2;
+            let cases = (0..=elements).map(|number| of(Variation::Element, number));
+            let inputs: BTreeSet<_> = cases.map(|case| (case.a, case.b)).collect();
+            assert_eq!(inputs.len() as u32, elements + 1, "{}", definition.kernel);
+            assert_eq!(of(Variation::Element, 0), case);
+            assert_eq!(of(Variation::Element, elements + 1), case);
         }
     }
 }

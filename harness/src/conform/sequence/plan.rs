@@ -9,7 +9,9 @@ use fastrand::Rng;
 use kernel_abi::Status;
 use kernel_cases::{
     case::{Case, Entry},
+    generate::TOGETHER,
     near,
+    vary::Variation,
 };
 use runtime_call::Part;
 
@@ -24,11 +26,13 @@ const SHORT_CALLS: usize = 24;
 /// Calls of one case after the other that nothing is looked at between; ten times as many where a deep run was asked for.
 const MANY_CALLS: usize = 1024;
 /// Tensors of a call that is made so often and is not the smallest one, about.
-const REPEATED_BYTES: usize = 3 << 10;
+const REPEATED_BYTES: usize = 1 << 10;
 /// Calls that differ in numbers alone.
 const VARIED_CALLS: u32 = 512;
 /// Tensors of one of them that is not the smallest one, about.
 const VARIED_BYTES: usize = 512;
+/// The same where they have ordinary values, at most.
+const MUCH_VARIED_BYTES: usize = 3 << 10;
 /// Rounds of calls at one place.
 const ROUNDS: usize = 16;
 /// Tensors of a case that is called once only, at the end of the longest sequence.
@@ -83,8 +87,13 @@ pub(super) enum Step {
         listed: Listed,
         pages: u32,
     },
-    /// So many calls that differ from a case in numbers alone, on an instance of their own, and once more in the opposite order on another one.
-    Varied { index: usize, seed: u64, count: u32 },
+    /// So many calls that differ from a case in numbers alone, on an instance of their own, and once more in another order on another one.
+    Varied {
+        index: usize,
+        seed: u64,
+        variation: Variation,
+        count: u32,
+    },
     /// `kernel_info`, so many bytes above the heap base.
     Info { above: u32 },
     /// The host grows memory by a page.
@@ -412,22 +421,49 @@ fn varied(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
         None => count,
     };
     let kinds = [
-        (Entry::Forward, 0, VARIED_CALLS),
-        (Entry::Forward, VARIED_BYTES, VARIED_CALLS / 4),
-        (Entry::Backward, 0, VARIED_CALLS / 2),
+        (Entry::Forward, 0, Variation::Numbers, VARIED_CALLS),
+        (
+            Entry::Forward,
+            VARIED_BYTES,
+            Variation::Numbers,
+            VARIED_CALLS / 4,
+        ),
+        (
+            Entry::Forward,
+            VARIED_BYTES,
+            Variation::Element,
+            VARIED_CALLS,
+        ),
+        (Entry::Backward, 0, Variation::Numbers, VARIED_CALLS / 2),
+        (
+            Entry::Backward,
+            VARIED_BYTES,
+            Variation::Element,
+            VARIED_CALLS,
+        ),
     ];
     let mut steps: Vec<Step> = Vec::new();
-    for (entry, size, count) in kinds {
-        // Of gradients and what is updated nothing else is known; an input without an element varies in nothing.
+    for (entry, size, variation, count) in kinds {
+        // An input without an element varies in nothing.
         let fit = |index: &usize| {
             let case = &cases[*index].case;
             case.entry == entry && is_plain(case) && !case.a.is_empty()
         };
         let fitting = (0..cases.len()).filter(fit);
-        let index = fitting.min_by_key(|&index| bytes(&cases[index].case).abs_diff(size));
+        // Where all values are ordinary, each change of one shows.
+        let index = fitting.min_by_key(|&index| {
+            let case = &cases[index].case;
+            let is_ordinary = [near::PREFIX, TOGETHER].map(|prefix| case.name.starts_with(prefix));
+            let fits = (bytes(case) + case.scratch_size as usize).abs_diff(size);
+            (
+                !(is_ordinary.contains(&true) && fits <= MUCH_VARIED_BYTES),
+                fits,
+            )
+        });
         steps.extend(index.map(|index| Step::Varied {
             index,
             seed: random.u64(..),
+            variation,
             count: few(count),
         }));
     }

@@ -32,9 +32,8 @@ pub fn parts(conform: &Conformance) -> Vec<Part> {
     parts.extend(shown.map(|failure| Part::List(lines(failure, &conform.evidence))));
     if failures.len() > MAX_SHOWN {
         parts.push(Part::Text(format!(
-            "... and {} more failing cases in {}/conform.json",
-            failures.len() - MAX_SHOWN,
-            conform.evidence
+            "... and {} more failing cases, all in conform.json of the results",
+            failures.len() - MAX_SHOWN
         )));
     }
     parts.push(Part::Text(sum(conform)));

@@ -5,6 +5,7 @@ use super::{
     build,
     draft::{Angles, Draft, Family, Format, RopeTensor},
     kinds::{Kinds, every_f16},
+    sizes::sizes,
     values::{Float, circle},
 };
 use crate::{
@@ -33,14 +34,16 @@ pub fn spread(kernel: &str, seed: u64, every_f16: bool) -> Vec<Case> {
         seed: random(seed, salt),
         every_f16,
     };
-    match family {
+    let mut cases = match family {
         Family::Rope(tensor) => of_kernel.rope(tensor),
         Family::RmsNorm(float) => of_kernel.rmsnorm(float),
         Family::Swiglu(float) => of_kernel.swiglu(float),
         Family::Pack(_) => of_kernel.pack(),
         Family::Unpack(format) => of_kernel.unpack(format),
         Family::Lora(float) => of_kernel.lora(float),
-    }
+    };
+    cases.extend(sizes(kernel, family, of_kernel.seed));
+    cases
 }
 
 struct Calls {

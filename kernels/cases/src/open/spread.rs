@@ -21,6 +21,10 @@ use std::sync::Arc;
 
 /// Elements that all tensors of a call may have together.
 const MOST_ELEMENTS: u64 = 1 << 13;
+/// The same of a call in which an input is all of one size.
+const FEW_ELEMENTS: u64 = 1 << 10;
+/// Parts of the range of exponents, from each of which one is taken.
+const PARTS: u64 = 8;
 /// Draws of a shape, of which the one with the most rows of some length is taken.
 const SHAPES: u32 = 24;
 /// More rows than this hold nothing more, and neither do longer ones.
@@ -33,7 +37,7 @@ const LARGE: i32 = 20;
 /// What is nearer to 0, by a power of two, is none of a bell's values, unless subnormal ones are.
 const NEAR: i32 = 30;
 
-/// The calls, named `values:` and what holds them: elements, or rows as a whole.
+/// The calls, named `values:` and what holds them: elements, rows as a whole, or all of the input, which has one size.
 pub fn spread(contract: &Arc<Contract>, seed: u64) -> Vec<Case> {
     let mut random = Random::new(&contract.kernel, seed.rotate_left(29), 0);
     let mut cases = Vec::new();
@@ -61,11 +65,59 @@ pub fn spread(contract: &Arc<Contract>, seed: u64) -> Vec<Case> {
                 "elements" => made.elements(ordinary),
                 _ => made.rows(ordinary),
             };
-            let encoded = elements
-                .iter()
-                .filter_map(|value| number::encode(input.dtype, *value));
-            data[index] = encoded.flatten().collect();
+            data[index] = encoded(input.dtype, &elements);
             let name = format!("{SPREAD}{what}-{}", input.name);
+            cases.push(shape.case(contract, Source::Drawn, name, &data));
+        }
+        cases.extend(sizes(contract, (index, range), &mut random));
+    }
+    cases
+}
+
+fn encoded(dtype: Dtype, elements: &[f64]) -> Vec<u8> {
+    let encoded = elements
+        .iter()
+        .filter_map(|value| number::encode(dtype, *value));
+    encoded.flatten().collect()
+}
+
+/// Calls in which all elements of an input are of one exponent, each from another part of what the contract allows.
+fn sizes(
+    contract: &Arc<Contract>,
+    (index, range): (usize, Range),
+    random: &mut Random,
+) -> Vec<Case> {
+    let input = &contract.inputs[index];
+    let (first, last) = range.exponents;
+    let length = (last - first + 1) as u64;
+    let parts = length.min(PARTS);
+    let mut cases = Vec::new();
+    for part in 0..parts {
+        let from = part * length / parts;
+        let exponent = from + random.below((part + 1) * length / parts - from);
+        let shapes = (0..SHAPES).filter_map(|_| built(contract, random, FEW_ELEMENTS));
+        let Some(shape) = shapes.max_by_key(|shape| elements_of(&shape.shape.inputs[index])) else {
+            break;
+        };
+        let mut data = plain(contract, &shape, random);
+        let one = Range {
+            exponents: (first + exponent as i32, first + exponent as i32),
+            ..range
+        };
+        let made = Made {
+            range: one,
+            kinds: Kinds {
+                float: Float::F32,
+                seed: random.next(),
+            },
+            length: 1,
+        };
+        let elements: Option<Vec<f64>> = (0..elements_of(&shape.shape.inputs[index]) as u64)
+            .map(|place| range.either(made.of_size(0, place)))
+            .collect();
+        if let Some(elements) = elements {
+            data[index] = encoded(input.dtype, &elements);
+            let name = format!("{SPREAD}size-{part}-{}", input.name);
             cases.push(shape.case(contract, Source::Drawn, name, &data));
         }
     }
@@ -248,7 +300,8 @@ mod tests {
     /// The exponents of what a contract's calls hold, and the largest magnitude.
     fn exponents(text: &str, seed: u64) -> (BTreeSet<i32>, f64) {
         let cases = spread(&contract(text), seed);
-        assert_eq!(cases.len(), 2);
+        let whole = cases.iter().filter(|case| case.name.contains(":size-"));
+        assert_eq!((cases.len(), whole.count()), (10, 8));
         let held: Vec<f64> = cases
             .iter()
             .flat_map(|case| number::decode(Dtype::F32, &case.a))
