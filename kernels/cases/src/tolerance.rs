@@ -103,6 +103,8 @@ pub struct Policy {
     /// Units in the last place of the expected f16.
     ulps_f16: f64,
     bound: Bound,
+    /// Whether an element is made of products and quotients alone: then a zero has a sign in whatever order they are computed.
+    pub(crate) signs_zeros: bool,
 }
 
 const fn policy(name: &'static str, ulps_f16: f64, bound: Bound) -> Policy {
@@ -110,6 +112,14 @@ const fn policy(name: &'static str, ulps_f16: f64, bound: Bound) -> Policy {
         name,
         ulps_f16,
         bound,
+        signs_zeros: false,
+    }
+}
+
+const fn of_products(policy: Policy) -> Policy {
+    Policy {
+        signs_zeros: true,
+        ..policy
     }
 }
 
@@ -120,11 +130,11 @@ pub const ROPE_TABLES: Policy = policy("rope with tables", 0.0, Bound::Magnitude
 /// 1 ulp16 + 4*2^-23*hypot(pair).
 pub const ROPE_F16: Policy = policy("rope_f16", 1.0, Bound::Magnitude(8.0));
 /// 1 ulp16.
-pub const RMSNORM_F16: Policy = policy("rmsnorm_f16", 1.0, Bound::None);
+pub const RMSNORM_F16: Policy = of_products(policy("rmsnorm_f16", 1.0, Bound::None));
 /// 8*2^-23*|y| + 2^-126; plus 1e-30*|x| where |beta*gate| > 80.
-pub const SWIGLU_F32: Policy = policy("swiglu_f32", 0.0, Bound::Swiglu);
+pub const SWIGLU_F32: Policy = of_products(policy("swiglu_f32", 0.0, Bound::Swiglu));
 /// 1 ulp16.
-pub const SWIGLU_F16: Policy = policy("swiglu_f16", 1.0, Bound::None);
+pub const SWIGLU_F16: Policy = of_products(policy("swiglu_f16", 1.0, Bound::None));
 /// The scale of a requantised block: 1 ulp16.
 pub const SCALE: Policy = policy("scale of a block", SCALE_ULPS, Bound::None);
 /// Units in the last place of f16 by which the scale of a requantised block may differ.
@@ -133,7 +143,7 @@ pub const SCALE_ULPS: f64 = 1.0;
 /// max(1e-6, 6.25e-8*sqrt(hidden)) relative.
 pub fn rmsnorm_f32(hidden: usize) -> Policy {
     let relative = (6.25e-8 * (hidden as f64).sqrt()).max(1e-6);
-    policy("rmsnorm_f32", 0.0, Bound::Relative(relative))
+    of_products(policy("rmsnorm_f32", 0.0, Bound::Relative(relative)))
 }
 
 /// (4 + 0.5*sqrt(in+rank))*u*mag; f16: 1 ulp16 more.

@@ -330,6 +330,14 @@ fn judge_element(
     if value.is_finite() && policy.is_drowned(element, value) {
         return Ok(Err(Hazard::Underflow));
     }
+    if policy.signs_zeros
+        && got == 0.0
+        && got.is_sign_negative() != value.is_sign_negative()
+        && !value.is_nan()
+    {
+        let detail = format!("the sign of a product ({}), truth {value:?}", policy.name);
+        return Err((describe(format, rounded), format.ulps(rounded, got), detail));
+    }
     policy
         .hold(format, element, value, got)
         .map(Ok)

@@ -269,6 +269,15 @@ fn two_mistakes(table: &mut Rows<'_>, lone: &Call, element: i32, bad_params: &[u
         INPUT,
         refused().add(PARAMETERS.offset, 8),
     );
+    if has_a && !lone.b.is_empty() {
+        // Together they have as many bytes as they should.
+        for (name, by) in [
+            ("long-a-and-short-b", element),
+            ("short-a-and-long-b", -element),
+        ] {
+            table.row(name, INPUT, good().add(A.size, by).add(B.size, -by));
+        }
+    }
     if i64::from(lone.output_size) > i64::from(element) {
         let short = || good().add(OUT.size, -element);
         table.row(

@@ -4,6 +4,7 @@
 use super::{
     build,
     draft::{Angles, Draft, Family, RopeTensor},
+    values::Class,
 };
 use crate::{
     case::{Case, Source},
@@ -83,11 +84,20 @@ fn models(family: Family) -> &'static [[u32; 4]] {
             [1, 1, 32, 64],
             [1, 16, 32, 64],
             [1, 64, 8, 64],
+            [1, 512, 1, 64],
             [1, 8192, 1, 4],
         ],
         Family::Rope(RopeTensor::Q8) => &[[1, 1, 32, 4], [1, 16, 32, 4], [1, 64, 8, 4]],
         Family::RmsNorm(_) | Family::Swiglu(_) => {
-            &[[1, 4096, 1, 1], [8, 4096, 1, 1], [64, 1056, 1, 1]]
+            &[
+                [1, 4096, 1, 1],
+                [8, 4096, 1, 1],
+                [64, 1056, 1, 1],
+                // As many elements as a power of two, but for one.
+                [3, 85, 1, 1],
+                [7, 73, 1, 1],
+                [3, 171, 1, 1],
+            ]
         }
         Family::Pack(_) | Family::Unpack(_) => &[[1, 128, 1, 1], [64, 32, 1, 1]],
         Family::Lora(_) => &[
@@ -101,7 +111,7 @@ fn models(family: Family) -> &'static [[u32; 4]] {
 
 /// Positions so far from the first that angles of f32 show, which tables would hide.
 fn is_long(family: Family, [_, seq, ..]: [u32; 4]) -> bool {
-    matches!(family, Family::Rope(_)) && seq > 4096
+    matches!(family, Family::Rope(_)) && seq > 256
 }
 
 /// What a call follows from.
@@ -140,26 +150,34 @@ impl Drawn {
         let (dimensions, scalar) = match family {
             Family::Rope(tensor) => {
                 let units = match tensor {
-                    RopeTensor::Float(_) => self.number(0, (1, 8), (16, 33)),
+                    RopeTensor::Float(_) => self.number(0, (1, 8), (32, 40)),
                     RopeTensor::Q8 => self.number(0, (1, 1), (2, 3)),
                 };
-                let heads = self.number(1, (1, 1), (2, 9));
-                let seq = self.number(2, (1, 4), (8, 20));
+                let heads = self.number(1, (1, 1), (8, 10));
+                let seq = self.number(2, (1, 4), (32, 36));
                 let batch = self.number(3, (1, 1), (2, 3));
                 ([batch, seq, heads, units], self.scale(10, 4, 31))
             }
             Family::RmsNorm(_) => {
                 let hidden = self.number(0, (1, 48), (64, 1100));
-                let rows = self.number(1, (1, 2), (4, 40));
+                let rows = self.number(1, (1, 2), (17, 40));
                 let eps = match self.is_large(2) {
-                    true => self.pick(10, &[0.0, self.scale(11, -39, -24), self.scale(11, -4, 7)]),
+                    true => self.pick(
+                        10,
+                        &[
+                            0.0,
+                            self.scale(11, -39, -24),
+                            self.scale(11, -114, -39),
+                            self.scale(11, -4, 7),
+                        ],
+                    ),
                     false => self.scale(10, -24, -4),
                 };
                 ([rows, hidden, 1, 1], eps)
             }
             Family::Swiglu(_) => {
                 let hidden = self.number(0, (1, 48), (64, 1100));
-                let rows = self.number(1, (1, 2), (3, 40));
+                let rows = self.number(1, (1, 2), (17, 40));
                 let beta = match self.is_large(2) {
                     true => self.scale(10, -10, 6),
                     false => self.scale(10, -3, 2),
@@ -168,14 +186,14 @@ impl Drawn {
                 ([rows, hidden, 1, 1], beta)
             }
             Family::Pack(_) | Family::Unpack(_) => {
-                let blocks = self.number(0, (1, 4), (5, 40));
-                ([self.number(1, (1, 2), (3, 40)), blocks, 1, 1], 0.0)
+                let blocks = self.number(0, (1, 4), (9, 40));
+                ([self.number(1, (1, 2), (17, 40)), blocks, 1, 1], 0.0)
             }
             Family::Lora(_) => {
-                let output = self.number(0, (1, 32), (64, 130));
-                let rank = self.number(1, (1, 7), (8, 33));
-                let input = self.number(2, (1, 32), (64, 130));
-                let rows = self.number(3, (1, 2), (4, 20));
+                let output = self.number(0, (1, 32), (65, 130));
+                let rank = self.number(1, (1, 7), (33, 40));
+                let input = self.number(2, (1, 32), (65, 130));
+                let rows = self.number(3, (1, 2), (17, 24));
                 let scale = match self.is_large(4) {
                     true => self.scale(10, 4, 9),
                     false => self.scale(10, -4, 4),
@@ -192,13 +210,22 @@ impl Drawn {
             Family::Swiglu(_) => self.is_large(4),
             _ => self.pick(14, &[false, false, false, true]),
         };
-        Draft {
+        let mut draft = Draft {
             scalar,
             angles,
             layout: self.choice >> 4 & 1,
             backward,
             more_scratch: self.pick(15, &[0, 0, 1024, 0x1_0000, 0x2_0000]),
             ..Draft::plain(family, dimensions, random(self.seed, 16))
+        };
+        // Beside ordinary values nobody sees an eps that is small.
+        if let Family::RmsNorm(_) = family
+            && self.is_large(2)
+            && scalar > 0.0
+        {
+            let root = (scalar.sqrt().to_bits() >> 23) as u8;
+            draft.tensors[0].class = Class::OneSize(root);
         }
+        draft
     }
 }

@@ -208,6 +208,9 @@ impl Values {
     fn tie(self, index: u64, LargestCode(largest): LargestCode) -> f32 {
         let elements = ELEMENTS as u64;
         let block = random(self.seed, index / elements);
+        if self.class == Class::BesideTies && block >> 32 & 1 == 1 {
+            return self.rounded_tie(index, LargestCode(largest));
+        }
         let scale = power_of_two((block % 24) as i32 - 12);
         let steps = if block >> 8 & 31 == index % elements {
             // Negative, because Q4_0 has -8 but not 8.
@@ -226,6 +229,39 @@ impl Values {
             1 => f32::from_bits(tie.to_bits() - 1),
             _ => tie,
         }
+    }
+
+    /// The same of blocks whose scale is no power of two, so that dividing, multiplying and adding round: a few units in the last place beside what is a tie
+    /// once all of it is rounded. Half of the scales lie beside the middle of two values of f16.
+    fn rounded_tie(self, index: u64, LargestCode(largest): LargestCode) -> f32 {
+        let elements = ELEMENTS as u64;
+        let block = random(self.seed ^ 2, index / elements);
+        let beside = |value: f32, bits: u64| {
+            let by = (bits % 5) as u32;
+            f32::from_bits(value.to_bits() + by - 2)
+        };
+        let largest = largest as f32;
+        let size = if block & 1 == 0 {
+            magnitude(block, -12..12).abs()
+        } else {
+            // Normal ones.
+            let below = f16::from_bits(0x1400 + (block >> 8 & 0x3fff) as u16).to_f32();
+            let middle = f32::from_bits(below.to_bits() + (1 << 12));
+            beside(middle * largest, block >> 32)
+        };
+        if block >> 40 & 31 == index % elements {
+            return -size;
+        }
+        let bits = random(self.seed ^ 3, index);
+        let code = (bits % (2 * largest as u64 - 1)) as f32;
+        let mut steps = f64::from(code - largest + 0.5);
+        if largest == 8.0 && bits >> 16 & 3 == 0 {
+            // Its code is cut off behind a sum with 8.5: the middle between a whole number and the float below it.
+            let whole = code + 1.0;
+            steps = (f64::from(whole) + f64::from(whole.next_down())) / 2.0 - 8.5;
+        }
+        let inverse = 1.0 / (size / largest);
+        beside((steps / f64::from(inverse)) as f32, bits >> 24)
     }
 }
 
@@ -277,4 +313,63 @@ fn power_of_two(exponent: i32) -> f32 {
 /// Which of eight specials one element in eight is.
 fn special(random: u64) -> Option<usize> {
     (random & 7 == 0).then_some((random >> 3 & 7) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks beside ties, of several seeds.
+    fn blocks(largest: i32) -> Vec<Vec<f32>> {
+        let of_seed = |seed| {
+            let values = Values {
+                class: Class::BesideTies,
+                seed,
+            };
+            let bytes = values.quantised(64 * ELEMENTS, LargestCode(largest));
+            let (words, _) = bytes.as_chunks::<4>();
+            let values: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
+            values
+                .chunks(ELEMENTS)
+                .map(<[f32]>::to_vec)
+                .collect::<Vec<_>>()
+        };
+        (1..8).flat_map(of_seed).collect()
+    }
+
+    fn size(block: &[f32]) -> f32 {
+        block.iter().fold(0.0, |size, value| value.abs().max(size))
+    }
+
+    #[test]
+    fn what_is_beside_a_tie_shows_how_often_a_code_is_rounded() {
+        let count = |differs: &dyn Fn(f32, f32) -> bool, largest: i32| {
+            let of_block = |block: Vec<f32>| {
+                let inverse = 1.0 / (size(&block) / largest as f32);
+                block.into_iter().filter(|x| differs(*x, inverse)).count()
+            };
+            blocks(largest).into_iter().map(of_block).sum::<usize>()
+        };
+        // Q4_0: the product, and the sum with 8.5.
+        let twice = |x: f32, inverse: f32| (x * inverse + 8.5) as u8;
+        let once = |x: f32, inverse: f32| (f64::from(x) * f64::from(inverse) + 8.5) as f32 as u8;
+        let exact = |x: f32, inverse: f32| (f64::from(x) * f64::from(inverse) + 8.5) as u8;
+        assert!(count(&|x, inverse| twice(x, inverse) != once(x, inverse), 8) > 50);
+        assert!(count(&|x, inverse| twice(x, inverse) != exact(x, inverse), 8) > 50);
+        // Q8_0: the product, which is the quotient nearly.
+        let rounded = |x: f32, inverse: f32| (x * inverse).round() as i8;
+        let exact = |x: f32, inverse: f32| (f64::from(x) * f64::from(inverse)).round() as i8;
+        assert!(count(&|x, inverse| rounded(x, inverse) != exact(x, inverse), 127) > 50);
+    }
+
+    #[test]
+    fn scales_are_beside_the_middle_of_two_values_of_f16() {
+        let shows = |block: &&Vec<f32>| {
+            let scale = size(block) / 127.0;
+            let [below, above] = [scale.next_down(), scale.next_up()].map(f16::from_f32);
+            below != above
+        };
+        let count = blocks(127).iter().filter(shows).count();
+        assert!(count > 30, "{count}");
+    }
 }

@@ -471,6 +471,10 @@ fn axes_and_parameters_are_large_and_small_in_every_choice() {
         let mut expected = choices.map(|bits| format!("together:{bits}")).to_vec();
         expected.sort_by_key(|name| name.chars().rev().collect::<String>());
         expected.extend(["model-64", "model-576"].map(|model| format!("together:{model}")));
+        let pairs = [
+            "3x85", "85x3", "7x73", "73x7", "3x171", "171x3", "40x1100", "1100x40",
+        ];
+        expected.extend(pairs.map(|pair| format!("together:pair-{pair}")));
         assert_eq!(names, expected);
         for case in &cases[..8] {
             let values = &case.open.as_ref().unwrap().values;

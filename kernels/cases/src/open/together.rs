@@ -27,6 +27,8 @@ const CHOICES: u32 = 48;
 const USUAL_ELEMENTS: u64 = 1 << 15;
 /// Sizes of models that are tried, at most.
 const MODELS: usize = 6;
+/// Lengths of two axes: as many elements as a power of two but for one, and the second tile of both.
+const PAIRS: [(u32, u32); 4] = [(3, 85), (7, 73), (3, 171), (40, 1100)];
 /// An axis is small up to this.
 const SMALL: u32 = 8;
 /// Bits of a large axis, at most.
@@ -40,7 +42,7 @@ enum Property<'a> {
 }
 
 /// The calls: `together:` and for each axis and parameter, in the order of the contract, a 1 where it is large or not the default; then
-/// `together:model-` and the sizes that go together in the contract's lists of typical ones.
+/// `together:model-` and the sizes that go together in the contract's lists of typical ones, and `together:pair-` with lengths of its first two axes.
 pub fn together(contract: &Arc<Contract>, seed: u64) -> Vec<Case> {
     let properties = properties(contract);
     let seed = seed.rotate_left(41);
@@ -88,7 +90,44 @@ pub fn together(contract: &Arc<Contract>, seed: u64) -> Vec<Case> {
             cases.push(built.case(contract, Source::Drawn, name, &bytes));
         }
     }
+    let free: Vec<&str> = properties
+        .iter()
+        .filter_map(|property| match property {
+            Property::Axis(name, _) => Some(*name),
+            Property::Param(..) => None,
+        })
+        .collect();
+    if let [first, second, ..] = free[..] {
+        let orders = PAIRS
+            .into_iter()
+            .flat_map(|(one, other)| [(one, other), (other, one)]);
+        for (number, (one, other)) in (2000..).zip(orders) {
+            let mut random = Random::new(&contract.kernel, seed, number);
+            if let Some(built) = pair(contract, [(first, one), (second, other)]) {
+                let name = format!("{TOGETHER}pair-{one}x{other}");
+                let bytes = plain(contract, &built, &mut random);
+                cases.push(built.case(contract, Source::Drawn, name, &bytes));
+            }
+        }
+    }
     cases
+}
+
+/// Axes of these lengths, where the contract allows them beside the shortest other ones and default parameters.
+fn pair(contract: &Contract, lengths: [(&str, u32); 2]) -> Option<Built> {
+    let axes = contract.axes.iter();
+    let mut values: BTreeMap<String, Value> = axes
+        .map(|(name, axis)| (name.clone(), Value::Integer(axis.min.into())))
+        .collect();
+    for (name, length) in lengths {
+        values.insert(name.to_owned(), Value::Integer(length.into()));
+    }
+    solve(contract, &mut values);
+    values.extend(defaults(contract));
+    let allows = |(name, length): &(&str, u32)| nearest(&contract.axes[*name], *length) == *length;
+    let built = Built::new(contract, values).ok()?;
+    let fits = total(&built) <= MAX_ELEMENTS / 4 && whole_blocks(contract, &built);
+    (fits && lengths.iter().all(allows)).then_some(built)
 }
 
 fn choices(properties: usize) -> u32 {

@@ -406,3 +406,34 @@ fn one_wrong_element_in_any_output_is_rejected() {
         }
     }
 }
+
+#[test]
+fn a_zero_of_a_product_has_its_sign() {
+    for (kernel, format) in [("swiglu_f32", Format::F32), ("swiglu_f16", Format::F16)] {
+        let params = Swiglu {
+            rows: 1,
+            hidden: 4,
+            beta: 1.0,
+        };
+        let x = [1.0, 1.0, -0.0, -2.0];
+        let gate = [-200.0, -0.0, 3.0, -200.0];
+        let mut case = case(
+            kernel,
+            Entry::Forward,
+            &params.to_le_bytes(),
+            of(format, &x),
+            of(format, &gate),
+        );
+        case.output_size = case.a.len() as u32;
+        let judged = |output: &[f64]| judge(&case, &of(format, output));
+        assert!(matches!(
+            judged(&[-0.0, -0.0, -0.0, 0.0]),
+            Verdict::Pass { .. }
+        ));
+        for wrong in 0..4 {
+            let mut output = [-0.0, -0.0, -0.0, 0.0];
+            output[wrong] = -output[wrong];
+            assert!(matches!(judged(&output), Verdict::Fail(_)), "{wrong}");
+        }
+    }
+}
