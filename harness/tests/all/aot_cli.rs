@@ -123,7 +123,7 @@ fn kept(cache: &Path) -> BTreeMap<PathBuf, u64> {
 
 /// Kernels of f32, of f16 and of integers, each with a variant: as much as shows what a cache keeps.
 #[cfg(unix)]
-const SOME: [&str; 3] = ["rope_f32", "rmsnorm_f16", "kv_pack_q8"];
+const SOME: [&str; 2] = ["rope_f32", "kv_pack_q8"];
 
 /// Layer L3 asks for the bits of the native code, so whoever passes it has the same bits from the cache as without. The modules of the numeric
 /// instructions go through the cache too.

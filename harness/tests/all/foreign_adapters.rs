@@ -1,7 +1,7 @@
 //! Adapters in other languages, and the self-test that any adapter can be put to. Tests whose means are not everywhere are ignored:
 //! scripts/test-ignored runs those whose means are here.
 
-use crate::support::{adapter, core_pack, json, root};
+use crate::support::{adapter, core_pack, json, root, thorough};
 use serde_json::Value;
 
 /// `--adapter` for an interpreter and a file below `adapters/`.
@@ -47,9 +47,7 @@ fn qualify(adapter: &str, id: &str) {
         "--runtime",
         "wasmi",
         "--kernel",
-        "swiglu_f32",
-        "--kernel",
-        "kv_pack_q8",
+        if thorough() { "*" } else { "kv_pack_q8" },
         "--cases",
         "4",
         "--out",
