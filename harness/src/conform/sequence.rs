@@ -25,7 +25,6 @@ use crate::outcome::Outcome;
 use assay_worker::InstanceChoice;
 use fastrand::Rng;
 use kernel_abi::{KernelInfo, PAGE_BYTES, export};
-use kernel_cases::vary::Variation;
 pub(super) use plan::bytes;
 use plan::{Init, LARGE_BYTES, Step};
 use runtime_api::Kind;
@@ -258,17 +257,7 @@ impl Living<'_> {
                 variation,
                 count,
                 ..
-            } => {
-                let name = &self.cases[index].case.name;
-                match variation {
-                    Variation::Numbers => {
-                        format!("{count} calls that differ from {name} in numbers")
-                    }
-                    Variation::Element => {
-                        format!("{count} calls that differ from {name} in one element")
-                    }
-                }
-            }
+            } => varied::name(variation, count, &self.cases[index].case.name),
             Step::Info { .. } => format!("`{}`", export::INFO),
             Step::Grow => "memory grown by the host".to_owned(),
         }

@@ -1,5 +1,6 @@
 //! Which calls the sequences of a module make.
 
+use super::varied;
 use crate::conform::{
     placement::{self, Anchor, Listed},
     subject::{Prepared, Subject},
@@ -9,7 +10,6 @@ use fastrand::Rng;
 use kernel_abi::Status;
 use kernel_cases::{
     case::{Case, Entry},
-    generate::TOGETHER,
     near,
     vary::Variation,
 };
@@ -27,12 +27,8 @@ const SHORT_CALLS: usize = 24;
 const MANY_CALLS: usize = 1024;
 /// Tensors of a call that is made so often and is not the smallest one, about.
 const REPEATED_BYTES: usize = 1 << 10;
-/// Calls that differ in numbers alone.
-const VARIED_CALLS: u32 = 512;
-/// Tensors of one of them that is not the smallest one, about.
-const VARIED_BYTES: usize = 512;
-/// The same where they have ordinary values, at most.
-const MUCH_VARIED_BYTES: usize = 3 << 10;
+/// The same of one that is made an eighth as often, by engines that compile.
+const LARGE_REPEATED_BYTES: usize = 96 << 10;
 /// Rounds of calls at one place.
 const ROUNDS: usize = 16;
 /// Tensors of a case that is called once only, at the end of the longest sequence.
@@ -141,7 +137,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
             many(cases, &small, deep, &mut random),
         ),
         ("far", Init::Each, far(&placed, subject, &mut random)),
-        ("varied", Init::Each, varied(cases, &mut random)),
+        ("varied", Init::Each, varied::plan(cases, &mut random)),
     ]);
     sequences.retain(|(_, _, steps)| !steps.is_empty());
     let named = sequences.into_iter().map(|(name, init, steps)| Sequence {
@@ -163,7 +159,7 @@ pub(super) fn one_of(indices: &[usize], random: &mut Rng) -> usize {
 }
 
 /// Whether the kernel takes a case, and its descriptor is what the host placed.
-fn is_plain(case: &Case) -> bool {
+pub(super) fn is_plain(case: &Case) -> bool {
     case.expects_output() && case.tweaks.is_empty()
 }
 
@@ -381,16 +377,17 @@ fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Ve
         (Some(base), Some(native)) => native.output == *base,
         (Some(_), None) => false,
     };
-    // What counts may count only calls of some size.
-    let kinds: [(Entry, bool, usize); 5] = [
-        (Entry::Forward, true, 0),
-        (Entry::Forward, true, REPEATED_BYTES),
-        (Entry::Backward, true, 0),
-        (Entry::Backward, true, REPEATED_BYTES),
-        (Entry::Forward, false, 0),
+    // What counts may count only calls of some size, and what never frees memory runs out of it the sooner.
+    let kinds = [
+        (Entry::Forward, true, 0, count),
+        (Entry::Forward, true, REPEATED_BYTES, count),
+        (Entry::Forward, true, LARGE_REPEATED_BYTES, count / 8),
+        (Entry::Backward, true, 0, count),
+        (Entry::Backward, true, REPEATED_BYTES, count),
+        (Entry::Forward, false, 0, count),
     ];
     let mut steps = Vec::new();
-    for (entry, taken, size) in kinds {
+    for (entry, taken, size, count) in kinds {
         let fit = |index: &usize| {
             let prepared = &cases[*index];
             let case = &prepared.case;
@@ -410,62 +407,6 @@ fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Ve
         for _ in 0..ROUNDS.min(small.len()) {
             step(&mut steps, one_of(small, random), random);
         }
-    }
-    steps
-}
-
-/// Small calls of each kind in very many variations: a kernel that keeps something for each of them runs out of room.
-fn varied(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
-    let few = |count: u32| match machine::emulated() {
-        Some(_) => count / 16,
-        None => count,
-    };
-    let kinds = [
-        (Entry::Forward, 0, Variation::Numbers, VARIED_CALLS),
-        (
-            Entry::Forward,
-            VARIED_BYTES,
-            Variation::Numbers,
-            VARIED_CALLS / 4,
-        ),
-        (
-            Entry::Forward,
-            VARIED_BYTES,
-            Variation::Element,
-            VARIED_CALLS,
-        ),
-        (Entry::Backward, 0, Variation::Numbers, VARIED_CALLS / 2),
-        (
-            Entry::Backward,
-            VARIED_BYTES,
-            Variation::Element,
-            VARIED_CALLS,
-        ),
-    ];
-    let mut steps: Vec<Step> = Vec::new();
-    for (entry, size, variation, count) in kinds {
-        // An input without an element varies in nothing.
-        let fit = |index: &usize| {
-            let case = &cases[*index].case;
-            case.entry == entry && is_plain(case) && !case.a.is_empty()
-        };
-        let fitting = (0..cases.len()).filter(fit);
-        // Where all values are ordinary, each change of one shows.
-        let index = fitting.min_by_key(|&index| {
-            let case = &cases[index].case;
-            let is_ordinary = [near::PREFIX, TOGETHER].map(|prefix| case.name.starts_with(prefix));
-            let fits = (bytes(case) + case.scratch_size as usize).abs_diff(size);
-            (
-                !(is_ordinary.contains(&true) && fits <= MUCH_VARIED_BYTES),
-                fits,
-            )
-        });
-        steps.extend(index.map(|index| Step::Varied {
-            index,
-            seed: random.u64(..),
-            variation,
-            count: few(count),
-        }));
     }
     steps
 }

@@ -1,21 +1,36 @@
 //! Very many calls that differ in numbers alone. Nobody says what they answer, but each answers the same whichever came before.
 
-use super::{Living, Why, returned_zero};
-use crate::conform::{
-    judge::Layer,
-    observe::{Ended, same_size},
-    placement::{self, Place},
-    subject::{self, Placed},
+use super::{
+    Living, Why,
+    plan::{Step, bytes, is_plain},
+    returned_zero,
+};
+use crate::{
+    conform::{
+        judge::Layer,
+        observe::{Ended, same_size},
+        placement::{self, Place},
+        subject::{self, Placed, Prepared},
+    },
+    machine,
 };
 use assay_worker::InstanceChoice;
 use fastrand::Rng;
 use kernel_abi::{PAGE_BYTES, Status, export};
 use kernel_cases::{
-    truth,
+    case::Entry,
+    generate::TOGETHER,
+    near, truth,
     vary::{Variation, varied},
 };
 use runtime_call::{Arrangement, Fill, Form, Invocation, Read, Write};
 
+/// Calls that differ in numbers alone.
+const VARIED_CALLS: u32 = 512;
+/// Tensors of one of them that is not the smallest one, about.
+const VARIED_BYTES: usize = 512;
+/// The same where they have ordinary values, at most.
+const MUCH_VARIED_BYTES: usize = 3 << 10;
 /// Memory that all of the calls have together, about.
 const MOST_BYTES: u32 = 1 << 19;
 
@@ -23,6 +38,71 @@ const MOST_BYTES: u32 = 1 << 19;
 struct Left {
     status: i32,
     frame: Vec<u8>,
+}
+
+/// Small calls of each kind in very many variations: a kernel that keeps something for each of them runs out of room.
+pub(super) fn plan(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
+    let few = |count: u32| match machine::emulated() {
+        Some(_) => count / 16,
+        None => count,
+    };
+    let kinds = [
+        (Entry::Forward, 0, Variation::Numbers, VARIED_CALLS),
+        (
+            Entry::Forward,
+            VARIED_BYTES,
+            Variation::Numbers,
+            VARIED_CALLS / 4,
+        ),
+        (
+            Entry::Forward,
+            VARIED_BYTES,
+            Variation::Element,
+            VARIED_CALLS,
+        ),
+        (Entry::Backward, 0, Variation::Numbers, VARIED_CALLS / 2),
+        (
+            Entry::Backward,
+            VARIED_BYTES,
+            Variation::Element,
+            VARIED_CALLS,
+        ),
+    ];
+    let mut steps: Vec<Step> = Vec::new();
+    for (entry, size, variation, count) in kinds {
+        // An input without an element varies in nothing.
+        let fit = |index: &usize| {
+            let case = &cases[*index].case;
+            case.entry == entry && is_plain(case) && !case.a.is_empty()
+        };
+        let fitting = (0..cases.len()).filter(fit);
+        // Where all values are ordinary, each change of one shows.
+        let index = fitting.min_by_key(|&index| {
+            let case = &cases[index].case;
+            let is_ordinary = [near::PREFIX, TOGETHER].map(|prefix| case.name.starts_with(prefix));
+            let fits = (bytes(case) + case.scratch_size as usize).abs_diff(size);
+            (
+                !(is_ordinary.contains(&true) && fits <= MUCH_VARIED_BYTES),
+                fits,
+            )
+        });
+        steps.extend(index.map(|index| Step::Varied {
+            index,
+            seed: random.u64(..),
+            variation,
+            count: few(count),
+        }));
+    }
+    steps
+}
+
+/// What a step is called.
+pub(super) fn name(variation: Variation, count: u32, case: &str) -> String {
+    let what = match variation {
+        Variation::Numbers => "numbers",
+        Variation::Element => "one element",
+    };
+    format!("{count} calls that differ from {case} in {what}")
 }
 
 impl Living<'_> {
@@ -163,10 +243,12 @@ impl Living<'_> {
         returned_zero(export::INIT, returned.first().copied())?;
         same_size(pages, observation.pages).map_err(|what| Why::Wrong(Layer::L6, what))?;
         let missing = || {
-            Why::Ended(Ended::Lost(
-                "the worker read less than it was asked".to_owned(),
-            ))
+            let what = "the worker made or read less than it was asked";
+            Why::Ended(Ended::Lost(what.to_owned()))
         };
+        if returned.len() != order.len() + 1 {
+            return Err(missing());
+        }
         let mut statuses = vec![0; placed.len()];
         for (number, status) in order.iter().zip(&returned[1..]) {
             statuses[*number] = *status;
