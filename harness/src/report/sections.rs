@@ -155,7 +155,12 @@ fn facts(qualify: &Qualification) -> Vec<(String, String)> {
             "Kernels",
             format!("{} of {} judged", qualify.kernels.len(), pack.kernels),
         ),
-        ("Truth", judge::truths(&qualify.conform.truths).join("; ")),
+        (
+            "Truth",
+            judge::truths(&qualify.conform.truths)
+                .join("; ")
+                .replace("truth: ", ""),
+        ),
         ("Profile", qualify.profile.to_string()),
         ("Engines", versions.join(", ")),
         ("Seed of generated cases", qualify.conform.seed.to_string()),

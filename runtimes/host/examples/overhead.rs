@@ -6,10 +6,10 @@
 //! What a host adds is taken round by round; *least* is the difference of the quickest rounds, which what else a machine does disturbs
 //! least. Threads: 8 rounds of a quarter of a second, host and adapter by turns, an instance for each thread. Of a round the calls per second,
 //! and the processor time of the process per call, which a machine that is busy leaves as it is: a lock that threads spin on, or memory that
-//! they take from each other, shows in it.
+//! they take from each other, shows in it. The classes of devices are compared with the same engine: for `Threaded` its instances are bound to threads.
 
-use runtime_api::{Limits, Options};
-use runtime_host::{Budget, Host, Measure, Runtime, Sizes, Trust};
+use runtime_api::{Info, Instance, Limits, Module, Options};
+use runtime_host::{Budget, DeviceClass, Host, Measure, Runtime, Sizes, Trust};
 use std::{
     error::Error,
     path::Path,
@@ -83,7 +83,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             quickest(2) - quickest(0)
         );
     }
-    threads(pack, keys)
+    threads(pack, keys)?;
+    classes(pack, keys)
 }
 
 /// Prints the calls per second of several threads at once.
@@ -120,6 +121,69 @@ fn threads(pack: &Path, keys: &Path) -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(())
+}
+
+/// Prints what a call costs where the host serves on the caller's thread, and where it serves on threads of its own.
+fn classes(pack: &Path, keys: &Path) -> Result<(), Box<dyn Error>> {
+    println!(
+        "\n| class | threads that call | million calls per second | ns of a processor per call | ns of the clock per call, one thread |\n|---|---|---|---|---|"
+    );
+    for class in [
+        DeviceClass::Server,
+        DeviceClass::Threaded(1),
+        DeviceClass::Threaded(2),
+    ] {
+        let engine = runtime_wasmtime::cranelift()?;
+        let engine = match class {
+            DeviceClass::Threaded(_) => Box::new(Bound(engine)),
+            _ => engine,
+        };
+        let host = Host::builder()
+            .class(class)
+            .engine(engine)
+            .trust(Trust::file(keys))
+            .budget(EPOCH)
+            .build()?;
+        host.upgrade(pack)?;
+        let alone: Vec<f64> = (0..ROUNDS).map(|_| timed(&mut || call(&host))).collect();
+        for threads in [1, 2, 4, 8] {
+            let (rates, nanoseconds): (Vec<f64>, Vec<f64>) = (0..8)
+                .map(|_| throughput(threads, || || call(&host)))
+                .unzip();
+            println!(
+                "| {class:?} | {threads} | {:.2} | {} | {} |",
+                median(&rates) / 1e6,
+                summary(&nanoseconds),
+                if threads == 1 {
+                    summary(&alone)
+                } else {
+                    String::new()
+                }
+            );
+        }
+    }
+    Ok(())
+}
+
+/// An engine whose instances stay on the thread that made them.
+struct Bound(Box<dyn Runtime>);
+
+impl Runtime for Bound {
+    fn info(&self) -> &Info {
+        self.0.info()
+    }
+
+    fn compile(&self, wasm: &[u8], options: &Options) -> runtime_api::Result<Box<dyn Module>> {
+        Ok(Box::new(BoundModule(self.0.compile(wasm, options)?)))
+    }
+}
+
+struct BoundModule(Box<dyn Module>);
+
+impl Module for BoundModule {
+    fn instantiate(&self, budget: Budget) -> runtime_api::Result<Box<dyn Instance>> {
+        self.0.instantiate(budget)
+    }
 }
 
 fn params() -> [u8; 12] {
