@@ -122,6 +122,7 @@ setup: ## installs missing system packages where it can, and says what stays mis
 lint: ## clippy and the formatting, as CI runs them
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all --check &&) true
 	$(CARGO) clippy --locked --release $(every_package) --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release -p kernel-cases --no-default-features -- -D warnings
 
 format: ## formats the code
 	$(foreach manifest,$(manifests),$(CARGO) fmt --manifest-path $(manifest) --all &&) true

@@ -11,6 +11,7 @@ pub(crate) fn random(seed: u64, index: u64) -> u64 {
 }
 
 /// One of these, by the random bits for a position.
+#[cfg(feature = "generate")]
 pub(crate) fn pick<T: Copy>(seed: u64, index: u64, from: &[T]) -> T {
     from[(random(seed, index) % from.len() as u64) as usize]
 }

@@ -16,9 +16,11 @@ mod property;
 mod relation;
 mod searched;
 mod shown;
+#[cfg(feature = "generate")]
 mod spread;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "generate")]
 mod together;
 mod vectors;
 
@@ -29,7 +31,9 @@ pub use inverse::{to_undo, undoing};
 pub use near::near;
 pub use relation::Relation;
 pub use searched::{searched, with_axes};
+#[cfg(feature = "generate")]
 pub use spread::spread;
+#[cfg(feature = "generate")]
 pub use together::together;
 pub(crate) use vectors::calls as vector_calls;
 
