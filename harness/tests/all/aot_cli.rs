@@ -121,7 +121,7 @@ fn kept(cache: &Path) -> BTreeMap<PathBuf, u64> {
         .collect()
 }
 
-/// Kernels of f32, of f16 and of integers, each with a variant: as much as shows what a cache keeps.
+/// Kernels of f32 and of integers, each with a variant: as much as shows what a cache keeps.
 #[cfg(unix)]
 const SOME: [&str; 2] = ["rope_f32", "kv_pack_q8"];
 

@@ -22,17 +22,15 @@ pub enum Variation {
 }
 
 /// A case with another one's sizes and status, as far as the contract allows: two numbers differ, until there is nothing more to change.
-pub fn varied(case: &Case, contract: Option<&Contract>, variation: Variation, number: u32) -> Case {
+pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u32) -> Case {
     let mut varied = case.clone();
     let free = free(case, contract);
     match variation {
         Variation::Numbers => {
             let mut bits = number;
-            if let Some(contract) = contract {
-                varied.params = other_params(&case.params, contract, number);
-                if varied.params != case.params {
-                    bits = number / 2;
-                }
+            varied.params = other_params(&case.params, contract, number);
+            if varied.params != case.params {
+                bits = number / 2;
             }
             // Two low bytes of elements of any float, or of a block's scale and codes.
             if let [(Region::A, first), ..] = free.as_slice() {
@@ -93,8 +91,8 @@ fn other(value: f32, number: u32) -> [f32; 3] {
 }
 
 /// Bytes of inputs whose elements may be any numbers of about their size.
-fn free(case: &Case, contract: Option<&Contract>) -> Vec<(Region, Range<usize>)> {
-    let (Some(call), Some(contract)) = (&case.open, contract) else {
+fn free(case: &Case, contract: &Contract) -> Vec<(Region, Range<usize>)> {
+    let Some(call) = &case.open else {
         return vec![(Region::A, 0..case.a.len()), (Region::B, 0..case.b.len())];
     };
     let is_free = |tensor: &&Tensor| {
@@ -127,7 +125,7 @@ mod tests {
         for definition in definitions() {
             let contract = definition.contract().unwrap();
             let case = generate::sized(&definition.kernel, [2, 2, 2, 2], 1).unwrap();
-            let of = |variation, number| varied(&case, Some(&contract), variation, number);
+            let of = |variation, number| varied(&case, &contract, variation, number);
             let cases = (0..512).map(|number| of(Variation::Numbers, number));
             let mut params = BTreeSet::new();
             let mut inputs = BTreeSet::new();

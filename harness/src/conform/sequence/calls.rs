@@ -104,21 +104,11 @@ impl Living<'_> {
         self.calls += 1;
         let frame = &placed.frame;
         let entry = self.exchange.subject.export(case.entry).to_owned();
-        let writes = frame.pieces().map(|(at, bytes)| Write::Bytes {
-            at,
-            bytes: bytes.to_vec(),
-        });
-        let writes = writes.collect();
+        let (writes, reads) = there_and_back(frame.pieces());
         let calls = vec![
             self.exchange.call(export::INIT, vec![0, 0]),
             self.exchange.call(&entry, vec![frame.descriptor_address()]),
         ];
-        let reads = frame.pieces().map(|(at, bytes)| Read {
-            at,
-            length: bytes.len() as u32,
-            form: Form::Bytes,
-        });
-        let reads = reads.collect();
         let invocation = invocation(writes, calls, reads);
         let (returned, observation) = self
             .exchange
@@ -173,6 +163,25 @@ impl Living<'_> {
         }
         Ok(())
     }
+}
+
+/// What writes pieces into memory, and what reads them back.
+pub(super) fn there_and_back<'a>(
+    pieces: impl Iterator<Item = (u32, &'a [u8])>,
+) -> (Vec<Write>, Vec<Read>) {
+    let both = pieces.map(|(at, bytes)| {
+        let write = Write::Bytes {
+            at,
+            bytes: bytes.to_vec(),
+        };
+        let read = Read {
+            at,
+            length: bytes.len() as u32,
+            form: Form::Bytes,
+        };
+        (write, read)
+    });
+    both.unzip()
 }
 
 /// Where pieces lie, and how many bytes each has.

@@ -4,7 +4,7 @@
 
 use super::{
     Built, Value,
-    params::{defaults, meant, parameter},
+    params::{defaults, meant, no_axes, parameter},
 };
 use crate::{
     case::{Case, Source},
@@ -187,21 +187,26 @@ pub(super) fn built_with(
             values.insert(name.clone(), Value::Integer(drawn.into()));
         }
         solve(contract, &mut values);
-        for (name, param) in &contract.params {
-            if !contract.axes.contains_key(name) {
-                let drawn = word(random).and_then(|word| meant(contract, name, param, word));
-                let drawn = drawn.unwrap_or_else(|| parameter(contract, name, param, random));
-                values.insert(name.clone(), drawn);
-            }
+        for (name, param) in no_axes(contract) {
+            let drawn = word(random).and_then(|word| meant(contract, name, param, word));
+            let drawn = drawn.unwrap_or_else(|| parameter(contract, name, param, random));
+            values.insert(name.clone(), drawn);
         }
-        if let Ok(built) = Built::new(contract, values)
-            && total(&built) <= most
-            && whole_blocks(contract, &built)
-        {
+        if let Some(built) = within(contract, values, most) {
             return Some(built);
         }
     }
     None
+}
+
+/// What these values give, if the contract allows them and its tensors have whole blocks and together at most so many elements.
+pub(super) fn within(
+    contract: &Contract,
+    values: BTreeMap<String, Value>,
+    most: u64,
+) -> Option<Built> {
+    let built = Built::new(contract, values).ok()?;
+    (total(&built) <= most && whole_blocks(contract, &built)).then_some(built)
 }
 
 /// Gives axes the values that equations among the constraints say.

@@ -382,8 +382,7 @@ fn at_limits(contract: &Arc<Contract>) -> Vec<Case> {
             values.insert(name.clone(), Value::Integer(value.into()));
         }
         draw::solve(contract, &mut values);
-        let built = Built::new(contract, values).ok()?;
-        (draw::total(&built) <= most && draw::whole_blocks(contract, &built)).then_some(built)
+        draw::within(contract, values, most)
     };
     let mut found = vec![("smallest".to_owned(), built(None, draw::MAX_ELEMENTS))];
     for (name, axis) in &contract.axes {

@@ -32,9 +32,7 @@ pub(super) fn ignored(cases: &[Case], contract: &Contract) -> Option<String> {
         })
     });
     let params = || {
-        let params = contract.params.iter();
-        let mut params = params.filter(|(name, _)| !contract.axes.contains_key(name.as_str()));
-        params.find_map(|(name, param)| {
+        params::no_axes(contract).find_map(|(name, param)| {
             let told = beside(cases, &near::param(name));
             told.of_param(name).or_else(|| {
                 let (low, high) = params::bounds(param);

@@ -3,7 +3,7 @@
 use super::{
     Built, Value,
     draw::{Random, built, nearest, plain, solve, total, whole_blocks},
-    params::parameter,
+    params::{no_axes, parameter},
 };
 use crate::{
     case::{Case, Source},
@@ -75,8 +75,7 @@ fn beside(contract: &Arc<Contract>, number: u32, seed: u64) -> Vec<Case> {
             }
         }
     }
-    let params = contract.params.iter();
-    for (name, kind) in params.filter(|(name, _)| !contract.axes.contains_key(name)) {
+    for (name, kind) in no_axes(contract) {
         let mut drawn = (0..TRIES).map(|_| parameter(contract, name, kind, &mut random));
         if let Some(value) = drawn.find(|value| values.get(name) != Some(value)) {
             let mut values = values.clone();

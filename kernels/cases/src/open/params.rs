@@ -91,11 +91,15 @@ pub(super) fn default(param: &Param) -> Value {
     }
 }
 
-/// The defaults of parameters that are no axes.
-pub(super) fn defaults(contract: &Contract) -> impl Iterator<Item = (String, Value)> {
+/// The parameters that are no axes.
+pub(super) fn no_axes(contract: &Contract) -> impl Iterator<Item = &(String, Param)> {
     let params = contract.params.iter();
-    let params = params.filter(|(name, _)| !contract.axes.contains_key(name));
-    params.map(|(name, param)| (name.clone(), default(param)))
+    params.filter(|(name, _)| !contract.axes.contains_key(name))
+}
+
+/// Their defaults.
+pub(super) fn defaults(contract: &Contract) -> impl Iterator<Item = (String, Value)> {
+    no_axes(contract).map(|(name, param)| (name.clone(), default(param)))
 }
 
 /// A parameter that is no axis: as its domain says, else mostly its default, else within its range where that is one of what people pass.

@@ -2,8 +2,8 @@
 //! allows them.
 
 use super::{
-    Built, Value,
-    draw::{Random, built_with, data, nearest, plain, solve, total, whole_blocks},
+    Value,
+    draw::{Random, built_with, data, nearest, plain, solve, within},
     params::defaults,
 };
 use crate::{
@@ -83,10 +83,7 @@ pub fn with_axes(
         }
         solve(contract, &mut values);
         values.extend(defaults(contract));
-        if let Ok(built) = Built::new(contract, values)
-            && total(&built) <= most
-            && whole_blocks(contract, &built)
-        {
+        if let Some(built) = within(contract, values, most) {
             let tensors = plain(contract, &built, &mut random);
             return Some(built.case(contract, Source::Drawn, name, &tensors));
         }

@@ -47,10 +47,7 @@ pub(super) fn beside(name: &str) -> Option<&str> {
 
 /// The calls, named `edge:shown-` and a number, and `:param-NAME@` and a number. None for a contract without parameters that may be different.
 pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
-    let params: Vec<(&String, Vec<Value>)> = contract
-        .params
-        .iter()
-        .filter(|(name, _)| !contract.axes.contains_key(name.as_str()))
+    let params: Vec<(&String, Vec<Value>)> = params::no_axes(contract)
         .map(|(name, param)| (name, params::notable(contract, name, param)))
         .collect();
     if params.is_empty() {

@@ -3,8 +3,8 @@
 
 use super::{
     Built, Value,
-    draw::{MAX_ELEMENTS, Random, TRIES, data, nearest, plain, solve, total, whole_blocks},
-    params::{default, defaults, notable, parameter},
+    draw::{MAX_ELEMENTS, Random, TRIES, data, nearest, plain, solve, within},
+    params::{default, defaults, no_axes, notable, parameter},
 };
 use crate::{
     case::{Case, Source},
@@ -115,19 +115,22 @@ pub fn together(contract: &Arc<Contract>, seed: u64) -> Vec<Case> {
 
 /// Axes of these lengths, where the contract allows them beside the shortest other ones and default parameters.
 fn pair(contract: &Contract, lengths: [(&str, u32); 2]) -> Option<Built> {
-    let axes = contract.axes.iter();
-    let mut values: BTreeMap<String, Value> = axes
-        .map(|(name, axis)| (name.clone(), Value::Integer(axis.min.into())))
-        .collect();
+    let mut values = shortest(contract);
     for (name, length) in lengths {
         values.insert(name.to_owned(), Value::Integer(length.into()));
     }
     solve(contract, &mut values);
     values.extend(defaults(contract));
     let allows = |(name, length): &(&str, u32)| nearest(&contract.axes[*name], *length) == *length;
-    let built = Built::new(contract, values).ok()?;
-    let fits = total(&built) <= MAX_ELEMENTS / 4 && whole_blocks(contract, &built);
-    (fits && lengths.iter().all(allows)).then_some(built)
+    let built = within(contract, values, MAX_ELEMENTS / 4)?;
+    lengths.iter().all(allows).then_some(built)
+}
+
+/// All axes as short as they may be.
+fn shortest(contract: &Contract) -> BTreeMap<String, Value> {
+    let axes = contract.axes.iter();
+    axes.map(|(name, axis)| (name.clone(), Value::Integer(axis.min.into())))
+        .collect()
 }
 
 fn choices(properties: usize) -> u32 {
@@ -148,16 +151,11 @@ fn properties(contract: &Contract) -> Vec<Property<'_>> {
         .iter()
         .filter(|(name, axis)| !axis.is_fixed() && !solved.contains(name.as_str()))
         .map(|(name, axis)| Property::Axis(name, axis));
-    let params = contract
-        .params
-        .iter()
-        .filter(|(name, _)| !contract.axes.contains_key(name.as_str()))
-        .map(|(name, param)| Property::Param(name, param));
+    let params = no_axes(contract).map(|(name, param)| Property::Param(name, param));
     axes.chain(params).collect()
 }
 
-/// Axes and parameters of a choice. Where constraints or the number of elements leave no room, what is large becomes smaller, and then what the contract's
-/// defaults say.
+/// Axes and parameters of a choice. Where constraints or the number of elements leave no room, what is large becomes smaller.
 fn chosen(
     contract: &Contract,
     properties: &[Property<'_>],
@@ -167,11 +165,7 @@ fn chosen(
     for attempt in 0..TRIES {
         let bits = LARGE_BITS - attempt * (LARGE_BITS - 4) / TRIES;
         // All axes have a value, those too that follow from others or may have one only.
-        let mut values: BTreeMap<String, Value> = contract
-            .axes
-            .iter()
-            .map(|(name, axis)| (name.clone(), Value::Integer(axis.min.into())))
-            .collect();
+        let mut values = shortest(contract);
         values.extend(defaults(contract));
         for (property, large) in properties.iter().zip(choice) {
             match *property {
@@ -186,10 +180,7 @@ fn chosen(
             }
         }
         solve(contract, &mut values);
-        if let Ok(built) = Built::new(contract, values)
-            && total(&built) <= USUAL_ELEMENTS
-            && whole_blocks(contract, &built)
-        {
+        if let Some(built) = within(contract, values, USUAL_ELEMENTS) {
             return Some(built);
         }
     }
@@ -245,10 +236,7 @@ fn model(contract: &Contract, place: usize, random: &mut Random) -> Option<Built
         }
         solve(contract, &mut values);
         values.extend(defaults(contract));
-        if let Ok(built) = Built::new(contract, values)
-            && total(&built) <= MAX_ELEMENTS / 4
-            && whole_blocks(contract, &built)
-        {
+        if let Some(built) = within(contract, values, MAX_ELEMENTS / 4) {
             return Some(built);
         }
     }

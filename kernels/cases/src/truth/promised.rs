@@ -1,11 +1,12 @@
 //! What a kernel promises of scratch: rmsnorm leaves the root of each row there, where there is room for all of them.
 
 use super::{Case, Mismatch, expectation::decode};
-use crate::{case::Entry, tolerance::Format};
+use crate::{
+    case::Entry,
+    tolerance::{Format, U},
+};
 use kernel_abi::params::RmsNorm;
 
-/// Relative rounding error of f32.
-const UNIT: f64 = 1.0 / 16_777_216.0;
 /// Sizes of terms whose squares neither overflow nor lose anything, and so do their sums.
 const USUAL: std::ops::Range<f64> = 1e-15..1e15;
 
@@ -33,7 +34,7 @@ pub fn breaks_promise(case: &Case, scratch: &[u8]) -> Option<Mismatch> {
     }
     let x = decode(format, &case.a);
     let roots = decode(Format::F32, scratch.get(..4 * rows)?);
-    let allowed = UNIT * (8.0 + hidden as f64 / 2.0);
+    let allowed = U * (8.0 + hidden as f64 / 2.0);
     let rows = x.chunks_exact(hidden).zip(roots).enumerate();
     for (index, (row, got)) in rows {
         let is_usual = |x: &f64| *x == 0.0 || USUAL.contains(&x.abs());
