@@ -1,5 +1,5 @@
 //! Drives conformance: engines side by side, each in its worker, subjects one after the other on each, judged when all
-//! engines have reported a subject.
+//! engines have reported a subject. Where no engine is left to begin, several workers of one share its subjects.
 
 use super::{
     forms::{CompiledForm, FormUse},
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     outcome::Outcome,
     parallel::{self, Say},
-    registry::{self, SLOW_COMPILERS},
+    registry,
     time_limits::TimeLimits,
 };
 use anyhow::Result;
@@ -22,8 +22,10 @@ use runtime_api::Info;
 use std::collections::BTreeMap;
 
 mod session;
+mod shares;
 
 pub use session::Session;
+use shares::Shares;
 
 /// What the reason begins with why a case was not run.
 pub const NOT_RUN: &str = "not run: ";
@@ -198,13 +200,6 @@ pub fn run(
     step: &(dyn Fn() + Sync),
     mut judged: impl FnMut(Judged<'_>) -> Result<()>,
 ) -> Result<Vec<EngineRun>> {
-    // Engines that compile slowly start first, so that the last one does not run alone for long.
-    let mut order: Vec<usize> = (0..launches.len()).collect();
-    order.sort_by_key(|&index| {
-        let mut slow = SLOW_COMPILERS.iter();
-        slow.position(|slow| *slow == launches[index].id)
-            .unwrap_or(SLOW_COMPILERS.len())
-    });
     let mut runs: Vec<EngineRun> = launches
         .iter()
         .map(|_| EngineRun {
@@ -213,42 +208,54 @@ pub fn run(
         })
         .collect();
 
-    let report = |engine: usize, say: &Say<'_, Message>| {
-        let launch = &launches[engine];
-        let bare = registry::without_code_cache(launch);
-        let mut session = Session::new(launch);
-        // Starts when it is needed.
-        let mut confined = None;
-        if !say(Message::Info(engine, session.info())) {
-            return;
-        }
-        for (index, work) in work.iter().enumerate() {
-            let reports = session.reports(work, limits, gate, step, (&mut confined, &bare));
-            if !say(Message::Reports(engine, index, Box::new(reports))) {
+    let shares = Shares::of(launches, work.len());
+    let report = |_, say: &Say<'_, Message>| {
+        while let Some((engine, begins)) = shares.engine() {
+            let launch = &launches[engine];
+            let bare = registry::without_code_cache(launch);
+            let mut session = Session::new(launch);
+            // Starts when it is needed.
+            let mut confined = None;
+            if begins && !say(Message::Info(engine, session.info())) {
                 return;
+            }
+            while let Some(index) = shares.module(engine) {
+                let work = &work[index];
+                let reports = session.reports(work, limits, gate, step, (&mut confined, &bare));
+                if !say(Message::Reports(engine, index, Box::new(reports))) {
+                    return;
+                }
             }
         }
     };
     let mut pending: BTreeMap<usize, Vec<Option<Reports>>> = BTreeMap::new();
+    let mut judged_modules = 0;
     let mut hear = |message| {
         match message {
             Message::Info(engine, info) => runs[engine].info = info,
             Message::Reports(engine, index, report) => {
-                runs[engine].forms.extend(report.forms.iter().cloned());
                 let reports = pending
                     .entry(index)
                     .or_insert_with(|| launches.iter().map(|_| None).collect());
                 reports[engine] = Some(*report);
-                if reports.iter().all(Option::is_some) {
-                    let reports = pending.remove(&index).unwrap_or_default();
-                    let reports: Vec<_> = reports.into_iter().flatten().collect();
-                    judge_work(&work[index], &reports, &mut judged)?;
-                }
             }
+        }
+        // In the order of modules, whichever is ready first.
+        while let Some(first) = pending.first_entry()
+            && *first.key() == judged_modules
+            && first.get().iter().all(Option::is_some)
+        {
+            let reports: Vec<_> = first.remove().into_iter().flatten().collect();
+            for (run, reports) in runs.iter_mut().zip(&reports) {
+                run.forms.extend(reports.forms.iter().cloned());
+            }
+            judge_work(&work[judged_modules], &reports, &mut judged)?;
+            judged_modules += 1;
         }
         Ok(())
     };
-    parallel::messages(&order, parallel::processors(), &report, &mut hear)?;
+    let workers: Vec<usize> = (0..parallel::processors()).collect();
+    parallel::messages(&workers, workers.len(), &report, &mut hear)?;
     Ok(runs)
 }
 

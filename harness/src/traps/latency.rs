@@ -8,8 +8,8 @@ use runtime_call::{Call, Outcome as Ended};
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write as _, time::Duration, time::Instant};
 
-/// Ticks that each interrupted call gets.
-const TICKS: u64 = 3;
+/// Ticks that each interrupted call gets: how late it is follows from no more of them.
+const TICKS: u64 = 1;
 /// What is asked of an engine that stops its code by itself.
 const OF_WASMTIME: Asked = Asked {
     bound: TICK.saturating_mul(2),

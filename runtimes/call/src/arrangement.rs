@@ -46,10 +46,11 @@ impl Content {
         match self {
             Content::Byte(byte) => bytes.fill(byte),
             Content::Pattern(seed) => {
-                for (index, byte) in (0u64..).zip(bytes) {
-                    let random = mixed(seed, index);
-                    // 0x41 to 0x4f, with either sign.
-                    *byte = 0x41 + (random % 15) as u8 + ((random >> 8) as u8 & 0x80);
+                for (index, bytes) in (0u64..).zip(bytes.chunks_mut(8)) {
+                    for (byte, random) in bytes.iter_mut().zip(mixed(seed, index).to_le_bytes()) {
+                        // 0x41 to 0x4f, with either sign.
+                        *byte = 0x41 + (random & 0x7f) % 15 + (random & 0x80);
+                    }
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! Bytes as base64 text, for `#[serde(with = "base64_bytes")]`: how invocations and modules travel in JSON.
 
 use base64::Engine as _;
-use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+use serde::{Deserializer, Serializer, de};
+use std::fmt;
 
 /// The engine that has vectors where the processor has: tensors are most of what workers and the harness tell each other.
 #[cfg(any(
@@ -35,8 +36,22 @@ pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S:
 /// # Errors
 /// For what is not a string, or not such base64.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    engine().decode(text).map_err(D::Error::custom)
+    deserializer.deserialize_str(Text)
+}
+
+/// Takes the text where it stands: there is much of it.
+struct Text;
+
+impl de::Visitor<'_> for Text {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string of base64")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        engine().decode(text).map_err(E::custom)
+    }
 }
 
 #[cfg(test)]

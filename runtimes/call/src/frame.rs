@@ -262,17 +262,13 @@ impl Frame {
         } = Layout::arranged(tensors.lengths(), arrangement, max_pages)?;
         let pieces = pieces(tensors.lengths(), arrangement, end);
         let length = pieces.iter().map(|piece| piece.length).sum();
-        let mut image = Vec::with_capacity(length);
-        for piece in &pieces {
-            let addresses = piece.at..=piece.at + (piece.length - 1) as u32;
-            image.extend(addresses.map(|address| guard_byte_of(arrangement.guard, address)));
-        }
         let mut frame = Frame {
-            image,
+            image: vec![0; length],
             pieces,
             descriptor_address,
             placed,
         };
+        frame.fill_bands(arrangement.guard);
         frame.set_descriptor(&placed);
         frame
             .region_mut(placed.params)
@@ -449,6 +445,26 @@ impl Frame {
             last = name;
         }
         format!("guard band after {last}")
+    }
+
+    /// Fills what is no part of the call. Parts hold most bytes and are written anyway, so only the bands between them are made.
+    fn fill_bands(&mut self, pattern: u64) {
+        let mut parts = Part::ALL.map(|part| self.range(self.region(part)));
+        parts.sort_by_key(|range| range.start);
+        for piece in self.pieces.clone() {
+            let end = piece.from + piece.length;
+            let mut from = piece.from;
+            for part in parts.iter().chain([&(end..end)]) {
+                if part.start < from || part.start > end {
+                    continue;
+                }
+                let address = |index: usize| piece.at + (index - piece.from) as u32;
+                for index in from..part.start {
+                    self.image[index] = guard_byte_of(pattern, address(index));
+                }
+                from = part.end;
+            }
+        }
     }
 
     fn range(&self, region: Region) -> std::ops::Range<usize> {

@@ -21,7 +21,7 @@ pub struct Invocation {
 
 /// Bytes for linear memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged, try_from = "WriteFields")]
 pub enum Write {
     /// These bytes.
     Bytes {
@@ -40,6 +40,34 @@ pub enum Write {
         /// The byte.
         fill: u8,
     },
+}
+
+/// The fields of a [`Write`]. To try one kind after the other, as serde does it, copies all bytes first.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WriteFields {
+    at: u32,
+    bytes: Option<Fetched>,
+    length: Option<u32>,
+    fill: Option<u8>,
+}
+
+impl TryFrom<WriteFields> for Write {
+    type Error = &'static str;
+
+    fn try_from(fields: WriteFields) -> std::result::Result<Write, &'static str> {
+        let WriteFields {
+            at,
+            bytes,
+            length,
+            fill,
+        } = fields;
+        match (bytes, length, fill) {
+            (Some(Fetched(bytes)), None, None) => Ok(Write::Bytes { at, bytes }),
+            (None, Some(length), Some(fill)) => Ok(Write::Fill { at, length, fill }),
+            _ => Err("a write has `bytes`, or `length` and `fill`"),
+        }
+    }
 }
 
 /// A call of an export.
@@ -164,8 +192,9 @@ pub fn execute(instance: &mut dyn Instance, invocation: &Invocation) -> Result<O
     })
 }
 
-/// Fills and digests go through a buffer of this size: a wire message must not make the worker allocate what it names.
-const CHUNK_BYTES: u32 = 64 * 1024;
+/// Fills, digests and reads go through a buffer of this size: a wire message must not make the worker allocate what it names. It stays in
+/// the nearest cache.
+const CHUNK_BYTES: u32 = 16 * 1024;
 
 fn fill_memory(instance: &mut dyn Instance, at: u32, length: u32, fill: u8) -> Result<()> {
     require_inside(instance, at, length)?;

@@ -18,6 +18,8 @@ mod launch;
 mod limits;
 #[cfg(all(target_family = "wasm", feature = "browser"))]
 pub mod page;
+#[cfg(not(target_family = "wasm"))]
+mod pipes;
 #[cfg_attr(target_family = "wasm", path = "in_process.rs")]
 mod process;
 mod program;

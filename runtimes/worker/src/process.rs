@@ -3,14 +3,14 @@
 use super::{
     launch::Launch,
     limits::{Silence, WorkerLimits},
-    protocol::MAX_LINE_BYTES,
+    pipes::{Heard, Pipes},
     system,
 };
 use std::{
     collections::VecDeque,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -27,9 +27,7 @@ pub(super) struct Process {
     ended: Option<String>,
     limits: WorkerLimits,
     looked: Instant,
-    /// Lines for the thread that writes to stdin; `None` once it is closed.
-    requests: Option<mpsc::Sender<Vec<u8>>>,
-    lines: mpsc::Receiver<Result<Vec<u8>, String>>,
+    pipes: Pipes,
     stderr: Arc<Mutex<VecDeque<String>>>,
     /// Ends with the worker's stderr.
     stderr_reader: thread::JoinHandle<()>,
@@ -46,41 +44,8 @@ impl Process {
             .stderr(Stdio::piped());
         system::contain(&mut command, limits.memory);
         let mut child = command.spawn()?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take();
+        let pipes = Pipes::of(child.stdin.take(), child.stdout.take());
         let stderr = child.stderr.take();
-        // A worker that does not read its stdin blocks this thread, not the harness; killing it frees the thread.
-        let (requests, to_write) = mpsc::channel::<Vec<u8>>();
-        thread::spawn(move || {
-            let Some(mut stdin) = stdin else { return };
-            for line in to_write {
-                if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
-                    return;
-                }
-            }
-        });
-        // One line may wait to be asked for: a worker that floods its stdout blocks in its own pipe.
-        let (sender, lines) = mpsc::sync_channel(1);
-        thread::spawn(move || {
-            let Some(stdout) = stdout else { return };
-            let mut stdout = BufReader::new(stdout);
-            loop {
-                let mut line = Vec::new();
-                let read = (&mut stdout)
-                    .take(MAX_LINE_BYTES as u64 + 1)
-                    .read_until(b'\n', &mut line);
-                let message = match read {
-                    Ok(0) | Err(_) => return,
-                    Ok(length) if length > MAX_LINE_BYTES => {
-                        Err("a reply is longer than the protocol allows".to_owned())
-                    }
-                    Ok(_) => Ok(line),
-                };
-                if sender.send(message).is_err() {
-                    return;
-                }
-            }
-        });
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let keep = Arc::clone(&kept);
         let stderr_reader = thread::spawn(move || {
@@ -101,23 +66,24 @@ impl Process {
                 }
             }
         });
+        let pipes = pipes.inspect_err(|_| {
+            drop(child.kill());
+            drop(child.wait());
+        })?;
         Ok(Process {
             child,
             ended: None,
             limits,
             looked: Instant::now(),
-            requests: Some(requests),
-            lines,
+            pipes,
             stderr: kept,
             stderr_reader,
         })
     }
 
     /// Hands a line to the worker; false if nobody can read it any more.
-    pub(super) fn send(&self, line: Vec<u8>) -> bool {
-        self.requests
-            .as_ref()
-            .is_some_and(|to| to.send(line).is_ok())
+    pub(super) fn send(&mut self, line: Vec<u8>) -> bool {
+        self.pipes.send(line)
     }
 
     /// The next line of its stdout. A worker that is silent is looked at now and then: one that died while something else
@@ -126,8 +92,9 @@ impl Process {
         let start = Instant::now();
         let mut dead = false;
         loop {
-            let left = time.saturating_sub(start.elapsed());
-            let received = self.lines.recv_timeout(left.min(LOOK));
+            let left = time.saturating_sub(start.elapsed()).min(LOOK);
+            let began = Instant::now();
+            let heard = self.pipes.wait(left);
             if self.looked.elapsed() >= LOOK {
                 self.looked = Instant::now();
                 if self.memory().is_some_and(|used| used > self.limits.memory) {
@@ -135,12 +102,22 @@ impl Process {
                     return Err(Silence::Memory);
                 }
             }
-            match received {
-                Ok(line) => return line.map_err(Silence::Broken),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Silence::Ended),
+            match heard {
+                Heard::Line(line) => return Ok(line),
+                Heard::TooLong => {
+                    let what = "a reply is longer than the protocol allows";
+                    return Err(Silence::Broken(what.to_owned()));
+                }
+                Heard::End => return Err(Silence::Ended),
+                // Some of a line came, or some of a request went.
+                Heard::Nothing if began.elapsed() < left => {
+                    if start.elapsed() < time {
+                        continue;
+                    }
+                }
                 // What it said last had the time of a look to arrive.
-                Err(mpsc::RecvTimeoutError::Timeout) if dead => return Err(Silence::Ended),
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Heard::Nothing if dead => return Err(Silence::Ended),
+                Heard::Nothing => {}
             }
             if self.has_ended() {
                 self.kill();
@@ -178,7 +155,7 @@ impl Process {
 
     /// Ends it with all that it started, at once.
     pub(super) fn kill(&mut self) {
-        self.requests = None;
+        self.pipes.close();
         if self.ended.is_some() {
             return;
         }
@@ -194,7 +171,7 @@ impl Process {
 
     /// Closes the worker's stdin, gives it a moment to end by itself, ends it, and says how it ended.
     pub(super) fn finish(&mut self) -> String {
-        self.requests = None;
+        self.pipes.close();
         for _ in 0..50 {
             if self.has_ended() {
                 self.kill();
@@ -228,7 +205,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.requests = None;
+        self.pipes.close();
         for _ in 0..20 {
             if self.has_ended() {
                 break;

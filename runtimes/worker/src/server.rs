@@ -45,7 +45,8 @@ pub fn serve(
     input: impl io::Read,
     mut output: impl Write,
 ) -> io::Result<()> {
-    let mut input = io::BufReader::new(input);
+    // What a pipe holds.
+    let mut input = io::BufReader::with_capacity(64 << 10, input);
     let mut server = Server::default();
     let mut line = Vec::new();
     loop {
