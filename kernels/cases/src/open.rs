@@ -148,6 +148,11 @@ pub fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Option<Case>
     draw::sized(contract, elements, seed)
 }
 
+/// Whether a call with these parameters is refused whatever its tensors are.
+pub fn refuses(contract: &Contract, params: &[u8]) -> bool {
+    params::refused(contract, params)
+}
+
 /// Whether two answers to a call can both be right: each is off by no more than the contract allows.
 pub fn agree(call: &Call, one: &[u8], other: &[u8]) -> bool {
     let judged = judge_outputs(call, &call.decoded(one), other, 2.0);

@@ -9,6 +9,7 @@ use kernel_pack::{
     Param,
     contract::{Class, Contract},
 };
+use std::collections::BTreeMap;
 
 /// Bounds of a parameter beyond this are those of its type, not of what people pass.
 const WIDE: f64 = 1e6;
@@ -130,11 +131,7 @@ pub(super) fn parameter(
 
 /// A parameter whose bits are a word, where its type, its domain and what people pass allow that.
 pub(super) fn meant(contract: &Contract, name: &str, param: &Param, word: u32) -> Option<Value> {
-    let value = match param {
-        Param::F32 { .. } => Value::Float(f32::from_bits(word)),
-        Param::U32 { .. } => Value::Integer(word.into()),
-        Param::I32 { .. } => Value::Integer((word as i32).into()),
-    };
+    let value = of_word(param, word);
     let (low, high) = bounds(param);
     let (real, usual) = (value.real(), default(param).real());
     let fits = match contract.domain_of(name) {
@@ -143,6 +140,46 @@ pub(super) fn meant(contract: &Contract, name: &str, param: &Param, word: u32) -
         None => is_usual(usual, real),
     };
     (fits && (low..=high).contains(&real)).then_some(value)
+}
+
+/// Whether parameters are refused whatever the tensors are: by their length, by a value, or by a relation of theirs alone. What breaks a relation
+/// to an axis that only tensors tell is refused with those.
+pub(super) fn refused(contract: &Contract, bytes: &[u8]) -> bool {
+    let words: Vec<u32> = bytes
+        .chunks_exact(4)
+        .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+        .collect();
+    if bytes.len() != 4 * contract.params.len() {
+        return true;
+    }
+    let values = contract
+        .params
+        .iter()
+        .zip(words)
+        .map(|((name, param), word)| {
+            let value = of_word(param, word);
+            let (low, high) = bounds(param);
+            let axis = contract.axes.get(name);
+            let taken =
+                (low..=high).contains(&value.real()) && axis.is_none_or(|axis| axis.takes(word));
+            (name.as_str(), (value, taken))
+        });
+    let values: BTreeMap<&str, (Value, bool)> = values.collect();
+    let with = |name: &str| values.get(name)?.0.integer();
+    let mut relations = contract.constraints.iter().filter(|relation| {
+        let mut names = relation.names().into_iter();
+        names.all(|name| values.contains_key(name))
+    });
+    values.values().any(|(_, taken)| !taken)
+        || relations.any(|relation| !contract.holds(relation, &with))
+}
+
+fn of_word(param: &Param, word: u32) -> Value {
+    match param {
+        Param::F32 { .. } => Value::Float(f32::from_bits(word)),
+        Param::U32 { .. } => Value::Integer(word.into()),
+        Param::I32 { .. } => Value::Integer((word as i32).into()),
+    }
 }
 
 /// Whether bounds of a parameter say what people pass.
