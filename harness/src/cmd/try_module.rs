@@ -16,7 +16,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use kernel_pack::{
-    Pack, Policy, TrustList,
+    Pack, Policy, State, TrustList,
     build::build_folder,
     contract::{Contract, definitions},
     sign::{PackSigningKey, sign_folder},
@@ -197,6 +197,8 @@ fn manifest(arguments: &Arguments, contract: &Contract) -> Result<String> {
     let id = arguments.id.as_deref().unwrap_or(&contract.kernel);
     let quoted = |text: &str| serde_json::to_string(text).context("failed to write a manifest");
     let (inputs, outputs, params) = contract.interface_json();
+    // There is no manifest that could declare less.
+    let state = State::ALL.map(|state| format!("\"{}\"", state.as_str()));
     Ok(format!(
         r#"{{
   "name": "tried", "version": "0.0.0", "min_runtime_version": "0.0.0", "max_runtime_version": "9999.0.0",
@@ -207,6 +209,7 @@ fn manifest(arguments: &Arguments, contract: &Contract) -> Result<String> {
     "inputs": {inputs}, "outputs": {outputs}, "params": {params},
     "resource_limits": {{ "max_memory_pages": {pages}, "max_epoch_ticks": 1000, "max_table_elements": 64 }},
     "platforms": {{}},
+    "state": [{state}],
     "contract": {contract}
   }}]
 }}
@@ -214,6 +217,7 @@ fn manifest(arguments: &Arguments, contract: &Contract) -> Result<String> {
         id = quoted(id)?,
         entry_point = quoted(&arguments.entry_point)?,
         pages = arguments.max_pages,
+        state = state.join(", "),
         contract = contract.promises_json(),
     ))
 }

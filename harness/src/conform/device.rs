@@ -179,6 +179,7 @@ mod tests {
     fn subject(kernel: &str, heap_base: u32) -> Subject {
         let mut subject = Subject {
             kernel: kernel.to_owned(),
+            named: kernel.to_owned(),
             variant: "base".to_owned(),
             features: Vec::new(),
             wasm: vec![0; 1000],

@@ -112,7 +112,7 @@ impl<'a, 'b> Asked<'a, 'b> {
         self.init(cases)?;
         self.misplaced_init(cases)?;
         self.descriptors(gradient)?;
-        self.own_parameters(cases)?;
+        self.own_parameters(cases, gradient)?;
         Ok(Says { gradient })
     }
 
@@ -222,7 +222,7 @@ impl<'a, 'b> Asked<'a, 'b> {
     }
 
     fn fields(&mut self, info: &KernelInfo) -> Result<bool, Stop> {
-        let id = self.exchange.subject.kernel.clone();
+        let id = self.exchange.subject.named.clone();
         require(info.name_len as usize == id.len(), || {
             format!(
                 "`kernel_info` states a name of {} bytes, the id has {}",

@@ -14,7 +14,7 @@ use super::{
 use crate::{exit, registry, time_limits::TimeLimits};
 use anyhow::Result;
 use kernel_cases::case::Case;
-use kernel_pack::{Feature, ModuleFacts, Pack, PackKernel, compat};
+use kernel_pack::{Fallback, Feature, ModuleFacts, Pack, PackKernel, compat};
 use runtime_api::Info;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
@@ -107,7 +107,8 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
             of_others.push(kernel.id());
         }
         let vectors_of = (own_vectors, vectors.len() - own_vectors);
-        let modules = subjects(kernel);
+        let mut modules = subjects(kernel);
+        modules.extend(standing_in(pack, kernel));
         let mut cases = cases::all(vectors, &standard, choice);
         if choice.cases > 0 && choice.device.is_none() {
             cases.extend(long::cases(
@@ -310,6 +311,7 @@ pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
         |variant: String, features: Vec<String>, wasm: &[u8], facts: &ModuleFacts| Subject {
             standard: Arc::new(Standard::of(kernel, &features)),
             kernel: kernel.id().to_owned(),
+            named: kernel.id().to_owned(),
             variant,
             features,
             wasm: wasm.to_vec(),
@@ -345,6 +347,23 @@ pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
         ));
     }
     subjects
+}
+
+/// The module that a host runs in a kernel's place when that fails, if another kernel of the pack does: it has to answer as the kernel does.
+fn standing_in(pack: &Pack, kernel: &PackKernel) -> Option<Subject> {
+    let Some(Fallback::Kernel(other)) = kernel.fallback() else {
+        return None;
+    };
+    let other = subjects(pack.kernel(other)?).into_iter().next()?;
+    Some(Subject {
+        kernel: kernel.id().to_owned(),
+        variant: format!("fallback:{}", other.kernel),
+        standard: Arc::new(Standard {
+            same_source: false,
+            ..Standard::of(kernel, &[])
+        }),
+        ..other
+    })
 }
 
 /// Whether the pack's manifest lets a subject run on an engine; the reason if not.

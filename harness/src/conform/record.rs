@@ -5,6 +5,7 @@ use super::{
     judge::{Judgement, Layer, Layers},
     observe::{Ended, Observed},
     run::Judged,
+    shrink,
 };
 use crate::{
     outcome::{Counts, Outcome},
@@ -289,8 +290,7 @@ impl<'a> Recorder<'a> {
                 && other.variant == subject.variant
                 && other.layer == layer
         });
-        let generated = matches!(entry.source, Source::Generated | Source::Drawn);
-        if generated && entry.outcome == Outcome::Fail && first_of_layer {
+        if shrink::knows(&judged.name) && entry.outcome == Outcome::Fail && first_of_layer {
             self.to_shrink.push(ToShrink {
                 engine: judged.engine,
                 kernel: subject.kernel.clone(),

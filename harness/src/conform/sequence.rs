@@ -6,6 +6,7 @@
 //! compares the regions of each call, and the rest of memory now and then and at the end.
 
 mod calls;
+mod kept;
 mod plan;
 pub(super) mod planted;
 #[cfg(test)]
@@ -59,6 +60,16 @@ pub(super) enum Why {
     Wrong(Layer, String),
     /// A call did not return.
     Ended(Ended),
+}
+
+impl Why {
+    /// The same, of one call of several.
+    fn of(self, call: &str) -> Self {
+        match self {
+            Why::Wrong(layer, what) => Why::Wrong(layer, format!("{call}: {what}")),
+            ended => ended,
+        }
+    }
 }
 
 impl fmt::Display for Stop {
@@ -258,6 +269,8 @@ impl Living<'_> {
                 count,
                 ..
             } => varied::name(variation, count, &self.cases[index].case.name),
+            Step::Kept { .. } => "calls over what the last one left".to_owned(),
+            Step::Growing { axis, .. } => format!("calls in which axis {} grows", axis + 1),
             Step::Info { .. } => format!("`{}`", export::INFO),
             Step::Grow => "memory grown by the host".to_owned(),
         }
@@ -410,6 +423,8 @@ impl Living<'_> {
                 variation,
                 count,
             } => self.varied(index, seed, (variation, count)),
+            Step::Kept { base, seed } => self.kept(base, seed),
+            Step::Growing { axis, seed } => self.growing(axis, seed),
             Step::Info { above } => self.info(above),
             Step::Grow => {
                 let limit = self.exchange.subject.max_pages;

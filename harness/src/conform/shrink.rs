@@ -18,6 +18,17 @@ const MAX_RUNS: u32 = 200;
 /// Time that shrinking one case may take.
 const MAX_TIME: Duration = Duration::from_secs(5);
 
+/// Cases that can be made smaller step by step, by what their names begin with.
+const GENERATED: &str = "generated:";
+const DRAWN: &str = "drawn:";
+
+/// Whether a case of this name can be made smaller.
+pub fn knows(case: &str) -> bool {
+    [GENERATED, DRAWN]
+        .iter()
+        .any(|prefix| case.starts_with(prefix))
+}
+
 /// The smallest case found that fails the same layer, with what is wrong there; `None` if the failure did not repeat.
 pub fn shrink(
     session: &mut Session<'_>,
@@ -29,9 +40,9 @@ pub fn shrink(
     // Open contracts draw shapes that cannot be made smaller step by step.
     let kernel = subject.standard.definition?.id;
     let number = |prefix| case.strip_prefix(prefix)?.parse().ok();
-    let mut tree = match number("generated:") {
+    let mut tree = match number(GENERATED) {
         Some(index) => generate::tree(kernel, seed, index)?,
-        None => generate::drawn_tree(kernel, own_seed, number("drawn:")?)?,
+        None => generate::drawn_tree(kernel, own_seed, number(DRAWN)?)?,
     };
     // One call of a case that does not end may take longer than all of it.
     session.begin(Some(TimeLimit::new("shrinking", 2 * MAX_TIME)));

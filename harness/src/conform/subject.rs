@@ -20,7 +20,9 @@ use std::{collections::BTreeSet, sync::Arc};
 pub struct Subject {
     /// Kernel id.
     pub kernel: String,
-    /// `base`, or the variant's features joined with `+`.
+    /// The id that the module states: another one where it stands in for the kernel.
+    pub named: String,
+    /// `base`, the variant's features joined with `+`, or `fallback:` and the kernel that stands in.
     pub variant: String,
     /// Features that an engine must have to run it; empty for the base module.
     pub features: Vec<String>,

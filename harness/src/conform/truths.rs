@@ -253,6 +253,10 @@ impl Oracles {
             let asked = evaluate(oracle, &name, cases, |case, call| {
                 Question::kernel(id, case, call)
             });
+            // Whoever asks for an oracle wants its word, and not that of another truth.
+            if let Some(reason) = &asked.absent {
+                truth.unjudged = Some(format!("{name}: {reason}"));
+            }
             truth.sources.push(asked);
         }
         for source in &contract.truth {

@@ -37,6 +37,7 @@ fn work() -> Work {
     let facts = facts.unwrap();
     let subject = Subject {
         kernel: KERNEL.to_owned(),
+        named: KERNEL.to_owned(),
         variant: "base".to_owned(),
         features: Vec::new(),
         wasm: module(),

@@ -18,7 +18,7 @@ pub use near::near;
 pub use spread::{PREFIX as SPREAD, spread};
 pub use together::{PREFIX as TOGETHER, together};
 
-use super::case::{Case, Source};
+use super::case::{Case, Entry, Source};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
@@ -42,6 +42,28 @@ pub fn sized(kernel: &str, dimensions: [u32; 4], seed: u64) -> Option<Case> {
     let shape: Vec<_> = dimensions[..used].iter().map(u32::to_string).collect();
     Some(Case {
         name: format!("sized:{}", shape.join("x")),
+        ..build::case(kernel, family, 0, &draft)
+    })
+}
+
+/// A call of small dimensions but one, counted as [`sized`] does. Rope computes its angles. `None` for a kernel that this harness has no contract
+/// for, and where it has no such dimension.
+pub fn with_dimension(
+    kernel: &str,
+    entry: Entry,
+    (dimension, length): (usize, u32),
+    seed: u64,
+) -> Option<Case> {
+    let (kernel, family) = draft::Family::known(kernel)?;
+    let mut dimensions = [2; 4];
+    *dimensions[..family.dimensions()].get_mut(dimension)? = length;
+    let draft = draft::Draft {
+        angles: draft::Angles::Computed,
+        backward: entry == Entry::Backward,
+        ..draft::Draft::plain(family, dimensions, seed)
+    };
+    Some(Case {
+        name: format!("dimension-{dimension}-of-{length}"),
         ..build::case(kernel, family, 0, &draft)
     })
 }

@@ -148,6 +148,12 @@ pub fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Option<Case>
     draw::sized(contract, elements, seed)
 }
 
+/// A forward call of small axes but one of those in the order of names, which has the nearest length that it may, counted in what it is a multiple
+/// of; `None` where there is none, tensors would be too large, or no other axes fit it.
+pub fn with_axis(contract: &Arc<Contract>, axis: usize, length: u32, seed: u64) -> Option<Case> {
+    draw::with_axis(contract, axis, length, seed)
+}
+
 /// Whether a call with these parameters is refused whatever its tensors are.
 pub fn refuses(contract: &Contract, params: &[u8]) -> bool {
     params::refused(contract, params)

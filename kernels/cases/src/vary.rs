@@ -2,7 +2,7 @@
 //! alone, whatever was called before.
 
 use crate::{
-    case::Case,
+    case::{Case, Entry},
     open::{self, Region, Tensor},
 };
 use kernel_pack::{
@@ -19,16 +19,20 @@ pub enum Variation {
     Numbers,
     /// One element of an input, each number another one; number 0 is the case itself.
     Element,
+    /// Every element of an input, number 1 the first one's; number 0 is the case itself.
+    Tensor,
+    /// Number 1 has NaNs for an input, where the contract covers them; number 0 is the case itself.
+    Nans,
 }
 
 /// A case with another one's sizes and status, as far as the contract allows: two numbers differ, until there is nothing more to change.
 pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u32) -> Case {
     let mut varied = case.clone();
-    let free = free(case, contract);
+    let free = free(case, contract, variation == Variation::Nans);
     match variation {
         Variation::Numbers => {
             let mut bits = number;
-            varied.params = other_params(&case.params, contract, number);
+            varied.params = other_params(case, contract, number);
             if varied.params != case.params {
                 bits = number / 2;
             }
@@ -50,23 +54,43 @@ pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u3
             if let Some(place) = number.checked_sub(1)
                 && let Some((region, at)) = places.nth(place as usize)
             {
-                let bytes = match region {
-                    Region::A => &mut varied.a,
-                    Region::B => &mut varied.b,
-                    Region::Output => return varied,
-                };
-                bytes[at] ^= 0x40;
+                if let Some(bytes) = input_mut(&mut varied, region) {
+                    bytes[at] ^= 0x40;
+                }
+            }
+        }
+        Variation::Tensor | Variation::Nans => {
+            let chosen = number.checked_sub(1).map(|chosen| chosen as usize);
+            if let Some((region, range)) = chosen.and_then(|chosen| free.into_iter().nth(chosen))
+                && let Some(bytes) = input_mut(&mut varied, region)
+            {
+                match variation {
+                    // All bits set are a NaN of any float, and of a block's scale.
+                    Variation::Nans => bytes[range].fill(0xff),
+                    _ => bytes[range]
+                        .iter_mut()
+                        .step_by(2)
+                        .for_each(|byte| *byte ^= 0x40),
+                }
             }
         }
     }
     varied
 }
 
+fn input_mut(case: &mut Case, region: Region) -> Option<&mut Vec<u8>> {
+    match region {
+        Region::A => Some(&mut case.a),
+        Region::B => Some(&mut case.b),
+        Region::Output => None,
+    }
+}
+
 /// The parameter struct with this number's values.
-fn other_params(params: &[u8], contract: &Contract, number: u32) -> Vec<u8> {
-    let mut params = params.to_vec();
-    // Those of a gradient may be others than the contract's.
-    if params.len() != 4 * contract.params.len() {
+fn other_params(case: &Case, contract: &Contract, number: u32) -> Vec<u8> {
+    let mut params = case.params.clone();
+    // Those of a gradient may be others than the contract's; of a forward call the last ones may be left out.
+    if case.entry == Entry::Backward && params.len() != 4 * contract.params.len() {
         return params;
     }
     let (words, _) = params.as_chunks_mut::<4>();
@@ -90,8 +114,8 @@ fn other(value: f32, number: u32) -> [f32; 3] {
     [value * (1.0 + part), value * (1.0 - part / 2.0), part]
 }
 
-/// Bytes of inputs whose elements may be any numbers of about their size.
-fn free(case: &Case, contract: &Contract) -> Vec<(Region, Range<usize>)> {
+/// Bytes of inputs whose elements may be any numbers of about their size, and NaNs where those are asked for.
+fn free(case: &Case, contract: &Contract, nans: bool) -> Vec<(Region, Range<usize>)> {
     let Some(call) = &case.open else {
         return vec![(Region::A, 0..case.a.len()), (Region::B, 0..case.b.len())];
     };
@@ -101,11 +125,14 @@ fn free(case: &Case, contract: &Contract) -> Vec<(Region, Range<usize>)> {
             .inputs
             .iter()
             .find(|array| array.name == tensor.name);
-        let class = array.map(|array| contract.domain_of_input(array).class);
-        let is_range = matches!(
-            class,
-            Some(Class::Normal { .. } | Class::Uniform { .. } | Class::Unit)
-        );
+        let domain = array.map(|array| contract.domain_of_input(array));
+        let is_range = domain.as_ref().is_some_and(|domain| {
+            let range = matches!(
+                domain.class,
+                Class::Normal { .. } | Class::Uniform { .. } | Class::Unit
+            );
+            range && (!nans || domain.special.nans)
+        });
         is_float && is_range
     };
     let free = call.inputs.iter().filter(is_free);
@@ -155,6 +182,17 @@ mod tests {
             assert_eq!(inputs.len() as u32, elements + 1, "{}", definition.kernel);
             assert_eq!(of(Variation::Element, 0), case);
             assert_eq!(of(Variation::Element, elements + 1), case);
+            for variation in [Variation::Tensor, Variation::Nans] {
+                assert_eq!(of(variation, 0), case);
+                let other = of(variation, 1);
+                let changed = case
+                    .a
+                    .iter()
+                    .zip(&other.a)
+                    .filter(|(one, other)| one != other);
+                assert!(changed.count() >= case.a.len() / 2, "{}", definition.kernel);
+                assert_eq!(other.b, case.b);
+            }
         }
     }
 }

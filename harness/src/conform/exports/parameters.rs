@@ -190,11 +190,14 @@ impl Asked<'_, '_> {
         require(answer.untouched, || format!("{} changed memory", what()))
     }
 
-    /// Descriptors that lie over their own parameters, so that their words are read as such: what is due, the definition says.
-    pub(super) fn own_parameters(&mut self, cases: &[&Case]) -> Result<(), Stop> {
-        let Some(kernel) = self.exchange.subject.standard.definition else {
+    /// Descriptors that lie over their own parameters, so that their words are read as such: what is due, the definition says. Other people's
+    /// kernels need have no `gradient`.
+    pub(super) fn own_parameters(&mut self, cases: &[&Case], gradient: bool) -> Result<(), Stop> {
+        let standard = &self.exchange.subject.standard;
+        let Some(kernel) = standard.definition else {
             return Ok(());
         };
+        let has_backward = self.exchange.subject.has_backward && (gradient || standard.same_source);
         let taken = cases
             .iter()
             .filter(|case| case.expects_output() && case.tweaks.is_empty())
@@ -222,7 +225,7 @@ impl Asked<'_, '_> {
             bytes[(start - at) as usize..][..case.params.len()].copy_from_slice(&case.params);
             bytes[PARAMS as usize..][..Descriptor::SIZE].copy_from_slice(&descriptor.to_le_bytes());
             for entry in [Entry::Forward, Entry::Backward] {
-                if entry == Entry::Backward && !self.exchange.subject.has_backward {
+                if entry == Entry::Backward && !has_backward {
                     continue;
                 }
                 let due = native_entry(kernel, entry, (at, &bytes), address);

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 fn subject() -> Subject {
     Subject {
         kernel: "lora_apply_f32".to_owned(),
+        named: "lora_apply_f32".to_owned(),
         variant: "base".to_owned(),
         features: Vec::new(),
         wasm: Vec::new(),

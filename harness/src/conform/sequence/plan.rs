@@ -1,6 +1,6 @@
 //! Which calls the sequences of a module make.
 
-use super::varied;
+use super::{kept, varied};
 use crate::conform::{
     placement::{self, Anchor, Listed},
     subject::{Prepared, Subject},
@@ -90,6 +90,11 @@ pub(super) enum Step {
         variation: Variation,
         count: u32,
     },
+    /// Calls of a case and of some that differ from it, at one place and on one instance, where output and scratch stay as the last call left
+    /// them; then by turns with calls of another entry, which lie over the same inputs.
+    Kept { base: kept::Base, seed: u64 },
+    /// Calls in which one axis grows, on an instance of their own, and in the other order on another one.
+    Growing { axis: usize, seed: u64 },
     /// `kernel_info`, so many bytes above the heap base.
     Info { above: u32 },
     /// The host grows memory by a page.
@@ -138,6 +143,8 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
         ),
         ("far", Init::Each, far(&placed, subject, &mut random)),
         ("varied", Init::Each, varied::plan(cases, &mut random)),
+        ("kept", Init::Each, kept::plan(cases, subject, &mut random)),
+        ("growing", Init::Each, varied::growing(subject, &mut random)),
     ]);
     sequences.retain(|(_, _, steps)| !steps.is_empty());
     let named = sequences.into_iter().map(|(name, init, steps)| Sequence {

@@ -11,7 +11,7 @@ use crate::{
         judge::Layer,
         observe::{Ended, same_size},
         placement::{self, Place},
-        subject::{self, Placed, Prepared},
+        subject::{self, Placed, Prepared, Subject},
     },
     machine,
 };
@@ -19,9 +19,9 @@ use assay_worker::InstanceChoice;
 use fastrand::Rng;
 use kernel_abi::{Status, export};
 use kernel_cases::{
-    case::Entry,
-    generate::TOGETHER,
-    near, truth,
+    case::{Case, Entry},
+    generate::{self, TOGETHER},
+    near, open, truth,
     vary::{Variation, varied},
 };
 use runtime_call::{Arrangement, Fill, Invocation};
@@ -36,9 +36,28 @@ const MUCH_VARIED_BYTES: usize = 3 << 10;
 const MOST_BYTES: u32 = 1 << 19;
 
 /// What a call of many left.
-struct Left {
-    status: i32,
-    frame: Vec<u8>,
+pub(super) struct Left {
+    pub(super) status: i32,
+    pub(super) frame: Vec<u8>,
+}
+
+/// Whether a call left the same where others came before it.
+pub(super) fn same(case: &Case, placed: &Placed, (one, other): (&Left, &Left)) -> Result<(), Why> {
+    if one.status != other.status {
+        let (one, other) = (Status(one.status), Status(other.status));
+        return Err(Why::Wrong(
+            Layer::L1,
+            format!("status {one}, and {other} where others came before"),
+        ));
+    }
+    let output = |left: &'_ Left| placed.frame.output(&left.frame).to_vec();
+    match truth::bits_differ(case, &output(one), &output(other)) {
+        Some(mismatch) if one.status == 0 => Err(Why::Wrong(
+            Layer::L6,
+            format!("the output is another one where others came before: {mismatch}"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Small calls of each kind in very many variations: a kernel that keeps something for each of them runs out of room.
@@ -71,22 +90,7 @@ pub(super) fn plan(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
     ];
     let mut steps: Vec<Step> = Vec::new();
     for (entry, size, variation, count) in kinds {
-        // An input without an element varies in nothing.
-        let fit = |index: &usize| {
-            let case = &cases[*index].case;
-            case.entry == entry && is_plain(case) && !case.a.is_empty()
-        };
-        let fitting = (0..cases.len()).filter(fit);
-        // Where all values are ordinary, each change of one shows.
-        let index = fitting.min_by_key(|&index| {
-            let case = &cases[index].case;
-            let is_ordinary = [near::PREFIX, TOGETHER].map(|prefix| case.name.starts_with(prefix));
-            let fits = (bytes(case) + case.scratch_size as usize).abs_diff(size);
-            (
-                !(is_ordinary.contains(&true) && fits <= MUCH_VARIED_BYTES),
-                fits,
-            )
-        });
+        let index = ordinary(cases, entry, (size, MUCH_VARIED_BYTES), |_| true);
         steps.extend(index.map(|index| Step::Varied {
             index,
             seed: random.u64(..),
@@ -97,11 +101,69 @@ pub(super) fn plan(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
     steps
 }
 
+/// The case of an entry whose tensors have about so many bytes, with ordinary values if one has them within so many: there each change of an
+/// element shows. An input without an element varies in nothing.
+pub(super) fn ordinary(
+    cases: &[Prepared],
+    entry: Entry,
+    (size, most): (usize, usize),
+    fits: impl Fn(&Case) -> bool,
+) -> Option<usize> {
+    let fitting = (0..cases.len()).filter(|&index| {
+        let case = &cases[index].case;
+        case.entry == entry && is_plain(case) && !case.a.is_empty() && fits(case)
+    });
+    fitting.min_by_key(|&index| {
+        let case = &cases[index].case;
+        let is_ordinary = [near::PREFIX, TOGETHER].map(|prefix| case.name.starts_with(prefix));
+        let bytes = bytes(case) + case.scratch_size as usize;
+        (
+            !(is_ordinary.contains(&true) && bytes <= most),
+            bytes.abs_diff(size),
+        )
+    })
+}
+
+/// Calls in which an axis grows, for each axis of a kernel.
+pub(super) fn growing(subject: &Subject, random: &mut Rng) -> Vec<Step> {
+    let seed = random.u64(..);
+    let axes = 0..axes(subject);
+    axes.map(|axis| Step::Growing { axis, seed }).collect()
+}
+
+/// How many axes [`with_axis`] knows.
+pub(super) fn axes(subject: &Subject) -> usize {
+    match (&subject.standard.definition, &subject.standard.contract) {
+        (Some(kernel), _) => generate::dimensions(kernel.id).unwrap_or_default(),
+        (None, Ok(contract)) => contract.axes.len(),
+        (None, Err(_)) => 0,
+    }
+}
+
+/// A call of small axes but one. `None` where there is no such axis or entry, or nothing of the kernel is judged.
+pub(super) fn with_axis(
+    subject: &Subject,
+    entry: Entry,
+    (axis, length): (usize, u32),
+    seed: u64,
+) -> Option<Case> {
+    match (&subject.standard.definition, &subject.standard.contract) {
+        (Some(kernel), _) => generate::with_dimension(kernel.id, entry, (axis, length), seed)
+            .filter(|_| entry == Entry::Forward || subject.has_backward),
+        (None, Ok(contract)) if entry == Entry::Forward => {
+            open::with_axis(contract, axis, length, seed)
+        }
+        (None, _) => None,
+    }
+}
+
 /// What a step is called.
 pub(super) fn name(variation: Variation, count: u32, case: &str) -> String {
     let what = match variation {
         Variation::Numbers => "numbers",
         Variation::Element => "one element",
+        Variation::Tensor => "an input",
+        Variation::Nans => "NaNs",
     };
     format!("{count} calls that differ from {case} in {what}")
 }
@@ -123,14 +185,88 @@ impl Living<'_> {
         let Ok(contract) = &subject.standard.contract else {
             return Ok(());
         };
+        let mut last = None;
+        let others = (0..count).map_while(|number| {
+            let other = varied(case, contract, variation, number);
+            let changed = last.as_ref() != Some(&other);
+            last = Some(other.clone());
+            changed.then_some(other)
+        });
+        let placed = self.side_by_side(others);
+        if placed.len() < 2 {
+            return Ok(());
+        }
+        let mut random = Rng::with_seed(seed);
+        let mut order: Vec<usize> = match variation {
+            Variation::Element => (1..placed.len()).collect(),
+            _ => (0..placed.len()).collect(),
+        };
+        placement::shuffle(&mut random, &mut order);
+        // What is updated in place is another input in its second call.
+        let repeats = variation == Variation::Element && case.base.is_none();
+        let one: Vec<usize> = match variation {
+            // What was answered to the case itself comes right before each of those that differ from it, and in the other order after all of them.
+            Variation::Element if repeats => order.iter().flat_map(|number| [0, *number]).collect(),
+            Variation::Element => [0].into_iter().chain(order.iter().copied()).collect(),
+            _ => order.clone(),
+        };
+        order.reverse();
+        if variation == Variation::Element {
+            order.push(0);
+        }
+        let entry = self.exchange.subject.export(case.entry).to_owned();
+        let one = self.in_order(&entry, &placed, &one)?;
+        let other = self.in_order(&entry, &placed, &order)?;
+        let pairs = one.iter().zip(&other);
+        for (number, pair) in pairs.enumerate() {
+            let of = format!("number {number} of {}", placed.len());
+            same(case, &placed[number], pair).map_err(|why| why.of(&of))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the calls in which an axis grows as they come on one instance and the largest first on another.
+    pub(super) fn growing(&mut self, axis: usize, seed: u64) -> Result<(), Why> {
+        let subject = self.exchange.subject;
+        // As what is decoded grows: from nothing, and from a drawn length to twice as much.
+        let drawn = 8 + (seed % 41) as u32;
+        let lengths = [
+            1,
+            2,
+            3,
+            4,
+            drawn,
+            drawn + 1,
+            drawn + 2,
+            2 * drawn,
+            2 * drawn + 1,
+        ];
+        let grown = |length| with_axis(subject, Entry::Forward, (axis, length), seed);
+        let cases = lengths.map(grown);
+        let mut cases: Vec<Case> = cases.into_iter().flatten().collect();
+        cases.dedup();
+        let placed = self.side_by_side(cases.iter().cloned());
+        if placed.len() < 2 {
+            return Ok(());
+        }
+        let mut order: Vec<usize> = (0..placed.len()).collect();
+        let entry = self.exchange.subject.export(Entry::Forward).to_owned();
+        let one = self.in_order(&entry, &placed, &order)?;
+        order.reverse();
+        let other = self.in_order(&entry, &placed, &order)?;
+        let pairs = one.iter().zip(&other);
+        for ((case, placed), pair) in cases.iter().zip(&placed).zip(pairs) {
+            same(case, placed, pair).map_err(|why| why.of(&case.name))?;
+        }
+        Ok(())
+    }
+
+    /// Places calls behind each other, as many as there is room for, in memory and in a message to the worker.
+    fn side_by_side(&self, cases: impl Iterator<Item = Case>) -> Vec<Placed> {
+        let subject = self.exchange.subject;
         let mut placed: Vec<Placed> = Vec::new();
         let mut start = subject.heap_base;
-        let mut last = None;
-        for number in 0..count {
-            let other = varied(case, contract, variation, number);
-            if last.as_ref() == Some(&other) {
-                break;
-            }
+        for case in cases {
             let place = Place {
                 arrangement: Arrangement {
                     gaps: [0; 7],
@@ -138,87 +274,34 @@ impl Living<'_> {
                 },
                 pages: 0,
             };
-            // As many as there is room for, in memory and in a message to the worker.
             if start - subject.heap_base > MOST_BYTES {
                 break;
             }
-            let Ok(one) = subject::place(&other, subject, &place) else {
+            let Ok(one) = subject::place(&case, subject, &place) else {
                 break;
             };
-            last = Some(other);
             match u32::try_from(one.frame.end()) {
                 Ok(end) => start = end,
                 Err(_) => break,
             }
             placed.push(one);
         }
-        if placed.len() < 2 {
-            return Ok(());
-        }
-        let mut random = Rng::with_seed(seed);
-        let mut order: Vec<usize> = match variation {
-            Variation::Numbers => (0..placed.len()).collect(),
-            Variation::Element => (1..placed.len()).collect(),
-        };
-        placement::shuffle(&mut random, &mut order);
-        // What is updated in place is another input in its second call.
-        let repeats = variation == Variation::Element && case.base.is_none();
-        let one: Vec<usize> = match variation {
-            Variation::Numbers => order.clone(),
-            // What was answered to the case itself comes right before each of those that differ from it, and in the other order after all of them.
-            Variation::Element if repeats => order.iter().flat_map(|number| [0, *number]).collect(),
-            Variation::Element => [0].into_iter().chain(order.iter().copied()).collect(),
-        };
-        order.reverse();
-        if variation == Variation::Element {
-            order.push(0);
-        }
-        let one = self.in_order(index, &placed, &one)?;
-        let other = self.in_order(index, &placed, &order)?;
-        for (number, (one, other)) in one.iter().zip(&other).enumerate() {
-            let wrong = |layer, what: String| {
-                let count = placed.len();
-                let what = format!("number {number} of {count}: {what}");
-                Err(Why::Wrong(layer, what))
-            };
-            if one.status != other.status {
-                let (one, other) = (Status(one.status), Status(other.status));
-                return wrong(
-                    Layer::L1,
-                    format!("status {one}, and {other} where the others came in another order"),
-                );
-            }
-            let frame = &placed[number].frame;
-            if one.status == 0
-                && let Some(mismatch) =
-                    truth::bits_differ(case, frame.output(&one.frame), frame.output(&other.frame))
-            {
-                return wrong(
-                    Layer::L6,
-                    format!(
-                        "the output is another one where the others came in another order: {mismatch}"
-                    ),
-                );
-            }
-        }
-        Ok(())
+        placed
     }
 
     /// Makes the calls in an order on an instance of their own, and returns what each left, in the order of `placed`.
-    fn in_order(
+    pub(super) fn in_order(
         &mut self,
-        index: usize,
+        entry: &str,
         placed: &[Placed],
         order: &[usize],
     ) -> Result<Vec<Left>, Why> {
         let pages = placed.last().map_or(0, |last| last.pages);
         let (writes, reads) = there_and_back(placed.iter().flat_map(|one| one.frame.pieces()));
-        let entry = self.exchange.subject.export(self.cases[index].case.entry);
-        let entry = entry.to_owned();
         let mut calls = vec![self.exchange.call(export::INIT, vec![0, 0])];
         calls.extend(order.iter().map(|number| {
             let address = placed[*number].frame.descriptor_address();
-            self.exchange.call(&entry, vec![address])
+            self.exchange.call(entry, vec![address])
         }));
         let invocation = Invocation {
             pages,

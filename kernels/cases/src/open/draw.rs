@@ -126,6 +126,34 @@ pub(super) fn sized(contract: &Arc<Contract>, elements: u64, seed: u64) -> Optio
     ))
 }
 
+/// A call of small axes but this one of those in the order of names, whose length is counted in what it is a multiple of.
+pub(super) fn with_axis(
+    contract: &Arc<Contract>,
+    axis: usize,
+    length: u32,
+    seed: u64,
+) -> Option<Case> {
+    let mut random = Random::new(&contract.kernel, seed, u32::MAX - 5);
+    let (name, axis) = contract.axes.iter().nth(axis)?;
+    let length = nearest(axis, length.saturating_mul(axis.multiple_of));
+    let length = Value::Integer(length.into());
+    let small = contract.axes.iter().map(|(name, axis)| {
+        let small = nearest(axis, axis.min.max(2));
+        (name.clone(), Value::Integer(small.into()))
+    });
+    let mut values: BTreeMap<String, Value> = small.collect();
+    values.extend(defaults(contract));
+    values.insert(name.clone(), length);
+    solve(contract, &mut values);
+    if values.get(name) != Some(&length) {
+        return None;
+    }
+    let built = within(contract, values, MAX_ELEMENTS)?;
+    let data = plain(contract, &built, &mut random);
+    let name = format!("{name}-of-{}", length.real());
+    Some(built.case(contract, Source::Edge, name, &data))
+}
+
 /// Bytes of every input, of its class and without special values.
 pub(super) fn plain(contract: &Contract, built: &Built, random: &mut Random) -> Vec<Vec<u8>> {
     let arrays = contract.inputs.iter().zip(&built.shape.inputs);

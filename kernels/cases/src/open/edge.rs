@@ -276,9 +276,13 @@ fn refused_parameters(
     for (name, param, value) in refused(contract) {
         row(name, &[(param, value)], Status::INVALID_PARAMS);
     }
-    // A constraint that breaks.
+    // A constraint that breaks. Where an axis is in it that only tensors tell, what is wrong may as well be their sizes.
     for (number, constraint) in contract.constraints.iter().enumerate() {
         let names = constraint.names();
+        let is_told = |name: &&str| contract.params.iter().any(|(param, _)| param == name);
+        if !names.iter().all(is_told) {
+            continue;
+        }
         let of_params = contract
             .axes
             .iter()

@@ -25,7 +25,7 @@ pub fn to_undo(contract: &Arc<Contract>, seed: u64, index: u32) -> Option<Case> 
 }
 
 /// The call that undoes another kernel's, whose output region held `answer`. An input takes the other kernel's output of its name, else its
-/// input of that name; the first input without one takes the first output. The outputs take inputs alike.
+/// input of that name; but where no name is that of an output, the first input takes the first output. The outputs take inputs alike.
 ///
 /// # Errors
 /// What this kernel takes that the other one does not give, or gives back otherwise.
@@ -48,21 +48,23 @@ pub fn undoing(contract: &Arc<Contract>, done: &Case, answer: &[u8]) -> Result<C
         )
     })?;
     let (inputs, outputs) = built.tensors(contract);
+    let is_output = |input: &Tensor| of.outputs.iter().any(|output| output.name == input.name);
+    let by_name = inputs.iter().any(is_output);
     let mut data = Vec::new();
     for (index, tensor) in inputs.iter().enumerate() {
+        let first = of.outputs.first().filter(|_| index == 0);
         let named = |all: &[Tensor]| all.iter().find(|other| other.name == tensor.name).cloned();
-        let (bytes, from) = match (named(&of.outputs), named(&of.inputs)) {
-            (Some(output), _) => (output.of(answer), output),
-            (None, Some(input)) => (of.input(done, &input), input),
-            (None, None) => match of.outputs.first().filter(|_| index == 0) {
-                Some(output) => (output.of(answer), output.clone()),
-                None => {
-                    return Err(format!(
-                        "{} has nothing called {}",
-                        done.kernel, tensor.name
-                    ));
-                }
-            },
+        let output = named(&of.outputs).or_else(|| first.filter(|_| !by_name).cloned());
+        let (bytes, from) = match (output, named(&of.inputs), first) {
+            (Some(output), _, _) => (output.of(answer), output),
+            (None, Some(input), _) => (of.input(done, &input), input),
+            (None, None, Some(output)) => (output.of(answer), output.clone()),
+            (None, None, None) => {
+                return Err(format!(
+                    "{} has nothing called {}",
+                    done.kernel, tensor.name
+                ));
+            }
         };
         if (from.dtype, &from.shape) != (tensor.dtype, &tensor.shape) {
             return Err(differs(tensor, &from, &done.kernel));
