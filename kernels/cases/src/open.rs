@@ -1,21 +1,26 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit, `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit (`sizes`, `limits`, `special`), `vectors` reads an author's, `expected` holds outputs against a truth,
 //! `relation` against each other, `inverse` against what another kernel was given.
 //! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
 mod blunt;
 mod draw;
 mod edge;
+#[cfg(test)]
+mod edge_tests;
 mod expected;
 mod ignored;
 mod inverse;
+mod limits;
 mod near;
 mod params;
 mod property;
 mod relation;
 mod searched;
 mod shown;
+mod sizes;
+mod special;
 #[cfg(feature = "generate")]
 mod spread;
 #[cfg(test)]

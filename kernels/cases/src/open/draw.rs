@@ -237,6 +237,28 @@ pub(super) fn within(
     (total(&built) <= most && whole_blocks(contract, &built)).then_some(built)
 }
 
+/// All axes as short as they may be, though not without elements.
+pub(super) fn shortest(contract: &Contract) -> BTreeMap<String, Value> {
+    let axes = contract.axes.iter();
+    axes.map(|(name, axis)| {
+        let length = nearest(axis, axis.min.max(1));
+        (name.clone(), Value::Integer(length.into()))
+    })
+    .collect()
+}
+
+/// Axes of these lengths, or of those that they may have and that are nearest, beside the shortest other ones and default parameters.
+pub(super) fn shaped(contract: &Contract, lengths: &[(&str, u32)], most: u64) -> Option<Built> {
+    let mut values = shortest(contract);
+    for (name, length) in lengths {
+        let length = nearest(&contract.axes[*name], *length);
+        values.insert((*name).to_owned(), Value::Integer(length.into()));
+    }
+    solve(contract, &mut values);
+    values.extend(defaults(contract));
+    within(contract, values, most)
+}
+
 /// Gives axes the values that equations among the constraints say.
 pub(super) fn solve(contract: &Contract, values: &mut BTreeMap<String, Value>) {
     for constraint in &contract.constraints {
@@ -429,20 +451,30 @@ fn strew(dtype: Dtype, bytes: &mut [u8], special: Special, random: &mut Random) 
     }
 }
 
-/// Special values of a type, as bits; of blocks those of their scale.
+/// Special values of a type, as bits, NaNs with the payloads at both ends among them; of blocks those of their scale.
 pub(super) fn bits_of(dtype: Dtype, special: Special) -> Vec<u32> {
     let [zero, subnormal, infinity, nan, sign]: [&[u32]; 5] = match dtype {
         Dtype::F32 => [
             &[0],
             &[1, 0x007f_ffff],
             &[0x7f80_0000],
-            &[0x7fc0_0000, 0x7fc1_2345],
+            &[0x7fc0_0000, 0x7fc1_2345, 0x7f80_0001, 0x7fff_ffff],
             &[0x8000_0000],
         ],
-        Dtype::F16 | Dtype::Q8 | Dtype::Q4 => {
-            [&[0], &[1, 0x03ff], &[0x7c00], &[0x7e00, 0x7e12], &[0x8000]]
-        }
-        Dtype::Bf16 => [&[0], &[1, 0x007f], &[0x7f80], &[0x7fc0, 0x7fc1], &[0x8000]],
+        Dtype::F16 | Dtype::Q8 | Dtype::Q4 => [
+            &[0],
+            &[1, 0x03ff],
+            &[0x7c00],
+            &[0x7e00, 0x7e12, 0x7c01, 0x7fff],
+            &[0x8000],
+        ],
+        Dtype::Bf16 => [
+            &[0],
+            &[1, 0x007f],
+            &[0x7f80],
+            &[0x7fc0, 0x7fc1, 0x7f81, 0x7fff],
+            &[0x8000],
+        ],
         Dtype::I8 | Dtype::U8 | Dtype::I32 | Dtype::U32 => {
             return if special.zeros { vec![0] } else { Vec::new() };
         }

@@ -3,17 +3,14 @@
 use super::{
     Built, Value,
     draw::{self, Random},
-    params, shown,
+    limits, params, shown, sizes, special,
 };
 use crate::{
     case::{Case, Source, Tweak, Word},
-    edge, number,
+    edge,
 };
 use kernel_abi::Status;
-use kernel_pack::{
-    Param,
-    contract::{Class, Contract, Special},
-};
+use kernel_pack::{Param, contract::Contract};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -27,8 +24,6 @@ const LEAST_BYTES_OF_LARGER: usize = (64 << 10) + LEAST_BYTES;
 const FEW_ELEMENTS: u64 = 1 << 14;
 /// The same of a larger call.
 const MORE_ELEMENTS: u64 = 1 << 17;
-/// Elements that all tensors may have together where an axis is as large as possible.
-const LARGEST_ELEMENTS: u64 = draw::MAX_ELEMENTS / 4;
 /// Draws of such a call.
 const TRIES: u32 = 200;
 
@@ -39,10 +34,12 @@ pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
         cases.extend(regions(contract, &good, &values));
         cases.extend(overlaps_of_larger(contract, &good));
         cases.extend(refused_parameters(contract, &good, &values));
-        cases.extend(wrapping_sizes(contract, &good, &values));
+        cases.extend(sizes::wrapping(contract, &good, &values));
+        cases.extend(sizes::wrapped(contract, &good));
+        cases.extend(sizes::parts(contract, &good, &values));
     }
-    cases.extend(at_limits(contract));
-    cases.extend(special_values(contract));
+    cases.extend(limits::cases(contract));
+    cases.extend(special::cases(contract));
     cases.extend(shown::cases(contract));
     cases
 }
@@ -311,172 +308,6 @@ fn refused_parameters(
                     &[(name.as_str(), Value::Integer(value))],
                     Status::INVALID_PARAMS,
                 );
-            }
-        }
-    }
-    cases
-}
-
-/// Dimensions whose sizes are those of the regions once 2^32 wraps around.
-fn wrapping_sizes(
-    contract: &Arc<Contract>,
-    good: &Case,
-    values: &BTreeMap<String, Value>,
-) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (name, axis) in contract.axes.iter().filter(|(_, axis)| axis.is_param) {
-        let Some(own) = values.get(name).and_then(|value| value.integer()) else {
-            continue;
-        };
-        let has = |index: &usize| {
-            let mut lengths = contract.inputs[*index].shape.iter();
-            lengths.any(|length| length.names().contains(name.as_str()))
-        };
-        // What the output holds on entry lies in the output's region.
-        let status = if contract.a.iter().chain(&contract.b).any(has) {
-            Status::INVALID_INPUT
-        } else if contract.initial.iter().any(has) {
-            Status::INVALID_OUTPUT
-        } else {
-            // An axis that no input has changes the output's size only; the host's own checks come in another order.
-            continue;
-        };
-        let mut row = |what: &str, value: i64| {
-            let mut values = values.clone();
-            values.insert(name.clone(), Value::Integer(value));
-            let fits = u32::try_from(value).is_ok_and(|value| axis.takes(value));
-            let with = |name: &str| values.get(name)?.integer();
-            let allowed = contract
-                .constraints
-                .iter()
-                .all(|constraint| contract.holds(constraint, &with));
-            // What leaves 64 bits in the contract's own arithmetic has no size to be compared with.
-            if fits && allowed && contract.shape(&with).is_ok() {
-                cases.push(Case {
-                    name: format!("edge:{name}-{what}"),
-                    params: super::params(contract, &values),
-                    expect: status.0,
-                    ..good.clone()
-                });
-            }
-        };
-        let bytes_each = good.a.len() as i64 / own.max(1);
-        if bytes_each.count_ones() == 1 {
-            row("wraps", own + (1i64 << 32) / bytes_each);
-        }
-        row("huge", i64::from(draw::nearest(axis, u32::MAX)));
-        row("2^31", i64::from(draw::nearest(axis, 1 << 31)));
-    }
-    cases
-}
-
-/// The smallest shape, each typical one, and each axis as large as it may be.
-fn at_limits(contract: &Arc<Contract>) -> Vec<Case> {
-    let mut random = Random::new(&contract.kernel, 0, u32::MAX - 2);
-    let built = |special: Option<(&String, u32)>, most: u64| {
-        let mut values: BTreeMap<String, Value> = contract
-            .axes
-            .iter()
-            .map(|(name, axis)| {
-                let smallest = draw::nearest(axis, axis.min.max(1));
-                (name.clone(), Value::Integer(smallest.into()))
-            })
-            .collect();
-        values.extend(params::defaults(contract));
-        if let Some((name, value)) = special {
-            values.insert(name.clone(), Value::Integer(value.into()));
-        }
-        draw::solve(contract, &mut values);
-        draw::within(contract, values, most)
-    };
-    let mut found = vec![("smallest".to_owned(), built(None, draw::MAX_ELEMENTS))];
-    for (name, axis) in &contract.axes {
-        found.extend(axis.typical.iter().map(|value| {
-            let built = built(Some((name, *value)), draw::MAX_ELEMENTS);
-            (format!("{name}-{value}"), built)
-        }));
-        if !axis.is_fixed() {
-            // Where the largest has too many elements, the largest power of two that has not.
-            let powers = (0..u32::BITS).rev().map(|bit| 1 << bit);
-            let mut lengths = std::iter::once(axis.max).chain(powers);
-            let built = lengths.find_map(|length| {
-                built(Some((name, draw::nearest(axis, length))), LARGEST_ELEMENTS)
-            });
-            found.push((format!("{name}-at-max"), built));
-        }
-    }
-    let cases = found.into_iter().filter_map(|(label, built)| {
-        let built = built?;
-        let data = draw::plain(contract, &built, &mut random);
-        Some(built.case(contract, Source::Edge, format!("edge:{label}"), &data))
-    });
-    cases.collect()
-}
-
-/// Each special value that the contract covers, everywhere and in one place, in each input.
-fn special_values(contract: &Arc<Contract>) -> Vec<Case> {
-    let mut random = Random::new(&contract.kernel, 0, u32::MAX - 3);
-    let mut cases = Vec::new();
-    for (index, input) in contract.inputs.iter().enumerate() {
-        let domain = contract.domain_of_input(input);
-        // Other classes say themselves what may come.
-        let Special {
-            zeros,
-            subnormals,
-            infinities,
-            nans,
-        } = domain.special;
-        let open = matches!(domain.class, Class::Normal { .. });
-        let kinds = [
-            (
-                "zeros",
-                Special {
-                    zeros,
-                    ..Special::default()
-                },
-            ),
-            (
-                "subnormals",
-                Special {
-                    subnormals,
-                    ..Special::default()
-                },
-            ),
-            (
-                "infinities",
-                Special {
-                    infinities,
-                    ..Special::default()
-                },
-            ),
-            (
-                "nans",
-                Special {
-                    nans,
-                    ..Special::default()
-                },
-            ),
-        ];
-        for (kind, special) in kinds.into_iter().filter(|_| open) {
-            for (number, bits) in draw::bits_of(input.dtype, special).into_iter().enumerate() {
-                let Some(built) = draw::built(contract, &mut random, 1 << 10) else {
-                    continue;
-                };
-                let mut data = draw::plain(contract, &built, &mut random);
-                let (per_block, unit) = input.dtype.unit();
-                let width = if per_block > 1 { 2 } else { unit as usize };
-                let everywhere = number % 2 == 0;
-                let last = number::decode(input.dtype, &data[index])
-                    .len()
-                    .div_ceil(per_block as usize)
-                    .saturating_sub(1);
-                for (place, element) in data[index].chunks_exact_mut(unit as usize).enumerate() {
-                    if everywhere || place == last {
-                        element[..width].copy_from_slice(&bits.to_le_bytes()[..width]);
-                    }
-                }
-                let name = format!("edge:{}-{kind}-{number}", input.name);
-                cases.push(built.case(contract, Source::Edge, name, &data));
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use kernel_pack::{
     Param,
-    contract::{Class, Contract},
+    contract::{Bounds, Class, Contract},
 };
 use std::collections::BTreeMap;
 
@@ -77,6 +77,41 @@ pub(super) fn notable(contract: &Contract, name: &str, param: &Param) -> Vec<Val
         }
     }
     found
+}
+
+/// Values of a parameter without narrow bounds at which a byte, or two or three of them, hold no more of it, and of floats some of many sizes. Where
+/// nothing is allowed but a rounding, as a formula in f32 has no such answers for all of them; else those that the bounds name, and what one byte does not hold.
+pub(super) fn wide(contract: &Contract, name: &str, param: &Param) -> Vec<Value> {
+    let (low, high) = bounds(param);
+    if is_narrow(low, high) || contract.domain_of(name).is_some() {
+        return Vec::new();
+    }
+    let usual = default(param).real();
+    let exact = contract.tolerance.iter().all(is_exact);
+    let is_named = match *param {
+        Param::U32 { max, .. } => max < u32::MAX,
+        Param::I32 { max, .. } => max < i32::MAX,
+        Param::F32 { .. } => false,
+    };
+    let wanted: &[f64] = match param {
+        Param::F32 { .. } if exact => &[16.0, 128.0, -128.0, 4096.0, 1.0 / 128.0],
+        Param::F32 { .. } => &[],
+        _ if is_named => &[256.0, 65_536.0, 16_777_216.0],
+        _ if exact => &[256.0, -256.0, 65_536.0],
+        _ => &[256.0],
+    };
+    let fits = |value: f64| {
+        (low..=high).contains(&value) && (is_named || usual == 0.0 || is_usual(usual, value))
+    };
+    let values = wanted.iter().copied().filter(|value| fits(*value));
+    values.map(|value| of_type(param, value)).collect()
+}
+
+/// Whether an output is due to the bit, or to a rounding.
+fn is_exact(bounds: &Bounds) -> bool {
+    let ulp = bounds.ulp.as_ref().map(|ulp| ulp.real(&|_| None));
+    let is_rounding = ulp.is_some_and(|ulp| ulp.is_ok_and(|ulp| ulp <= 1.0));
+    bounds.bits || is_rounding && bounds.abs.is_none() && bounds.rel.is_none()
 }
 
 /// Whether a value is one of a size that people pass, where nothing but the default says what that is.

@@ -50,6 +50,9 @@ pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
     let params: Vec<(&String, Vec<Value>)> = params::no_axes(contract)
         .map(|(name, param)| (name, params::notable(contract, name, param)))
         .collect();
+    let wide: Vec<(&String, Vec<Value>)> = params::no_axes(contract)
+        .map(|(name, param)| (name, params::wide(contract, name, param)))
+        .collect();
     if params.is_empty() {
         return Vec::new();
     }
@@ -86,9 +89,13 @@ pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
             same.then(|| built.case(contract, Source::Edge, name, &data))
         };
         cases.extend(of(usual.clone(), name.clone()));
-        for (param, notable) in &params {
-            let most = if number == 0 { VALUES } else { ENDS };
-            let others = notable.iter().enumerate().take(most);
+        for ((param, notable), (_, wide)) in params.iter().zip(&wide) {
+            let (most, wide) = match number {
+                0 => (VALUES, wide.as_slice()),
+                _ => (ENDS, &[][..]),
+            };
+            let notable = notable.iter().enumerate().take(most);
+            let others = notable.chain((VALUES..).zip(wide));
             for (place, value) in others.filter(|(_, value)| usual.get(*param) != Some(value)) {
                 let mut values = usual.clone();
                 values.insert((*param).clone(), *value);

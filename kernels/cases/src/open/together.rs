@@ -3,7 +3,7 @@
 
 use super::{
     Built, Value,
-    draw::{MAX_ELEMENTS, Random, TRIES, data, nearest, plain, solve, within},
+    draw::{MAX_ELEMENTS, Random, TRIES, data, nearest, plain, shaped, shortest, solve, within},
     params::{default, defaults, no_axes, notable, parameter},
 };
 use crate::{
@@ -115,22 +115,9 @@ pub fn together(contract: &Arc<Contract>, seed: u64) -> Vec<Case> {
 
 /// Axes of these lengths, where the contract allows them beside the shortest other ones and default parameters.
 fn pair(contract: &Contract, lengths: [(&str, u32); 2]) -> Option<Built> {
-    let mut values = shortest(contract);
-    for (name, length) in lengths {
-        values.insert(name.to_owned(), Value::Integer(length.into()));
-    }
-    solve(contract, &mut values);
-    values.extend(defaults(contract));
     let allows = |(name, length): &(&str, u32)| nearest(&contract.axes[*name], *length) == *length;
-    let built = within(contract, values, MAX_ELEMENTS / 4)?;
+    let built = shaped(contract, &lengths, MAX_ELEMENTS / 4)?;
     lengths.iter().all(allows).then_some(built)
-}
-
-/// All axes as short as they may be.
-fn shortest(contract: &Contract) -> BTreeMap<String, Value> {
-    let axes = contract.axes.iter();
-    axes.map(|(name, axis)| (name.clone(), Value::Integer(axis.min.into())))
-        .collect()
 }
 
 fn choices(properties: usize) -> u32 {
