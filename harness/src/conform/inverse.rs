@@ -1,9 +1,9 @@
 //! Calls that undo another kernel's: `inverse_of` of contracts.
 
 use super::{
+    interpreted::{Interpreted, reference_engine},
     plan,
     standard::Standard,
-    truths::{Interpreted, reference_engine},
 };
 use crate::time_limits::TimeLimits;
 use kernel_cases::{case::Case, open};

@@ -11,6 +11,7 @@ pub mod device;
 pub mod envelope;
 mod exports;
 pub mod forms;
+mod interpreted;
 mod inverse;
 pub mod judge;
 mod long;

@@ -9,16 +9,18 @@ mod calls;
 mod kept;
 mod plan;
 pub(super) mod planted;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod varied;
 
 pub use plan::{PREFIX, Sequence, plan};
+pub(super) use stop::{Stop, Why};
 
 use super::{
     exports::Identity,
     judge::{Judgement, Layer, Layers},
-    observe::{Alone, Ended, Exchange, describe, same_size},
+    observe::{Alone, Ended, Exchange, same_size},
     placement::Place,
     subject::Prepared,
 };
@@ -31,10 +33,7 @@ use plan::{Init, LARGE_BYTES, Step};
 use runtime_api::Kind;
 use runtime_call::{Call, Form, Invocation, Read, Write};
 use sha2::{Digest, Sha256};
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// Tensors of a case that engines which interpret are not asked for in sequences.
 const LARGE_FOR_INTERPRETERS: usize = 32 << 10;
@@ -44,43 +43,6 @@ const MANY_PAGES_FOR_INTERPRETERS: u32 = 1024;
 const NOW_AND_THEN: u32 = 16;
 /// Memory that a sequence adds to what its calls need, at most.
 const MORE_PAGES: u32 = 4;
-
-/// Why a sequence ended early.
-#[derive(Debug)]
-pub(super) struct Stop {
-    /// Which step, from 1.
-    pub(super) step: usize,
-    what: String,
-    pub(super) why: Why,
-}
-
-#[derive(Debug)]
-pub(super) enum Why {
-    /// A layer does not hold.
-    Wrong(Layer, String),
-    /// A call did not return.
-    Ended(Ended),
-}
-
-impl Why {
-    /// The same, of one call of several.
-    fn of(self, call: &str) -> Self {
-        match self {
-            Why::Wrong(layer, what) => Why::Wrong(layer, format!("{call}: {what}")),
-            ended => ended,
-        }
-    }
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {} of one instance, {}: ", self.step, self.what)?;
-        match &self.why {
-            Why::Wrong(_, what) => f.write_str(what),
-            Why::Ended(ended) => write!(f, "the call did not return: {}", describe(ended)),
-        }
-    }
-}
 
 /// What came of a sequence.
 #[derive(Clone, Debug)]

@@ -1,16 +1,14 @@
 //! Who says of a kernel what is right, whose word that is, and whether it is enough.
 
 use super::{
-    observe::{Ended, Loaded},
+    interpreted::{Interpreted, reference_engine},
     oracle::{Oracle, Question},
     own_code,
-    run::Session,
     standard::Standard,
-    subject::{self, Subject},
+    subject::Subject,
 };
-use crate::{exit, registry, time_limits::TimeLimits};
+use crate::{exit, time_limits::TimeLimits};
 use anyhow::Result;
-use assay_worker::Launch;
 use kernel_cases::{
     case::{Binding, Case, Source},
     open::{Call, Expected, Strength, Values, contradicts},
@@ -27,11 +25,10 @@ use std::{
 
 /// Calls that a truth must cover before a kernel counts as judged by it.
 pub const ENOUGH: usize = 32;
-/// The engine that runs reference modules: an interpreter, which shares no compiler with what is judged.
-const REFERENCE_ENGINE: &str = "wasmi";
-
 /// What the truth of a reference module is called.
 const REFERENCE: &str = "the author's reference module";
+/// How many times as long as the kernel a reference may take for a call: it is interpreted, and computes in f64.
+const REFERENCE_TICKS: u64 = 10;
 
 /// What says of a kernel what is right.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -408,6 +405,7 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -
         heap_base: facts.heap_base,
         minimum_pages: facts.memory_minimum_pages,
         has_backward: facts.has_backward,
+        ticks: of_kernel.ticks.saturating_mul(REFERENCE_TICKS),
         ..of_kernel
     };
     let running = reference_engine(limits);
@@ -427,75 +425,4 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -
         };
         running.answer(&case).map(|output| call.decoded(&output))
     })
-}
-
-/// How the engine of reference modules is started, for as long as a run may take.
-///
-/// # Errors
-/// Why it is not.
-pub(super) fn reference_engine(limits: &TimeLimits) -> Result<Launch, String> {
-    let engines = registry::engines();
-    let mut engines = engines
-        .iter()
-        .filter(|engine| engine.id == REFERENCE_ENGINE);
-    let launch = engines
-        .find_map(|engine| engine.launch())
-        .ok_or_else(|| format!("it runs on {REFERENCE_ENGINE}, which this build lacks"))?;
-    Ok(launch.limited(Some(limits.run)))
-}
-
-/// A module on the engine of reference modules.
-pub(super) struct Interpreted<'a> {
-    subject: Subject,
-    session: Session<'a>,
-    loaded: Loaded,
-    /// Why it is not called any more: one that was stopped once is not waited for again and again.
-    stopped: Option<String>,
-}
-
-impl<'a> Interpreted<'a> {
-    /// Loads it.
-    ///
-    /// # Errors
-    /// Why it cannot be run.
-    pub(super) fn load(
-        launch: &'a Launch,
-        subject: Subject,
-        limits: &TimeLimits,
-    ) -> Result<Self, String> {
-        let mut session = Session::new(launch);
-        session.begin(Some(limits.of_module(subject.ticks)));
-        let loaded = session.load(&subject).map_err(|(_, reason)| reason)?;
-        Ok(Self {
-            subject,
-            session,
-            loaded,
-            stopped: None,
-        })
-    }
-
-    /// The output of a call, on a fresh instance.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub(super) fn answer(&mut self, case: &Case) -> Result<Vec<u8>, String> {
-        if let Some(reason) = &self.stopped {
-            return Err(reason.clone());
-        }
-        let prepared = subject::prepare(case.clone(), &self.subject, 0)
-            .map_err(|error| format!("failed to {error}"))?;
-        match self.session.once(&self.subject, self.loaded, &prepared) {
-            Ended::Status {
-                status: 0,
-                output: Some(output),
-            } => Ok(output),
-            ended => {
-                let reason = super::observe::describe(&ended);
-                if !matches!(ended, Ended::Status { .. }) {
-                    self.stopped = Some(reason.clone());
-                }
-                Err(reason)
-            }
-        }
-    }
 }
