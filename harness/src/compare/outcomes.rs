@@ -18,7 +18,13 @@ use std::{
 };
 
 /// What follows from a run's own seed is called so.
-const OWN: [&str; 4] = ["drawn:", near::PREFIX, generate::SPREAD, generate::TOGETHER];
+const OWN: [&str; 5] = [
+    "drawn:",
+    near::PREFIX,
+    generate::SPREAD,
+    generate::TOGETHER,
+    generate::LARGE,
+];
 /// What follows from the code of a module is called so: with another one there are others.
 const OF_MODULE: [&str; 2] = ["long:", "search:"];
 

@@ -70,7 +70,8 @@ pub fn outside(folder: &Path, selected: &[&PackKernel]) -> Result<Folder, Vector
 
 /// Fewer generated cases than this are a short run, without calls that hold every f16: those take an emulated interpreter minutes.
 const FEW: u32 = 8;
-/// Fewer than this are no usual run: without the shapes of models, and without choices of sizes and numbers that are small or large together.
+/// Fewer than this are no usual run: without the shapes of models, without choices of sizes and numbers that are small or large together, and without
+/// large calls.
 const USUAL: u32 = 32;
 
 /// All cases of a kernel: vectors, each with a name of its own, after them edge cases, and generated ones of the fixed and of the run's own seed.
@@ -89,6 +90,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
             }
             if choice.cases >= USUAL {
                 vectors.extend(generate::together(kernel.id, choice.own_seed));
+                vectors.extend(generate::large(kernel.id, choice.own_seed));
             }
         }
         (None, Some(contract)) => {

@@ -8,12 +8,14 @@ mod build;
 mod draft;
 mod envelope;
 pub(crate) mod kinds;
+mod large;
 mod near;
 mod sizes;
 mod spread;
 mod together;
 pub(crate) mod values;
 
+pub use large::{PREFIX as LARGE, large};
 pub use near::near;
 pub use spread::{PREFIX as SPREAD, spread};
 pub use together::{PREFIX as TOGETHER, together};

@@ -1,0 +1,282 @@
+//! Zeros that meet an infinity or a NaN in another factor. Their product is NaN, so no term may be left out because one factor is 0.
+
+use super::{
+    call::{Call, OK, Table},
+    values::{Float, f32_bytes, plain, with},
+};
+use kernel_abi::params::{Kv, Lora, RmsNorm, Rope, Swiglu};
+
+const NAN: f32 = f32::NAN;
+const INF: f32 = f32::INFINITY;
+
+/// Each of some values beside each of them, in so many tensors, with an odd number of values: as often as an unrolled loop of 16 has lanes.
+fn each_beside_each(values: &[f32], tensors: u32) -> Vec<Vec<f32>> {
+    let count = values.len().pow(tensors);
+    let of = |tensor: u32| {
+        let places = 0..16 * count;
+        places
+            .map(|place| values[place / values.len().pow(tensor) % values.len()])
+            .collect()
+    };
+    (0..tensors).map(of).collect()
+}
+
+pub(super) fn swiglu(table: &mut Table, float: Float) {
+    let params = |hidden: usize| Swiglu {
+        rows: 1,
+        hidden: hidden as u32,
+        beta: 1.0,
+    };
+    let both = each_beside_each(&[0.0, -0.0, NAN, INF, -INF, 1.5, -2.5], 2);
+    let x = float.bytes(&both[0]);
+    let size = x.len();
+    let call = Call::new(params(both[0].len()).to_le_bytes(), x, size).b(float.bytes(&both[1]));
+    table.row("zeros-meet-no-numbers", OK, call);
+    let three = each_beside_each(&[0.0, NAN, INF], 3);
+    let a = float.bytes(&three[..2].concat());
+    let size = a.len();
+    let call = Call::new(params(three[0].len()).to_le_bytes(), a, size)
+        .b(float.bytes(&three[2]))
+        .backward();
+    table.row("backward-zeros-meet-no-numbers", OK, call);
+}
+
+/// `values` with others at places that are so far from each other.
+fn strewn(mut values: Vec<f32>, every: usize, others: &[f32]) -> Vec<f32> {
+    let places = values.iter_mut().step_by(every);
+    for (value, other) in places.zip(others.iter().cycle()) {
+        *value = *other;
+    }
+    values
+}
+
+pub(super) fn rmsnorm(table: &mut Table, float: Float) {
+    let (rows, hidden) = (2, 67);
+    let params = RmsNorm {
+        eps: 1e-5,
+        hidden: hidden as u32,
+        rows: rows as u32,
+    };
+    let all = || plain(rows * hidden);
+    let call = |a: &[f32], weight: &[f32]| {
+        let a = float.bytes(a);
+        let size = a.len();
+        Call::new(params.to_le_bytes(), a, size).b(float.bytes(weight))
+    };
+    let gradient = |dy: &[f32], x: &[f32], weight: &[f32]| {
+        call(&[dy, x].concat(), weight)
+            .output_size((x.len() + hidden) * float.size())
+            .scratch(4 * hidden as u32)
+            .backward()
+    };
+    // Of both rows the same columns are 0.
+    let zeros = strewn(plain(hidden), 3, &[0.0, -0.0]).repeat(rows);
+    let no_numbers = strewn(plain(hidden), 3, &[NAN, INF, -INF]);
+    let nan = with(all(), 33, NAN);
+    let zero_weight = with(plain(hidden), 33, 0.0);
+    table.row("zeros-of-x-meet-no-numbers", OK, call(&zeros, &no_numbers));
+    let all_zero = call(&nan, &vec![0.0; hidden]);
+    table.row("zero-weight-meets-nan", OK, all_zero);
+    let mut row = |name: &str, call| table.row(format!("backward-{name}"), OK, call);
+    let one_nan = with(plain(hidden), 33, NAN);
+    row(
+        "zeros-of-dy-meet-nan-in-weight",
+        gradient(&zeros, &all(), &one_nan),
+    );
+    row(
+        "zero-weight-meets-nan",
+        gradient(&nan, &all(), &zero_weight),
+    );
+    row(
+        "zeros-of-x-meet-nan-in-dy",
+        gradient(&nan, &zeros, &plain(hidden)),
+    );
+}
+
+/// Of floats alone: whether an element of a block is 0 or NaN, no code says.
+pub(super) fn rope(table: &mut Table, float: Float) {
+    let pairs = 34;
+    let mut call = |name: &str, layout: u32, number: u32, x: &[f32], b: &[f32]| {
+        let params = Rope {
+            theta: 10_000.0,
+            seq: 1,
+            head_dim: 2 * pairs as u32,
+            heads: 1,
+            batch: 1,
+            layout,
+            table: number,
+        };
+        let x = float.bytes(x);
+        let size = x.len();
+        let call = Call::new(params.to_le_bytes(), x, size).b(f32_bytes(b));
+        table.row(format!("{name}-layout-{layout}"), OK, call);
+    };
+    let no_numbers = |count: usize| strewn(plain(count), 3, &[NAN, INF, -INF]);
+    let zeros = vec![0.0; 2 * pairs];
+    for layout in [0, 1] {
+        call(
+            "zeros-meet-no-numbers-in-tables",
+            layout,
+            1,
+            &zeros,
+            &no_numbers(2 * pairs),
+        );
+        call(
+            "zeros-in-tables-meet-no-numbers",
+            layout,
+            1,
+            &no_numbers(2 * pairs),
+            &zeros,
+        );
+    }
+    call(
+        "zeros-meet-angles-without-cosine",
+        0,
+        0,
+        &zeros,
+        &no_numbers(pairs),
+    );
+}
+
+/// Blocks of so many bytes whose codes all mean 0, but for one, beside scales that are no numbers.
+pub(super) fn unpack(table: &mut Table, bytes: usize) {
+    let zero = if bytes == kernel_abi::block::Q4_BYTES {
+        0x88
+    } else {
+        0
+    };
+    let scales = [0x7c00u16, 0x7e00, 0xfc00, 0xfe01, 0x7c01];
+    let block = |(place, scale): (usize, u16)| {
+        let mut block = vec![zero; bytes];
+        block[..2].copy_from_slice(&scale.to_le_bytes());
+        block[2 + 3 * place] ^= 0x11;
+        block
+    };
+    let a: Vec<u8> = scales.into_iter().enumerate().flat_map(block).collect();
+    let params = Kv {
+        rows: 1,
+        dim: 32 * scales.len() as u32,
+    };
+    let size = 4 * params.dim as usize;
+    table.row(
+        "zeros-meet-scales-without-value",
+        OK,
+        Call::new(params.to_le_bytes(), a, size),
+    );
+}
+
+/// An adapter's matrices, with dy in the place of the base for the gradient.
+#[derive(Clone)]
+struct Adapter {
+    x: Vec<f32>,
+    a: Vec<f32>,
+    b: Vec<f32>,
+    base: Vec<f32>,
+}
+
+const ROWS: usize = 2;
+const IN: usize = 21;
+const RANK: usize = 5;
+const OUT: usize = 19;
+
+impl Adapter {
+    fn plain() -> Self {
+        Self {
+            x: plain(ROWS * IN),
+            a: plain(IN * RANK),
+            b: plain(RANK * OUT),
+            base: plain(ROWS * OUT),
+        }
+    }
+
+    fn call(&self, float: Float, backward: bool) -> Call {
+        let params = Lora {
+            rows: ROWS as u32,
+            in_features: IN as u32,
+            rank: RANK as u32,
+            out_features: OUT as u32,
+            scale: 0.5,
+        };
+        let adapter = float.bytes(&[&self.a[..], &self.b].concat());
+        let scratch = (4 * ROWS * RANK) as u32;
+        if backward {
+            let a = float.bytes(&[&self.base[..], &self.x].concat());
+            let size = self.x.len() * float.size() + adapter.len();
+            return Call::new(params.to_le_bytes(), a, size)
+                .b(adapter)
+                .scratch(2 * scratch)
+                .backward();
+        }
+        Call::new(params.to_le_bytes(), float.bytes(&self.x), 0)
+            .b(adapter)
+            .base(float.bytes(&self.base))
+            .scratch(scratch)
+    }
+}
+
+/// A column of a matrix with so many, all of it one value.
+fn column(mut matrix: Vec<f32>, columns: usize, column: usize, value: f32) -> Vec<f32> {
+    matrix
+        .iter_mut()
+        .skip(column)
+        .step_by(columns)
+        .for_each(|one| *one = value);
+    matrix
+}
+
+pub(super) fn lora(table: &mut Table, float: Float) {
+    let plain = Adapter::plain();
+    let mut row = |name: &str, adapter: &Adapter| table.row(name, OK, adapter.call(float, false));
+    // In a loop's whole rounds, and behind them.
+    for (place, what, value) in [(3, "nan", NAN), (IN - 1, "inf", INF)] {
+        let zero_x = Adapter {
+            x: column(plain.x.clone(), IN, place, 0.0),
+            a: with(plain.a.clone(), place * RANK + 1, value),
+            ..plain.clone()
+        };
+        row(&format!("zeros-of-x-meet-{what}-in-a"), &zero_x);
+    }
+    for (place, what, value) in [(2 * OUT + 5, "nan", NAN), (RANK * OUT - 1, "inf", INF)] {
+        let zero_product = Adapter {
+            x: vec![0.0; ROWS * IN],
+            b: with(plain.b.clone(), place, value),
+            ..plain.clone()
+        };
+        row(
+            &format!("zeros-of-x-times-a-meet-{what}-in-b"),
+            &zero_product,
+        );
+    }
+    let zero_adapter = Adapter {
+        x: with(plain.x.clone(), 7, NAN),
+        a: vec![0.0; IN * RANK],
+        b: vec![0.0; RANK * OUT],
+        ..plain.clone()
+    };
+    row("zero-adapter-meets-nan-in-x", &zero_adapter);
+
+    let mut row = |name: &str, adapter: &Adapter| {
+        table.row(format!("backward-{name}"), OK, adapter.call(float, true));
+    };
+    let zero_dy = Adapter {
+        base: column(plain.base.clone(), OUT, 4, 0.0),
+        b: with(plain.b.clone(), OUT + 4, NAN),
+        ..plain.clone()
+    };
+    row("zeros-of-dy-meet-nan-in-b", &zero_dy);
+    let no_dy = Adapter {
+        base: vec![0.0; ROWS * OUT],
+        a: with(plain.a.clone(), 3 * RANK + 2, NAN),
+        ..plain.clone()
+    };
+    row("dy-of-zeros-meets-nan-in-a", &no_dy);
+    // The first rows of x and of A are 0.
+    let zeros = |matrix: &[f32], length| [&vec![0.0; length][..], &matrix[length..]].concat();
+    let zero_rows = Adapter {
+        x: zeros(&plain.x, IN),
+        a: zeros(&plain.a, RANK),
+        base: with(plain.base.clone(), 6, NAN),
+        ..plain.clone()
+    };
+    row("zeros-of-x-and-a-meet-nan-in-dy", &zero_rows);
+}

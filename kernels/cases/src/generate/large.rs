@@ -1,0 +1,309 @@
+//! Large calls of kernels that the harness knows by heart, whose sizes are what code counts wrongly: a rest of each length behind long rows, exact multiples
+//! of large powers of two, products of dimensions that no tensor has and 32 bits do not hold, and gradients beyond 16 bits.
+
+use super::{
+    build,
+    draft::{Angles, Draft, Family, RopeTensor},
+};
+use crate::{
+    case::{Case, Source},
+    draw::{pick, random},
+};
+
+/// The start of their names.
+pub const PREFIX: &str = "large:";
+
+/// Lengths of rows behind which a rest of each length is asked. Halves of them are multiples of 16 too.
+const LONG_ROWS: [u32; 2] = [2048, 1216];
+/// As many elements as the widest unrolled loops take at once.
+const RESTS: u32 = 16;
+/// The same in blocks of 32.
+const RESTS_OF_BLOCKS: u32 = 4;
+/// What 16 bits do not count.
+const BEYOND_16_BITS: u32 = 1 << 16;
+
+/// The calls, named `large:`, what is large, and the dimensions: `rest`, `whole`, `product`, `gradient`. Empty for a kernel that this harness has no contract for.
+pub fn large(kernel: &str, seed: u64) -> Vec<Case> {
+    let Some((kernel, family)) = Family::known(kernel) else {
+        return Vec::new();
+    };
+    let salt: u64 = kernel.bytes().map(u64::from).sum();
+    let seed = random(seed, salt + 9);
+    let kinds = [
+        ("rest", rests(family, seed)),
+        ("whole", whole(family, seed)),
+        ("product", products(family, seed)),
+        ("gradient", gradients(family, seed)),
+    ];
+    let calls = kinds
+        .into_iter()
+        .flat_map(|(what, shapes)| shapes.into_iter().map(move |shape| (what, shape)));
+    (0..)
+        .zip(calls)
+        .map(|(number, (what, dimensions))| {
+            let seed = random(seed, 1000 + number);
+            let draft = Draft {
+                angles: pick(seed, 1, &[Angles::Computed, Angles::Given, Angles::Tables]),
+                layout: pick(seed, 2, &[0, 1]),
+                backward: what == "gradient",
+                ..Draft::plain(family, dimensions, seed)
+            };
+            let used = &dimensions[..family.dimensions()];
+            let shape: Vec<String> = used.iter().map(u32::to_string).collect();
+            Case {
+                source: Source::Drawn,
+                name: format!("{PREFIX}{what}-{}", shape.join("x")),
+                ..build::case(kernel, family, 0, &draft)
+            }
+        })
+        .collect()
+}
+
+/// Long rows with each rest: in every run each of eight behind either length, and each of 16 behind one of them. Rows of blocks have few.
+fn rests(family: Family, seed: u64) -> Vec<[u32; 4]> {
+    let [long, shorter] = LONG_ROWS;
+    let flip = random(seed, 0) as u32 & 1;
+    let lengths = |unit: u32| {
+        (0..RESTS).map(move |rest| match rest / (RESTS / 2) ^ flip {
+            0 => long / unit + rest,
+            _ => shorter / unit + rest,
+        })
+    };
+    let blocks = || {
+        let few = (0..RESTS_OF_BLOCKS).map(move |rest| long / 32 + rest);
+        few.chain([shorter / 32 + flip])
+    };
+    match family {
+        Family::Rope(RopeTensor::Float(_)) => lengths(2).map(|pairs| [1, 1, 1, pairs]).collect(),
+        Family::Rope(RopeTensor::Q8) => blocks().map(|blocks| [1, 1, 1, blocks]).collect(),
+        Family::RmsNorm(_) | Family::Swiglu(_) => lengths(1).map(|row| [1, row, 1, 1]).collect(),
+        Family::Pack(_) | Family::Unpack(_) => blocks().map(|row| [1, row, 1, 1]).collect(),
+        // Rows of x and of the output at once, of each of eight rests.
+        Family::Lora(_) => (0..RESTS / 2)
+            .map(|rest| {
+                let upper = |number: u64| random(seed, number + u64::from(rest)) as u32 & 8;
+                let input = long + rest + upper(10);
+                let output = shorter + (5 * rest + flip) % 8 + upper(20);
+                match flip {
+                    0 => [1, input, 2, output],
+                    _ => [1, output, 2, input],
+                }
+            })
+            .collect(),
+    }
+}
+
+/// As many elements as 2^16, or in one run of four as 2^17, in rows of any power of two.
+fn whole(family: Family, seed: u64) -> Vec<[u32; 4]> {
+    let bits = pick(seed, 100, &[16, 16, 16, 17]);
+    let part = |number: u64, from: u32, to: u32| {
+        from + (random(seed, 101 + number) % u64::from(to - from + 1)) as u32
+    };
+    let four = |unit: u32, [units, heads]: [u32; 2]| {
+        let left = bits - unit - units - heads;
+        let batch = part(2, 0, 1);
+        vec![[1 << batch, 1 << (left - batch), 1 << heads, 1 << units]]
+    };
+    let two = |unit: u32, row: u32| vec![[1 << (bits - unit - row), 1 << row, 1, 1]];
+    match family {
+        Family::Rope(RopeTensor::Float(_)) => four(1, [part(0, 5, 7), part(1, 0, 5)]),
+        Family::Rope(RopeTensor::Q8) => four(5, [part(0, 1, 3), part(1, 0, 4)]),
+        Family::RmsNorm(_) | Family::Swiglu(_) => two(0, part(0, 6, 12)),
+        Family::Pack(_) | Family::Unpack(_) => two(5, part(0, 1, 7)),
+        // Those whose product is 2^32 have such tensors.
+        Family::Lora(_) => Vec::new(),
+    }
+}
+
+/// Dimensions whose product is 2^32, or right above that, where no tensor has all of them: an adapter's alone. Of the first all tensors have 2^16 elements, or
+/// two of them 2^17.
+fn products(family: Family, seed: u64) -> Vec<[u32; 4]> {
+    let Family::Lora(_) = family else {
+        return Vec::new();
+    };
+    let (large, half) = (BEYOND_16_BITS, BEYOND_16_BITS / 2);
+    let exact = [
+        [1, large, 1, large],
+        [2, half, 2, half],
+        [4, half, 1, half],
+        [1, half, 4, half],
+    ];
+    let mut products = vec![pick(seed, 200, &exact)];
+    // In every second run.
+    if pick(seed, 204, &[false, true]) {
+        let [rows, rank] = [201, 202].map(|number| pick(seed, number, &[1, 2]));
+        let input = large / rows.max(rank) - random(seed, 203) as u32 % 1000;
+        let output = ((1 << 32) / u64::from(rows * input * rank)) as u32 + 1;
+        products.push([rows, input, rank, output]);
+    }
+    products
+}
+
+/// A gradient of 2^16 elements, or of some more.
+fn gradients(family: Family, seed: u64) -> Vec<[u32; 4]> {
+    let row = 6 + random(seed, 300) as u32 % 7;
+    let rest = 1 + random(seed, 301) as u32 % 63;
+    let rows = pick(seed, 302, &[1, 3, 17]);
+    let large = BEYOND_16_BITS;
+    let all = match family {
+        Family::RmsNorm(_) | Family::Swiglu(_) => vec![
+            [large >> row, 1 << row, 1, 1],
+            [rows, (large + rest) / rows + 1, 1, 1],
+        ],
+        Family::Lora(_) => vec![
+            [1, large, 1, 1 + rest],
+            [1, 1 + rest, 1, large],
+            [1, large + rest, 1, 1 + rest],
+            [1, 1 + rest, 1, large + rest],
+        ],
+        Family::Rope(_) | Family::Pack(_) | Family::Unpack(_) => return Vec::new(),
+    };
+    vec![pick(seed, 303, &all)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        case::Entry,
+        edge::native,
+        truth::{self, Verdict},
+    };
+    use std::collections::BTreeSet;
+
+    /// What the names of a kernel's calls say: what is large, and the dimensions.
+    fn shapes(cases: &[Case], what: &str) -> Vec<Vec<u64>> {
+        let start = format!("{PREFIX}{what}-");
+        let of = |case: &Case| {
+            let shape = case.name.strip_prefix(&start)?;
+            Some(shape.split('x').map(|size| size.parse().unwrap()).collect())
+        };
+        cases.iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn the_kernels_answer_them_rightly() {
+        for kernel in &kernel_core::KERNELS {
+            for seed in 0..4 {
+                let cases = large(kernel.id, seed);
+                assert_eq!(cases, large(kernel.id, seed));
+                let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+                assert_eq!(names.len(), cases.len(), "{}", kernel.id);
+                for case in &cases {
+                    let ran = native::run(case);
+                    let of = format!("{} {} {seed}", kernel.id, case.name);
+                    assert_eq!((ran.status, ran.violation), (0, None), "{of}");
+                    let verdict = truth::judge(case, &ran.output);
+                    assert!(matches!(verdict, Verdict::Pass { .. }), "{of}: {verdict:?}");
+                }
+            }
+        }
+        assert!(large("softmax_f32", 1).is_empty());
+    }
+
+    #[test]
+    fn long_rows_have_each_rest_in_every_run() {
+        for kernel in &kernel_core::KERNELS {
+            for seed in 0..8 {
+                let rests = shapes(&large(kernel.id, seed), "rest");
+                let (unit, every, count) = match kernel.id {
+                    "rope_f32" | "rope_f16" => (2, 16, 8),
+                    id if id.starts_with("kv") || id == "rope_q8" => (32, 4, 1),
+                    id if id.starts_with("lora") => (1, 8, 8),
+                    _ => (1, 16, 8),
+                };
+                let of = |long: &[u32], by: u64| -> usize {
+                    let lengths = rests.iter().flatten().copied();
+                    let behind = |length: u64| {
+                        let starts = long.iter().map(|long| u64::from(long / unit));
+                        let rest = starts.filter_map(|start| length.checked_sub(start)).min()?;
+                        (rest < 16).then_some(length % by)
+                    };
+                    lengths.filter_map(behind).collect::<BTreeSet<u64>>().len()
+                };
+                assert_eq!(of(&LONG_ROWS, every), every as usize, "{}", kernel.id);
+                for long in LONG_ROWS {
+                    assert!(of(&[long], 8) >= count, "{}: {long}", kernel.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tensors_are_exact_multiples_of_large_powers_of_two() {
+        for kernel in &kernel_core::KERNELS {
+            let mut elements = BTreeSet::new();
+            for seed in 0..32 {
+                let cases = large(kernel.id, seed);
+                let what = if kernel.id.starts_with("lora") {
+                    "product"
+                } else {
+                    "whole"
+                };
+                let start = format!("{PREFIX}{what}");
+                let whole = cases.iter().find(|case| case.name.starts_with(&start));
+                let bytes = whole.unwrap().a.len();
+                elements.insert(match kernel.id {
+                    "rope_q8" | "kv_unpack_q8" => bytes / 34 * 32,
+                    "kv_unpack_q4" => bytes / 18 * 32,
+                    id if id.ends_with("f16") => bytes / 2,
+                    _ => bytes / 4,
+                });
+            }
+            elements.remove(&(1 << 15));
+            assert_eq!(
+                elements,
+                BTreeSet::from([1 << 16, 1 << 17]),
+                "{}",
+                kernel.id
+            );
+        }
+    }
+
+    /// Every definition whose axes are not all those of one tensor.
+    #[test]
+    fn dimensions_that_share_no_tensor_have_products_beyond_32_bits() {
+        for definition in kernel_pack::contract::definitions() {
+            let contract = definition.contract().unwrap();
+            let arrays = contract.inputs.iter().chain(&contract.outputs);
+            let tensors: Vec<String> = arrays.map(|array| format!("{:?}", array.shape)).collect();
+            let of_tensor = |shape: &String| contract.axes.keys().all(|axis| shape.contains(axis));
+            let shared = tensors.iter().any(of_tensor);
+            let mut above = 0;
+            for seed in 0..16 {
+                let products = shapes(&large(&definition.kernel, seed), "product");
+                assert_eq!(products.is_empty(), shared, "{}", definition.kernel);
+                let mut products = products.iter().map(|shape| shape.iter().product::<u64>());
+                assert!(products.next().is_none_or(|exact| exact == 1 << 32));
+                for product in products {
+                    let right_above = (1 << 32) + 1..(1 << 32) + (1 << 19);
+                    assert!(right_above.contains(&product), "{product}");
+                    above += 1;
+                }
+            }
+            assert_eq!(above == 0, shared, "{}", definition.kernel);
+        }
+    }
+
+    #[test]
+    fn gradients_are_beyond_16_bits_with_a_rest_or_without() {
+        for kernel in &kernel_core::KERNELS {
+            let mut rests = BTreeSet::new();
+            for seed in 0..16 {
+                let cases = large(kernel.id, seed);
+                let gradients = cases.iter().filter(|case| case.entry == Entry::Backward);
+                let lora = kernel.id.starts_with("lora");
+                let size = |shape: &Vec<u64>| match lora {
+                    true => shape[1].max(shape[3]),
+                    false => shape.iter().product(),
+                };
+                let sizes: Vec<u64> = shapes(&cases, "gradient").iter().map(size).collect();
+                assert_eq!(gradients.count(), sizes.len());
+                assert!(sizes.iter().all(|size| *size >= 1 << 16), "{}", kernel.id);
+                rests.extend(sizes.into_iter().map(|size| size & 0xffff > 0));
+            }
+            let kinds = if kernel.has_backward { 2 } else { 0 };
+            assert_eq!(rests.len(), kinds, "{}", kernel.id);
+        }
+    }
+}
