@@ -64,7 +64,7 @@ fn rests(family: Family, seed: u64) -> Vec<[u32; 4]> {
     let [long, shorter] = LONG_ROWS;
     let flip = random(seed, 0) as u32 & 1;
     let lengths = |unit: u32| {
-        (0..RESTS).map(move |rest| match rest / (RESTS / 2) ^ flip {
+        (0..RESTS).map(move |rest| match (rest / (RESTS / 2)) ^ flip {
             0 => long / unit + rest,
             _ => shorter / unit + rest,
         })
