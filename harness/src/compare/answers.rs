@@ -5,7 +5,7 @@ use crate::{
     conform::{
         answers,
         judge::{Layer, Layers},
-        observe::Ended,
+        observe::{Ended, describe},
         plan,
         run::{self, Judged, Work},
     },
@@ -217,6 +217,6 @@ fn words(ended: &Ended) -> String {
     match ended {
         Ended::Status { status, .. } => format!("status {}", kernel_abi::Status(*status)),
         Ended::Stopped(error) => answers::stopped(error),
-        Ended::Lost(reason) => reason.clone(),
+        Ended::Lost(_) | Ended::NotAsked(_) => describe(ended),
     }
 }

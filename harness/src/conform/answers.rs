@@ -58,7 +58,7 @@ impl Answer {
                     hex::encode(Sha256::digest(truth::canonical(case, output)))
                 }),
             },
-            Ended::Stopped(Error::Unsupported { .. }) => Answer::Unsupported,
+            Ended::Stopped(Error::Unsupported { .. }) | Ended::NotAsked(_) => Answer::Unsupported,
             Ended::Stopped(error) => Answer::Stopped(stopped(error)),
             Ended::Lost(_) => Answer::Lost,
         }

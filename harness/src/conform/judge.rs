@@ -298,11 +298,7 @@ fn external(prepared: &Prepared, output: &[u8]) -> Judgement {
 /// The layers of a call that did not return: nothing that needs its result can hold.
 fn not_returned(prepared: &Prepared, observed: &Observed) -> Layers {
     let what = describe(&observed.ended);
-    let outcome = match &observed.ended {
-        Ended::Lost(_) => Outcome::Error,
-        // What an engine cannot it says before: by its features, its budgets and its limits, and when a module is loaded.
-        _ => Outcome::Fail,
-    };
+    let outcome = without_answer(&observed.ended);
     Layer::ALL
         .into_iter()
         .filter(|layer| match layer {
@@ -315,6 +311,16 @@ fn not_returned(prepared: &Prepared, observed: &Observed) -> Layers {
         })
         .map(|layer| (layer, Judgement::of(outcome, what.clone())))
         .collect()
+}
+
+/// What a call is that gave no status.
+fn without_answer(ended: &Ended) -> Outcome {
+    match ended {
+        Ended::Lost(_) => Outcome::Error,
+        Ended::NotAsked(_) => Outcome::Unsupported,
+        // What an engine cannot it says before: by its features, its budgets and its limits, and when a module is loaded.
+        Ended::Status { .. } | Ended::Stopped(_) => Outcome::Fail,
+    }
 }
 
 /// What engines must agree on.
@@ -347,7 +353,7 @@ fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
                 let output = output.as_deref().unwrap_or(prepared.native_output());
                 Some(Answer::returned(prepared, *status, output))
             }
-            Ended::Lost(_) => None,
+            Ended::Lost(_) | Ended::NotAsked(_) => None,
             Ended::Stopped(runtime_api::Error::Trap { stage, trap }) => {
                 Some(Answer::Stopped(format!("{stage:?} {}", trap.name())))
             }
@@ -381,7 +387,7 @@ fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
                 return Judgement::fail(what.clone());
             }
             let Some(answer) = answer else {
-                return Judgement::of(Outcome::Error, describe(&observed.ended));
+                return Judgement::of(without_answer(&observed.ended), describe(&observed.ended));
             };
             if comparable < 2 {
                 return Judgement::of(

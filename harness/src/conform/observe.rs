@@ -58,6 +58,8 @@ pub enum Ended {
     Stopped(Error),
     /// The worker was lost, or the harness could not tell.
     Lost(String),
+    /// It says nothing of the kernel, for this reason.
+    NotAsked(&'static str),
 }
 
 /// A subject loaded into a worker.
@@ -483,5 +485,6 @@ pub fn describe(ended: &Ended) -> String {
         Ended::Status { status, .. } => format!("status {}", kernel_abi::Status(*status)),
         Ended::Stopped(error) => format!("failed to {error}"),
         Ended::Lost(reason) => reason.clone(),
+        Ended::NotAsked(reason) => (*reason).to_owned(),
     }
 }

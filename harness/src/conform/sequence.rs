@@ -117,7 +117,7 @@ pub(super) fn run(
                         (living.calls > 0).then(|| (Layer::L1, judgement(Outcome::Pass, "")));
                     (pass.into_iter().chain([fail]).collect(), false)
                 }
-                Why::Ended(Ended::Lost(_)) => {
+                Why::Ended(Ended::Lost(_) | Ended::NotAsked(_)) => {
                     (vec![(Layer::L1, judgement(Outcome::Error, &what))], true)
                 }
             };

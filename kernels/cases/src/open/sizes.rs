@@ -42,7 +42,7 @@ pub(super) fn wrapping(contract: &Contract, good: &Case, values: &Values) -> Vec
                 .iter()
                 .all(|constraint| contract.holds(constraint, &with));
             // What leaves 64 bits in the contract's own arithmetic has no size to be compared with.
-            if fits && allowed && contract.shape(&with).is_ok() {
+            if value != own && fits && allowed && contract.shape(&with).is_ok() {
                 cases.push(Case {
                     name: format!("edge:{name}-{what}"),
                     params: super::params(contract, &values),
