@@ -230,7 +230,10 @@ impl Living<'_> {
                 variation,
                 count,
                 ..
-            } => varied::name(variation, count, &self.cases[index].case.name),
+            } => {
+                let case = index.map_or("one call", |index| &self.cases[index].case.name);
+                varied::name(variation, count, case)
+            }
             Step::Kept { .. } => "calls over what the last one left".to_owned(),
             Step::Growing { axis, .. } => format!("calls in which axis {} grows", axis + 1),
             Step::Info { .. } => format!("`{}`", export::INFO),
@@ -380,11 +383,12 @@ impl Living<'_> {
                 pages,
             } => self.far(index, listed, pages),
             Step::Varied {
+                entry,
                 index,
                 seed,
                 variation,
                 count,
-            } => self.varied(index, seed, (variation, count)),
+            } => self.varied((entry, index), seed, (variation, count)),
             Step::Kept { base, seed } => self.kept(base, seed),
             Step::Growing { axis, seed } => self.growing(axis, seed),
             Step::Info { above } => self.info(above),

@@ -113,12 +113,14 @@ fn answers_that_are_kept_by_a_weak_key_fail_among_neighbours() {
             "{name}: {seen:?} {}",
             document["reasons"]
         );
-        // Two calls that look alike to it are seldom in another sequence, and by chance, but for those that differ in numbers: not with each of these seeds.
+        // Two calls that look alike to it are seldom in another sequence, and by chance, but for those that differ in little: not with each of these seeds.
         let nobody_beside = ["conform", "--cases", "0"];
         let seldom = ["3", "4", "5"].iter().any(|seed| {
             let of_seed = [&nobody_beside[..], &["--own-seed", seed]].concat();
             let (_, seen, _) = failing("rmsnorm_f32", &module, &of_seed);
-            seen.iter().all(|case| case == "sequence:varied")
+            let differ_in_little = ["sequence:varied", "sequence:kept"];
+            seen.iter()
+                .all(|case| differ_in_little.contains(&case.as_str()))
         });
         assert!(seldom, "{name}");
     }

@@ -83,9 +83,10 @@ pub(super) enum Step {
         listed: Listed,
         pages: u32,
     },
-    /// So many calls that differ from a case in numbers alone, on an instance of their own, and once more in another order on another one.
+    /// So many calls that differ from a case, or from a made one, in numbers alone, on an instance of their own, and once more in another order on another one.
     Varied {
-        index: usize,
+        entry: Entry,
+        index: Option<usize>,
         seed: u64,
         variation: Variation,
         count: u32,

@@ -90,13 +90,16 @@ pub(super) fn plan(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
     ];
     let mut steps: Vec<Step> = Vec::new();
     for (entry, size, variation, count) in kinds {
-        let index = ordinary(cases, entry, (size, MUCH_VARIED_BYTES), |_| true);
-        steps.extend(index.map(|index| Step::Varied {
-            index,
+        let has_elements = |case: &Case| bytes(case) >= size / 2;
+        let index = ordinary(cases, entry, (size, MUCH_VARIED_BYTES), has_elements);
+        let is_usual = |index: usize| bytes(&cases[index].case) <= MUCH_VARIED_BYTES;
+        steps.push(Step::Varied {
+            entry,
+            index: index.filter(|index| is_usual(*index)),
             seed: random.u64(..),
             variation,
             count: few(count),
-        }));
+        });
     }
     steps
 }
@@ -116,10 +119,10 @@ pub(super) fn ordinary(
     fitting.min_by_key(|&index| {
         let case = &cases[index].case;
         let is_ordinary = [near::PREFIX, TOGETHER].map(|prefix| case.name.starts_with(prefix));
-        let bytes = bytes(case) + case.scratch_size as usize;
+        let fits = bytes(case) + case.scratch_size as usize <= most;
         (
-            !(is_ordinary.contains(&true) && bytes <= most),
-            bytes.abs_diff(size),
+            !(is_ordinary.contains(&true) && fits),
+            bytes(case).abs_diff(size),
         )
     })
 }
@@ -157,6 +160,13 @@ pub(super) fn with_axis(
     }
 }
 
+/// The call of an entry of which others are made where no case has the size for it.
+fn of_some_elements(subject: &Subject, entry: Entry, seed: u64) -> Option<Case> {
+    let lengths = [8, 16, 32, 64, 128, 256].into_iter();
+    let mut cases = lengths.filter_map(|length| with_axis(subject, entry, (0, length), seed));
+    cases.find(|case| bytes(case) >= VARIED_BYTES)
+}
+
 /// What a step is called.
 pub(super) fn name(variation: Variation, count: u32, case: &str) -> String {
     let what = match variation {
@@ -172,15 +182,19 @@ impl Living<'_> {
     /// Makes the calls in a drawn order on one instance and in another one on another, each at a place of its own.
     pub(super) fn varied(
         &mut self,
-        index: usize,
+        (entry, index): (Entry, Option<usize>),
         seed: u64,
         (variation, count): (Variation, u32),
     ) -> Result<(), Why> {
-        let case = &self.cases[index].case;
-        if !matches!(&self.alone[index], Some(alone) if alone.status == 0) {
-            return Ok(());
-        }
         let subject = self.exchange.subject;
+        let taken = |index: &usize| matches!(&self.alone[*index], Some(alone) if alone.status == 0);
+        let case = match index {
+            Some(index) => Some(self.cases[index].case.clone()).filter(|_| taken(&index)),
+            None => of_some_elements(subject, entry, seed),
+        };
+        let Some(case) = &case else {
+            return Ok(());
+        };
         // Without one the kernel is unjudged, which is said elsewhere, and has no cases.
         let Ok(contract) = &subject.standard.contract else {
             return Ok(());
