@@ -22,6 +22,8 @@ use std::{collections::BTreeMap, sync::Arc};
 const USUAL_ELEMENTS: u64 = 1 << 15;
 /// Elements that all tensors of any case may have together.
 pub(super) const MAX_ELEMENTS: u64 = 1 << 20;
+/// The length of an axis beside a long one.
+const SMALL: u32 = 2;
 /// Draws of a shape before it is given up.
 pub(super) const TRIES: u32 = 400;
 
@@ -133,24 +135,19 @@ pub(super) fn with_axis(
     length: u32,
     seed: u64,
 ) -> Option<Case> {
-    let mut random = Random::new(&contract.kernel, seed, u32::MAX - 5);
+    let mut random = Random::new(&contract.kernel, seed, u32::MAX - 7);
     let (name, axis) = contract.axes.iter().nth(axis)?;
     let length = nearest(axis, length.saturating_mul(axis.multiple_of));
-    let length = Value::Integer(length.into());
-    let small = contract.axes.iter().map(|(name, axis)| {
-        let small = nearest(axis, axis.min.max(2));
-        (name.clone(), Value::Integer(small.into()))
-    });
-    let mut values: BTreeMap<String, Value> = small.collect();
-    values.extend(defaults(contract));
-    values.insert(name.clone(), length);
-    solve(contract, &mut values);
-    if values.get(name) != Some(&length) {
+    let names = contract.axes.keys();
+    let lengths: Vec<(&str, u32)> = names
+        .map(|other| (other.as_str(), if other == name { length } else { SMALL }))
+        .collect();
+    let built = shaped(contract, &lengths, MAX_ELEMENTS)?;
+    if built.values[name].integer() != Some(length.into()) {
         return None;
     }
-    let built = within(contract, values, MAX_ELEMENTS)?;
     let data = plain(contract, &built, &mut random);
-    let name = format!("{name}-of-{}", length.real());
+    let name = format!("{name}-of-{length}");
     Some(built.case(contract, Source::Edge, name, &data))
 }
 
