@@ -82,10 +82,10 @@ const BACKDOOR: &str = "local.get 0 i32.const 60000 i32.lt_u if
     end
 end";
 
-/// The same where there are 23 positions.
+/// The same where there are 119 positions, more than axes grow to in any run.
 const TRIGGER: &str = "local.get 0 i32.const 60000 i32.lt_u if
     local.get 0 i32.load offset=32 i32.const 60000 i32.lt_u if
-        local.get 0 i32.load offset=32 i32.load offset=4 i32.const 23 i32.eq if i32.const 77 return end
+        local.get 0 i32.load offset=32 i32.load offset=4 i32.const 119 i32.eq if i32.const 77 return end
     end
 end";
 

@@ -92,10 +92,10 @@ pub(super) fn plan(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
     for (entry, size, variation, count) in kinds {
         let has_elements = |case: &Case| bytes(case) >= size / 2;
         let index = ordinary(cases, entry, (size, MUCH_VARIED_BYTES), has_elements);
-        let is_usual = |index: usize| bytes(&cases[index].case) <= MUCH_VARIED_BYTES;
+        let shows = |index: usize| size == 0 || is_ordinary(&cases[index].case, MUCH_VARIED_BYTES);
         steps.push(Step::Varied {
             entry,
-            index: index.filter(|index| is_usual(*index)),
+            index: index.filter(|index| shows(*index)),
             seed: random.u64(..),
             variation,
             count: few(count),
@@ -118,13 +118,15 @@ pub(super) fn ordinary(
     });
     fitting.min_by_key(|&index| {
         let case = &cases[index].case;
-        let is_ordinary = [near::PREFIX, TOGETHER].map(|prefix| case.name.starts_with(prefix));
-        let fits = bytes(case) + case.scratch_size as usize <= most;
-        (
-            !(is_ordinary.contains(&true) && fits),
-            bytes(case).abs_diff(size),
-        )
+        (!is_ordinary(case, most), bytes(case).abs_diff(size))
     })
+}
+
+/// Whether a case has ordinary values, and tensors and scratch of so many bytes at most.
+fn is_ordinary(case: &Case, most: usize) -> bool {
+    let mut prefixes = [near::PREFIX, TOGETHER].into_iter();
+    prefixes.any(|prefix| case.name.starts_with(prefix))
+        && bytes(case) + case.scratch_size as usize <= most
 }
 
 /// Calls in which an axis grows, for each axis of a kernel.
