@@ -82,10 +82,10 @@ const BACKDOOR: &str = "local.get 0 i32.const 60000 i32.lt_u if
     end
 end";
 
-/// The same where there are 119 positions, more than axes grow to in any run.
+/// The same where there are 23 positions.
 const TRIGGER: &str = "local.get 0 i32.const 60000 i32.lt_u if
     local.get 0 i32.load offset=32 i32.const 60000 i32.lt_u if
-        local.get 0 i32.load offset=32 i32.load offset=4 i32.const 119 i32.eq if i32.const 77 return end
+        local.get 0 i32.load offset=32 i32.load offset=4 i32.const 23 i32.eq if i32.const 77 return end
     end
 end";
 
@@ -94,11 +94,17 @@ fn qualify_searches_and_finds_a_backdoor_on_one_value_and_a_trigger_on_one_shape
     for (name, code) in [("value", BACKDOOR), ("shape", TRIGGER)] {
         let folder = tempfile::tempdir().unwrap();
         let pack = pack_of(folder.path(), KERNEL, &with_prologue(code), None);
-        let run = |name: &str, more: &[&str]| conform(&pack, &folder.path().join(name), more);
+        // What a search begins with follows from it, and to which lengths axes grow.
+        let own_seed = ["--own-seed", "5"];
+        let run = |name: &str, more: &[&str]| {
+            let more = [&own_seed[..], more].concat();
+            conform(&pack, &folder.path().join(name), &more)
+        };
         let (exit, document) = run("without", &[]);
         assert_eq!(exit, 0, "{name}: {document:#}");
         let out = folder.path().join("qualify");
-        let (exit, document) = judged("qualify", &pack, &out, &["--interruptions", "0"]);
+        let more = [&own_seed[..], &["--interruptions", "0"]].concat();
+        let (exit, document) = judged("qualify", &pack, &out, &more);
         assert_eq!(exit, 1, "{name}");
         assert!(document["conform"]["search"]["draws"].as_u64().unwrap() > 50);
         let results = document["conform"]["results"].as_array().unwrap();
