@@ -32,6 +32,10 @@ const VARIED_CALLS: u32 = 512;
 const VARIED_BYTES: usize = 512;
 /// The same where they have ordinary values, at most.
 const MUCH_VARIED_BYTES: usize = 3 << 10;
+/// Inputs of a call, at most.
+const INPUTS: u32 = 8;
+/// The case itself among the calls.
+const FIRST: usize = 1;
 /// Memory that all of the calls have together, about.
 const MOST_BYTES: u32 = 1 << 19;
 
@@ -90,12 +94,14 @@ pub(super) fn plan(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
     ];
     let mut steps: Vec<Step> = Vec::new();
     for (entry, size, variation, count) in kinds {
-        let has_elements = |case: &Case| bytes(case) >= size / 2;
-        let index = ordinary(cases, entry, (size, MUCH_VARIED_BYTES), has_elements);
-        let shows = |index: usize| size == 0 || is_ordinary(&cases[index].case, MUCH_VARIED_BYTES);
+        // Where one element is another, all of the answer has to be a number, or the change would not show.
+        let index = match variation {
+            Variation::Numbers => ordinary(cases, entry, (size, MUCH_VARIED_BYTES), |_| true),
+            _ => None,
+        };
         steps.push(Step::Varied {
             entry,
-            index: index.filter(|index| shows(*index)),
+            index,
             seed: random.u64(..),
             variation,
             count: few(count),
@@ -118,15 +124,13 @@ pub(super) fn ordinary(
     });
     fitting.min_by_key(|&index| {
         let case = &cases[index].case;
-        (!is_ordinary(case, most), bytes(case).abs_diff(size))
+        let is_ordinary = [near::PREFIX, TOGETHER].map(|prefix| case.name.starts_with(prefix));
+        let fits = bytes(case) + case.scratch_size as usize <= most;
+        (
+            !(is_ordinary.contains(&true) && fits),
+            bytes(case).abs_diff(size),
+        )
     })
-}
-
-/// Whether a case has ordinary values, and tensors and scratch of so many bytes at most.
-fn is_ordinary(case: &Case, most: usize) -> bool {
-    let mut prefixes = [near::PREFIX, TOGETHER].into_iter();
-    prefixes.any(|prefix| case.name.starts_with(prefix))
-        && bytes(case) + case.scratch_size as usize <= most
 }
 
 /// Calls in which an axis grows, for each axis of a kernel.
@@ -162,11 +166,15 @@ pub(super) fn with_axis(
     }
 }
 
-/// The call of an entry of which others are made where no case has the size for it.
+/// A call of ordinary values with some elements, of which others are made: another axis of it is long from run to run.
 fn of_some_elements(subject: &Subject, entry: Entry, seed: u64) -> Option<Case> {
-    let lengths = [8, 16, 32, 64, 128, 256].into_iter();
-    let mut cases = lengths.filter_map(|length| with_axis(subject, entry, (0, length), seed));
-    cases.find(|case| bytes(case) >= VARIED_BYTES)
+    let axes = axes(subject);
+    let rotated = (0..axes).map(|axis| (axis + seed as usize % axes) % axes);
+    let mut cases = rotated.flat_map(|axis| {
+        let lengths = [8, 16, 32, 64, 128, 256].into_iter();
+        lengths.filter_map(move |length| with_axis(subject, entry, (axis, length), seed))
+    });
+    cases.find(|case| (VARIED_BYTES..=MUCH_VARIED_BYTES).contains(&bytes(case)))
 }
 
 /// What a step is called.
@@ -191,6 +199,7 @@ impl Living<'_> {
         let subject = self.exchange.subject;
         let taken = |index: &usize| matches!(&self.alone[*index], Some(alone) if alone.status == 0);
         let case = match index {
+            None if variation == Variation::Numbers => None,
             Some(index) => Some(self.cases[index].case.clone()).filter(|_| taken(&index)),
             None => of_some_elements(subject, entry, seed),
         };
@@ -208,34 +217,34 @@ impl Living<'_> {
             last = Some(other.clone());
             changed.then_some(other)
         });
-        let placed = self.side_by_side(others);
-        if placed.len() < 2 {
+        // What has no input in common with them stands before them.
+        let far = (1..=INPUTS).fold(case.clone(), |far, input| {
+            varied(&far, contract, Variation::Tensor, input)
+        });
+        let placed = self.side_by_side(std::iter::once(far).chain(others));
+        if placed.len() <= FIRST + 1 {
             return Ok(());
         }
         let mut random = Rng::with_seed(seed);
-        let mut order: Vec<usize> = match variation {
-            Variation::Element => (1..placed.len()).collect(),
-            _ => (0..placed.len()).collect(),
-        };
-        placement::shuffle(&mut random, &mut order);
+        let mut one: Vec<usize> = (FIRST..placed.len()).collect();
+        placement::shuffle(&mut random, &mut one);
+        let mut other = one.clone();
+        other.reverse();
         // What is updated in place is another input in its second call.
-        let repeats = variation == Variation::Element && case.base.is_none();
-        let one: Vec<usize> = match variation {
-            // What was answered to the case itself comes right before each of those that differ from it, and in the other order after all of them.
-            Variation::Element if repeats => order.iter().flat_map(|number| [0, *number]).collect(),
-            Variation::Element => [0].into_iter().chain(order.iter().copied()).collect(),
-            _ => order.clone(),
-        };
-        order.reverse();
-        if variation == Variation::Element {
-            order.push(0);
+        if variation == Variation::Element && case.base.is_none() {
+            // What was answered to the case itself comes right before each of those that differ from it; and on the other instance one that has
+            // no input in common with them.
+            let before = |number: usize, order: &[usize]| -> Vec<usize> {
+                order.iter().flat_map(|one| [number, *one]).collect()
+            };
+            (one, other) = (before(FIRST, &one), before(0, &other));
         }
         let entry = self.exchange.subject.export(case.entry).to_owned();
         let one = self.in_order(&entry, &placed, &one)?;
-        let other = self.in_order(&entry, &placed, &order)?;
-        let pairs = one.iter().zip(&other);
-        for (number, pair) in pairs.enumerate() {
-            let of = format!("number {number} of {}", placed.len());
+        let other = self.in_order(&entry, &placed, &other)?;
+        let pairs = one.iter().zip(&other).enumerate();
+        for (number, pair) in pairs.skip(FIRST) {
+            let of = format!("number {number} of {}", placed.len() - FIRST);
             same(case, &placed[number], pair).map_err(|why| why.of(&of))?;
         }
         Ok(())
