@@ -53,10 +53,9 @@ pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u3
                 .flat_map(|(region, bytes)| bytes.step_by(2).map(move |at| (region, at)));
             if let Some(place) = number.checked_sub(1)
                 && let Some((region, at)) = places.nth(place as usize)
+                && let Some(bytes) = input_mut(&mut varied, region)
             {
-                if let Some(bytes) = input_mut(&mut varied, region) {
-                    bytes[at] ^= 0x40;
-                }
+                bytes[at] ^= 0x40;
             }
         }
         Variation::Tensor | Variation::Nans => {

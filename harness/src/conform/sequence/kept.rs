@@ -48,12 +48,15 @@ pub(super) enum Base {
     Gradient,
 }
 
+/// Calls of an entry of about so many bytes, of which this is true.
+type Kind<'a> = (Entry, usize, &'a dyn Fn(&Case) -> bool);
+
 /// One step for small and for larger calls of each entry, for calls without a second input and with scratch, where kernels may keep tables, for
 /// each axis, and for gradients.
 pub(super) fn plan(cases: &[Prepared], subject: &Subject, random: &mut Rng) -> Vec<Step> {
     let large_scratch = |case: &Case| case.scratch_size as usize > bytes(case);
     let without_b = |case: &Case| case.b.is_empty();
-    let kinds: [(Entry, usize, &dyn Fn(&Case) -> bool); 7] = [
+    let kinds: [Kind<'_>; 7] = [
         (Entry::Forward, SMALL_BYTES, &|_| true),
         (Entry::Forward, LARGE_BYTES, &|_| true),
         (Entry::Forward, SMALL_BYTES, &without_b),
