@@ -8,12 +8,9 @@ use super::{
 use crate::{registry, time_limits::TimeLimits};
 use assay_worker::Launch;
 use kernel_cases::case::Case;
-use runtime_api::{Error, Trap};
 
 /// The engine that runs such modules: an interpreter, which shares no compiler with what is judged.
 const REFERENCE_ENGINE: &str = "wasmi";
-/// Calls that may use up their deadline before nothing more is asked.
-const MOST_USED_UP: u32 = 3;
 
 /// How the engine of reference modules is started, for as long as a run may take.
 ///
@@ -35,10 +32,8 @@ pub(super) struct Interpreted<'a> {
     subject: Subject,
     session: Session<'a>,
     loaded: Loaded,
-    /// Why it is not called any more.
-    stopped: Option<String>,
-    /// Calls that used up their deadline.
-    used_up: u32,
+    /// Why it is not called any more: its worker was lost.
+    lost: Option<String>,
 }
 
 impl<'a> Interpreted<'a> {
@@ -58,8 +53,7 @@ impl<'a> Interpreted<'a> {
             subject,
             session,
             loaded,
-            stopped: None,
-            used_up: 0,
+            lost: None,
         })
     }
 
@@ -68,8 +62,9 @@ impl<'a> Interpreted<'a> {
     /// # Errors
     /// Why there is none.
     pub(super) fn answer(&mut self, case: &Case) -> Result<Vec<u8>, String> {
-        if let Some(reason) = &self.stopped {
-            return Err(reason.clone());
+        // What does not end is not waited for again and again; a call that it cannot answer says nothing of the next.
+        if let Some(reason) = self.lost.clone().or_else(|| self.session.given_up(0)) {
+            return Err(reason);
         }
         let prepared = subject::prepare(case.clone(), &self.subject, 0)
             .map_err(|error| format!("failed to {error}"))?;
@@ -80,17 +75,8 @@ impl<'a> Interpreted<'a> {
             } => Ok(output),
             ended => {
                 let reason = observe::describe(&ended);
-                let used_up = matches!(
-                    &ended,
-                    Ended::Stopped(Error::Trap {
-                        trap: Trap::EpochDeadline,
-                        ..
-                    })
-                );
-                self.used_up += u32::from(used_up);
-                // What does not end is not waited for again and again; a call that it cannot answer says nothing of the next.
-                if self.used_up >= MOST_USED_UP || matches!(ended, Ended::Lost(_)) {
-                    self.stopped = Some(reason.clone());
+                if matches!(ended, Ended::Lost(_)) {
+                    self.lost = Some(reason.clone());
                 }
                 Err(reason)
             }

@@ -20,63 +20,28 @@ pub(super) mod native;
 
 use super::case::{Case, Entry};
 use call::Table;
-use kernel_abi::block::{Q4_BYTES, Q8_BYTES};
 use values::Float;
 
 /// The edge cases of a kernel, named `edge:...`; none for a kernel that this harness has no contract for.
 pub fn cases(kernel: &str) -> Vec<Case> {
     let mut table = Table::new(kernel);
-    rows(kernel, &mut table);
-    zeros_meet_no_numbers(kernel, &mut table);
-    gradient_sizes_wrap(kernel, &mut table);
+    match kernel {
+        "rope_f32" => rope::rows(&mut table, rope::Tensor::Float(Float::F32)),
+        "rope_f16" => rope::rows(&mut table, rope::Tensor::Float(Float::F16)),
+        "rope_q8" => rope::rows(&mut table, rope::Tensor::Q8),
+        "rmsnorm_f32" => rmsnorm::rows(&mut table, Float::F32),
+        "rmsnorm_f16" => rmsnorm::rows(&mut table, Float::F16),
+        "swiglu_f32" => swiglu::rows(&mut table, Float::F32),
+        "swiglu_f16" => swiglu::rows(&mut table, Float::F16),
+        "kv_pack_q8" => kv::pack_rows(&mut table, kv::Q8),
+        "kv_pack_q4" => kv::pack_rows(&mut table, kv::Q4),
+        "kv_unpack_q8" => kv::unpack_rows(&mut table, kv::Q8),
+        "kv_unpack_q4" => kv::unpack_rows(&mut table, kv::Q4),
+        "lora_apply_f32" => lora::rows(&mut table, Float::F32),
+        "lora_apply_f16" => lora::rows(&mut table, Float::F16),
+        _ => {}
+    }
     table.into_cases()
-}
-
-fn rows(kernel: &str, table: &mut Table) {
-    match kernel {
-        "rope_f32" => rope::rows(table, rope::Tensor::Float(Float::F32)),
-        "rope_f16" => rope::rows(table, rope::Tensor::Float(Float::F16)),
-        "rope_q8" => rope::rows(table, rope::Tensor::Q8),
-        "rmsnorm_f32" => rmsnorm::rows(table, Float::F32),
-        "rmsnorm_f16" => rmsnorm::rows(table, Float::F16),
-        "swiglu_f32" => swiglu::rows(table, Float::F32),
-        "swiglu_f16" => swiglu::rows(table, Float::F16),
-        "kv_pack_q8" => kv::pack_rows(table, kv::Q8),
-        "kv_pack_q4" => kv::pack_rows(table, kv::Q4),
-        "kv_unpack_q8" => kv::unpack_rows(table, kv::Q8),
-        "kv_unpack_q4" => kv::unpack_rows(table, kv::Q4),
-        "lora_apply_f32" => lora::rows(table, Float::F32),
-        "lora_apply_f16" => lora::rows(table, Float::F16),
-        _ => {}
-    }
-}
-
-fn zeros_meet_no_numbers(kernel: &str, table: &mut Table) {
-    match kernel {
-        "rope_f32" => zeros::rope(table, Float::F32),
-        "rope_f16" => zeros::rope(table, Float::F16),
-        "rmsnorm_f32" => zeros::rmsnorm(table, Float::F32),
-        "rmsnorm_f16" => zeros::rmsnorm(table, Float::F16),
-        "swiglu_f32" => zeros::swiglu(table, Float::F32),
-        "swiglu_f16" => zeros::swiglu(table, Float::F16),
-        "kv_unpack_q8" => zeros::unpack(table, Q8_BYTES),
-        "kv_unpack_q4" => zeros::unpack(table, Q4_BYTES),
-        "lora_apply_f32" => zeros::lora(table, Float::F32),
-        "lora_apply_f16" => zeros::lora(table, Float::F16),
-        _ => {}
-    }
-}
-
-fn gradient_sizes_wrap(kernel: &str, table: &mut Table) {
-    match kernel {
-        "rmsnorm_f32" => wraps::rmsnorm(table, Float::F32),
-        "rmsnorm_f16" => wraps::rmsnorm(table, Float::F16),
-        "swiglu_f32" => wraps::swiglu(table, Float::F32),
-        "swiglu_f16" => wraps::swiglu(table, Float::F16),
-        "lora_apply_f32" => wraps::lora(table, Float::F32),
-        "lora_apply_f16" => wraps::lora(table, Float::F16),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -98,9 +98,9 @@ impl Pipes {
         if let Some(stdin) = self.stdin.as_ref().filter(|_| !self.to_write.is_empty()) {
             ends.push(PollFd::new(stdin, PollFlags::OUT));
         }
-        // A time that no clock counts is as good as none.
-        let time = Timespec::try_from(time).ok();
-        let ready = match poll(&mut ends, time.as_ref()) {
+        // Whoever asks has to look after the process now and then, and is never held without end: a time that no clock counts is not waited at all.
+        let time = Timespec::try_from(time).unwrap_or_default();
+        let ready = match poll(&mut ends, Some(&time)) {
             Ok(ready) => ready,
             Err(Errno::INTR) => return Heard::Nothing,
             Err(_) => return Heard::End,

@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
     }
 
     /// Why nothing more is asked of the module, of which so many workers were lost.
-    fn given_up(&self, lost_workers: u32) -> Option<String> {
+    pub(in crate::conform) fn given_up(&self, lost_workers: u32) -> Option<String> {
         let limits = [self.launch.time_limit, self.limit].into_iter().flatten();
         if let Some(limit) = limits.into_iter().find(TimeLimit::is_reached) {
             return Some(limit.to_string());

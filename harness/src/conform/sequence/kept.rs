@@ -10,7 +10,6 @@ use super::{
 };
 use crate::conform::{
     judge::Layer,
-    observe::Ended,
     placement::Place,
     subject::{self, Placed, Prepared, Subject},
 };
@@ -165,7 +164,7 @@ impl Living<'_> {
         })
     }
 
-    /// A case, and calls of its sizes that differ from it: each with what a fresh instance answers. None where it is refused there.
+    /// A case, and calls of its sizes that differ from it: each with what a fresh instance answers.
     fn ones(&mut self, case: &Case, order: [Part; 6], random: &mut Rng) -> Result<Vec<One>, Why> {
         let subject = self.exchange.subject;
         let Ok(contract) = &subject.standard.contract else {
@@ -194,9 +193,9 @@ impl Living<'_> {
             };
             let entry = subject.export(case.entry).to_owned();
             let mut due = self.in_order(&entry, std::slice::from_ref(&placed), &[0])?;
-            match due.pop() {
-                Some(due) if due.status == 0 => ones.push(One { case, placed, due }),
-                _ => break,
+            // One that is refused is no call to compare with, and keeps none of the others away.
+            if let Some(due) = due.pop().filter(|due| due.status == 0) {
+                ones.push(One { case, placed, due });
             }
         }
         Ok(ones)
@@ -260,18 +259,14 @@ impl Living<'_> {
         if first {
             returned_zero(export::INIT, returned.first().copied())?;
         }
-        let missing = || {
-            let what = "the worker made or read less than it was asked";
-            Why::Ended(Ended::Lost(what.to_owned()))
-        };
-        let status = *returned.last().ok_or_else(missing)?;
+        let status = *returned.last().ok_or_else(Why::missing)?;
         let frame: Vec<u8> = observation
             .reads
             .into_iter()
             .flat_map(|read| read.0)
             .collect();
         if frame.len() != one.placed.frame.image().len() {
-            return Err(missing());
+            return Err(Why::missing());
         }
         Ok(Left { status, frame })
     }

@@ -24,6 +24,12 @@ pub(in crate::conform) enum Why {
 }
 
 impl Why {
+    /// A worker that made fewer calls than asked, or read less, has told nothing.
+    pub(super) fn missing() -> Self {
+        let what = "the worker made or read less than it was asked";
+        Why::Ended(Ended::Lost(what.to_owned()))
+    }
+
     /// The same, of one call of several.
     pub(super) fn of(self, call: &str) -> Self {
         match self {

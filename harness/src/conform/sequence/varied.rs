@@ -9,7 +9,7 @@ use super::{
 use crate::{
     conform::{
         judge::Layer,
-        observe::{Ended, same_size},
+        observe::same_size,
         placement::{self, Place},
         subject::{self, Placed, Prepared, Subject},
     },
@@ -96,7 +96,13 @@ pub(super) fn plan(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
     for (entry, size, variation, count) in kinds {
         // Where one element is another, all of the answer has to be a number, or the change would not show.
         let index = match variation {
-            Variation::Numbers => ordinary(cases, entry, (size, MUCH_VARIED_BYTES), |_| true),
+            Variation::Numbers => {
+                let index = ordinary(cases, entry, (size, MUCH_VARIED_BYTES), |_| true);
+                if index.is_none() {
+                    continue;
+                }
+                index
+            }
             _ => None,
         };
         steps.push(Step::Varied {
@@ -199,7 +205,6 @@ impl Living<'_> {
         let subject = self.exchange.subject;
         let taken = |index: &usize| matches!(&self.alone[*index], Some(alone) if alone.status == 0);
         let case = match index {
-            None if variation == Variation::Numbers => None,
             Some(index) => Some(self.cases[index].case.clone()).filter(|_| taken(&index)),
             None => of_some_elements(subject, entry, seed),
         };
@@ -341,12 +346,8 @@ impl Living<'_> {
             .map_err(Why::Ended)?;
         returned_zero(export::INIT, returned.first().copied())?;
         same_size(pages, observation.pages).map_err(|what| Why::Wrong(Layer::L6, what))?;
-        let missing = || {
-            let what = "the worker made or read less than it was asked";
-            Why::Ended(Ended::Lost(what.to_owned()))
-        };
         if returned.len() != order.len() + 1 {
-            return Err(missing());
+            return Err(Why::missing());
         }
         let mut statuses = vec![0; placed.len()];
         for (number, status) in order.iter().zip(&returned[1..]) {
@@ -357,7 +358,7 @@ impl Living<'_> {
         for (one, status) in placed.iter().zip(statuses) {
             let mut frame = Vec::new();
             for _ in one.frame.pieces() {
-                frame.extend(reads.next().ok_or_else(missing)?.0);
+                frame.extend(reads.next().ok_or_else(Why::missing)?.0);
             }
             one.frame
                 .check(&frame, status == 0)

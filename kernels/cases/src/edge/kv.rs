@@ -5,6 +5,7 @@ use super::{
     call::{Call, INPUT, OK, PARAMS, Table},
     regions,
     values::{Float, f32_bytes, mixed, plain, with},
+    zeros,
 };
 use kernel_abi::{
     block::{ELEMENTS, Q4_BYTES, Q8_BYTES},
@@ -310,4 +311,5 @@ pub(super) fn unpack_rows(table: &mut Table, format: Format) {
         block(0, 1, 3),
     ];
     table.row("blocks-do-not-touch-each-other", OK, call(2, &mixed));
+    zeros::unpack(table, format.bytes);
 }

@@ -5,22 +5,23 @@ use super::{
     call::{Call, INPUT, OK, OUTPUT, PARAMS, SCRATCH, Table},
     regions,
     values::{Float, mixed, plain, with},
+    wraps, zeros,
 };
 use kernel_abi::params::Lora;
 
 /// The tensors of a call.
 #[derive(Clone)]
-struct Tensors {
-    shape: [usize; 4],
-    x: Vec<f32>,
-    a: Vec<f32>,
-    b: Vec<f32>,
-    base: Vec<f32>,
+pub(super) struct Tensors {
+    pub(super) shape: [usize; 4],
+    pub(super) x: Vec<f32>,
+    pub(super) a: Vec<f32>,
+    pub(super) b: Vec<f32>,
+    pub(super) base: Vec<f32>,
 }
 
 impl Tensors {
     /// Values without surprises, of the shape rows, in, rank, out.
-    fn plain(shape: [usize; 4]) -> Self {
+    pub(super) fn plain(shape: [usize; 4]) -> Self {
         let [rows, input, rank, output] = shape;
         Self {
             shape,
@@ -29,6 +30,29 @@ impl Tensors {
             b: plain(rank * output),
             base: mixed(rows * output),
         }
+    }
+
+    pub(super) fn forward(&self, float: Float, scale: f32) -> Call {
+        let [rows, _, rank, _] = self.shape;
+        Call::new(self.params(scale), float.bytes(&self.x), 0)
+            .b(float.bytes(&[&self.a[..], &self.b[..]].concat()))
+            .base(float.bytes(&self.base))
+            .scratch((rows * rank * 4) as u32)
+    }
+
+    /// dy then x; dx, dA and dB; scratch for u and x*A.
+    pub(super) fn gradient(&self, float: Float, scale: f32, dy: &[f32]) -> Call {
+        let [rows, input, rank, output] = self.shape;
+        let size = (rows * input + input * rank + rank * output) * float.size();
+        let a = float.bytes(&[dy, &self.x].concat());
+        Call::new(self.params(scale), a, size)
+            .b(float.bytes(&[&self.a[..], &self.b[..]].concat()))
+            .scratch((2 * rows * rank * 4) as u32)
+            .backward()
+    }
+
+    fn params(&self, scale: f32) -> [u8; Lora::SIZE] {
+        params(self.shape.map(|size| size as u32), scale)
     }
 }
 
@@ -44,14 +68,7 @@ fn params([rows, input, rank, output]: [u32; 4], scale: f32) -> [u8; Lora::SIZE]
 }
 
 pub(super) fn rows(table: &mut Table, float: Float) {
-    let call = |scale: f32, tensors: &Tensors| {
-        let [rows, _, rank, _] = tensors.shape;
-        let params = params(tensors.shape.map(|size| size as u32), scale);
-        Call::new(params, float.bytes(&tensors.x), 0)
-            .b(float.bytes(&[&tensors.a[..], &tensors.b[..]].concat()))
-            .base(float.bytes(&tensors.base))
-            .scratch((rows * rank * 4) as u32)
-    };
+    let call = |scale: f32, tensors: &Tensors| tensors.forward(float, scale);
     let shape = [2, 16, 4, 12];
     let good = call(2.0, &Tensors::plain(shape));
     let refused = params(shape.map(|size| size as u32), f32::NAN);
@@ -393,16 +410,7 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     table.row("nans-of-all-kinds-in-x", OK, nans.clone().a(float.nans()));
     table.row("nans-of-all-kinds-in-base", OK, nans.base(float.nans()));
 
-    // Gradient: dy then x; dx, dA and dB; scratch for u and x*A.
-    let gradient = |scale: f32, dy: &[f32], tensors: &Tensors| {
-        let [rows, input, rank, output] = tensors.shape;
-        let params = params(tensors.shape.map(|size| size as u32), scale);
-        let size = (rows * input + input * rank + rank * output) * float.size();
-        Call::new(params, float.bytes(&[dy, &tensors.x].concat()), size)
-            .b(float.bytes(&[&tensors.a[..], &tensors.b[..]].concat()))
-            .scratch((2 * rows * rank * 4) as u32)
-            .backward()
-    };
+    let gradient = |scale: f32, dy: &[f32], tensors: &Tensors| tensors.gradient(float, scale, dy);
     let good = gradient(2.0, &plain(24), &tensors);
     let room = good.scratch_size.max(64);
     regions::rows(table, &good.clone().scratch(room), float.size(), &refused);
@@ -452,4 +460,6 @@ pub(super) fn rows(table: &mut Table, float: Float) {
     };
     row("inf-in-b", OK, gradient(2.0, &plain(24), &infinite));
     table.refuse_in_gradient(&forward, &good);
+    zeros::lora(table, float);
+    wraps::lora(table, float);
 }

@@ -5,6 +5,7 @@ use super::{
     call::{Call, INPUT, OK, PARAMS, SCRATCH, Table},
     regions,
     values::{Float, mixed, plain, with},
+    wraps, zeros,
 };
 use kernel_abi::params::RmsNorm;
 
@@ -228,4 +229,6 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         gradient(EPS, 1, &plain(8), &infinite, &plain(8)),
     );
     table.refuse_in_gradient(&forward, &good);
+    zeros::rmsnorm(table, float);
+    wraps::rmsnorm(table, float);
 }

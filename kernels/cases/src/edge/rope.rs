@@ -5,6 +5,7 @@ use super::{
     call::{Call, INPUT, OK, PARAMS, Table},
     regions,
     values::{Float, f32_bytes, mixed, plain, with},
+    zeros,
 };
 use half::f16;
 use kernel_abi::{
@@ -118,7 +119,10 @@ pub(super) fn rows(table: &mut Table, tensor: Tensor) {
     shape_rows(table, tensor);
     angle_rows(table, tensor);
     match tensor {
-        Tensor::Float(float) => value_rows(table, float),
+        Tensor::Float(float) => {
+            value_rows(table, float);
+            zeros::rope(table, float);
+        }
         Tensor::Q8 => block_rows(table),
     }
 }

@@ -5,6 +5,7 @@ use super::{
     call::{Call, INPUT, OK, PARAMS, Table},
     regions,
     values::{Float, mixed, plain, with},
+    wraps, zeros,
 };
 use kernel_abi::params::Swiglu;
 
@@ -240,4 +241,6 @@ pub(super) fn rows(table: &mut Table, float: Float) {
         gradient(1.0, 1, &plain(8), &plain(8), &infinite),
     );
     table.refuse_in_gradient(&forward, &good);
+    zeros::swiglu(table, float);
+    wraps::swiglu(table, float);
 }

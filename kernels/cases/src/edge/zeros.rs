@@ -2,9 +2,10 @@
 
 use super::{
     call::{Call, OK, Table},
+    lora::Tensors,
     values::{Float, f32_bytes, plain, with},
 };
-use kernel_abi::params::{Kv, Lora, RmsNorm, Rope, Swiglu};
+use kernel_abi::params::{Kv, RmsNorm, Rope, Swiglu};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
@@ -165,54 +166,11 @@ pub(super) fn unpack(table: &mut Table, bytes: usize) {
     );
 }
 
-/// An adapter's matrices, with dy in the place of the base for the gradient.
-#[derive(Clone)]
-struct Adapter {
-    x: Vec<f32>,
-    a: Vec<f32>,
-    b: Vec<f32>,
-    base: Vec<f32>,
-}
-
 const ROWS: usize = 2;
 const IN: usize = 21;
 const RANK: usize = 5;
 const OUT: usize = 19;
-
-impl Adapter {
-    fn plain() -> Self {
-        Self {
-            x: plain(ROWS * IN),
-            a: plain(IN * RANK),
-            b: plain(RANK * OUT),
-            base: plain(ROWS * OUT),
-        }
-    }
-
-    fn call(&self, float: Float, backward: bool) -> Call {
-        let params = Lora {
-            rows: ROWS as u32,
-            in_features: IN as u32,
-            rank: RANK as u32,
-            out_features: OUT as u32,
-            scale: 0.5,
-        };
-        let adapter = float.bytes(&[&self.a[..], &self.b].concat());
-        let scratch = (4 * ROWS * RANK) as u32;
-        if backward {
-            let a = float.bytes(&[&self.base[..], &self.x].concat());
-            let size = self.x.len() * float.size() + adapter.len();
-            return Call::new(params.to_le_bytes(), a, size)
-                .b(adapter)
-                .scratch(2 * scratch)
-                .backward();
-        }
-        Call::new(params.to_le_bytes(), float.bytes(&self.x), 0)
-            .b(adapter)
-            .base(float.bytes(&self.base))
-            .scratch(scratch)
-    }
-}
+const SCALE: f32 = 0.5;
 
 /// A column of a matrix with so many, all of it one value.
 fn column(mut matrix: Vec<f32>, columns: usize, column: usize, value: f32) -> Vec<f32> {
@@ -225,11 +183,16 @@ fn column(mut matrix: Vec<f32>, columns: usize, column: usize, value: f32) -> Ve
 }
 
 pub(super) fn lora(table: &mut Table, float: Float) {
-    let plain = Adapter::plain();
-    let mut row = |name: &str, adapter: &Adapter| table.row(name, OK, adapter.call(float, false));
+    let plain = Tensors {
+        base: plain(ROWS * OUT),
+        ..Tensors::plain([ROWS, IN, RANK, OUT])
+    };
+    let mut row = |name: &str, adapter: &Tensors| {
+        table.row(name, OK, adapter.forward(float, SCALE));
+    };
     // In a loop's whole rounds, and behind them.
     for (place, what, value) in [(3, "nan", NAN), (IN - 1, "inf", INF)] {
-        let zero_x = Adapter {
+        let zero_x = Tensors {
             x: column(plain.x.clone(), IN, place, 0.0),
             a: with(plain.a.clone(), place * RANK + 1, value),
             ..plain.clone()
@@ -237,7 +200,7 @@ pub(super) fn lora(table: &mut Table, float: Float) {
         row(&format!("zeros-of-x-meet-{what}-in-a"), &zero_x);
     }
     for (place, what, value) in [(2 * OUT + 5, "nan", NAN), (RANK * OUT - 1, "inf", INF)] {
-        let zero_product = Adapter {
+        let zero_product = Tensors {
             x: vec![0.0; ROWS * IN],
             b: with(plain.b.clone(), place, value),
             ..plain.clone()
@@ -247,7 +210,7 @@ pub(super) fn lora(table: &mut Table, float: Float) {
             &zero_product,
         );
     }
-    let zero_adapter = Adapter {
+    let zero_adapter = Tensors {
         x: with(plain.x.clone(), 7, NAN),
         a: vec![0.0; IN * RANK],
         b: vec![0.0; RANK * OUT],
@@ -255,16 +218,18 @@ pub(super) fn lora(table: &mut Table, float: Float) {
     };
     row("zero-adapter-meets-nan-in-x", &zero_adapter);
 
-    let mut row = |name: &str, adapter: &Adapter| {
-        table.row(format!("backward-{name}"), OK, adapter.call(float, true));
+    // dy stands in the place of the base.
+    let mut row = |name: &str, adapter: &Tensors| {
+        let call = adapter.gradient(float, SCALE, &adapter.base);
+        table.row(format!("backward-{name}"), OK, call);
     };
-    let zero_dy = Adapter {
+    let zero_dy = Tensors {
         base: column(plain.base.clone(), OUT, 4, 0.0),
         b: with(plain.b.clone(), OUT + 4, NAN),
         ..plain.clone()
     };
     row("zeros-of-dy-meet-nan-in-b", &zero_dy);
-    let no_dy = Adapter {
+    let no_dy = Tensors {
         base: vec![0.0; ROWS * OUT],
         a: with(plain.a.clone(), 3 * RANK + 2, NAN),
         ..plain.clone()
@@ -272,7 +237,7 @@ pub(super) fn lora(table: &mut Table, float: Float) {
     row("dy-of-zeros-meets-nan-in-a", &no_dy);
     // The first rows of x and of A are 0.
     let zeros = |matrix: &[f32], length| [&vec![0.0; length][..], &matrix[length..]].concat();
-    let zero_rows = Adapter {
+    let zero_rows = Tensors {
         x: zeros(&plain.x, IN),
         a: zeros(&plain.a, RANK),
         base: with(plain.base.clone(), 6, NAN),

@@ -245,15 +245,20 @@ pub(super) fn shortest(contract: &Contract) -> BTreeMap<String, Value> {
 }
 
 /// Axes of these lengths, or of those that they may have and that are nearest, beside the shortest other ones and default parameters.
-pub(super) fn shaped(contract: &Contract, lengths: &[(&str, u32)], most: u64) -> Option<Built> {
+pub(super) fn lengthened(contract: &Contract, lengths: &[(&str, u32)]) -> BTreeMap<String, Value> {
     let mut values = shortest(contract);
+    values.extend(defaults(contract));
     for (name, length) in lengths {
         let length = nearest(&contract.axes[*name], *length);
         values.insert((*name).to_owned(), Value::Integer(length.into()));
     }
     solve(contract, &mut values);
-    values.extend(defaults(contract));
-    within(contract, values, most)
+    values
+}
+
+/// The call of [`lengthened`] axes, if it has so many elements at most.
+pub(super) fn shaped(contract: &Contract, lengths: &[(&str, u32)], most: u64) -> Option<Built> {
+    within(contract, lengthened(contract, lengths), most)
 }
 
 /// Gives axes the values that equations among the constraints say.

@@ -161,12 +161,7 @@ fn is_other_axis(contract: &Contract, tweak: Tweak) -> bool {
     let free = |region: &[usize], others: &[usize]| {
         let has = |indices: &[usize], name: &str| {
             let mut inputs = indices.iter().map(|index| &contract.inputs[*index]);
-            inputs.any(|input| {
-                let lengths = input.shape.iter();
-                lengths
-                    .flat_map(|length| length.names())
-                    .any(|of| of == name)
-            })
+            inputs.any(|input| sizes::names(input, name))
         };
         let mut axes = contract.axes.iter();
         let alone = axes.find(|(name, axis)| {

@@ -30,6 +30,11 @@ fn rows_and_columns() -> String {
     [axis("rows"), axis("columns")].join(", ")
 }
 
+/// One matrix from another.
+fn matrices(params: &str, rest: &str) -> Arc<Contract> {
+    contract("f32 rows columns", "f32 rows columns", params, rest)
+}
+
 fn named<'a>(cases: &'a [Case], part: &str) -> Vec<&'a Case> {
     let named = cases.iter().filter(|case| case.name.contains(part));
     named.collect()
@@ -41,12 +46,7 @@ fn value(case: &Case, name: &str) -> u64 {
 
 #[test]
 fn special_values_come_in_runs_along_each_axis() {
-    let open = contract(
-        "f32 rows columns",
-        "f32 rows columns",
-        &rows_and_columns(),
-        "",
-    );
+    let open = matrices(&rows_and_columns(), "");
     let cases = edge_cases(&open);
     let case = |name: &str| *named(&cases, name).first().unwrap();
     let rows = |case: &Case, length: usize| -> Vec<Vec<f64>> {
@@ -83,12 +83,7 @@ fn special_values_come_in_runs_along_each_axis() {
     assert_eq!(in_row(&long[0]), 1024);
     // What is not promised does not come.
     let no = r#", "domain": {"x": {"class": "normal", "special": ["zeros"]}}"#;
-    let open = contract(
-        "f32 rows columns",
-        "f32 rows columns",
-        &rows_and_columns(),
-        no,
-    );
+    let open = matrices(&rows_and_columns(), no);
     let cases = edge_cases(&open);
     assert_eq!(named(&cases, "edge:runs-").len(), 1);
     assert!(cases.iter().all(|case| {
@@ -122,12 +117,7 @@ fn nans_come_with_payloads_at_both_ends() {
 #[test]
 fn axes_that_may_be_empty_are_asked_without_elements() {
     let params = [count("rows", ""), count("columns", r#", "min": 0"#)].join(", ");
-    let cases = edge_cases(&contract(
-        "f32 rows columns",
-        "f32 rows columns",
-        &params,
-        "",
-    ));
+    let cases = edge_cases(&matrices(&params, ""));
     let empty = named(&cases, "-empty");
     let names: Vec<&str> = empty.iter().map(|case| case.name.as_str()).collect();
     let all: std::collections::BTreeSet<&str> = cases.iter().map(|case| &*case.name).collect();
@@ -143,12 +133,7 @@ fn axes_that_may_be_empty_are_asked_without_elements() {
     for case in empty {
         assert_eq!((case.a.len(), case.output_size, case.expect), (0, 0, 0));
     }
-    let open = contract(
-        "f32 rows columns",
-        "f32 rows columns",
-        &rows_and_columns(),
-        "",
-    );
+    let open = matrices(&rows_and_columns(), "");
     assert!(named(&edge_cases(&open), "-empty").is_empty());
 }
 
@@ -248,12 +233,7 @@ fn outputs_and_scratch_are_asked_where_their_sizes_wrap_around() {
 
 #[test]
 fn long_rows_have_every_remainder() {
-    let open = contract(
-        "f32 rows columns",
-        "f32 rows columns",
-        &rows_and_columns(),
-        "",
-    );
+    let open = matrices(&rows_and_columns(), "");
     let cases = edge_cases(&open);
     for length in 2048..2064 {
         let case = named(&cases, &format!("edge:columns-long-{length}"))[0];
@@ -261,12 +241,7 @@ fn long_rows_have_every_remainder() {
     }
     let most = count("columns", r#", "min": 1, "max": 1000"#);
     let params = [count("rows", r#", "min": 1, "max": 1000"#), most].join(", ");
-    let cases = edge_cases(&contract(
-        "f32 rows columns",
-        "f32 rows columns",
-        &params,
-        "",
-    ));
+    let cases = edge_cases(&matrices(&params, ""));
     let lengths =
         (976..992).map(|length| named(&cases, &format!("edge:columns-long-{length}")).len());
     assert!(lengths.into_iter().all(|count| count == 1));

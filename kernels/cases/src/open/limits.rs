@@ -2,9 +2,8 @@
 //! around or tiles end.
 
 use super::{
-    Built, Value,
+    Built,
     draw::{self, Random},
-    params,
 };
 use crate::case::{Case, Source};
 use kernel_pack::contract::{Axis, Contract};
@@ -48,28 +47,19 @@ pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
 /// The smallest shape, each typical one, and each axis as large as it may be.
 fn at_ends(contract: &Arc<Contract>) -> Vec<Case> {
     let mut random = Random::new(&contract.kernel, 0, u32::MAX - 2);
-    let built = |special: Option<(&String, u32)>, most: u64| {
-        let mut values = draw::shortest(contract);
-        values.extend(params::defaults(contract));
-        if let Some((name, value)) = special {
-            values.insert(name.clone(), Value::Integer(value.into()));
-        }
-        draw::solve(contract, &mut values);
-        draw::within(contract, values, most)
-    };
-    let mut found = vec![("smallest".to_owned(), built(None, draw::MAX_ELEMENTS))];
+    let smallest = draw::shaped(contract, &[], draw::MAX_ELEMENTS);
+    let mut found = vec![("smallest".to_owned(), smallest)];
     for (name, axis) in &contract.axes {
         found.extend(axis.typical.iter().map(|value| {
-            let built = built(Some((name, *value)), draw::MAX_ELEMENTS);
+            let built = draw::shaped(contract, &[(name, *value)], draw::MAX_ELEMENTS);
             (format!("{name}-{value}"), built)
         }));
         if !axis.is_fixed() {
             // Where the largest has too many elements, the largest power of two that has not.
             let powers = (0..u32::BITS).rev().map(|bit| 1 << bit);
             let mut lengths = std::iter::once(axis.max).chain(powers);
-            let built = lengths.find_map(|length| {
-                built(Some((name, draw::nearest(axis, length))), LARGEST_ELEMENTS)
-            });
+            let built = lengths
+                .find_map(|length| draw::shaped(contract, &[(name, length)], LARGEST_ELEMENTS));
             found.push((format!("{name}-at-max"), built));
         }
     }

@@ -1,6 +1,6 @@
 //! Regions of sizes that no call has, though they go together: sizes that wrap around, and inputs and outputs that are wrong in the same way.
 
-use super::{Value, draw, params};
+use super::{Value, draw};
 use crate::{case::Case, number};
 use kernel_abi::Status;
 use kernel_pack::{
@@ -23,10 +23,7 @@ pub(super) fn wrapping(contract: &Contract, good: &Case, values: &Values) -> Vec
         let Some(own) = values.get(name).and_then(|value| value.integer()) else {
             continue;
         };
-        let has = |index: &usize| {
-            let mut lengths = contract.inputs[*index].shape.iter();
-            lengths.any(|length| length.names().contains(name.as_str()))
-        };
+        let has = |index: &usize| names(&contract.inputs[*index], name);
         // What the output holds on entry lies in the output's region. An axis that no input has changes the size of the output only.
         let status = match contract.a.iter().chain(&contract.b).any(has) {
             true => Status::INVALID_INPUT,
@@ -35,14 +32,9 @@ pub(super) fn wrapping(contract: &Contract, good: &Case, values: &Values) -> Vec
         let mut row = |what: &str, value: i64| {
             let mut values = values.clone();
             values.insert(name.clone(), Value::Integer(value));
-            let fits = u32::try_from(value).is_ok_and(|value| axis.takes(value));
             let with = |name: &str| values.get(name)?.integer();
-            let allowed = contract
-                .constraints
-                .iter()
-                .all(|constraint| contract.holds(constraint, &with));
             // What leaves 64 bits in the contract's own arithmetic has no size to be compared with.
-            if value != own && fits && allowed && contract.shape(&with).is_ok() {
+            if value != own && contract.shape(&with).is_ok() {
                 cases.push(Case {
                     name: format!("edge:{name}-{what}"),
                     params: super::params(contract, &values),
@@ -128,7 +120,7 @@ pub(super) fn wrapped(contract: &Contract, good: &Case) -> Vec<Case> {
     for (name, axis) in contract.axes.iter().filter(|(_, axis)| !axis.is_fixed()) {
         let mut found: BTreeMap<i32, usize> = BTreeMap::new();
         for value in lengths(contract, name, axis) {
-            let values = beside_shortest(contract, name, value);
+            let values = draw::lengthened(contract, &[(name, value)]);
             let Some(sizes) = Sizes::of(contract, &values) else {
                 continue;
             };
@@ -164,15 +156,6 @@ pub(super) fn wrapped(contract: &Contract, good: &Case) -> Vec<Case> {
     cases
 }
 
-/// An axis of this length beside the shortest others, with default parameters.
-fn beside_shortest(contract: &Contract, name: &str, value: u32) -> Values {
-    let mut values = draw::shortest(contract);
-    values.insert(name.to_owned(), Value::Integer(value.into()));
-    draw::solve(contract, &mut values);
-    values.extend(params::defaults(contract));
-    values
-}
-
 /// Lengths of an axis at which sizes may wrap around, from the shortest on: powers of two, the shortest length beyond them, and the first at which the
 /// bytes of a region are too many.
 fn lengths(contract: &Contract, name: &str, axis: &Axis) -> Vec<u32> {
@@ -181,7 +164,7 @@ fn lengths(contract: &Contract, name: &str, axis: &Axis) -> Vec<u32> {
     let mut lengths: Vec<u32> = powers
         .flat_map(|power| [power, power.saturating_add(least)])
         .collect();
-    let values = beside_shortest(contract, name, least);
+    let values = draw::lengthened(contract, &[(name, least)]);
     if let Some(sizes) = Sizes::of(contract, &values) {
         let each = sizes.bytes.iter().map(|bytes| bytes / u64::from(least));
         let first = each
@@ -230,11 +213,7 @@ pub(super) fn parts(contract: &Contract, good: &Case, values: &Values) -> Vec<Ca
         let Some(region) = (0..2).find(|region| row[*region] > 0) else {
             continue;
         };
-        if has_other(if region == 0 {
-            &contract.a
-        } else {
-            &contract.b
-        }) {
+        if has_other(inputs(contract, region)) {
             continue;
         }
         for (what, part) in within_row(element(contract, region), row[region]) {
@@ -282,19 +261,22 @@ fn within_row(element: u64, row: u64) -> Vec<(&'static str, u64)> {
 
 /// Bytes of an element of the first tensor of a region.
 fn element(contract: &Contract, region: usize) -> u64 {
-    let indices = if region == 0 {
-        &contract.a
-    } else {
-        &contract.b
-    };
-    let dtype = indices
+    let dtype = inputs(contract, region)
         .first()
         .map_or(Dtype::F32, |index| contract.inputs[*index].dtype);
     number::bytes_of(dtype, 1) as u64
 }
 
+/// The inputs in region a, number 0, or b.
+fn inputs(contract: &Contract, region: usize) -> &[usize] {
+    match region {
+        0 => &contract.a,
+        _ => &contract.b,
+    }
+}
+
 /// Whether an axis is in a tensor's shape.
-fn names(array: &Array, axis: &str) -> bool {
+pub(super) fn names(array: &Array, axis: &str) -> bool {
     array
         .shape
         .iter()
