@@ -143,7 +143,7 @@ compat: ## a client of packs that others wrote: what fits and what does not, doc
 # WAMR's engines and wasmer.llvm are built into it where their packages are; wamr.aot takes the compiler that `make build` builds.
 llm_features = $(strip $(subst wamr-aot,wamr,$(subst wasmer-llvm,wasmer,$(filter wamr-aot wasmer-llvm,$(ENGINES)))))
 llm llm-measure llm-test: export ASSAY_WAMRC ?= $(abspath $(target))/release/assay-wamrc
-llm_compiler = $(if $(filter wamr,$(llm_features)),[ -x $(target)/release/assay-wamrc ] || $(release) $(wamr))
+llm_compiler = $(if $(filter wamr,$(llm_features)),[ -x $(target)/release/assay-wamrc ] || $(release) $(executables))
 llm_manifest = --manifest-path examples/llm/Cargo.toml $(if $(llm_features),--features "$(llm_features)")
 llm = examples/llm/target/release/llm
 

@@ -42,7 +42,7 @@ impl TimeLimits {
         };
         let seconds = asked.run.unwrap_or(RUN * longer + search);
         Self {
-            run: TimeLimit::new("the run", Duration::from_secs(seconds)),
+            run: TimeLimit::new("the run (--time-limit)", Duration::from_secs(seconds)),
             asked,
             longer,
         }
@@ -59,7 +59,10 @@ impl TimeLimits {
         let deadlines = TICK.saturating_mul(ticks).saturating_mul(DEADLINES);
         let seconds = deadlines.as_secs().clamp(MODULE.0, MODULE.1) * self.longer;
         let seconds = self.asked.module.unwrap_or(seconds);
-        TimeLimit::new("a module on an engine", Duration::from_secs(seconds))
+        TimeLimit::new(
+            "a module on an engine (--module-time-limit)",
+            Duration::from_secs(seconds),
+        )
     }
 }
 

@@ -154,7 +154,7 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
     let quickly = arguments.quick && arguments.processes.is_none() && arguments.time.is_none();
     let usual = if quickly { QUICK_LIMIT } else { LIMIT };
     let limit = arguments.time_limit.map_or(usual, Duration::from_secs);
-    let end = TimeLimit::new("the run", limit + GRACE);
+    let end = TimeLimit::new("the run (--time-limit)", limit + GRACE);
     for launch in &mut launches {
         launch.time_limit = Some(end);
     }

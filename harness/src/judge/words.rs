@@ -198,7 +198,7 @@ pub fn not_run(time: Option<&TimeReport>, unfinished: &[String]) -> Option<Strin
         .collect();
     if !unfinished.is_empty() {
         said.push(format!(
-            "the time limit of {} s for the run was reached: not asked in full: {}",
+            "the time limit of {} s for the run (--time-limit) was reached: not asked in full: {}",
             time.seconds,
             listed(unfinished)
         ));

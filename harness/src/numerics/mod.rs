@@ -118,14 +118,29 @@ impl Summary {
         }
     }
 
-    /// Why the engine does not conform: one line per instruction; empty if it does.
+    /// Why the engine does not conform: one line per instruction, and one for all that were not run for the same cause; empty if it does.
     pub fn reasons(&self) -> Vec<String> {
-        let mut reasons: Vec<String> = self
-            .findings
+        let mut causes: Vec<(&Finding, usize)> = Vec::new();
+        for finding in &self.findings {
+            let same = causes.iter_mut().find(|(first, _)| {
+                finding.outcome == Outcome::Error
+                    && first.outcome == Outcome::Error
+                    && first.detail == finding.detail
+            });
+            match same {
+                Some((_, more)) => *more += 1,
+                None => causes.push((finding, 0)),
+            }
+        }
+        let mut reasons: Vec<String> = causes
             .iter()
-            .map(|finding| {
+            .map(|(finding, more)| {
+                let others = match more {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
                 format!(
-                    "numerics, {}: {}: {}",
+                    "numerics, {}{others}: {}: {}",
                     finding.operation, finding.outcome, finding.detail
                 )
             })

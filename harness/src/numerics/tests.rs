@@ -1,8 +1,10 @@
 use super::{
+    Finding, Summary,
     operation::{Compare, Operation},
     oracle::{lanes, vector},
     plan::{CONSTANTS, Given, Plan, module},
 };
+use crate::outcome::Outcome;
 use std::{collections::BTreeSet, sync::LazyLock};
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan::new().unwrap());
@@ -429,4 +431,34 @@ fn constants_are_exact() {
             }
         }
     }
+}
+
+#[test]
+fn what_was_not_run_for_the_same_cause_is_one_reason_and_each_wrong_result_its_own() {
+    let finding = |operation: &str, outcome, detail: &str| Finding {
+        runtime: "engine".to_owned(),
+        operation: operation.to_owned(),
+        feature: None,
+        outcome,
+        cases: 1,
+        detail: detail.to_owned(),
+    };
+    let findings = [
+        finding("f32.min", Outcome::Fail, "wrong"),
+        finding("f32.max", Outcome::Error, "no time"),
+        finding("f32.add", Outcome::Error, "no time"),
+        finding("f32.sub", Outcome::Fail, "wrong"),
+        finding("f32.mul", Outcome::Error, "no memory"),
+        finding("f32.div", Outcome::Error, "no time"),
+    ];
+    let summary = Summary::of(findings.len(), "engine", &findings);
+    assert_eq!(
+        summary.reasons(),
+        [
+            "numerics, f32.min: fail: wrong",
+            "numerics, f32.max and 2 more: error: no time",
+            "numerics, f32.sub: fail: wrong",
+            "numerics, f32.mul: error: no memory",
+        ]
+    );
 }

@@ -249,6 +249,6 @@ fn what_was_not_run_stands_in_every_document_and_nothing_qualifies() {
     });
     assert_eq!(
         cut.words(),
-        "not-qualified; the time limit of 5 s for the run was reached: not asked in full: the traps"
+        "not-qualified; the time limit of 5 s for the run (--time-limit) was reached: not asked in full: the traps"
     );
 }

@@ -57,7 +57,7 @@ fn a_kernel_that_never_ends_is_not_waited_for_longer_than_the_run_may_take() {
     assert_eq!(exit, 1);
     assert_eq!(document["verdict"], "fail");
     assert_eq!(passed(&document), 0);
-    let due = "the time limit of 3 s for the run was reached";
+    let due = "the time limit of 3 s for the run (--time-limit) was reached";
     let not_run = &document["time_limit"]["not_run"][0];
     assert_eq!(not_run["reason"], due, "{document}");
     assert!(not_run["cases"].as_u64().unwrap() > 0 && not_run["sequences"].as_u64().unwrap() > 0);
@@ -110,7 +110,8 @@ fn slow_calls_below_their_deadline_are_given_up_by_the_limit_of_the_module() {
     assert_eq!(exit, 1);
     let reason = &document["time_limit"]["not_run"][0]["reason"];
     assert_eq!(
-        *reason, "the time limit of 2 s for a module on an engine was reached",
+        *reason,
+        "the time limit of 2 s for a module on an engine (--module-time-limit) was reached",
         "{document}"
     );
     assert_eq!(document["time_limit"]["module_seconds"], 2);

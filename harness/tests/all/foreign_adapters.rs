@@ -113,6 +113,9 @@ mod needs_python_pywasm {
             "kv_unpack_q8",
             "--cases",
             "1",
+            // All sequences take it two minutes. What is asked here are the instructions.
+            "--module-time-limit",
+            "8",
             "--out",
             out.path().to_str().unwrap(),
         ]);

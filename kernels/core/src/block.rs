@@ -63,14 +63,14 @@ fn scales_of_q8<L: Lanes, const N: usize>(
     let splat = L::Words::splat;
     let mut largest = [splat(0); N];
     if const { L::COUNT == 1 } {
-        unroll!(N, |n| largest[n] = magnitude_of_q8::<L>(&values[n]));
+        unroll!(4: N, |n| largest[n] = magnitude_of_q8::<L>(&values[n]));
     } else {
-        unroll!(N, |n| {
+        unroll!(4: N, |n| {
             let magnitude = magnitude_of_q8::<L>(&values[n]);
             magnitude.to_floats().store(F32::view_mut(&mut blocks[n]));
         });
         in_order();
-        unroll!(N, |n| largest[n] = L::load(F32::view(&blocks[n])).to_bits());
+        unroll!(4: N, |n| largest[n] = L::load(F32::view(&blocks[n])).to_bits());
     }
     // Infinite or NaN if one of the values is.
     let scales = L::Words::largest_of_each(largest).to_floats() / L::splat(127.0);
@@ -82,7 +82,7 @@ fn scales_of_q8<L: Lanes, const N: usize>(
     let unusual = small | bits.greater(splat(LARGEST_SCALE));
     let mut stored = [F16::default(); MOST_BLOCKS];
     scales.narrow(&mut stored);
-    unroll!(N, |n| {
+    unroll!(4: N, |n| {
         let [low, high, ..] = &mut blocks[n];
         [*low, *high] = stored.get(n).copied().unwrap_or_default();
     });
@@ -105,7 +105,7 @@ fn codes_of_q8_blocks<L: Lanes, const N: usize>(
         in_order();
         L::load(span(F32::view(&blocks[N - 1]), 4, L::COUNT))
     };
-    unroll!(N, |n| {
+    unroll!(4: N, |n| {
         let [_, _, codes @ ..] = &mut blocks[n];
         codes_of_q8(
             &values[n],
@@ -128,7 +128,7 @@ const MOST_BLOCKS: usize = 4;
 fn magnitude_of_q8<L: Lanes>(values: &[F32; ELEMENTS]) -> L::Words {
     let splat = L::Words::splat;
     let mut largest = splat(0);
-    unroll!(ELEMENTS / L::COUNT, |i| {
+    unroll!(32: ELEMENTS / L::COUNT, |i| {
         largest = largest.larger(group::<L>(values, i).to_bits() & splat(0x7fff_ffff));
     });
     largest
@@ -137,9 +137,9 @@ fn magnitude_of_q8<L: Lanes>(values: &[F32; ELEMENTS]) -> L::Words {
 /// The codes of a Q8_0 block, from twice the inverse of its scale.
 #[inline(always)]
 fn codes_of_q8<L: Lanes>(values: &[F32; ELEMENTS], double: L, codes: &mut [u8; ELEMENTS]) {
-    unroll!(ELEMENTS / 4 / L::COUNT, |i| {
+    unroll!(8: ELEMENTS / 4 / L::COUNT, |i| {
         let mut four = [L::splat(0.0); 4];
-        unroll!(4, |j| four[j] = group::<L>(values, 4 * i + j) * double);
+        unroll!(4: 4, |j| four[j] = group::<L>(values, 4 * i + j) * double);
         L::store_halves_rounded(four, span_mut(codes, 4 * i * L::COUNT, 4 * L::COUNT));
     });
 }
@@ -181,13 +181,13 @@ pub(crate) fn pack_q4_blocks<L: Lanes, const N: usize>(
     blocks: &mut [[u8; Q4_BYTES]; N],
 ) {
     let mut inverses = [0.0; N];
-    unroll!(N, |n| {
+    unroll!(4: N, |n| {
         let [low, high, ..] = &mut blocks[n];
         let scale = scale_of_q4::<L>(&values[n]);
         inverses[n] = inverse(scale);
         [*low, *high] = F16::store(scale);
     });
-    unroll!(N, |n| {
+    unroll!(4: N, |n| {
         let [_, _, codes @ ..] = &mut blocks[n];
         codes_of_q4(&values[n], L::splat(inverses[n]), codes);
     });
@@ -197,7 +197,7 @@ pub(crate) fn pack_q4_blocks<L: Lanes, const N: usize>(
 #[inline(always)]
 fn scale_of_q4<L: Lanes>(values: &[F32; ELEMENTS]) -> f32 {
     let (mut top, mut bottom) = (nothing::<L>(), nothing::<L>());
-    unroll!(ELEMENTS / L::COUNT, |i| {
+    unroll!(32: ELEMENTS / L::COUNT, |i| {
         let value = group(values, i);
         top = top.or_greater(value);
         bottom = bottom.or_smaller(value);
@@ -234,7 +234,7 @@ fn store_codes<L: Lanes, const BYTES: usize>(
     codes: &mut [u8; BYTES],
     code: impl Fn(usize) -> L::Words,
 ) {
-    unroll!(BYTES / 4 / L::COUNT, |i| {
+    unroll!(8: BYTES / 4 / L::COUNT, |i| {
         let four = [
             code(4 * i),
             code(4 * i + 1),
@@ -269,7 +269,7 @@ pub(crate) fn unpack_codes<L: Lanes, const N: usize>(
     let Some(codes) = codes.first_chunk::<N>() else {
         return;
     };
-    unroll!(N / L::COUNT, |i| {
+    unroll!(32: N / L::COUNT, |i| {
         let codes = L::Words::load_i8(span(codes, i * L::COUNT, L::COUNT));
         (codes.convert() * scale).store(span_mut(values, i * L::COUNT, L::COUNT));
     });
@@ -281,7 +281,7 @@ pub fn unpack_q4<L: Lanes>(block: &[u8; Q4_BYTES], values: &mut [F32; ELEMENTS])
     let [low, high, codes @ ..] = block;
     let scale = L::splat([*low, *high].load());
     let (first, second) = values.split_at_mut(ELEMENTS / 2);
-    unroll!(ELEMENTS / 8 / L::COUNT, |i| {
+    unroll!(4: ELEMENTS / 8 / L::COUNT, |i| {
         let at = 4 * i * L::COUNT;
         let [low, high] = L::Words::load_nibbles(span(codes, at, 4 * L::COUNT), 8);
         store_scaled(low, scale, span_mut(first, at, 4 * L::COUNT));
@@ -291,7 +291,7 @@ pub fn unpack_q4<L: Lanes>(block: &[u8; Q4_BYTES], values: &mut [F32; ELEMENTS])
 
 #[inline(always)]
 fn store_scaled<L: Lanes>(numbers: [L; 4], scale: L, into: &mut [F32]) {
-    unroll!(4, |i| (numbers[i] * scale).store(span_mut(
+    unroll!(4: 4, |i| (numbers[i] * scale).store(span_mut(
         into,
         i * L::COUNT,
         L::COUNT

@@ -52,20 +52,20 @@ pub(crate) fn map<L: Lanes, E: Element, B: Element, F: Elementwise>(
         let mut waiting = [F32::default(); WAITING];
         let waiting: &mut [F32; WAITING] = core::hint::black_box(&mut waiting);
         for ((a, b), output) in blocks {
-            unroll!(groups / 2, |i| pair::<L, E, B, F32, F>(
+            unroll!(32: groups / 2, |i| pair::<L, E, B, F32, F>(
                 i,
                 f,
                 (a, b),
                 waiting
             ));
             in_order();
-            unroll!(groups / 2, |i| convert_pair::<L, F32, E>(
+            unroll!(32: groups / 2, |i| convert_pair::<L, F32, E>(
                 i, waiting, output
             ));
         }
     } else {
         for ((a, b), output) in blocks {
-            unroll!(groups / 2, |i| pair::<L, E, B, E, F>(i, f, (a, b), output));
+            unroll!(32: groups / 2, |i| pair::<L, E, B, E, F>(i, f, (a, b), output));
         }
     }
     map_rest::<L, E, B, F>(f, a.remainder(), b.remainder(), output.into_remainder());
@@ -155,7 +155,7 @@ fn convert_by<'a, L: Lanes, A: Element, B: Element>(
     let mut from = from.chunks_exact(groups * L::COUNT);
     let mut into = into.chunks_exact_mut(groups * L::COUNT);
     for (from, into) in (&mut from).zip(&mut into) {
-        unroll!(groups / 2, |i| convert_pair::<L, A, B>(i, from, into));
+        unroll!(32: groups / 2, |i| convert_pair::<L, A, B>(i, from, into));
     }
     (from.remainder(), into.into_remainder())
 }

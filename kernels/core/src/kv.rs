@@ -200,7 +200,7 @@ impl<L: Lanes> PerBlock<[u8; Q4_BYTES], [F32; ELEMENTS]> for KvUnpackQ4<L> {
 
     #[inline(always)]
     fn apply<const N: usize>(blocks: &[[u8; Q4_BYTES]; N], values: &mut [[F32; ELEMENTS]; N]) {
-        unroll!(N, |n| block::unpack_q4::<L>(&blocks[n], &mut values[n]));
+        unroll!(8: N, |n| block::unpack_q4::<L>(&blocks[n], &mut values[n]));
     }
 }
 
@@ -212,7 +212,7 @@ impl<L: Lanes> PerBlock<[u8; Q8_BYTES], [F32; ELEMENTS]> for KvUnpackQ8<L> {
 
     #[inline(always)]
     fn apply<const N: usize>(blocks: &[[u8; Q8_BYTES]; N], values: &mut [[F32; ELEMENTS]; N]) {
-        unroll!(N, |n| block::unpack_q8::<L>(&blocks[n], &mut values[n]));
+        unroll!(8: N, |n| block::unpack_q8::<L>(&blocks[n], &mut values[n]));
     }
 }
 

@@ -179,7 +179,7 @@ fn sums_of_tile<L: Lanes, const C: usize>(vector: &[F32], tile: &[[F32; C]]) -> 
     let (eights, rest) = vector.as_chunks::<8>();
     let (tile_eights, tile_rest) = tile.as_chunks::<8>();
     for (vector, tile) in eights.iter().zip(tile_eights) {
-        unroll!(8, |i| add_row(&mut sums, vector[i], &tile[i]));
+        unroll!(8: 8, |i| add_row(&mut sums, vector[i], &tile[i]));
     }
     for (&value, row) in rest.iter().zip(tile_rest) {
         add_row(&mut sums, value, row);
@@ -197,7 +197,7 @@ fn sums_of_terms<L: Lanes, const C: usize, const R: usize>(
     if let Some(vector) = vector.first_chunk::<R>()
         && let Some(tile) = tile.first_chunk::<R>()
     {
-        unroll!(R, |i| add_row(&mut sums, vector[i], &tile[i]));
+        unroll!(64: R, |i| add_row(&mut sums, vector[i], &tile[i]));
     }
     sums
 }
@@ -211,7 +211,7 @@ fn write<L: Lanes, O: Element, const C: usize, const WAY: bool>(
 ) {
     if output.len() == C {
         let scale = L::splat(scale);
-        unroll!(C / L::COUNT / 2, |i| {
+        unroll!(16: C / L::COUNT / 2, |i| {
             let at = 2 * i * L::COUNT;
             let output = span_mut(output, at, 2 * L::COUNT);
             let [mut first, mut next] = F32::load_pair::<L>(span(totals, at, 2 * L::COUNT));
@@ -281,7 +281,7 @@ fn by_groups<L: Lanes, V: Element, E: Element, O: Element, const C: usize>(
         *totals = [O::store(0.0); C];
         for group in groups {
             let mut sums = [L::splat(0.0); C];
-            unroll!(TERMS, |i| {
+            unroll!(64: TERMS, |i| {
                 add_row(&mut sums, group[i], split(rows, i * columns).1);
             });
             add_to(totals, &sums, 1.0);
@@ -332,7 +332,7 @@ fn straight_block<L: Lanes, V: Element, E: Element, O: Element, const R: usize, 
     let rows = split(matrix, first).1;
     let columns = output.len();
     let mut sums = [L::splat(0.0); C];
-    unroll!(R, |i| {
+    unroll!(16: R, |i| {
         add_row(&mut sums, vector[i], split(rows, i * columns).1);
     });
     add_to(span_mut(output, first, C), &sums, scale);
@@ -342,7 +342,7 @@ fn straight_block<L: Lanes, V: Element, E: Element, O: Element, const R: usize, 
 #[inline(always)]
 fn add_to<L: Lanes, O: Element, const C: usize>(output: &mut [O], sums: &[L; C], scale: f32) {
     if let Some(output) = output.first_chunk_mut::<C>() {
-        unroll!(C / L::COUNT, |i| {
+        unroll!(32: C / L::COUNT, |i| {
             let output = span_mut(output, i * L::COUNT, L::COUNT);
             let value = O::load_lanes::<L>(output) + L::splat(scale) * sums[i];
             O::store_lanes(value, output);
@@ -380,7 +380,7 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const WAY
     let mut groups = vector.chunks_exact(terms);
     let mut term = 0;
     for values in &mut groups {
-        unroll!(terms, |i| {
+        unroll!(16: terms, |i| {
             add_row(
                 &mut sums,
                 values[i],
@@ -390,7 +390,7 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const WAY
         term += terms;
         // One loop for both: a loop of its own around this one would be checked too.
         if term.is_multiple_of(TERMS) {
-            unroll!(C / L::COUNT, |i| {
+            unroll!(16: C / L::COUNT, |i| {
                 totals[i] = totals[i] + sums[i];
                 sums[i] = L::splat(0.0);
             });
@@ -400,12 +400,12 @@ fn block<L: Lanes, V: Element, E: Element, O: Element, const C: usize, const WAY
         add_row(&mut sums, value, split(matrix, term * columns + first).1);
         term += 1;
     }
-    unroll!(C / L::COUNT, |i| totals[i] = totals[i] + sums[i]);
+    unroll!(16: C / L::COUNT, |i| totals[i] = totals[i] + sums[i]);
     let output = span_mut(output, first, C);
     if WAY == ADD {
         add_to(output, &totals, scale);
     } else if let Some(output) = output.first_chunk_mut::<C>() {
-        unroll!(C / L::COUNT, |i| {
+        unroll!(16: C / L::COUNT, |i| {
             O::store_lanes(totals[i], span_mut(output, i * L::COUNT, L::COUNT));
         });
     }
@@ -425,7 +425,7 @@ fn add_row<L: Lanes, V: Element, E: Element, const C: usize>(
 ) {
     if let Some(row) = row.first_chunk::<C>() {
         let value = L::splat(value.load());
-        unroll!(C / L::COUNT, |i| {
+        unroll!(32: C / L::COUNT, |i| {
             let elements = E::load_lanes::<L>(span(row, i * L::COUNT, L::COUNT));
             sums[i] = sums[i] + value * elements;
         });

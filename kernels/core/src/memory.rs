@@ -88,8 +88,8 @@ impl<'a> LinearMemory<'a> {
         let all = [a, b, output, scratch, params, own];
         // Written out, without a branch: of the smallest call this is a large part, and each turn of a loop would be metered.
         let mut fits = true;
-        unroll!(6, |i| fits &= self.holds(all[i]));
-        unroll!(15, |i| fits &= apart(all[PAIRS[i].0], all[PAIRS[i].1]));
+        unroll!(8: 6, |i| fits &= self.holds(all[i]));
+        unroll!(16: 15, |i| fits &= apart(all[PAIRS[i].0], all[PAIRS[i].1]));
         let [a, b, output, scratch] =
             [a, b, output, scratch].map(|region| if fits { region } else { Region::new(0, 0) });
         // SAFETY: where there is no byte in them nothing is read or written. Else every region was just checked to lie in the host's

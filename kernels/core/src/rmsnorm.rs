@@ -97,7 +97,7 @@ pub fn sum_of_squares<E: Element>(row: &[E]) -> f32 {
     let columns = const { elementwise::groups(2 + E::OPERATIONS) };
     let mut blocks = row.chunks_exact(columns);
     for block in &mut blocks {
-        unroll!(columns, |i| add_square(&mut sum, block[i]));
+        unroll!(64: columns, |i| add_square(&mut sum, block[i]));
     }
     for &x in blocks.remainder() {
         add_square(&mut sum, x);
@@ -275,7 +275,7 @@ fn sums_of_squares<E: Element>(group: &[E], hidden: usize) -> [f32; ROWS] {
     let columns = const { columns::<E>() };
     let [mut a, mut b, mut c, mut d] = [a, b, c, d].map(|row| row.chunks_exact(columns));
     for (((a, b), c), d) in (&mut a).zip(&mut b).zip(&mut c).zip(&mut d) {
-        unroll!(columns, |i| {
+        unroll!(16: columns, |i| {
             add_square(&mut sums[0], a[i]);
             add_square(&mut sums[1], b[i]);
             add_square(&mut sums[2], c[i]);
@@ -318,11 +318,11 @@ fn sum_of_squares_in_lanes<L: Lanes, E: Element>(row: &[E]) -> f32 {
     let groups = const { SUMS * (elementwise::groups(2 + E::OPERATIONS) / SUMS) };
     let mut blocks = row.chunks_exact(groups * L::COUNT);
     for block in &mut blocks {
-        unroll!(groups / 2, |i| add_pair(&mut sums, 2 * i, block));
+        unroll!(32: groups / 2, |i| add_pair(&mut sums, 2 * i, block));
     }
     let mut blocks = blocks.remainder().chunks_exact(SUMS * L::COUNT);
     for block in &mut blocks {
-        unroll!(SUMS / 2, |i| add_pair(&mut sums, 2 * i, block));
+        unroll!(4: SUMS / 2, |i| add_pair(&mut sums, 2 * i, block));
     }
     let [mut a, b, c, d] = sums;
     let mut steps = blocks.remainder().chunks_exact(L::COUNT);

@@ -313,7 +313,7 @@ fn interleaved<L: Lanes, E: Element>(
         if const { in_passes::<L, E>() } && step > L::COUNT {
             interleaved_step::<L, E, F32>(step, (x, waiting), turns);
             in_order();
-            unroll!(step / L::COUNT, |i| convert_pair::<L, F32, E>(
+            unroll!(16: step / L::COUNT, |i| convert_pair::<L, F32, E>(
                 i, waiting, y
             ));
         } else {
@@ -330,7 +330,7 @@ fn interleaved_step<L: Lanes, E: Element, O: Element>(
     (x, y): (&[E], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
-    unroll!(step / L::COUNT, |i| {
+    unroll!(64: step / L::COUNT, |i| {
         let at = i * L::COUNT;
         let [first, next] = E::load_pair::<L>(span(x, 2 * at, 2 * L::COUNT));
         let (x0, x1) = first.deinterleave(next);
@@ -402,7 +402,7 @@ fn halves<L: Lanes, E: Element>(
             let (wide0, wide1) = waiting.split_at_mut(PAIRS);
             halves_step::<L, E, F32>(step, (low, high), (wide0, wide1), turns);
             in_order();
-            unroll!(step / L::COUNT / 2, |i| {
+            unroll!(8: step / L::COUNT / 2, |i| {
                 convert_pair::<L, F32, E>(i, wide0, y0);
                 convert_pair::<L, F32, E>(i, wide1, y1);
             });
@@ -421,7 +421,7 @@ fn halves_step<L: Lanes, E: Element, O: Element>(
     (y0, y1): (&mut [O], &mut [O]),
     (cosines, sines): (&[F32], &[F32]),
 ) {
-    unroll!(step / L::COUNT / 2, |i| {
+    unroll!(32: step / L::COUNT / 2, |i| {
         let (at, lanes) = (2 * i * L::COUNT, 2 * L::COUNT);
         let low = E::load_pair::<L>(span(low, at, lanes));
         let high = E::load_pair::<L>(span(high, at, lanes));

@@ -175,7 +175,7 @@ impl Gate {
         let [shifted, rest, wide] = core::hint::black_box(&mut waiting);
         let inputs = x.chunks_exact(step).zip(gate.chunks_exact(step));
         for ((x, gate), y) in inputs.zip(y.chunks_exact_mut(step)) {
-            unroll!(GROUPS / 2, |i| {
+            unroll!(8: GROUPS / 2, |i| {
                 let gates = E::load_pair::<L>(pair_of::<L, E>(i, gate));
                 if const { in_passes::<L, E>() } {
                     F32::store_pair(gates, pair_of_mut::<L, F32>(i, wide));
@@ -185,7 +185,7 @@ impl Gate {
                 F32::store_pair([first.1, next.1], pair_of_mut::<L, F32>(i, rest));
             });
             in_order();
-            unroll!(GROUPS / 2, |i| {
+            unroll!(8: GROUPS / 2, |i| {
                 let [first, next] = F32::load_pair::<L>(pair_of::<L, F32>(i, shifted));
                 let [first_rest, next_rest] = F32::load_pair::<L>(pair_of::<L, F32>(i, rest));
                 let pair = [(first, first_rest), (next, next_rest)];
@@ -193,7 +193,7 @@ impl Gate {
                 F32::store_pair(pair, pair_of_mut::<L, F32>(i, shifted));
             });
             in_order();
-            unroll!(GROUPS / 2, |i| {
+            unroll!(8: GROUPS / 2, |i| {
                 let [decay, next_decay] = F32::load_pair::<L>(pair_of::<L, F32>(i, shifted));
                 let [x, next_x] = E::load_pair::<L>(pair_of::<L, E>(i, x));
                 let [gate, next_gate] = if const { in_passes::<L, E>() } {
@@ -213,7 +213,7 @@ impl Gate {
             });
             if const { in_passes::<L, E>() } {
                 in_order();
-                unroll!(GROUPS / 2, |i| convert_pair::<L, F32, E>(i, rest, y));
+                unroll!(8: GROUPS / 2, |i| convert_pair::<L, F32, E>(i, rest, y));
             }
         }
         x.len() / step * step

@@ -3,15 +3,27 @@
 //! An engine that meters checks its budget at every loop back edge and charges per basic block. So inner loops advance by
 //! whole blocks whose steps are written out one after the other.
 
-/// Evaluates `$body` with `$index` = 0, 1, ... below `$count`, a constant of at most 64, without a loop.
+/// Evaluates `$body` with `$index` = 0, 1, ... below `$count`, a constant of at most 4, 8, 16, 32 or 64, which stands before it, without a
+/// loop. Each of the most there may be is a copy of `$body` that the compiler reads, in each build again.
 macro_rules! unroll {
-    ($count:expr, |$index:ident| $body:expr) => {
-        $crate::unroll::unroll!(@ $count, $index, $body,
-            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21
-            22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43
-            44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63)
+    (4: $($what:tt)*) => { $crate::unroll::unroll!(@ 4, (0 1 2 3), $($what)*) };
+    (8: $($what:tt)*) => { $crate::unroll::unroll!(@ 8, (0 1 2 3 4 5 6 7), $($what)*) };
+    (16: $($what:tt)*) => {
+        $crate::unroll::unroll!(@ 16, (0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15), $($what)*)
     };
-    (@ $count:expr, $index:ident, $body:expr, $($number:literal)*) => {
+    (32: $($what:tt)*) => {
+        $crate::unroll::unroll!(@ 32,
+            (0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31),
+            $($what)*)
+    };
+    (64: $($what:tt)*) => {
+        $crate::unroll::unroll!(@ 64,
+            (0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+            32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63),
+            $($what)*)
+    };
+    (@ $most:literal, ($($number:literal)*), $count:expr, |$index:ident| $body:expr) => {
+        debug_assert!($count <= $most);
         $(
             if $number < $count {
                 let $index: usize = $number;

@@ -11,11 +11,13 @@ pub const PACK_FEATURES: [&str; 7] = [
     "simd",
 ];
 
-/// The features of [`PACK_FEATURES`] that an engine has: each is found out with a module that uses it and is run.
+/// The features of [`PACK_FEATURES`] that an engine has: each is found out with a module that uses it and is run. All but SIMD are asked for
+/// together first, because to compile seven modules is what starting some engines takes longest.
 pub fn probe_features(runtime: &dyn Runtime) -> Vec<String> {
+    let together = ALL_BUT_SIMD.run(runtime).is_ok();
     PROBES
         .iter()
-        .filter(|probe| probe.run(runtime).is_ok())
+        .filter(|probe| (together && probe.feature != "simd") || probe.run(runtime).is_ok())
         .map(|probe| probe.feature.to_owned())
         .collect()
 }
@@ -92,9 +94,38 @@ pub(crate) const PROBES: &[Probe] = &[
     },
 ];
 
+/// What the probes of all features but SIMD do, in one module.
+const ALL_BUT_SIMD: Probe = Probe {
+    feature: "all but simd",
+    #[cfg(feature = "suite")]
+    check: "feature.all-but-simd",
+    wasm: b"\0asm\x01\0\0\0\x01\x0a\x02`\0\x02\x7f\x7f`\0\x01\x7f\x03\x03\x02\0\x01\x04\x07\x02p\0\x01o\0\x01\x05\x03\x01\0\x01\x06\x06\x01\x7f\x01A\0\x0b\x07\x13\x02\x07counter\x03\0\x05probe\0\x01\x0c\x01\x01\x0a^\x02\x06\0A\x03A\x02\x0bU\0A\x01$\0A\0A\0A\x01\xfc\x08\0\0A\x04A\0A\x01\xfc\x0a\0\0A\0A\0A\x01\xfc\x0b\0\xd0oA\x01\xfc\x0f\x01\x1a#\0A\x04(\x02\0q\x10\0kA\x01%\x01\xd1qqA\x80\x01\xc0A\x80\x7fFC\xf9\x02\x15P\xfc\0A\xff\xff\xff\xff\x07Fqq\x0b\x0b\x04\x01\x01\x01\x01",
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALL_BUT_SIMD_TEXT: &str = r#"(module
+  (memory 1)
+  (table 1 funcref)
+  (table 1 externref)
+  (global (export "counter") (mut i32) (i32.const 0))
+  (func (result i32 i32) (i32.const 3) (i32.const 2))
+  (func (export "probe") (result i32)
+    (global.set 0 (i32.const 1))
+    (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1))
+    (memory.copy (i32.const 4) (i32.const 0) (i32.const 1))
+    (memory.fill (i32.const 0) (i32.const 0) (i32.const 1))
+    (drop (table.grow 1 (ref.null extern) (i32.const 1)))
+    (i32.and
+      (i32.and
+        (i32.and (global.get 0) (i32.load (i32.const 4)))
+        (i32.and (i32.sub (call 0)) (ref.is_null (table.get 1 (i32.const 1)))))
+      (i32.and
+        (i32.eq (i32.extend8_s (i32.const 0x80)) (i32.const -128))
+        (i32.eq (i32.trunc_sat_f32_s (f32.const 1e10)) (i32.const 0x7fffffff)))))
+  (data "\01"))"#;
 
     const TEXTS: [(&str, &str); 7] = [
         (
@@ -160,5 +191,9 @@ mod tests {
             assert_eq!(probe.wasm, wat::parse_str(text).unwrap(), "{feature}");
         }
         assert_eq!(PROBES.len(), PACK_FEATURES.len());
+        assert_eq!(
+            ALL_BUT_SIMD.wasm,
+            wat::parse_str(ALL_BUT_SIMD_TEXT).unwrap()
+        );
     }
 }

@@ -63,12 +63,17 @@ struct Waiting {
     _alive: OneAlive,
 }
 
+/// Where an instance waits, boxed so that it goes in and out as a pointer. Places that shared a line of the processors' caches would make
+/// threads wait for each other.
+#[derive(Default)]
+#[repr(align(128))]
+struct Place(Mutex<Option<Box<Waiting>>>);
+
 /// Instances of one kernel that go from thread to thread. Each thread has a place that it looks at first, so that threads meet only when they are
 /// more than there are places; then one takes another place, or an instance for this call alone.
 #[derive(Default)]
 pub(crate) struct Pool {
-    // Boxed, so that an instance goes in and out as a pointer.
-    places: [Mutex<Option<Box<Waiting>>>; SHARDS],
+    places: [Place; SHARDS],
 }
 
 impl Pool {
@@ -99,12 +104,14 @@ impl Pool {
     /// A place that nobody uses now, the calling thread's own first.
     fn free_place(&self) -> Option<MutexGuard<'_, Option<Box<Waiting>>>> {
         let own = shard();
-        (0..SHARDS).find_map(|step| match self.places[(own + step) % SHARDS].try_lock() {
-            Ok(place) => Some(place),
-            // A caller panicked while it filled its tensors; the instance went with it.
-            Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        })
+        (0..SHARDS).find_map(
+            |step| match self.places[(own + step) % SHARDS].0.try_lock() {
+                Ok(place) => Some(place),
+                // A caller panicked while it filled its tensors; the instance went with it.
+                Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            },
+        )
     }
 }
 
