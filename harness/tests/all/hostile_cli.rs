@@ -144,7 +144,7 @@ fn wrong(document: &Value, expect: &Expect, name: &str) -> Vec<String> {
     wrong
 }
 
-/// Probes all modules in all variants, two at a time.
+/// Probes all modules in all variants, two at a time. Without the pre-pass only every other module is probed by day.
 fn check(modules: &[Hostile], variants: &[&[&str]]) {
     let folder = tempfile::tempdir().unwrap();
     let next = AtomicUsize::new(0);
@@ -152,8 +152,15 @@ fn check(modules: &[Hostile], variants: &[&[&str]]) {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while let Some(hostile) = modules.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    for variant in variants {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(hostile) = modules.get(number) else {
+                        break;
+                    };
+                    let left_out = |variant: &[&str]| {
+                        variant.contains(&"--raw") && number % 2 == 1 && !support::thorough()
+                    };
+                    for variant in variants.iter().filter(|variant| !left_out(variant)) {
                         let named = variant.contains(&"--entry");
                         let expect = match (variant.contains(&"--raw"), named) {
                             // There is no such entry: what comes first is refused, whatever it is.
