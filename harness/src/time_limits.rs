@@ -5,6 +5,8 @@ use assay_worker::TimeLimit;
 use runtime_api::TICK;
 use std::time::Duration;
 
+/// What the limit of a run is of, as it is said where it was reached.
+pub(crate) const OF_RUN: &str = "the run (--time-limit)";
 /// Seconds that a run may take, unless asked otherwise: with the writing of its report less than ten minutes.
 const RUN: u64 = 540;
 /// Seconds that a module may take on an engine, at least and at most, unless asked otherwise.
@@ -42,7 +44,7 @@ impl TimeLimits {
         };
         let seconds = asked.run.unwrap_or(RUN * longer + search);
         Self {
-            run: TimeLimit::new("the run (--time-limit)", Duration::from_secs(seconds)),
+            run: TimeLimit::new(OF_RUN, Duration::from_secs(seconds)),
             asked,
             longer,
         }

@@ -9,6 +9,7 @@ use crate::{
     registry::{self, Engine},
     repeat::Repeat,
     results::Folder,
+    time_limits::OF_RUN,
 };
 use anyhow::{Context, Result};
 use assay_worker::{Launch, TimeLimit};
@@ -154,7 +155,7 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
     let quickly = arguments.quick && arguments.processes.is_none() && arguments.time.is_none();
     let usual = if quickly { QUICK_LIMIT } else { LIMIT };
     let limit = arguments.time_limit.map_or(usual, Duration::from_secs);
-    let end = TimeLimit::new("the run (--time-limit)", limit + GRACE);
+    let end = TimeLimit::new(OF_RUN, limit + GRACE);
     for launch in &mut launches {
         launch.time_limit = Some(end);
     }

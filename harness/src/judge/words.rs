@@ -13,6 +13,7 @@ use crate::{
     coverage::Coverage,
     engine::{EngineReport, NativeCode},
     outcome::Outcome,
+    time_limits::OF_RUN,
 };
 use kernel_cases::open::Strength;
 use std::{
@@ -198,7 +199,7 @@ pub fn not_run(time: Option<&TimeReport>, unfinished: &[String]) -> Option<Strin
         .collect();
     if !unfinished.is_empty() {
         said.push(format!(
-            "the time limit of {} s for the run (--time-limit) was reached: not asked in full: {}",
+            "the time limit of {} s for {OF_RUN} was reached: not asked in full: {}",
             time.seconds,
             listed(unfinished)
         ));

@@ -152,11 +152,11 @@ fn check(modules: &[Hostile], variants: &[&[&str]]) {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                loop {
+                let claim = || {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(hostile) = modules.get(number) else {
-                        break;
-                    };
+                    Some((number, modules.get(number)?))
+                };
+                while let Some((number, hostile)) = claim() {
                     let left_out = |variant: &[&str]| {
                         variant.contains(&"--raw") && number % 2 == 1 && !support::thorough()
                     };

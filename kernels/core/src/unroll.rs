@@ -4,7 +4,8 @@
 //! whole blocks whose steps are written out one after the other.
 
 /// Evaluates `$body` with `$index` = 0, 1, ... below `$count`, a constant of at most 4, 8, 16, 32 or 64, which stands before it, without a
-/// loop. Each of the most there may be is a copy of `$body` that the compiler reads, in each build again.
+/// loop. Each of the most there may be is a copy of `$body` that the compiler reads, in each build again; a larger count panics, and one that
+/// fits leaves nothing of the check.
 macro_rules! unroll {
     (4: $($what:tt)*) => { $crate::unroll::unroll!(@ 4, (0 1 2 3), $($what)*) };
     (8: $($what:tt)*) => { $crate::unroll::unroll!(@ 8, (0 1 2 3 4 5 6 7), $($what)*) };
@@ -23,7 +24,7 @@ macro_rules! unroll {
             $($what)*)
     };
     (@ $most:literal, ($($number:literal)*), $count:expr, |$index:ident| $body:expr) => {
-        debug_assert!($count <= $most);
+        assert!($count <= $most);
         $(
             if $number < $count {
                 let $index: usize = $number;

@@ -14,7 +14,7 @@ pub const PACK_FEATURES: [&str; 7] = [
 /// The features of [`PACK_FEATURES`] that an engine has: each is found out with a module that uses it and is run. All but SIMD are asked for
 /// together first, because to compile seven modules is what starting some engines takes longest.
 pub fn probe_features(runtime: &dyn Runtime) -> Vec<String> {
-    let together = ALL_BUT_SIMD.run(runtime).is_ok();
+    let together = run(runtime, "all but SIMD", ALL_BUT_SIMD).is_ok();
     PROBES
         .iter()
         .filter(|probe| (together && probe.feature != "simd") || probe.run(runtime).is_ok())
@@ -32,19 +32,24 @@ pub(crate) struct Probe {
 
 impl Probe {
     pub(crate) fn run(&self, runtime: &dyn Runtime) -> Result<()> {
-        let options = Options {
-            limits: Limits::default(),
-            metering: BudgetKind::None,
-        };
-        let module = runtime.compile(self.wasm, &options)?;
-        let mut instance = module.instantiate(Budget::None)?;
-        let entry = instance.entry("probe", 0)?;
-        match instance.call(entry, &[], Budget::None)? {
-            1 => Ok(()),
-            other => Err(Error::Adapter {
-                message: format!("the probe of {} gives {other}", self.feature),
-            }),
-        }
+        run(runtime, self.feature, self.wasm)
+    }
+}
+
+/// Whether the export `probe` of a module, which needs `what`, gives 1.
+fn run(runtime: &dyn Runtime, what: &str, wasm: &[u8]) -> Result<()> {
+    let options = Options {
+        limits: Limits::default(),
+        metering: BudgetKind::None,
+    };
+    let module = runtime.compile(wasm, &options)?;
+    let mut instance = module.instantiate(Budget::None)?;
+    let entry = instance.entry("probe", 0)?;
+    match instance.call(entry, &[], Budget::None)? {
+        1 => Ok(()),
+        other => Err(Error::Adapter {
+            message: format!("the probe of {what} gives {other}"),
+        }),
     }
 }
 
@@ -95,16 +100,12 @@ pub(crate) const PROBES: &[Probe] = &[
 ];
 
 /// What the probes of all features but SIMD do, in one module.
-const ALL_BUT_SIMD: Probe = Probe {
-    feature: "all but simd",
-    #[cfg(feature = "suite")]
-    check: "feature.all-but-simd",
-    wasm: b"\0asm\x01\0\0\0\x01\x0a\x02`\0\x02\x7f\x7f`\0\x01\x7f\x03\x03\x02\0\x01\x04\x07\x02p\0\x01o\0\x01\x05\x03\x01\0\x01\x06\x06\x01\x7f\x01A\0\x0b\x07\x13\x02\x07counter\x03\0\x05probe\0\x01\x0c\x01\x01\x0a^\x02\x06\0A\x03A\x02\x0bU\0A\x01$\0A\0A\0A\x01\xfc\x08\0\0A\x04A\0A\x01\xfc\x0a\0\0A\0A\0A\x01\xfc\x0b\0\xd0oA\x01\xfc\x0f\x01\x1a#\0A\x04(\x02\0q\x10\0kA\x01%\x01\xd1qqA\x80\x01\xc0A\x80\x7fFC\xf9\x02\x15P\xfc\0A\xff\xff\xff\xff\x07Fqq\x0b\x0b\x04\x01\x01\x01\x01",
-};
+const ALL_BUT_SIMD: &[u8] = b"\0asm\x01\0\0\0\x01\x0a\x02`\0\x02\x7f\x7f`\0\x01\x7f\x03\x03\x02\0\x01\x04\x07\x02p\0\x01o\0\x01\x05\x03\x01\0\x01\x06\x06\x01\x7f\x01A\0\x0b\x07\x13\x02\x07counter\x03\0\x05probe\0\x01\x0c\x01\x01\x0a^\x02\x06\0A\x03A\x02\x0bU\0A\x01$\0A\0A\0A\x01\xfc\x08\0\0A\x04A\0A\x01\xfc\x0a\0\0A\0A\0A\x01\xfc\x0b\0\xd0oA\x01\xfc\x0f\x01\x1a#\0A\x04(\x02\0q\x10\0kA\x01%\x01\xd1qqA\x80\x01\xc0A\x80\x7fFC\xf9\x02\x15P\xfc\0A\xff\xff\xff\xff\x07Fqq\x0b\x0b\x04\x01\x01\x01\x01";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmparser::{Validator, WasmFeatures};
 
     const ALL_BUT_SIMD_TEXT: &str = r#"(module
   (memory 1)
@@ -191,9 +192,31 @@ mod tests {
             assert_eq!(probe.wasm, wat::parse_str(text).unwrap(), "{feature}");
         }
         assert_eq!(PROBES.len(), PACK_FEATURES.len());
-        assert_eq!(
-            ALL_BUT_SIMD.wasm,
-            wat::parse_str(ALL_BUT_SIMD_TEXT).unwrap()
-        );
+        assert_eq!(ALL_BUT_SIMD, wat::parse_str(ALL_BUT_SIMD_TEXT).unwrap());
+    }
+
+    /// An engine that lacks any of them must not pass for one that has all.
+    #[test]
+    fn the_module_of_all_but_simd_needs_each_of_them_and_nothing_else() {
+        let features = [
+            WasmFeatures::MUTABLE_GLOBAL,
+            WasmFeatures::SIGN_EXTENSION,
+            WasmFeatures::SATURATING_FLOAT_TO_INT,
+            WasmFeatures::MULTI_VALUE,
+            WasmFeatures::BULK_MEMORY,
+            WasmFeatures::REFERENCE_TYPES,
+        ];
+        assert_eq!(features.len() + 1, PACK_FEATURES.len());
+        let all = features.into_iter().collect::<WasmFeatures>()
+            | WasmFeatures::FLOATS
+            | WasmFeatures::GC_TYPES;
+        let is_valid = |features| {
+            let mut validator = Validator::new_with_features(features);
+            validator.validate_all(ALL_BUT_SIMD).is_ok()
+        };
+        assert!(is_valid(all));
+        for feature in features {
+            assert!(!is_valid(all - feature), "{feature:?}");
+        }
     }
 }

@@ -10,14 +10,14 @@ use std::sync::{
 pub(crate) const SHARDS: usize = 16;
 const SHARED: usize = SHARDS - 1;
 
-/// A place of its own in the cache for each part.
+/// What has a line of the processors' caches to itself: threads that use neighbours do not wait for each other.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Part(AtomicU64);
+pub(crate) struct Apart<T>(pub(crate) T);
 
 /// A count in parts, so that threads do not wait for each other.
 #[derive(Debug, Default)]
-pub(crate) struct Counter([Part; SHARDS]);
+pub(crate) struct Counter([Apart<AtomicU64>; SHARDS]);
 
 impl Counter {
     pub(crate) fn add_one(&self) {

@@ -1,7 +1,7 @@
 //! Instances that wait for calls.
 
 use crate::{
-    counter::{SHARDS, shard},
+    counter::{Apart, SHARDS, shard},
     live::{Caller, Live, Shape},
     terms::Terms,
 };
@@ -63,17 +63,12 @@ struct Waiting {
     _alive: OneAlive,
 }
 
-/// Where an instance waits, boxed so that it goes in and out as a pointer. Places that shared a line of the processors' caches would make
-/// threads wait for each other.
-#[derive(Default)]
-#[repr(align(128))]
-struct Place(Mutex<Option<Box<Waiting>>>);
-
 /// Instances of one kernel that go from thread to thread. Each thread has a place that it looks at first, so that threads meet only when they are
 /// more than there are places; then one takes another place, or an instance for this call alone.
 #[derive(Default)]
 pub(crate) struct Pool {
-    places: [Place; SHARDS],
+    // Boxed, so that an instance goes in and out as a pointer.
+    places: [Apart<Mutex<Option<Box<Waiting>>>>; SHARDS],
 }
 
 impl Pool {
