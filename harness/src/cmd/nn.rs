@@ -6,6 +6,7 @@ use crate::{
     registry::beside,
 };
 use anyhow::{Context, Result};
+use assay_worker::Launch;
 use std::{ffi::OsString, process::Command};
 
 /// The program.
@@ -39,8 +40,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
             "the executable `{PROGRAM}` is not beside this one; to add it: {ADD}"
         ))
     })?;
-    let mut command = Command::new(&path);
-    command.args(&arguments.arguments);
+    // Under an emulator it is started as an engine's executable is.
+    let start = Launch::own(PROGRAM, path.clone(), &[])?;
+    let mut command = Command::new(start.program);
+    command.args(start.arguments).args(&arguments.arguments);
     for (wanted, option) in [(output.json, "--json"), (output.quiet, "--quiet")] {
         if wanted {
             command.arg(option);

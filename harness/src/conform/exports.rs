@@ -10,8 +10,7 @@ use super::{
 use assay_worker::InstanceChoice;
 use kernel_abi::{ABI_VERSION, Descriptor, FLAG_HAS_BACKWARD, KernelInfo, PAGE_BYTES, export};
 use kernel_cases::case::{Case, Entry};
-use runtime_call::{Form, Invocation, Read, Write};
-use sha2::{Digest, Sha256};
+use runtime_call::{Digest, Form, Invocation, Read, Write};
 
 /// What memory holds.
 const FILL: u8 = 0xB3;
@@ -139,14 +138,15 @@ impl<'a, 'b> Asked<'a, 'b> {
             });
         }
         // Three pieces: before what may change, that, and behind it. Written parameters are put in again where they lie.
+        let digest = self.exchange.worker.digest_form();
         let read = |at: u32, length: u32, form| Read { at, length, form };
         let (at, length) = if length == 0 { (from, 0) } else { (at, length) };
         let before = at.saturating_sub(from);
         let behind = (memory_end - u64::from(at) - u64::from(length)) as u32;
         let reads = [
             read(at, length, Form::Bytes),
-            read(from.min(at), before, Form::Sha256),
-            read(at.wrapping_add(length), behind, Form::Sha256),
+            read(from.min(at), before, digest),
+            read(at.wrapping_add(length), behind, digest),
         ];
         let invocation = Invocation {
             pages: self.pages,
@@ -173,7 +173,7 @@ impl<'a, 'b> Asked<'a, 'b> {
         let untouched = reads[1..].iter().all(|read| {
             let expected = match written {
                 Some((written, bytes)) => digest_with(read, written, bytes),
-                None => digest_of(FILL, read.length),
+                None => digest_of(read.form, FILL, read.length),
             };
             let digest = next(read);
             read.length == 0 || digest == expected
@@ -358,7 +358,7 @@ fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Stop> 
 }
 
 /// SHA-256 of a piece of memory that holds [`FILL`], and `bytes` at `written`.
-fn digest_with(read: &Read, written: u32, bytes: &[u8]) -> [u8; 32] {
+fn digest_with(read: &Read, written: u32, bytes: &[u8]) -> Vec<u8> {
     let mut piece = vec![FILL; read.length as usize];
     for (address, byte) in (u64::from(written)..).zip(bytes) {
         let inside = address.checked_sub(read.at.into());
@@ -366,5 +366,5 @@ fn digest_with(read: &Read, written: u32, bytes: &[u8]) -> [u8; 32] {
             *slot = *byte;
         }
     }
-    Sha256::digest(piece).into()
+    Digest::of(read.form, &piece)
 }

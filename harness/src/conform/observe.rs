@@ -391,6 +391,7 @@ impl Exchange<'_> {
             form: Form::Bytes,
         }];
         let around = around(placed);
+        let digest = self.worker.digest_form();
         for (_, around) in &around {
             writes.push(Write::Fill {
                 at: around.at,
@@ -400,7 +401,7 @@ impl Exchange<'_> {
             reads.push(Read {
                 at: around.at,
                 length: around.length,
-                form: Form::Sha256,
+                form: digest,
             });
         }
         let invocation = Invocation {
@@ -425,7 +426,9 @@ impl Exchange<'_> {
         let mut reads = observation.reads.into_iter();
         let after = reads.next().map(|read| read.0).unwrap_or_default();
         let around = around.iter().map(|(name, around)| {
-            let same = reads.next().is_some_and(|read| read.0 == around.digest());
+            let same = reads
+                .next()
+                .is_some_and(|read| read.0 == around.digest(digest));
             let at = around.at;
             match same {
                 true => Ok(()),

@@ -5,8 +5,8 @@ use super::subject::Subject;
 use fastrand::Rng;
 use kernel_abi::{PAGE_BYTES, REGION_ALIGNMENT};
 use kernel_cases::case::{Case, Tweak, Word};
-use runtime_call::{Arrangement, Content, Fill, Frame, Part};
-use sha2::{Digest, Sha256};
+use runtime_call::{Arrangement, Content, Digest, Fill, Form, Frame, Part};
+use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeMap,
     sync::{PoisonError, RwLock},
@@ -230,33 +230,25 @@ pub(super) fn shuffle<T>(random: &mut Rng, items: &mut [T]) {
     }
 }
 
-/// SHA-256 of so many times a byte. Every engine and every module of a kernel has the same cases at the same places, so what was hashed once is
+/// A digest of so many times a byte. Every engine and every module of a kernel has the same cases at the same places, so what was hashed once is
 /// kept: 40 bytes for each piece of memory beside a frame.
-pub(super) fn digest_of(byte: u8, length: u32) -> [u8; 32] {
-    static KEPT: RwLock<BTreeMap<(u8, u32), [u8; 32]>> = RwLock::new(BTreeMap::new());
+pub(super) fn digest_of(form: Form, byte: u8, length: u32) -> Vec<u8> {
+    type Kept = BTreeMap<(bool, u8, u32), Vec<u8>>;
+    static KEPT: RwLock<Kept> = RwLock::new(BTreeMap::new());
+    // A process has one seed.
+    let key = (form == Form::Sha256, byte, length);
     // A map of values that are right is right after a panic too.
     let kept = KEPT.read().unwrap_or_else(PoisonError::into_inner);
-    if let Some(digest) = kept.get(&(byte, length)) {
-        return *digest;
+    if let Some(digest) = kept.get(&key) {
+        return digest.clone();
     }
     drop(kept);
-    let mut hasher = Sha256::new();
-    repeat(&mut hasher, byte, length.into());
-    let digest = hasher.finalize().into();
+    let mut digest = Digest::new(form);
+    digest.repeat(byte, length.into());
+    let digest = digest.finish();
     let mut kept = KEPT.write().unwrap_or_else(PoisonError::into_inner);
-    kept.insert((byte, length), digest);
+    kept.insert(key, digest.clone());
     digest
-}
-
-/// Hashes so many times a byte.
-pub(super) fn repeat(hasher: &mut Sha256, byte: u8, times: u64) {
-    let part = [byte; 4096];
-    let mut left = times as usize;
-    while left > 0 {
-        let now = left.min(part.len());
-        hasher.update(&part[..now]);
-        left -= now;
-    }
 }
 
 fn contents(random: &mut Rng, arrangement: Arrangement) -> Arrangement {

@@ -31,8 +31,7 @@ use kernel_abi::{KernelInfo, PAGE_BYTES, export};
 pub(super) use plan::bytes;
 use plan::{Init, LARGE_BYTES, Step};
 use runtime_api::Kind;
-use runtime_call::{Call, Form, Invocation, Read, Write};
-use sha2::{Digest, Sha256};
+use runtime_call::{Call, Digest, Form, Invocation, Read, Write};
 use std::time::{Duration, Instant};
 
 /// Tensors of a case that engines which interpret are not asked for in sequences.
@@ -260,9 +259,9 @@ impl Living<'_> {
         self.memory[from..from + bytes.len()].copy_from_slice(bytes);
     }
 
-    fn digest(&self, read: &Read) -> [u8; 32] {
+    fn digest(&self, read: &Read) -> Vec<u8> {
         let from = (read.at - self.heap_base()) as usize;
-        Sha256::digest(&self.memory[from..from + read.length as usize]).into()
+        Digest::of(read.form, &self.memory[from..from + read.length as usize])
     }
 
     /// Writes pieces, makes the calls and reads spans (addresses and lengths, in order), one after the other; where `whole`, compares all the
@@ -328,12 +327,13 @@ impl Living<'_> {
             .into_iter()
             .map(|(at, length)| (u64::from(at), u64::from(at) + u64::from(length)));
         let mut reads = Vec::new();
+        let form = self.exchange.worker.digest_form();
         for (at, end) in ends.chain([(memory_end, memory_end)]) {
             if at > from {
                 reads.push(Read {
                     at: from as u32,
                     length: (at - from) as u32,
-                    form: Form::Sha256,
+                    form,
                 });
             }
             from = from.max(end);

@@ -12,7 +12,7 @@ use kernel_cases::{
 };
 use kernel_core::Kernel;
 use kernel_pack::State;
-use runtime_call::{Frame, PlaceError};
+use runtime_call::{Form, Frame, PlaceError};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// One module of one kernel: the base module or a variant.
@@ -142,9 +142,9 @@ impl Around {
         }
     }
 
-    /// SHA-256 of them before the call.
-    pub fn digest(&self) -> [u8; 32] {
-        placement::digest_of(self.byte, self.length)
+    /// A digest of them before the call.
+    pub fn digest(&self, form: Form) -> Vec<u8> {
+        placement::digest_of(form, self.byte, self.length)
     }
 }
 

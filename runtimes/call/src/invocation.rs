@@ -1,7 +1,7 @@
 use crate::base64_bytes;
+use crate::digest::Digest;
 use runtime_api::{Budget, Entry, Error, Instance, Result, inside};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// One exchange with an instance: grow, write, call, read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,6 +102,8 @@ pub enum Form {
     Bytes,
     /// Their SHA-256.
     Sha256,
+    /// Their XXH3 of 128 bits with this seed, the lowest byte first: ten times as fast, and as good against a module that does not know the seed.
+    Xxh3(u64),
 }
 
 /// What came of an [`Invocation`].
@@ -177,7 +179,7 @@ pub fn execute(instance: &mut dyn Instance, invocation: &Invocation) -> Result<O
     for read in &invocation.reads {
         reads.push(Fetched(match read.form {
             Form::Bytes => read_memory(instance, read.at, read.length)?,
-            Form::Sha256 => digest_memory(instance, read.at, read.length)?,
+            Form::Sha256 | Form::Xxh3(_) => digest_memory(instance, read)?,
         }));
     }
     let pages = if invocation.pages > 0 || !invocation.reads.is_empty() {
@@ -205,16 +207,17 @@ fn fill_memory(instance: &mut dyn Instance, at: u32, length: u32, fill: u8) -> R
     Ok(())
 }
 
-fn digest_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<u8>> {
+fn digest_memory(instance: &mut dyn Instance, read: &Read) -> Result<Vec<u8>> {
+    let Read { at, length, form } = *read;
     require_inside(instance, at, length)?;
-    let mut hasher = Sha256::new();
+    let mut digest = Digest::new(form);
     let mut buffer = vec![0; length.min(CHUNK_BYTES) as usize];
     for (from, size) in chunks(at, length)? {
         let part = &mut buffer[..size as usize];
         instance.read(from, part)?;
-        hasher.update(part);
+        digest.update(part);
     }
-    Ok(hasher.finalize().to_vec())
+    Ok(digest.finish())
 }
 
 pub(crate) fn read_memory(instance: &mut dyn Instance, at: u32, length: u32) -> Result<Vec<u8>> {

@@ -13,6 +13,7 @@
 mod arrangement;
 pub mod base64_bytes;
 mod call;
+mod digest;
 mod frame;
 mod invocation;
 mod placed;
@@ -21,6 +22,7 @@ mod reset;
 
 pub use arrangement::{Arrangement, Content, Part};
 pub use call::{CallError, call, initialise};
+pub use digest::Digest;
 pub use frame::{Fill, Frame, Output, PlaceError, Tensors, Violation};
 pub use invocation::{Call, Fetched, Form, Invocation, Observation, Outcome, Read, Write, execute};
 pub use placed::{BatchError, Placed, Sizes, Tensor, call_batch};

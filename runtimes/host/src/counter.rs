@@ -82,6 +82,7 @@ mod tests {
     use std::{collections::BTreeSet, sync::Barrier, thread};
 
     #[test]
+    #[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads")]
     fn threads_at_once_share_no_part_but_the_last_and_lose_no_count() {
         let counter = Counter::default();
         for threads in [3, 2 * SHARDS] {

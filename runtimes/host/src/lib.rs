@@ -10,8 +10,8 @@
 //!
 //! What the engines and the calls are is `runtime-api` and `runtime-call`; what a pack is, `kernel-pack`.
 //!
-//! On WebAssembly this crate is empty: a host serves from threads.
-#![cfg(not(target_family = "wasm"))]
+//! WebAssembly has no threads: there nobody ends a grace period by the clock ([`Host::rollback`] still refuses once it is over), and an
+//! engine whose instances stay on one thread cannot be served.
 #![forbid(unsafe_code)]
 
 mod bound;

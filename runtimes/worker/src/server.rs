@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The optional operations and kinds of `time` that a worker knows.
-const OPERATIONS: [&str; 12] = [
+const OPERATIONS: [&str; 13] = [
     "global",
     "inspect",
     "time",
@@ -24,6 +24,7 @@ const OPERATIONS: [&str; 12] = [
     "traps",
     "footprint",
     "confine",
+    "xxh3",
 ];
 
 /// A loaded module and its instance. Fields drop in this order: an instance before its module.

@@ -1,7 +1,6 @@
 //! What is asked about parameters: `kernel_init`, and descriptors that lie over their own.
 
 use super::{Asked, FILL, PARAMS, SPAN, Stop, require};
-use crate::conform::placement::repeat;
 use assay_worker::InstanceChoice;
 use kernel_abi::{Descriptor, PAGE_BYTES, Region, export};
 use kernel_cases::{
@@ -9,8 +8,7 @@ use kernel_cases::{
     open::{self, Call},
 };
 use kernel_core::Kernel;
-use runtime_call::{Form, Invocation, Read, Write};
-use sha2::{Digest, Sha256};
+use runtime_call::{Digest, Invocation, Read, Write};
 use std::collections::BTreeMap;
 
 /// The highest heap base of which the native build is asked what is due: all below is memory to it too.
@@ -78,7 +76,8 @@ impl Asked<'_, '_> {
             let addresses = (start..).step_by(PARAMS as usize);
             let filled = (memory_end - u64::from(self.heap_base)) as u32;
             // Memory may be large: what it has to hold is hashed, and not made.
-            let mut due_memory = Sha256::new();
+            let form = self.exchange.worker.digest_form();
+            let mut due_memory = Digest::new(form);
             let mut hashed = u64::from(self.heap_base);
             let mut writes = vec![Write::Fill {
                 at: self.heap_base,
@@ -87,7 +86,7 @@ impl Asked<'_, '_> {
             }];
             let mut calls = Vec::new();
             for (at, (params, _)) in addresses.zip(structs) {
-                repeat(&mut due_memory, FILL, u64::from(at) - hashed);
+                due_memory.repeat(FILL, u64::from(at) - hashed);
                 due_memory.update(params);
                 hashed = u64::from(at) + params.len() as u64;
                 writes.push(Write::Bytes {
@@ -100,7 +99,7 @@ impl Asked<'_, '_> {
             let reads = vec![Read {
                 at: self.heap_base,
                 length: filled,
-                form: Form::Sha256,
+                form,
             }];
             let invocation = Invocation {
                 pages,
@@ -120,8 +119,8 @@ impl Asked<'_, '_> {
                     )
                 })?;
             }
-            repeat(&mut due_memory, FILL, memory_end - hashed);
-            let digest: [u8; 32] = due_memory.finalize().into();
+            due_memory.repeat(FILL, memory_end - hashed);
+            let digest = due_memory.finish();
             let untouched = observation
                 .reads
                 .first()

@@ -125,8 +125,10 @@ fn scattered_regions_are_far_from_each_other_and_end_with_memory() {
 #[test]
 fn what_is_kept_of_a_digest_is_what_hashing_gives() {
     for (byte, length) in [(7, 0), (7, 4097), (8, 4097), (7, 4097), (7, 3)] {
-        let due: [u8; 32] = Sha256::digest(vec![byte; length as usize]).into();
-        assert_eq!(digest_of(byte, length), due);
+        for form in [Form::Sha256, Form::Xxh3(5)] {
+            let due = Digest::of(form, &vec![byte; length as usize]);
+            assert_eq!(digest_of(form, byte, length), due);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 mod declared;
 mod document;
-#[cfg(all(feature = "kernels", not(target_family = "wasm")))]
+#[cfg(feature = "kernels")]
 mod kernels;
 mod native;
 #[cfg(feature = "onnx")]
@@ -13,7 +13,7 @@ mod onnxruntime;
 #[cfg(feature = "onnx")]
 mod rewrite;
 
-#[cfg(all(feature = "kernels", not(target_family = "wasm")))]
+#[cfg(feature = "kernels")]
 pub use kernels::Kernels;
 pub use native::Native;
 #[cfg(feature = "onnx")]

@@ -5,4 +5,5 @@
     reason = "tests say what they expect by unwrapping"
 )]
 
+mod every_target;
 mod needs_onnx;

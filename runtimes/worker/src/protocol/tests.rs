@@ -78,14 +78,16 @@ fn the_lines_are_those_of_the_documentation() {
                         arguments: vec![1024],
                         budget: Budget::Epoch(100),
                     }],
-                    reads: vec![Read {
-                        at: 1024,
-                        length: 2,
-                        form: Form::Sha256,
-                    }],
+                    reads: [Form::Sha256, Form::Xxh3(u64::MAX)]
+                        .map(|form| Read {
+                            at: 1024,
+                            length: 2,
+                            form,
+                        })
+                        .to_vec(),
                 },
             },
-            r#"{"id":7,"op":"run","module":1,"instance":"fresh","budget":"none","pages":2,"writes":[{"at":1024,"bytes":"AQI="},{"at":2048,"length":9,"fill":213}],"calls":[{"export":"kernel_forward","arguments":[1024],"budget":{"epoch":100}}],"reads":[{"at":1024,"length":2,"form":"sha256"}]}"#,
+            r#"{"id":7,"op":"run","module":1,"instance":"fresh","budget":"none","pages":2,"writes":[{"at":1024,"bytes":"AQI="},{"at":2048,"length":9,"fill":213}],"calls":[{"export":"kernel_forward","arguments":[1024],"budget":{"epoch":100}}],"reads":[{"at":1024,"length":2,"form":"sha256"},{"at":1024,"length":2,"form":{"xxh3":18446744073709551615}}]}"#,
         ),
         (
             Operation::Global {

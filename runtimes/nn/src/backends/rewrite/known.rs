@@ -4,7 +4,12 @@ use rten_onnx::onnx::{DataType, GraphProto, NodeProto, ValueInfoProto};
 use std::collections::HashMap;
 
 /// Nodes one behind the other. In rten 0.27.0 each takes about 320 bytes of stack to plan; `work::STACK` is for them.
-const MAX_DEPTH: usize = 20_000;
+/// Programs in WebAssembly have one stack, of 1 MiB.
+pub(super) const MAX_DEPTH: usize = if cfg!(target_family = "wasm") {
+    1000
+} else {
+    20_000
+};
 
 /// What a file says of its values, and what plainly follows from it: of a graph, and of those around it.
 pub(super) struct Known<'a> {
