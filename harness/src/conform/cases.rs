@@ -72,7 +72,7 @@ pub fn outside(folder: &Path, selected: &[&PackKernel]) -> Result<Folder, Vector
 const FEW: u32 = 8;
 /// Fewer than this are no usual run: without the shapes of models, without choices of sizes and numbers that are small or large together, and without
 /// large calls.
-const USUAL: u32 = 32;
+pub(super) const USUAL: u32 = 32;
 
 /// All cases of a kernel: vectors, each with a name of its own, after them edge cases, and generated ones of the fixed and of the run's own seed.
 pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> Vec<Case> {
@@ -91,6 +91,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
             if choice.cases >= USUAL {
                 vectors.extend(generate::together(kernel.id, choice.own_seed));
                 vectors.extend(generate::large(kernel.id, choice.own_seed));
+                vectors.extend(generate::alike(kernel.id, choice.own_seed));
             }
         }
         (None, Some(contract)) => {
@@ -102,6 +103,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
             }
             if choice.cases >= USUAL {
                 vectors.extend(open::together(contract, choice.own_seed));
+                vectors.extend(open::alike(contract, choice.own_seed));
             }
         }
         (None, None) => {}

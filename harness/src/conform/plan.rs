@@ -111,11 +111,7 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         modules.extend(standing_in(pack, kernel));
         let mut cases = cases::all(vectors, &standard, choice);
         if choice.cases > 0 && choice.device.is_none() {
-            cases.extend(long::cases(
-                &standard,
-                &modules,
-                (choice.seed, choice.own_seed),
-            ));
+            cases.extend(long::cases(&standard, &modules, choice));
         }
         plan.complete(
             &mut cases,

@@ -4,6 +4,7 @@
 //! `Draft`: dimensions, and per tensor a class of values and a seed. The elements follow from those, so that
 //! a tree is small whatever the tensors' size, and shrinking makes shapes smaller and classes simpler.
 
+mod alike;
 mod build;
 mod draft;
 mod envelope;
@@ -15,12 +16,16 @@ mod spread;
 mod together;
 pub(crate) mod values;
 
+pub use alike::{PREFIX as ALIKE, alike};
 pub use large::{PREFIX as LARGE, large};
 pub use near::near;
 pub use spread::{PREFIX as SPREAD, spread};
 pub use together::{PREFIX as TOGETHER, together};
 
-use super::case::{Case, Entry, Source};
+use super::{
+    case::{Case, Entry, Source},
+    draw::pick,
+};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
@@ -46,6 +51,20 @@ pub fn sized(kernel: &str, dimensions: [u32; 4], seed: u64) -> Option<Case> {
         name: format!("sized:{}", shape.join("x")),
         ..build::case(kernel, family, 0, &draft)
     })
+}
+
+/// A call of an entry with these dimensions, counted as [`sized`] does, and ordinary values. Rope computes its angles, or takes tables. `None` for a
+/// kernel that this harness has no contract for, or none for that entry.
+pub fn shaped(kernel: &str, entry: Entry, dimensions: [u32; 4], seed: u64) -> Option<Case> {
+    let (kernel, family) = draft::Family::known(kernel)?;
+    let draft = draft::Draft {
+        angles: pick(seed, 1, &[draft::Angles::Computed, draft::Angles::Tables]),
+        layout: pick(seed, 2, &[0, 1]),
+        backward: entry == Entry::Backward,
+        ..draft::Draft::plain(family, dimensions, seed)
+    };
+    let case = build::case(kernel, family, 0, &draft);
+    (case.entry == entry).then_some(case)
 }
 
 /// A call of small dimensions but one, counted as [`sized`] does. Rope computes its angles. `None` for a kernel that this harness has no contract

@@ -1,9 +1,11 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit (`sizes`, `limits`, `special`), `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `alike` those whose tensors hold what real ones often do, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit (`sizes`, `limits`, `special`), `vectors` reads an author's, `expected` holds outputs against a truth,
 //! `relation` against each other, `inverse` against what another kernel was given.
 //! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
+#[cfg(feature = "generate")]
+mod alike;
 mod blunt;
 mod draw;
 mod edge;
@@ -29,6 +31,8 @@ mod tests;
 mod together;
 mod vectors;
 
+#[cfg(feature = "generate")]
+pub use alike::alike;
 pub use blunt::blunt;
 pub use expected::{Expected, Strength, Values, contradicts};
 pub(crate) use expected::{judge, judge_outputs};

@@ -7,14 +7,14 @@ pub enum Digest {
     /// SHA-256.
     Sha256(Sha256),
     /// XXH3 of 128 bits.
-    Xxh3(XxHash3_128),
+    Xxh3(Box<XxHash3_128>),
 }
 
 impl Digest {
     /// Of nothing yet. What is read as bytes is digested by SHA-256.
     pub fn new(form: Form) -> Self {
         match form {
-            Form::Xxh3(seed) => Self::Xxh3(XxHash3_128::with_seed(seed)),
+            Form::Xxh3(seed) => Self::Xxh3(Box::new(XxHash3_128::with_seed(seed))),
             Form::Sha256 | Form::Bytes => Self::Sha256(Sha256::new()),
         }
     }

@@ -40,6 +40,52 @@ pub(super) fn swiglu(table: &mut Table, float: Float) {
         .b(float.bytes(&three[2]))
         .backward();
     table.row("backward-zeros-meet-no-numbers", OK, call);
+    zero_rows_of_swiglu(table, float);
+}
+
+/// Rows that are 0 as a whole, as padding and masks make them, of one tensor at a time, beside an odd number of values in the others.
+fn zero_rows_of_swiglu(table: &mut Table, float: Float) {
+    let hidden = 35;
+    let rows = 2;
+    let params = Swiglu {
+        rows: rows as u32,
+        hidden: hidden as u32,
+        beta: 1.0,
+    };
+    let others = || strewn(plain(rows * hidden), 4, &[NAN, INF, -INF]);
+    let zeros = || [vec![0.0; hidden], plain(hidden)].concat();
+    let mut row = |name: &str, a: Vec<f32>, b: Vec<f32>, backward: bool| {
+        let a = float.bytes(&a);
+        let size = a.len();
+        let call = Call::new(params.to_le_bytes(), a, size).b(float.bytes(&b));
+        table.row(name, OK, if backward { call.backward() } else { call });
+    };
+    row("zero-row-of-x-meets-no-numbers", zeros(), others(), false);
+    row(
+        "zero-row-of-gate-meets-no-numbers",
+        others(),
+        zeros(),
+        false,
+    );
+    let both = |dy: Vec<f32>, x: Vec<f32>| [dy, x].concat();
+    row(
+        "backward-zero-row-of-dy-meets-no-numbers-in-x",
+        both(zeros(), others()),
+        plain(rows * hidden),
+        true,
+    );
+    row(
+        "backward-zero-row-of-dy-meets-no-numbers-in-gate",
+        both(zeros(), plain(rows * hidden)),
+        others(),
+        true,
+    );
+    row(
+        "backward-zero-row-of-x-meets-no-numbers",
+        both(others(), zeros()),
+        others(),
+        true,
+    );
 }
 
 /// `values` with others at places that are so far from each other.
@@ -72,12 +118,18 @@ pub(super) fn rmsnorm(table: &mut Table, float: Float) {
     };
     // Of both rows the same columns are 0.
     let zeros = strewn(plain(hidden), 3, &[0.0, -0.0]).repeat(rows);
+    let zero_row = [vec![0.0; hidden], plain(hidden)].concat();
     let no_numbers = strewn(plain(hidden), 3, &[NAN, INF, -INF]);
     let nan = with(all(), 33, NAN);
     let zero_weight = with(plain(hidden), 33, 0.0);
     table.row("zeros-of-x-meet-no-numbers", OK, call(&zeros, &no_numbers));
     let all_zero = call(&nan, &vec![0.0; hidden]);
     table.row("zero-weight-meets-nan", OK, all_zero);
+    table.row(
+        "zero-row-of-x-meets-no-numbers",
+        OK,
+        call(&zero_row, &no_numbers),
+    );
     let mut row = |name: &str, call| table.row(format!("backward-{name}"), OK, call);
     let one_nan = with(plain(hidden), 33, NAN);
     row(
@@ -92,6 +144,21 @@ pub(super) fn rmsnorm(table: &mut Table, float: Float) {
         "zeros-of-x-meet-nan-in-dy",
         gradient(&nan, &zeros, &plain(hidden)),
     );
+    row(
+        "zero-row-of-dy-meets-nan-in-x",
+        gradient(&zero_row, &nan, &plain(hidden)),
+    );
+    row(
+        "zero-row-of-dy-meets-no-numbers-in-weight",
+        gradient(&zero_row, &all(), &no_numbers),
+    );
+    row(
+        "zero-row-of-x-meets-nan-in-dy",
+        gradient(&nan, &zero_row, &plain(hidden)),
+    );
+    row("dy-of-zeros-meets-nan-in-x", {
+        gradient(&vec![0.0; rows * hidden], &nan, &plain(hidden))
+    });
 }
 
 /// Of floats alone: whether an element of a block is 0 or NaN, no code says.

@@ -1,5 +1,5 @@
-//! Large calls of kernels that the harness knows by heart, whose sizes are what code counts wrongly: a rest of each length behind long rows, exact multiples
-//! of large powers of two, products of dimensions that no tensor has and 32 bits do not hold, and gradients beyond 16 bits.
+//! Large calls of kernels that the harness knows by heart, whose sizes are what code counts wrongly: a rest of each length behind long rows, rows and tensors
+//! of exact powers of two, products of dimensions that no tensor has and 32 bits do not hold, and gradients of such sizes.
 
 use super::{
     build,
@@ -13,16 +13,19 @@ use crate::{
 /// The start of their names.
 pub const PREFIX: &str = "large:";
 
-/// Lengths of rows behind which a rest of each length is asked. Halves of them are multiples of 16 too.
+/// Lengths of rows behind which a rest of each length is asked. Halves of them are multiples of 32 too.
 const LONG_ROWS: [u32; 2] = [2048, 1216];
 /// As many elements as the widest unrolled loops take at once.
-const RESTS: u32 = 16;
+const RESTS: u32 = 32;
+/// The same of rows of two matrices at once.
+const RESTS_OF_MATRICES: u32 = 8;
 /// The same in blocks of 32.
 const RESTS_OF_BLOCKS: u32 = 4;
 /// What 16 bits do not count.
 const BEYOND_16_BITS: u32 = 1 << 16;
 
-/// The calls, named `large:`, what is large, and the dimensions: `rest`, `whole`, `product`, `gradient`. Empty for a kernel that this harness has no contract for.
+/// The calls, named `large:`, what is large, and the dimensions: `rest`, `row`, `whole`, `product`, and of gradients `backward-rest`, `backward-product`,
+/// `gradient`. Empty for a kernel that this harness has no contract for.
 pub fn large(kernel: &str, seed: u64) -> Vec<Case> {
     let Some((kernel, family)) = Family::known(kernel) else {
         return Vec::new();
@@ -31,8 +34,11 @@ pub fn large(kernel: &str, seed: u64) -> Vec<Case> {
     let seed = random(seed, salt + 9);
     let kinds = [
         ("rest", rests(family, seed)),
+        ("row", rows(family)),
         ("whole", whole(family, seed)),
         ("product", products(family, seed)),
+        ("backward-rest", gradients_with_rests(family, seed)),
+        ("backward-product", gradient_of_product(family)),
         ("gradient", gradients(family, seed)),
     ];
     let calls = kinds
@@ -45,7 +51,7 @@ pub fn large(kernel: &str, seed: u64) -> Vec<Case> {
             let draft = Draft {
                 angles: pick(seed, 1, &[Angles::Computed, Angles::Given, Angles::Tables]),
                 layout: pick(seed, 2, &[0, 1]),
-                backward: what == "gradient",
+                backward: what == "gradient" || what.starts_with("backward"),
                 ..Draft::plain(family, dimensions, seed)
             };
             let used = &dimensions[..family.dimensions()];
@@ -59,7 +65,7 @@ pub fn large(kernel: &str, seed: u64) -> Vec<Case> {
         .collect()
 }
 
-/// Long rows with each rest: in every run each of eight behind either length, and each of 16 behind one of them. Rows of blocks have few.
+/// Long rows with each rest: in every run each of 16 behind either length, and each of 32 behind one of them. Rows of blocks have few.
 fn rests(family: Family, seed: u64) -> Vec<[u32; 4]> {
     let [long, shorter] = LONG_ROWS;
     let flip = random(seed, 0) as u32 & 1;
@@ -79,7 +85,7 @@ fn rests(family: Family, seed: u64) -> Vec<[u32; 4]> {
         Family::RmsNorm(_) | Family::Swiglu(_) => lengths(1).map(|row| [1, row, 1, 1]).collect(),
         Family::Pack(_) | Family::Unpack(_) => blocks().map(|row| [1, row, 1, 1]).collect(),
         // Rows of x and of the output at once, of each of eight rests.
-        Family::Lora(_) => (0..RESTS / 2)
+        Family::Lora(_) => (0..RESTS_OF_MATRICES)
             .map(|rest| {
                 let upper = |number: u64| random(seed, number + u64::from(rest)) as u32 & 8;
                 let input = long + rest + upper(10);
@@ -93,9 +99,39 @@ fn rests(family: Family, seed: u64) -> Vec<[u32; 4]> {
     }
 }
 
-/// As many elements as 2^16, or in one run of four as 2^17, in rows of any power of two.
+/// The same of gradients: each of 32 behind one length, or of matrices behind two.
+fn gradients_with_rests(family: Family, seed: u64) -> Vec<[u32; 4]> {
+    match family {
+        Family::RmsNorm(_) | Family::Swiglu(_) | Family::Lora(_) => {
+            rests(family, random(seed, 400))
+        }
+        Family::Rope(_) | Family::Pack(_) | Family::Unpack(_) => Vec::new(),
+    }
+}
+
+/// Two rows of every power of two, of the longest one.
+fn rows(family: Family) -> Vec<[u32; 4]> {
+    match family {
+        Family::Rope(RopeTensor::Float(_)) => (5..=10).map(|bits| [1, 1, 2, 1 << bits]).collect(),
+        Family::Rope(RopeTensor::Q8) => (1..=6).map(|bits| [1, 1, 2, 1 << bits]).collect(),
+        Family::RmsNorm(_) | Family::Swiglu(_) => {
+            let two = (6..=13).map(|bits| [2, 1 << bits, 1, 1]);
+            two.chain([[1, 1 << 14, 1, 1]]).collect()
+        }
+        Family::Pack(_) | Family::Unpack(_) => (1..=7).map(|bits| [2, 1 << bits, 1, 1]).collect(),
+        Family::Lora(_) => (6..=11)
+            .map(|bits| [2, 1 << bits, 2, 1 << (17 - bits)])
+            .collect(),
+    }
+}
+
+/// As many elements as 2^16, or in one run of four as 2^17, in rows of any power of two. Of blocks, which take little time, always 2^17: they are counted
+/// in 32.
 fn whole(family: Family, seed: u64) -> Vec<[u32; 4]> {
-    let bits = pick(seed, 100, &[16, 16, 16, 17]);
+    let bits = match family {
+        Family::Pack(_) | Family::Unpack(_) => 17,
+        _ => pick(seed, 100, &[16, 16, 16, 17]),
+    };
     let part = |number: u64, from: u32, to: u32| {
         from + (random(seed, 101 + number) % u64::from(to - from + 1)) as u32
     };
@@ -115,20 +151,16 @@ fn whole(family: Family, seed: u64) -> Vec<[u32; 4]> {
     }
 }
 
-/// Dimensions whose product is 2^32, or right above that, where no tensor has all of them: an adapter's alone. Of the first all tensors have 2^16 elements, or
-/// two of them 2^17.
+/// Dimensions whose product is 2^32, or right above that, where no tensor has all of them: an adapter's alone. Of the first two all tensors have 2^16
+/// elements, or two of them 2^17; of the first one the product of some dimensions is 2^32 too, of the other one only that of all or of three. A product of
+/// rows, rank and one more is as many multiplications, which nobody waits for.
 fn products(family: Family, seed: u64) -> Vec<[u32; 4]> {
     let Family::Lora(_) = family else {
         return Vec::new();
     };
     let (large, half) = (BEYOND_16_BITS, BEYOND_16_BITS / 2);
-    let exact = [
-        [1, large, 1, large],
-        [2, half, 2, half],
-        [4, half, 1, half],
-        [1, half, 4, half],
-    ];
-    let mut products = vec![pick(seed, 200, &exact)];
+    let exact = [[2, half, 2, half], [4, half, 1, half], [1, half, 4, half]];
+    let mut products = vec![[1, large, 1, large], pick(seed, 200, &exact)];
     // In every second run.
     if pick(seed, 204, &[false, true]) {
         let [rows, rank] = [201, 202].map(|number| pick(seed, number, &[1, 2]));
@@ -139,26 +171,39 @@ fn products(family: Family, seed: u64) -> Vec<[u32; 4]> {
     products
 }
 
-/// A gradient of 2^16 elements, or of some more.
+/// The first of these products.
+fn gradient_of_product(family: Family) -> Vec<[u32; 4]> {
+    match family {
+        Family::Lora(_) => vec![[1, BEYOND_16_BITS, 1, BEYOND_16_BITS]],
+        _ => Vec::new(),
+    }
+}
+
+/// Gradients of 2^16 elements, and of some more, in few rows and in many.
 fn gradients(family: Family, seed: u64) -> Vec<[u32; 4]> {
     let row = 6 + random(seed, 300) as u32 % 7;
     let rest = 1 + random(seed, 301) as u32 % 63;
     let rows = pick(seed, 302, &[1, 3, 17]);
     let large = BEYOND_16_BITS;
-    let all = match family {
-        Family::RmsNorm(_) | Family::Swiglu(_) => vec![
-            [large >> row, 1 << row, 1, 1],
-            [rows, (large + rest) / rows + 1, 1, 1],
-        ],
+    let more = pick(seed, 303, &[0, rest]);
+    match family {
+        Family::RmsNorm(_) | Family::Swiglu(_) => {
+            let long = pick(
+                seed,
+                304,
+                &[
+                    [large >> row, 1 << row, 1, 1],
+                    [rows, (large + rest) / rows + 1, 1, 1],
+                ],
+            );
+            vec![long, [large + rest, 1, 1, 1]]
+        }
         Family::Lora(_) => vec![
-            [1, large, 1, 1 + rest],
-            [1, 1 + rest, 1, large],
-            [1, large + rest, 1, 1 + rest],
-            [1, 1 + rest, 1, large + rest],
+            [1, large + more, 1, 1 + rest],
+            [1, 1 + rest, 1, large + rest - more],
         ],
-        Family::Rope(_) | Family::Pack(_) | Family::Unpack(_) => return Vec::new(),
-    };
-    vec![pick(seed, 303, &all)]
+        Family::Rope(_) | Family::Pack(_) | Family::Unpack(_) => Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -207,23 +252,23 @@ mod tests {
             for seed in 0..8 {
                 let rests = shapes(&large(kernel.id, seed), "rest");
                 let (unit, every, count) = match kernel.id {
-                    "rope_f32" | "rope_f16" => (2, 16, 8),
+                    "rope_f32" | "rope_f16" => (2, 32, 16),
                     id if id.starts_with("kv") || id == "rope_q8" => (32, 4, 1),
                     id if id.starts_with("lora") => (1, 8, 8),
-                    _ => (1, 16, 8),
+                    _ => (1, 32, 16),
                 };
                 let of = |long: &[u32], by: u64| -> usize {
                     let lengths = rests.iter().flatten().copied();
                     let behind = |length: u64| {
                         let starts = long.iter().map(|long| u64::from(long / unit));
                         let rest = starts.filter_map(|start| length.checked_sub(start)).min()?;
-                        (rest < 16).then_some(length % by)
+                        (rest < 32).then_some(length % by)
                     };
                     lengths.filter_map(behind).collect::<BTreeSet<u64>>().len()
                 };
                 assert_eq!(of(&LONG_ROWS, every), every as usize, "{}", kernel.id);
                 for long in LONG_ROWS {
-                    assert!(of(&[long], 8) >= count, "{}: {long}", kernel.id);
+                    assert!(of(&[long], every) >= count, "{}: {long}", kernel.id);
                 }
             }
         }
@@ -235,14 +280,13 @@ mod tests {
             let mut elements = BTreeSet::new();
             for seed in 0..32 {
                 let cases = large(kernel.id, seed);
-                let what = if kernel.id.starts_with("lora") {
-                    "product"
-                } else {
-                    "whole"
+                let (what, number) = match kernel.id.starts_with("lora") {
+                    true => ("product", 1),
+                    false => ("whole", 0),
                 };
                 let start = format!("{PREFIX}{what}");
-                let whole = cases.iter().find(|case| case.name.starts_with(&start));
-                let bytes = whole.unwrap().a.len();
+                let mut whole = cases.iter().filter(|case| case.name.starts_with(&start));
+                let bytes = whole.nth(number).unwrap().a.len();
                 elements.insert(match kernel.id {
                     "rope_q8" | "kv_unpack_q8" => bytes / 34 * 32,
                     "kv_unpack_q4" => bytes / 18 * 32,
@@ -251,6 +295,9 @@ mod tests {
                 });
             }
             elements.remove(&(1 << 15));
+            if kernel.id.starts_with("kv") {
+                elements.insert(1 << 16);
+            }
             assert_eq!(
                 elements,
                 BTreeSet::from([1 << 16, 1 << 17]),
@@ -274,7 +321,8 @@ mod tests {
                 let products = shapes(&large(&definition.kernel, seed), "product");
                 assert_eq!(products.is_empty(), shared, "{}", definition.kernel);
                 let mut products = products.iter().map(|shape| shape.iter().product::<u64>());
-                assert!(products.next().is_none_or(|exact| exact == 1 << 32));
+                let exact: Vec<u64> = products.by_ref().take(2).collect();
+                assert!(exact.iter().all(|exact| *exact == 1 << 32));
                 for product in products {
                     let right_above = (1 << 32) + 1..(1 << 32) + (1 << 19);
                     assert!(right_above.contains(&product), "{product}");
@@ -292,13 +340,18 @@ mod tests {
             for seed in 0..16 {
                 let cases = large(kernel.id, seed);
                 let gradients = cases.iter().filter(|case| case.entry == Entry::Backward);
+                let others =
+                    ["backward-rest", "backward-product"].map(|what| shapes(&cases, what).len());
                 let lora = kernel.id.starts_with("lora");
                 let size = |shape: &Vec<u64>| match lora {
                     true => shape[1].max(shape[3]),
                     false => shape.iter().product(),
                 };
                 let sizes: Vec<u64> = shapes(&cases, "gradient").iter().map(size).collect();
-                assert_eq!(gradients.count(), sizes.len());
+                assert_eq!(
+                    gradients.count(),
+                    sizes.len() + others.iter().sum::<usize>()
+                );
                 assert!(sizes.iter().all(|size| *size >= 1 << 16), "{}", kernel.id);
                 rests.extend(sizes.into_iter().map(|size| size & 0xffff > 0));
             }

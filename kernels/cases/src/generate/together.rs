@@ -45,26 +45,42 @@ pub fn together(kernel: &str, seed: u64) -> Vec<Case> {
             &drawn.draft(family),
         );
     }
-    for (number, dimensions) in (1000..).zip(models(family)) {
+    for (number, dimensions) in (1000..).zip(models(family, seed)) {
         let drawn = Drawn {
             seed: random(seed, number),
             choice: 0,
         };
-        let shape: Vec<String> = dimensions[..family.dimensions()]
-            .iter()
-            .map(u32::to_string)
-            .collect();
         let mut draft = Draft {
-            dimensions: *dimensions,
+            dimensions,
             backward: false,
             ..drawn.draft(family)
         };
-        if is_long(family, *dimensions) {
+        if is_long(family, dimensions) {
             draft.angles = Angles::Computed;
         }
-        add(format!("model-{}", shape.join("x")), &draft);
+        // Layouts take turns, so that each number of heads and each size of them has both, one in this run and the other in another.
+        if let Family::Rope(_) = family {
+            draft.layout = (number ^ seed) as u32 & 1;
+        }
+        add(format!("model-{}", shape(family, dimensions)), &draft);
+    }
+    if let Family::Lora(_) = family {
+        let dimensions = [16, 256, 8, 256];
+        let draft = Draft {
+            backward: true,
+            ..Draft::plain(family, dimensions, random(seed, 2000))
+        };
+        add(
+            format!("model-gradient-{}", shape(family, dimensions)),
+            &draft,
+        );
     }
     cases
+}
+
+fn shape(family: Family, dimensions: [u32; 4]) -> String {
+    let used = dimensions[..family.dimensions()].iter();
+    used.map(u32::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// How many properties are small or large.
@@ -77,34 +93,65 @@ fn properties(family: Family) -> u32 {
     }
 }
 
-/// Shapes of models in the family's own order and units; of decoding, of a few tokens, of a long text.
-fn models(family: Family) -> &'static [[u32; 4]] {
+/// Shapes of models in the family's own order and units; of decoding, of a few tokens, of a long text. Some are drawn.
+fn models(family: Family, seed: u64) -> Vec<[u32; 4]> {
+    // Hidden sizes and heads that models have, beside the usual powers of two.
+    const HIDDEN: [u32; 10] = [
+        768, 1536, 2560, 3072, 3584, 5120, 6144, 8192, 11_008, 14_336,
+    ];
+    const HEADS: [u32; 5] = [12, 24, 28, 40, 48];
+    const PAIRS: [u32; 6] = [32, 40, 48, 56, 64, 128];
     match family {
-        Family::Rope(RopeTensor::Float(_)) => &[
-            [1, 1, 32, 64],
-            [1, 16, 32, 64],
-            [1, 64, 8, 64],
-            [1, 512, 1, 64],
-            [1, 8192, 1, 4],
-        ],
-        Family::Rope(RopeTensor::Q8) => &[[1, 1, 32, 4], [1, 16, 32, 4], [1, 64, 8, 4]],
+        Family::Rope(RopeTensor::Float(_)) => {
+            // Positions far from the first, and pairs that theta turns.
+            let far = pick(seed, 3001, &[65_537, 65_539, 65_600, 131_073]);
+            let mut shapes = vec![
+                [1, 1, 32, 64],
+                [1, 16, 32, 64],
+                [1, 64, 8, 64],
+                [2, 32, 32, 4],
+                [1, 512, 1, 64],
+                [1, far, 1, 2],
+                [
+                    1,
+                    9,
+                    pick(seed, 3002, &HEADS[1..4]),
+                    pick(seed, 3003, &PAIRS[..4]),
+                ],
+            ];
+            let heads = HEADS.into_iter();
+            shapes.extend(heads.flat_map(|heads| PAIRS.map(|pairs| [1, 1, heads, pairs])));
+            shapes
+        }
+        Family::Rope(RopeTensor::Q8) => {
+            vec![
+                [1, 1, 32, 4],
+                [1, 16, 32, 4],
+                [1, 64, 8, 4],
+                [2, 32, 32, 1],
+                [1, 2, pick(seed, 3000, &HEADS), 3],
+            ]
+        }
         Family::RmsNorm(_) | Family::Swiglu(_) => {
-            &[
+            vec![
                 [1, 4096, 1, 1],
                 [8, 4096, 1, 1],
                 [64, 1056, 1, 1],
+                [2, pick(seed, 3000, &HIDDEN[..5]), 1, 1],
+                [1, pick(seed, 3001, &HIDDEN[5..]), 1, 1],
                 // As many elements as a power of two, but for one.
                 [3, 85, 1, 1],
                 [7, 73, 1, 1],
                 [3, 171, 1, 1],
             ]
         }
-        Family::Pack(_) | Family::Unpack(_) => &[[1, 128, 1, 1], [64, 32, 1, 1]],
-        Family::Lora(_) => &[
+        Family::Pack(_) | Family::Unpack(_) => vec![[1, 128, 1, 1], [64, 32, 1, 1]],
+        Family::Lora(_) => vec![
             [1, 896, 16, 896],
             [2, 2048, 32, 2048],
             [17, 520, 16, 520],
             [9, 128, 64, 128],
+            [32, 512, 16, 512],
         ],
     }
 }

@@ -48,6 +48,14 @@ pub(super) enum Class {
     BesideTies,
     /// Normal values, one in eight NaN, infinite, very large, the smallest or -0.
     Specials,
+    /// Above 0 and below 4.
+    Positive,
+    /// The same below 0.
+    Negative,
+    /// Normal values that f16 has.
+    OfHalf,
+    /// Normal values that bfloat16 has.
+    OfBfloat,
     /// Both signs, and all of the exponent that f32 has for this, from 1 to 254; of f16 the one that lies as far in its range.
     OneSize(u8),
 }
@@ -145,6 +153,10 @@ impl Values {
         match self.class {
             Class::Constant => self.constant(),
             Class::Normal | Class::Ties | Class::BesideTies => 4.0 * signed_unit(random),
+            Class::Positive => above_zero(random),
+            Class::Negative => -above_zero(random),
+            Class::OfHalf => f16::from_f32(4.0 * signed_unit(random)).to_f32(),
+            Class::OfBfloat => f32::from_bits((4.0 * signed_unit(random)).to_bits() & 0xffff_0000),
             Class::SignedZeros => signed_zero(random),
             Class::Small => magnitude(random, -20..-10),
             Class::Large => magnitude(random, 10..20),
@@ -175,6 +187,9 @@ impl Values {
             Class::Constant => f16::from_f32(self.constant()),
             Class::Normal | Class::Ties | Class::BesideTies => {
                 f16::from_f32(4.0 * signed_unit(random))
+            }
+            Class::Positive | Class::Negative | Class::OfHalf | Class::OfBfloat => {
+                f16::from_f32(self.f32(index))
             }
             Class::SignedZeros => f16::from_f32(signed_zero(random)),
             Class::Small => f16::from_f32(magnitude(random, -12..-6)),
@@ -282,6 +297,11 @@ pub(super) fn circle(float: Float, tangents: impl Iterator<Item = f32> + Clone) 
 /// A multiple of 2^-23 from -1 to below 1.
 pub(super) fn signed_unit(random: u64) -> f32 {
     (random >> 40) as f32 / 8_388_608.0 - 1.0
+}
+
+/// A multiple of 2^-22 up to 4.
+fn above_zero(random: u64) -> f32 {
+    ((random >> 40) + 1) as f32 / 4_194_304.0
 }
 
 fn one_size(random: u64, exponent: u8) -> f32 {
