@@ -206,10 +206,6 @@ fn case(
             others
                 .filter(|(axis, _)| alone || *axis >= axes)
                 .for_each(|(_, size)| *size = 1);
-            // Rope's first pair turns by the position alone, whatever theta is.
-            if alone && kernel.id.starts_with("rope") {
-                dimensions[3] = 2;
-            }
             for (axis, value) in long {
                 dimensions[*axis] = *value;
             }

@@ -99,12 +99,14 @@ fn rests(family: Family, seed: u64) -> Vec<[u32; 4]> {
     }
 }
 
-/// The same of gradients: each of 32 behind one length, or of matrices behind two.
+/// The same of gradients: each rest of a division by 16 behind one of the lengths, which the seed says, or of matrices behind two.
 fn gradients_with_rests(family: Family, seed: u64) -> Vec<[u32; 4]> {
     match family {
-        Family::RmsNorm(_) | Family::Swiglu(_) | Family::Lora(_) => {
-            rests(family, random(seed, 400))
+        Family::RmsNorm(_) | Family::Swiglu(_) => {
+            let long = pick(seed, 400, &LONG_ROWS);
+            (0..RESTS / 2).map(|rest| [1, long + rest, 1, 1]).collect()
         }
+        Family::Lora(_) => rests(family, random(seed, 400)),
         Family::Rope(_) | Family::Pack(_) | Family::Unpack(_) => Vec::new(),
     }
 }
