@@ -23,6 +23,7 @@ use std::{
     thread,
     time::Duration,
 };
+use wasmparser::{Validator, WasmFeatures};
 
 /// What the adapter does wrong.
 #[derive(Clone, Copy, PartialEq)]
@@ -45,6 +46,10 @@ enum Behaviour {
     WrongBit,
     /// The feature `simd` is not listed: no lie, but less than the engine can.
     NoSimd,
+    /// The feature `simd` is listed, and modules that need it are refused as if it were not.
+    RefusesSimd,
+    /// Nothing: it cannot make an instance, and says so.
+    Unable,
     /// Limits of memory are ignored.
     IgnoredLimits,
     /// The process aborts in the third call.
@@ -81,7 +86,7 @@ enum Behaviour {
 static FUEL_CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// By the name on the command line.
-const BEHAVIOURS: [(&str, Behaviour); 24] = [
+const BEHAVIOURS: [(&str, Behaviour); 26] = [
     ("honest", Behaviour::Honest),
     ("no-budgets", Behaviour::NoBudgets),
     ("stale-memory", Behaviour::StaleMemory),
@@ -91,6 +96,8 @@ const BEHAVIOURS: [(&str, Behaviour); 24] = [
     ("wrong-folding", Behaviour::WrongFolding),
     ("wrong-bit", Behaviour::WrongBit),
     ("no-simd", Behaviour::NoSimd),
+    ("refuses-simd", Behaviour::RefusesSimd),
+    ("unable", Behaviour::Unable),
     ("ignored-limits", Behaviour::IgnoredLimits),
     ("crash", Behaviour::Crash),
     ("hang", Behaviour::Hang),
@@ -262,6 +269,11 @@ impl Runtime for LyingRuntime {
         if self.behaviour == Behaviour::IgnoredLimits {
             options.limits.max_memory_pages = 65_536;
         }
+        let without_simd = WasmFeatures::WASM2.difference(WasmFeatures::SIMD);
+        let mut validator = Validator::new_with_features(without_simd);
+        if self.behaviour == Behaviour::RefusesSimd && validator.validate_all(wasm).is_err() {
+            return Err(Error::unsupported("no such thing is here"));
+        }
         Ok(Box::new(LyingModule {
             module: self.engine.compile(wasm, &options)?,
             behaviour: self.behaviour,
@@ -301,6 +313,11 @@ struct LyingModule {
 
 impl Module for LyingModule {
     fn instantiate(&self, budget: Budget) -> Result<Box<dyn Instance>> {
+        if self.behaviour == Behaviour::Unable {
+            return Err(Error::Adapter {
+                message: "there is no memory for it".to_owned(),
+            });
+        }
         Ok(Box::new(LyingInstance {
             instance: self.module.instantiate(budget)?,
             behaviour: self.behaviour,

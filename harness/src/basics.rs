@@ -172,7 +172,7 @@ const DENORMAL_SUM: u32 = DENORMAL + 1;
 const DENORMAL_TWICE: u32 = 0x0080_0000;
 
 /// The runtime of findings about native code, which is no engine.
-pub const NATIVE: &str = "native";
+pub use crate::registry::NATIVE;
 
 /// Whether native code of this build keeps denormals: where it does not, it is no reference for engines.
 pub fn native() -> Finding {

@@ -266,7 +266,14 @@ impl Play<'_> {
         };
         let upgraded = std::thread::scope(|scope| {
             for _ in 0..THREADS {
-                scope.spawn(work);
+                if std::thread::Builder::new()
+                    .spawn_scoped(scope, work)
+                    .is_err()
+                {
+                    ended.store(true, Ordering::Relaxed);
+                    let why = "the system gives no thread for the load".to_owned();
+                    return Err(Wrong::Unsupported(why));
+                }
             }
             let options = runtime_host::PrepareOptions {
                 allow_rollback: true,
@@ -277,7 +284,7 @@ impl Play<'_> {
             });
             let failed = all.find_map(Result::err);
             ended.store(true, Ordering::Relaxed);
-            failed.map_or(Ok(()), Err)
+            failed.map_or(Ok(()), |error| Err(Wrong::from(error)))
         });
         upgraded?;
         let wrong = wrong.into_inner().unwrap_or_default();

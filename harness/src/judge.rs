@@ -240,6 +240,13 @@ fn on_device(device: &Device, evidence: &Evidence, mut verdict: EngineVerdict) -
             .reasons
             .extend(reasons.map(|fit| format!("{} does not fit the device", fit.kernel)));
     }
+    for kernel in &evidence.kernels {
+        if !evidence.fits.iter().any(|fit| fit.kernel == *kernel) {
+            verdict.verdict = EngineWord::NotQualified;
+            let reason = format!("nothing says whether {kernel} fits the device");
+            verdict.reasons.push(reason);
+        }
+    }
     verdict
 }
 

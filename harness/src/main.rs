@@ -55,6 +55,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    assay_worker::outlive_large_files();
     let line = CommandLine::parse();
     let output = Output {
         json: line.json,

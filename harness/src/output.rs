@@ -1,6 +1,6 @@
 //! What reaches the user: text or one JSON document on stdout, everything else on stderr.
 
-use crate::document::{Part, terminal};
+use crate::document::{Part, harmless, terminal};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -26,11 +26,19 @@ pub struct Output {
 }
 
 impl Output {
-    /// Prints human text; nothing under `--json`.
+    /// Prints human text; nothing under `--json`. What was read from files and heard from programs can be in it: a terminal acts on none of it.
     ///
     /// # Errors
     /// If stdout cannot be written, a closed pipe included.
     pub fn text(&self, text: &str) -> Result<()> {
+        self.styled(&harmless(text))
+    }
+
+    /// Prints human text that is harmless, and may have colours; nothing under `--json`.
+    ///
+    /// # Errors
+    /// If stdout cannot be written, a closed pipe included.
+    pub fn styled(&self, text: &str) -> Result<()> {
         if self.json {
             return Ok(());
         }
@@ -45,7 +53,7 @@ impl Output {
     /// # Errors
     /// If stdout cannot be written, a closed pipe included.
     pub fn parts(&self, parts: &[Part]) -> Result<()> {
-        self.text(&terminal::render(parts, self.colour()))
+        self.styled(&terminal::render(parts, self.colour()))
     }
 
     /// Prints the JSON document under `--json`; nothing otherwise.

@@ -69,9 +69,9 @@ fn in_threads<M: Send>(
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..at_once.min(order.len()) {
+        for begun in 0..at_once.min(order.len()) {
             let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
+            let working = move || {
                 let heard = Cell::new(true);
                 while heard.get()
                     && let Some(&number) = order.get(next.fetch_add(1, Ordering::Relaxed))
@@ -81,7 +81,13 @@ fn in_threads<M: Send>(
                         heard.get()
                     });
                 }
-            });
+            };
+            // Where the system gives no more threads, those that there are do all of it.
+            match thread::Builder::new().spawn_scoped(scope, working) {
+                Ok(_) => {}
+                Err(_) if begun == 0 => return one_by_one(order, work, hear),
+                Err(_) => break,
+            }
         }
         drop(sender);
         for message in receiver {
@@ -134,14 +140,16 @@ impl<Q: Send + 'static, A: Send + 'static> Respondent<Q, A> {
         }
         let (questions, to_answer) = mpsc::channel();
         let (to_send, answers) = mpsc::channel();
-        thread::spawn(move || {
+        let answering = move || {
             let mut answer = make();
             for question in to_answer {
                 if to_send.send(answer(question)).is_err() {
                     return;
                 }
             }
-        });
+        };
+        // Where the system gives no thread, nobody is there, and whoever asks is told so.
+        drop(thread::Builder::new().spawn(answering));
         Self::Thread(questions, answers)
     }
 

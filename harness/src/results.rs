@@ -1,6 +1,7 @@
 //! The results folder: made before anything runs, so that a folder that cannot be written costs nothing; records are
 //! flushed line by line, documents are written beside and renamed.
 
+use crate::exit;
 use anyhow::{Context, Error, Result, anyhow};
 use kernel_pack::Pack;
 use serde::{Deserialize, Serialize};
@@ -56,23 +57,25 @@ impl Folder {
     /// # Errors
     /// If it cannot be made or written.
     pub fn create(out: Option<&Path>, command: &str) -> Result<Folder> {
-        let path = match out {
-            Some(path) => path.to_owned(),
-            None => {
-                let format =
-                    time::macros::format_description!("[year][month][day]T[hour][minute][second]");
-                let stamp = time::OffsetDateTime::now_utc()
-                    .format(format)
-                    .context("failed to name a results folder by the time")?;
-                // Two runs in one second must not share a folder. Inside WebAssembly a process has no number.
-                let process = if cfg!(target_family = "wasm") {
-                    0
-                } else {
-                    std::process::id()
-                };
-                PathBuf::from("assay-results").join(format!("{stamp}-{command}-{process}"))
-            }
-        };
+        Self::make(named(out, command)?)
+    }
+
+    /// The same for results about a pack, which would not be accepted any more with their files in it.
+    ///
+    /// # Errors
+    /// Usage for a folder that is the pack's, or in it; if it cannot be made or written.
+    pub fn beside(pack: &Path, out: Option<&Path>, command: &str) -> Result<Folder> {
+        let path = named(out, command)?;
+        if within(&path, pack) {
+            return Err(exit::usage(format!(
+                "the results folder `{}` is in the pack, whose files are all listed; name another with --out DIR",
+                path.display()
+            )));
+        }
+        Self::make(path)
+    }
+
+    fn make(path: PathBuf) -> Result<Folder> {
         let context = || {
             format!(
                 "failed to write the results folder `{}`; name another with --out DIR",
@@ -168,6 +171,35 @@ impl Folder {
         self.names().insert(name.to_owned());
         Ok(())
     }
+}
+
+/// The folder `out` if given, else a dated one under `assay-results/` in the current folder.
+fn named(out: Option<&Path>, command: &str) -> Result<PathBuf> {
+    if let Some(path) = out {
+        return Ok(path.to_owned());
+    }
+    let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]");
+    let stamp = time::OffsetDateTime::now_utc()
+        .format(format)
+        .context("failed to name a results folder by the time")?;
+    // Two runs in one second must not share a folder. Inside WebAssembly a process has no number.
+    let process = if cfg!(target_family = "wasm") {
+        0
+    } else {
+        std::process::id()
+    };
+    Ok(PathBuf::from("assay-results").join(format!("{stamp}-{command}-{process}")))
+}
+
+/// Whether a path, of which the last parts may not exist yet, is a folder or lies in it.
+fn within(path: &Path, folder: &Path) -> bool {
+    let (Ok(folder), Ok(path)) = (fs::canonicalize(folder), std::path::absolute(path)) else {
+        return false;
+    };
+    let there = path
+        .ancestors()
+        .find_map(|part| fs::canonicalize(part).ok());
+    there.is_some_and(|there| there.starts_with(folder))
 }
 
 /// A file of JSON lines.

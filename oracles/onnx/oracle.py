@@ -4,6 +4,11 @@ Speaks the oracle protocol (docs/oracle-protocol.md) over standard input and out
 A request names one operator. Nothing but that operator runs: no model is read, and no graph can be an attribute.
 """
 
+import sys
+
+# Python looks for modules in the current folder first where a program comes as text: nothing is imported from there.
+sys.path[:] = [folder for folder in sys.path if folder]
+
 import os
 
 # One thread: sums are always added in the same order. It has to be set before numpy is loaded.
@@ -12,7 +17,6 @@ os.environ.update({name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREA
 import base64
 import json
 import math
-import sys
 
 import numpy as np
 import onnx

@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
 import warnings
 
@@ -62,6 +63,16 @@ class AgainstVectors(unittest.TestCase):
         with np.errstate(invalid="ignore"):
             near = np.abs(rounded.astype("f8") - want.astype("f8")) <= ulp * np.spacing(np.abs(want)).astype("f8")
         self.assertTrue(np.all(near | (rounded == want) | (np.isnan(rounded) & np.isnan(want))), name)
+
+    def test_imports_nothing_from_the_current_folder(self):
+        text = pathlib.Path(oracle.__file__).read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("os", "base64", "json", "math", "numpy", "onnx"):
+                pathlib.Path(folder, f"{name}.py").write_text("open('ran', 'w')")
+            hello = json.dumps({"id": 1, "op": "hello", "protocol": 1}) + "\n"
+            done = subprocess.run([sys.executable, "-c", text], cwd=folder, input=hello, text=True, capture_output=True)
+            self.assertIn('"hello"', done.stdout, done.stderr)
+            self.assertFalse(pathlib.Path(folder, "ran").exists())
 
     def test_rmsnorm(self):
         seen = 0

@@ -1,6 +1,7 @@
 //! The yardstick: the kernels' own source compiled natively, behind the traits of an engine, so that it is timed by the same
 //! loop in a process of its own. It runs no wasm: a "module" is the text `native:` and the name of what it is.
 
+use crate::registry::{NATIVE, NATIVE_CPU};
 use kernel_core::Kernel;
 use runtime_api::{
     Budget, BudgetKind, Capabilities, Entry, Error, Info, Instance, Kind, Module, Options, Result,
@@ -12,9 +13,9 @@ use std::{
 };
 
 /// Compiled for the processors that the target's baseline names.
-pub const BASELINE: &str = "native";
+pub const BASELINE: &str = NATIVE;
 /// Compiled for this very processor.
-pub const TUNED: &str = "native.cpu";
+pub const TUNED: &str = NATIVE_CPU;
 
 /// A kernel that returns its argument at once.
 pub(super) const EMPTY: &str = "empty";

@@ -119,8 +119,9 @@ fn measure(arguments: &Arguments, pack: &std::path::Path, output: &Output) -> Re
         ));
     }
     let engines = arguments.engines.engines()?;
+    let folder_of_pack = pack;
     let pack = arguments.acceptance.load(pack)?;
-    let folder = Folder::create(arguments.out.as_deref(), "bench")?;
+    let folder = Folder::beside(folder_of_pack, arguments.out.as_deref(), "bench")?;
     let mut absent: Vec<(String, String)> = engines
         .iter()
         .filter_map(|engine| Some((engine.id.clone(), engine.absence()?)))

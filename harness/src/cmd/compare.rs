@@ -72,7 +72,7 @@ struct Packs {
     #[arg(long, value_name = "ID")]
     kernel: Vec<String>,
     /// Generated cases per kernel [default: 64].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::conform::cases())]
     cases: Option<u32>,
     /// Seed of the generated cases, of orders and of resamples [default: 1].
     #[arg(long, value_name = "N")]

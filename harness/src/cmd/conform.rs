@@ -25,6 +25,11 @@ use anyhow::Result;
 use kernel_pack::Pack;
 use std::{path::PathBuf, time::Duration};
 
+/// How many generated cases can be asked for: they are made, and kept, before the first of them is asked.
+pub(super) fn cases() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(..=20_000)
+}
+
 /// Judge every kernel of a pack on every engine: status, agreement, same source, truth, external vectors, frame;
 /// and every numeric instruction.
 #[derive(clap::Args)]
@@ -65,7 +70,7 @@ pub struct Selection {
     #[arg(long, value_name = "KERNEL=COMMAND")]
     pub oracle: Vec<String>,
     /// Generated cases per kernel.
-    #[arg(long, value_name = "N", default_value_t = CASES)]
+    #[arg(long, value_name = "N", default_value_t = CASES, value_parser = cases())]
     pub cases: u32,
     /// Seed of all that is generated and drawn [default: 1 for the generated cases, and one of its own for the rest].
     #[arg(long, value_name = "N")]
@@ -106,7 +111,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let (case, module) = (arguments.case.as_deref(), arguments.module.as_deref());
     let searched = case.filter(|name| name.starts_with(search::PREFIX));
     let listed = if searched.is_some() { None } else { case };
-    let folder = Folder::create(selection.out.as_deref(), "conform")?;
+    let folder = Folder::beside(&request.pack, selection.out.as_deref(), "conform")?;
     let choose = || {
         let choice = request.choice(listed, module);
         let mut plan = plan::plan(&pack, &choice)?;

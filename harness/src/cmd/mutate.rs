@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Generated cases per kernel that a mutant is judged by; their seed is that of `conform`.
-    #[arg(long, value_name = "N", default_value_t = CASES)]
+    #[arg(long, value_name = "N", default_value_t = CASES, value_parser = super::conform::cases())]
     cases: u32,
     /// Calls that are drawn to tell a survivor from the original; 0: survivors are not searched.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(..=10_000_000))]
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let launch = launch.context("failed to choose an engine: none is ready")?;
     let pack = request.acceptance.load(&request.pack)?;
     let plan = plan::plan(&pack, &request.choice(None, None))?;
-    let folder = Folder::create(arguments.out.as_deref(), "mutate")?;
+    let folder = Folder::beside(&request.pack, arguments.out.as_deref(), "mutate")?;
     let asked = Asked {
         count: arguments.count as usize,
         seed: arguments.seed,

@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use assay_worker::Launch;
-use std::{ffi::OsString, process::Command};
+use std::ffi::OsString;
 
 /// The program.
 const PROGRAM: &str = "assay-nn";
@@ -42,16 +42,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     })?;
     // Under an emulator it is started as an engine's executable is.
     let start = Launch::own(PROGRAM, path.clone(), &[])?;
-    let mut command = Command::new(start.program);
-    command.args(start.arguments).args(&arguments.arguments);
+    let unstarted = || format!("failed to start `{}`", path.display());
+    let mut command = start.command().with_context(unstarted)?;
+    command.args(&arguments.arguments);
     for (wanted, option) in [(output.json, "--json"), (output.quiet, "--quiet")] {
         if wanted {
             command.arg(option);
         }
     }
-    let status = command
-        .status()
-        .with_context(|| format!("failed to start `{}`", path.display()))?;
+    let status = command.status().with_context(unstarted)?;
     let exits = [
         Exit::Passed,
         Exit::Failed,

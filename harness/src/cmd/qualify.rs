@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     let engines = arguments.selection.engines(&request.limits)?;
     let pack = request.acceptance.load(&request.pack)?;
     request.acceptance.remember(&pack)?;
-    let folder = Folder::create(arguments.selection.out.as_deref(), "qualify")?;
+    let folder = Folder::beside(&request.pack, arguments.selection.out.as_deref(), "qualify")?;
     let plan = plan::plan(&pack, &request.choice(None, None));
     let mut plan = plan.inspect_err(|_| folder.abandon())?;
     let searched =

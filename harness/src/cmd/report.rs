@@ -1,6 +1,10 @@
 //! `assay report`: HTML, SVG, Markdown, JUnit and formats of benchmark services from recorded results.
 
-use crate::{exit::Exit, output::Output, report};
+use crate::{
+    exit::{self, Exit},
+    output::Output,
+    records, report,
+};
 use anyhow::Result;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -39,7 +43,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
         .out
         .clone()
         .unwrap_or_else(|| arguments.folder.join("report"));
-    let (document, files) = report::write(&arguments.folder, &target)?;
+    let doubt = records::doubt(&arguments.folder)?;
+    if let Some(doubt) = &doubt {
+        exit::complain(&format!("assay: {doubt}; `assay verify-report` says more"));
+    }
+    let (document, files) = report::write_doubted(&arguments.folder, &target, doubt.as_deref())?;
     output.text(&format!(
         "{}: {}\nwritten to {}: {}",
         document.title,

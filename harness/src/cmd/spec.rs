@@ -201,7 +201,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Exit> {
     };
     folder.document("spec.json", &report)?;
     output.document(&report)?;
-    output.text(&text(&report, output.colour()))?;
+    output.styled(&text(&report, output.colour()))?;
     Ok(if bad { Exit::Failed } else { Exit::Passed })
 }
 

@@ -6,9 +6,9 @@ use crate::{
     output::Output,
 };
 use anyhow::{Context, Result};
-use kernel_pack::{Change, PublicKey, StoredKey, Successor, TrustStore};
+use kernel_pack::{Change, PublicKey, StoredKey, Successor, TrustStore, open_regular};
 use serde_json::{Value, json};
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 /// Bytes of a file that names a key: a line, or a successor statement.
 const LARGEST_FILE: u64 = 1 << 16;
@@ -225,7 +225,7 @@ impl Named {
         let path = Path::new(text);
         let failed = || format!("failed to read {text}");
         let mut bytes = Vec::new();
-        File::open(path)
+        open_regular(path)
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => exit::usage(format!(
                     "`{text}` is neither a key, ed25519:<base64>, nor a file; a fingerprint alone does not tell the key"

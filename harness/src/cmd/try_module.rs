@@ -65,7 +65,7 @@ pub struct Arguments {
     #[arg(long, value_name = "KERNEL=COMMAND")]
     oracle: Vec<String>,
     /// Generated cases.
-    #[arg(long, value_name = "N", default_value_t = CASES)]
+    #[arg(long, value_name = "N", default_value_t = CASES, value_parser = super::conform::cases())]
     cases: u32,
     /// The run's own seed [default: drawn].
     #[arg(long, value_name = "N")]

@@ -1,6 +1,7 @@
 //! `assay verify-report`: judges the evidence of a qualification again, offline and without engines.
 
 use crate::{
+    conform::device::Profile,
     exit::{self, Exit},
     outcome::Whole,
     output::Output,
@@ -8,6 +9,7 @@ use crate::{
     results::PackIdentity,
 };
 use anyhow::Result;
+use clap::ValueEnum;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -40,6 +42,8 @@ struct Report {
     /// What judged it again.
     judged_by: Build,
     seed: Option<u64>,
+    /// What the engines were asked for.
+    profile: Option<Profile>,
     /// Number of files that the run left.
     records: usize,
 }
@@ -118,6 +122,7 @@ impl Report {
             problems: found.problems,
             pack: run.as_ref().map(|run| run.pack.clone()),
             seed: run.as_ref().map(|run| run.seed),
+            profile: run.as_ref().map(|run| run.profile),
             records: run.as_ref().map_or(0, |run| run.files.len()),
             engines: run.map(|run| run.engines).unwrap_or_default(),
             build,
@@ -149,6 +154,9 @@ impl Report {
         }
         if let Some(seed) = self.seed {
             text += &format!("seed:    {seed}\n");
+        }
+        if let Some(profile) = self.profile.and_then(|profile| profile.to_possible_value()) {
+            text += &format!("profile: {}\n", profile.get_name());
         }
         let said = |word: &Option<String>| word.clone().unwrap_or_else(|| "nothing".to_owned());
         text += &format!("stands:  {}\n", said(&self.stands));

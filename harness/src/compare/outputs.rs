@@ -24,10 +24,12 @@ pub struct Side {
 /// What the comparison found.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// `fail` if an answer differs or a worker was lost.
+    /// `fail` if an answer differs, a worker was lost, or a target was not asked what another one was.
     pub verdict: Whole,
     /// Cases of all modules.
     pub cases: usize,
+    /// Cases that two runs answered, or more.
+    pub compared: usize,
     /// One per run.
     pub targets: Vec<Target>,
     /// One per run and engine.
@@ -66,6 +68,8 @@ pub struct Cell {
     pub lost: usize,
     /// Cases that it cannot run, or did not.
     pub not_run: usize,
+    /// Cases that it was not asked, of modules of which it was asked others, or of base modules, which every engine runs.
+    pub not_asked: usize,
     /// Cases that no other run answered: nothing to compare with.
     pub alone: usize,
     /// The first case that differs.
@@ -149,25 +153,36 @@ pub fn compare(sides: &[Side]) -> Result<Comparison, CompareError> {
                 differ: 0,
                 lost: 0,
                 not_run: 0,
+                not_asked: 0,
                 alone: 0,
                 first: None,
             };
             cells.insert((index, runtime), cell);
         }
     }
+    let asked = asked(sides);
+    let mut compared = 0;
     let mut differences = Vec::new();
     for &id in &ids {
         let mut groups: BTreeMap<&Answer, Vec<(usize, &str)>> = BTreeMap::new();
         for ((index, runtime), cell) in &mut cells {
             let answers = sides[*index].answers.0.get(id);
             match answers.and_then(|answers| answers.get(*runtime)) {
-                None | Some(Answer::Unsupported) => cell.not_run += 1,
+                None => {
+                    cell.not_run += 1;
+                    let module = (*index, *runtime, &*id.kernel, &*id.variant);
+                    if id.variant == "base" || asked.contains(&module) {
+                        cell.not_asked += 1;
+                    }
+                }
+                Some(Answer::Unsupported) => cell.not_run += 1,
                 Some(Answer::Lost) => cell.lost += 1,
                 Some(answer) => groups.entry(answer).or_default().push((*index, *runtime)),
             }
         }
         let who = groups.values().flatten();
         let answered: BTreeSet<usize> = who.map(|(index, _)| *index).collect();
+        compared += usize::from(answered.len() > 1);
         let all: usize = groups.values().map(Vec::len).sum();
         for group in groups.values() {
             for key in group {
@@ -201,10 +216,13 @@ pub fn compare(sides: &[Side]) -> Result<Comparison, CompareError> {
     if cells.iter().all(|cell| cell.agree + cell.differ == 0) {
         return Err(CompareError::NothingAnswered);
     }
-    let bad = cells.iter().any(|cell| cell.differ + cell.lost > 0);
+    let bad = cells
+        .iter()
+        .any(|cell| cell.differ + cell.lost + cell.not_asked > 0);
     Ok(Comparison {
         verdict: Whole::of(bad),
         cases: ids.len(),
+        compared,
         targets: sides
             .iter()
             .map(|side| Target {
@@ -216,4 +234,16 @@ pub fn compare(sides: &[Side]) -> Result<Comparison, CompareError> {
         cells,
         differences,
     })
+}
+
+/// Modules of which an engine of a run answered a case: the run, the engine, the kernel and the variant.
+fn asked(sides: &[Side]) -> BTreeSet<(usize, &str, &str, &str)> {
+    let mut asked = BTreeSet::new();
+    for (index, side) in sides.iter().enumerate() {
+        for (id, answers) in &side.answers.0 {
+            let engines = answers.keys();
+            asked.extend(engines.map(|engine| (index, &**engine, &*id.kernel, &*id.variant)));
+        }
+    }
+    asked
 }

@@ -216,6 +216,7 @@ impl outputs::Comparison {
                 (cell.lost, "lost"),
                 (cell.alone, "no other answered"),
                 (cell.not_run, "not run"),
+                (cell.not_asked, "of them not asked"),
             ] {
                 if number > 0 {
                     what += &format!(", {number} {name}");
@@ -257,8 +258,9 @@ impl outputs::Comparison {
             }
         }
         text + &format!(
-            "{} cases, {} with more than one answer; {}",
+            "{} cases, {} of them compared, {} with more than one answer; {}",
             self.cases,
+            self.compared,
             self.differences.len(),
             self.verdict
         )

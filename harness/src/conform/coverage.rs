@@ -65,6 +65,11 @@ fn of_module(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Coverage 
 }
 
 fn measured(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Result<Coverage, String> {
+    let limit = launches.iter().find_map(|launch| launch.time_limit);
+    // What a pack decides the size of takes time in this process too.
+    if let Some(limit) = limit.filter(TimeLimit::is_reached) {
+        return Err(limit.to_string());
+    }
     let own = &work.subject;
     let undecoded = |error| format!("failed to decode the module: {error}");
     let flagged = Flagged::of(&own.wasm).map_err(undecoded)?;
@@ -86,9 +91,17 @@ fn measured(work: &Work, launches: &[Launch], limits: &TimeLimits) -> Result<Cov
         let words = match &work.reached {
             Some(reached) => {
                 let reached = reached.as_ref().map_err(Clone::clone)?;
-                session.further_flags(work, &subject, reached, limits)?
+                session.further_flags(work, &subject, reached, limits)
             }
-            None => session.flags(work, &subject, limits)?,
+            None => session.flags(work, &subject, limits),
+        };
+        let words = match words {
+            Ok(words) => words,
+            // What one engine cannot run another may.
+            Err(reason) => {
+                why_not = reason;
+                continue;
+            }
         };
         let coverage = flagged.coverage(&own.kernel, &own.variant, &words);
         let mut coverage = coverage.map_err(undecoded)?;

@@ -34,3 +34,4 @@ pub mod suite;
 #[cfg(test)]
 mod support;
 pub mod truths;
+mod unable;

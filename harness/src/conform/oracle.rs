@@ -88,7 +88,11 @@ impl Oracle {
     pub fn onnx(limit: TimeLimit) -> Result<Self, String> {
         let python = std::env::var_os(PYTHON_VARIABLE).unwrap_or_else(|| "python3".into());
         let arguments = vec!["-c".into(), ONNX_ORACLE.into()];
-        let launch = Launch::foreign("onnx", python.into(), arguments);
+        // It needs nothing of the folder that `assay` was called in, which may be a pack's.
+        let launch = Launch {
+            folder: Some("/".into()),
+            ..Launch::foreign("onnx", python.into(), arguments)
+        };
         Self::start(&launch, limit).map_err(|reason| {
             // A traceback ends with what is missing.
             let last = reason.rsplit(" / ").next().unwrap_or(&reason);

@@ -67,7 +67,7 @@ struct Plant<'a> {
     subject: Subject,
 }
 
-/// [`on_all`] for a run: what kernels give without faults is what the first engine in this executable makes of it. Where there is none, the first
+/// [`on_all`] for a run: what kernels give without faults is what the first engine in this executable that can work makes of it. Where there is none, the first
 /// engine is compared with itself: other checks compare it with what is right.
 pub fn of_run(
     launches: &[Launch],
@@ -79,22 +79,24 @@ pub fn of_run(
     let limit = Some(request.limits.of_preparation("the planted faults"));
     let launches = launches.iter().map(|launch| launch.limited(limit));
     let launches: Vec<Launch> = launches.collect();
-    let own = registry::in_this_executable(limit);
-    let reference = own.first().or(launches.first());
-    on_all(&launches, reference, pack, work, request.own_seed, output)
+    let mut references = registry::in_this_executable(limit);
+    if references.is_empty() {
+        references.extend(launches.first().cloned());
+    }
+    on_all(&launches, &references, pack, work, request.own_seed, output)
 }
 
 /// Plants faults into kernels of a plan and asks all engines about them: [`COUNT`] findings for each. What kernels give without them is what the
-/// engine `reference` makes of it; where there is none, nothing is planted.
+/// first of the engines `references` that can work makes of it; where there is none, nothing is planted.
 pub fn on_all(
     launches: &[Launch],
-    reference: Option<&Launch>,
+    references: &[Launch],
     pack: &Pack,
     work: &[Work],
     seed: u64,
     output: &Output,
 ) -> Vec<Finding> {
-    let plants = draw::plants(reference, work, seed);
+    let plants = draw::plants(references, work, seed);
     let found = suite::on_all(&OnEngines { pack, plants }, launches, output);
     found.into_iter().flatten().collect()
 }
@@ -128,7 +130,7 @@ fn on_engine(launch: &Launch, pack: &Pack, plants: &[Planting<'_>]) -> Vec<Findi
     } in plants
     {
         let (outcome, detail) = match (plants, &mut worker) {
-            (Err(why), _) => (Outcome::Unsupported, why.clone()),
+            (Err(why), _) => why.clone(),
             (_, Err(why)) => (Outcome::Error, why.clone()),
             (Ok(plants), Ok(worker)) => {
                 let plant = plants.of(worker.info(), pack);
@@ -162,7 +164,8 @@ type Asked = (Outcome, String);
 /// A check, and what was planted for it.
 struct Planting<'a> {
     check: &'static str,
-    plants: Result<Plants<'a>, String>,
+    /// Or why nothing was, and whether that is an error.
+    plants: Result<Plants<'a>, Asked>,
     /// Kernels that fail by themselves, and how.
     left_out: Vec<String>,
 }

@@ -23,7 +23,7 @@ use std::{
 pub const LINES: &str = "results.jsonl";
 
 /// Failing cases per (runtime, kernel, layer) that are listed one by one with their bytes; the JSON lines have all.
-const MAX_LISTED: u64 = 10;
+pub const MAX_LISTED: u64 = 10;
 
 /// An entry of `results`: a sum of cases, or one failing case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -30,6 +30,9 @@ use shares::Shares;
 /// What the reason begins with why a case was not run.
 pub const NOT_RUN: &str = "not run: ";
 
+/// What stands for the case where nothing says what is right.
+pub const TRUTH: &str = "edge:truth";
+
 /// A subject with its cases.
 pub struct Work {
     /// The module.
@@ -310,7 +313,7 @@ fn judge_work(
                 engine: *engine,
                 subject: &work.subject,
                 case: None,
-                name: "edge:truth".to_owned(),
+                name: TRUTH.to_owned(),
                 source: Source::Edge,
                 observed: None,
                 sequence: None,

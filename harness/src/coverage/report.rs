@@ -118,6 +118,16 @@ impl Coverage {
         }
     }
 
+    /// Whether the blocks that ran and those that did not are all there are.
+    pub fn adds_up(&self) -> bool {
+        let not_run = self.uncovered.iter().map(|one| one.block.instructions);
+        let blocks = self.ran.checked_add(self.uncovered.len() as u64);
+        let instructions = not_run.fold(Some(self.instructions_ran), |sum, one| {
+            sum?.checked_add(one)
+        });
+        (blocks, instructions) == (Some(self.blocks), Some(self.instructions))
+    }
+
     /// Blocks that no case ran and of which nobody has shown that nothing can.
     pub fn open(&self) -> impl Iterator<Item = &Block> {
         let open = |uncovered: &&Uncovered| uncovered.unreachable.is_none();

@@ -1,6 +1,6 @@
 //! The report as Markdown, for a pull request or a job summary: tables, without the pictures and the folded parts.
 
-use super::{Document, Part, Table};
+use super::{Document, Part, Table, harmless};
 use std::fmt::Write as _;
 
 /// Renders the report.
@@ -49,9 +49,9 @@ fn grid(table: &Table) -> String {
 /// What would start markup, or end a cell.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in harmless(text).chars() {
         match character {
-            '\n' | '\r' => escaped.push(' '),
+            '\n' => escaped.push(' '),
             '|' | '<' | '>' | '*' | '_' | '`' | '[' | ']' | '\\' | '#' | '&' => {
                 escaped.push('\\');
                 escaped.push(character);

@@ -5,6 +5,18 @@ pub mod html;
 pub mod markdown;
 pub mod terminal;
 
+/// A text without what a terminal would act on: control characters but for ends of lines, and others that are not seen, as they are written in Rust.
+pub fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' | '\'' | '"' | '\\' => harmless.push(character),
+            character => harmless.extend(character.escape_debug()),
+        }
+    }
+    harmless
+}
+
 /// What a value means to the reader; shown by a word as well as by a colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
@@ -201,5 +213,35 @@ impl Document {
                 Part::Figure(figure) => Some(figure),
                 _ => None,
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_shown_and_not_done() {
+        let hostile = "a\u{1b}[2Jb\0c\rd\u{202e}e\u{7f}";
+        let shown = "a\\u{1b}[2Jb\\0c\\rd\\u{202e}e\\u{7f}";
+        assert_eq!(harmless(hostile), shown);
+        let plain = "two lines\n\t'of' \"text\" \\ \u{b5} \u{2502} \u{e9}";
+        assert_eq!(harmless(plain), plain);
+        let table = Table {
+            caption: hostile.to_owned(),
+            rows: vec![vec![Cell::new(hostile)]],
+            ..Table::new([hostile])
+        };
+        let parts = [
+            Part::Text(hostile.to_owned()),
+            Part::List(vec![hostile.to_owned()]),
+            Part::Table(table),
+        ];
+        let rendered = terminal::render(&parts, false);
+        assert!(
+            rendered.chars().all(|c| c == '\n' || !c.is_control()),
+            "{rendered:?}"
+        );
+        assert_eq!(rendered.matches("[2Jb\\0c").count(), 5, "{rendered}");
     }
 }

@@ -1,17 +1,21 @@
 //! Documents on a terminal: text, and tables with cells in colour where it is taken. WebAssembly has no terminals, and the crate that colours
 //! tables is not built for it.
 
-use super::{Cell, Part, Table, Tone};
+use super::{Cell, Part, Table, Tone, harmless};
 use comfy_table::{CellAlignment, presets};
 use std::fmt;
 
 /// Renders parts, with an empty line between two; pictures and what is folded are not for a terminal.
 pub fn render(parts: &[Part], colour: bool) -> String {
     let shown = parts.iter().filter_map(|part| match part {
-        Part::Text(paragraph) => Some(paragraph.clone()),
-        Part::List(items) => Some(items.join("\n")),
+        Part::Text(paragraph) => Some(harmless(paragraph)),
+        Part::List(items) => Some(harmless(&items.join("\n"))),
         Part::Table(table) if table.caption.is_empty() => Some(grid(table, colour)),
-        Part::Table(table) => Some(format!("{}\n{}", table.caption, grid(table, colour))),
+        Part::Table(table) => Some(format!(
+            "{}\n{}",
+            harmless(&table.caption),
+            grid(table, colour)
+        )),
         Part::Folded(_) | Part::Figure(_) => None,
     });
     let shown: Vec<String> = shown.filter(|part| !part.is_empty()).collect();
@@ -28,7 +32,7 @@ pub fn grid(table: &Table, colour: bool) -> String {
         table
             .headers
             .iter()
-            .map(|name| name.replacen('.', "\n.", 1)),
+            .map(|name| harmless(name).replacen('.', "\n.", 1)),
     );
     for row in &table.rows {
         grid.add_row(row.iter().map(cell));
@@ -43,7 +47,7 @@ impl fmt::Display for Table {
 }
 
 fn cell(cell: &Cell) -> comfy_table::Cell {
-    let shown = comfy_table::Cell::new(&cell.text);
+    let shown = comfy_table::Cell::new(harmless(&cell.text));
     let shown = match cell.number {
         Some(_) => shown.set_alignment(CellAlignment::Right),
         None => shown,

@@ -2,6 +2,7 @@
 
 use super::Word;
 use crate::{
+    basics,
     conform::{
         envelope::Envelope,
         forms,
@@ -48,6 +49,8 @@ pub enum NotAsked {
     Variants(Vec<String>),
     /// Kernels whose answers no two engines were compared in.
     Agreement(Vec<String>),
+    /// Faults in kernels: none could be asked of these engines.
+    Planted(Vec<String>),
     /// Calls of sequences that engines left out, with how many they made and how many were due.
     Sequences(Vec<(String, u64, u64)>),
     /// Kernels that were left out.
@@ -61,16 +64,28 @@ pub enum NotAsked {
     OtherTruth(Vec<String>),
 }
 
-/// What nobody asked, of a qualification with so many interruptions, of the kernels `judged` of a pack of so many.
+/// What nobody asked, of a qualification with so many interruptions and these planted faults, of the kernels `judged` of a pack of so many.
 pub fn not_asked(
     interruptions: u32,
+    planted: &[basics::Finding],
     judged: &[String],
     kernels: usize,
     conform: &Conformance,
 ) -> Vec<NotAsked> {
     let interruptions = (interruptions == 0).then_some(NotAsked::Interruptions);
+    let mut told: BTreeMap<&str, bool> = BTreeMap::new();
+    for finding in planted {
+        *told.entry(&finding.runtime).or_default() |= finding.outcome != Outcome::Unsupported;
+    }
+    let untold = told.into_iter().filter(|(_, asked)| !asked);
+    let untold: Vec<String> = untold.map(|(id, _)| id.to_owned()).collect();
+    let planted = (!untold.is_empty()).then_some(NotAsked::Planted(untold));
     let of_kernels = of_kernels(judged.to_vec(), kernels, conform);
-    interruptions.into_iter().chain(of_kernels).collect()
+    interruptions
+        .into_iter()
+        .chain(planted)
+        .chain(of_kernels)
+        .collect()
 }
 
 /// What nobody asked of the kernels of a pack.
@@ -337,6 +352,7 @@ impl NotAsked {
             NotAsked::GeneratedCases => "generated cases",
             NotAsked::Variants(_) => "variants",
             NotAsked::Agreement(_) => "agreement",
+            NotAsked::Planted(_) => "planted faults",
             NotAsked::Sequences(_) => "calls in sequences",
             NotAsked::Kernels { .. } => "kernels",
             NotAsked::OtherTruth(_) => "another truth than the author's own",
@@ -364,6 +380,13 @@ impl fmt::Display for NotAsked {
             }
             NotAsked::Agreement(kernels) => {
                 write!(f, "no two engines were compared in {}", listed(kernels))
+            }
+            NotAsked::Planted(engines) => {
+                write!(
+                    f,
+                    "no fault in a kernel could be asked of {}",
+                    listed(engines)
+                )
             }
             NotAsked::Sequences(engines) => {
                 let mut by_share: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();

@@ -87,6 +87,27 @@ impl Records {
     }
 }
 
+/// What speaks against the records of qualifications in a folder, or in the folders in it: they are not what the run left, or contradict each other.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn doubt(folder: &Path) -> anyhow::Result<Option<String>> {
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    for place in places(folder)? {
+        let found = verify::verify(&place)?;
+        if let Some(problem) = found.and_then(|found| found.problems.into_iter().next()) {
+            let (record, what) = (&problem.record, problem.what.name());
+            let detail = &problem.detail;
+            return Ok(Some(format!(
+                "the records are not those of a run: {what}: {record}: {detail}"
+            )));
+        }
+    }
+    Ok(None)
+}
+
 /// The folder, then the folders in it by name.
 fn places(folder: &Path) -> Result<Vec<PathBuf>, RecordsError> {
     let mut inner = Vec::new();

@@ -106,6 +106,7 @@ impl Qualification {
     pub fn not_asked(&self) -> Vec<NotAsked> {
         judge::not_asked(
             self.interruptions,
+            &self.planted,
             &self.kernels,
             self.pack.kernels,
             &self.conform,

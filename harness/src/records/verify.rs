@@ -1,6 +1,10 @@
 //! Judges the evidence of a qualification again, without engines: whether every file is what the run left, whether the files agree with
 //! each other, and whether the verdict that stands there is the one that follows.
 
+mod entries;
+mod identities;
+mod lines;
+
 use super::{
     parse,
     qualification::{self, Qualification},
@@ -11,29 +15,25 @@ use crate::{
     conform::{
         answers::{self, Answers},
         forms, planted,
-        record::{self, Entry, Line, Sums},
+        record::{self, Entry},
         report::{self, Conformance},
     },
     engine::Status,
     judge::{Evidence, Word},
     numerics,
-    results::PackIdentity,
-    traps::{TrapReport, survey},
+    traps::{self, TrapReport, survey},
 };
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    io::{BufRead, BufReader, Read},
+    fs,
     path::Path,
 };
 
 /// Where the report stands, which is made from the records and is none itself.
 const REPORT: &str = "report";
-/// A line longer than this is no record.
-const LARGEST_LINE: u64 = 16 << 20;
 /// A folder with more files is not one of ours.
 const MOST_FILES: usize = 1_000_000;
 /// Differences of a document that are named, at most.
@@ -228,7 +228,7 @@ impl Verification {
     /// Reads the records from the bottom up, and compares each with what follows from those below it.
     fn judge_again(&mut self, folder: &Path) {
         // What is listed as a line of its own is read line by line: a pipe in its place would be waited for.
-        for record in [record::LINES, answers::FILE] {
+        for record in [record::LINES, answers::FILE, traps::LINES] {
             let plain = fs::metadata(folder.join(record)).map(|metadata| metadata.is_file());
             if !plain.unwrap_or_default() {
                 return self.add(record, What::Unreadable, "it is no plain file");
@@ -239,16 +239,23 @@ impl Verification {
             return;
         };
         let conform = self.take(report::FILE, parse(&folder.join(report::FILE)));
-        let basics = self.take(basics::FILE, parse(&folder.join(basics::FILE)));
-        let planted = self.take(planted::FILE, parse(&folder.join(planted::FILE)));
+        let basics = self.take::<Vec<_>>(basics::FILE, parse(&folder.join(basics::FILE)));
+        let planted = self.take::<Vec<_>>(planted::FILE, parse(&folder.join(planted::FILE)));
         let traps = self.take::<TrapReport>(survey::FILE, parse(&folder.join(survey::FILE)));
         let found = self.take::<Vec<_>>(numerics::FILE, parse(&folder.join(numerics::FILE)));
-        let of_run = self.identities(folder, &stands);
+        let answered = self.take(answers::FILE, Answers::read(folder));
+        let of_answers = answered.as_ref().map(|(run, _)| run);
+        self.identities(&stands, of_answers);
+        let of_run = of_answers.map(|run| run.pack.clone());
+        let answers = answered.map(|(_, answers)| answers).unwrap_or_default();
         if let (Some(conform), Some(basics), Some(planted), Some(traps), Some(found)) =
             (conform, basics, planted, traps, found)
         {
-            let of_lines = self.conformance(folder, &stands.kernels, &conform, &found);
+            let of_lines = self.conformance(folder, &stands, &conform, (&found, answers));
             self.traps(&conform, &traps);
+            self.trap_entries(folder, &traps);
+            self.strangers(&conform.runtimes(), &basics, &planted, &found, &traps);
+            self.coverage(&conform);
             let evidence = Evidence {
                 pack: of_run.unwrap_or_else(|| stands.pack.clone()),
                 kernels: stands.kernels.clone(),
@@ -275,45 +282,21 @@ impl Verification {
         self.stands = Some(stands);
     }
 
-    /// Whether all say of one run that it was about one pack, with one seed; gives the pack of the answers.
-    fn identities(&mut self, folder: &Path, stands: &Qualification) -> Option<PackIdentity> {
-        let answered = self.take(answers::FILE, Answers::read(folder).map(|(run, _)| run));
-        if let Some(run) = self.run.clone() {
-            let emulated = &run.fingerprint.emulated;
-            self.same(qualification::FILE, run::FILE, &stands.pack, &run.pack);
-            self.same(qualification::FILE, run::FILE, &stands.emulated, emulated);
-            let conform = &stands.conform;
-            let asked = (
-                stands.profile,
-                stands.interruptions,
-                conform.seed,
-                conform.cases,
-            );
-            let recorded = (run.profile, run.interruptions, run.seed, run.cases);
-            self.same(qualification::FILE, run::FILE, &asked, &recorded);
-        }
-        let of_answers = answered?;
-        let asked = (stands.conform.seed, stands.conform.cases);
-        let answered = (of_answers.seed, of_answers.cases);
-        self.same(
-            qualification::FILE,
-            answers::FILE,
-            &stands.pack,
-            &of_answers.pack,
-        );
-        self.same(qualification::FILE, answers::FILE, &asked, &answered);
-        Some(of_answers.pack)
-    }
-
     /// What follows from the judged cases and the numeric instructions, compared with the document of conformance.
     fn conformance(
         &mut self,
         folder: &Path,
-        asked: &[String],
+        asked: &Qualification,
         stands: &Conformance,
-        found: &[numerics::Finding],
+        (found, answers): (&[numerics::Finding], Answers),
     ) -> Option<Conformance> {
-        let sums = self.take(record::LINES, sums(folder, stands))?;
+        let (sums, contradictions) = self.take(
+            record::LINES,
+            lines::sums(folder, stands, asked.profile, answers),
+        )?;
+        for (record, detail) in contradictions {
+            self.add(record, What::Contradicts, detail);
+        }
         let mut counts = sums.counts;
         let entries: Vec<Entry> = sums.into_entries().collect();
         let modules: BTreeSet<(&str, &str)> = entries
@@ -321,7 +304,7 @@ impl Verification {
             .map(|entry| (entry.kernel.as_str(), entry.variant.as_str()))
             .collect();
         let kernels: BTreeSet<&str> = modules.iter().map(|(kernel, _)| *kernel).collect();
-        let said: BTreeSet<&str> = asked.iter().map(String::as_str).collect();
+        let said: BTreeSet<&str> = asked.kernels.iter().map(String::as_str).collect();
         self.same(qualification::FILE, record::LINES, &said, &kernels);
         let absent = stands.engines.iter();
         let absent = absent.filter(|engine| engine.status == Status::Absent);
@@ -382,6 +365,17 @@ impl Verification {
         Some(follows)
     }
 
+    /// Whether what is said of the code that ran adds up.
+    fn coverage(&mut self, conform: &Conformance) {
+        for module in conform.coverage.iter().filter(|module| !module.adds_up()) {
+            let (kernel, variant) = (&module.kernel, &module.variant);
+            let detail = format!(
+                "the code of {kernel} ({variant}) that ran, and that did not, is not all of it"
+            );
+            self.add(report::FILE, What::Contradicts, detail);
+        }
+    }
+
     /// Whether the document of traps is about the same engines, and its own sums follow.
     fn traps(&mut self, conform: &Conformance, stands: &TrapReport) {
         self.same(
@@ -397,34 +391,6 @@ impl Verification {
         );
         self.same(survey::FILE, "its entries", stands, &follows);
     }
-}
-
-/// Sums up the judged cases of a run.
-fn sums(folder: &Path, conform: &Conformance) -> Result<Sums> {
-    let path = folder.join(record::LINES);
-    let open = || format!("failed to read `{}`", path.display());
-    let mut reader = BufReader::new(File::open(&path).with_context(open)?);
-    let mut sums = Sums::new(conform.runtimes());
-    let mut bytes = Vec::new();
-    for number in 1.. {
-        let at = || format!("line {number} of `{}` is damaged", path.display());
-        bytes.clear();
-        let read = (&mut reader)
-            .take(LARGEST_LINE)
-            .read_until(b'\n', &mut bytes)
-            .with_context(open)?;
-        if read == 0 {
-            break;
-        }
-        let line: Line<'_> = serde_json::from_slice(&bytes).with_context(at)?;
-        anyhow::ensure!(
-            sums.add(&line),
-            "line {number} of `{}`: the run had no engine `{}`",
-            path.display(),
-            line.runtime
-        );
-    }
-    Ok(sums)
 }
 
 /// Adds where two documents differ: the place, and what is there.

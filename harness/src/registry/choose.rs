@@ -4,6 +4,11 @@ use super::{Availability, Engine, EngineError};
 use assay_worker::Launch;
 use globset::GlobMatcher;
 
+/// What native code is called beside engines.
+pub const NATIVE: &str = "native";
+/// What it is called where it was compiled for this very processor.
+pub const NATIVE_CPU: &str = "native.cpu";
+
 /// Adds engines from outside, given as `NAME=COMMAND ARGUMENT...` with the quoting of a shell.
 ///
 /// # Errors
@@ -24,7 +29,7 @@ pub fn with_adapters(
         if id.is_empty() || !id.chars().all(harmless) {
             return Err(wrong("the name may hold a-z, 0-9, `.`, `_`, `-`"));
         }
-        if engines.iter().any(|engine| engine.id == id) {
+        if [NATIVE, NATIVE_CPU].contains(&id) || engines.iter().any(|engine| engine.id == id) {
             return Err(wrong("the name is taken"));
         }
         let mut words = shlex::split(command)
@@ -174,7 +179,15 @@ mod tests {
         };
         assert_eq!(launch.program, PathBuf::from("/bin/run"));
         assert_eq!(launch.arguments, ["two words", "three"]);
-        for wrong in ["mine", "=run", "a=run", "A B=run", "mine=", "mine='run"] {
+        for wrong in [
+            "mine",
+            "=run",
+            "a=run",
+            "A B=run",
+            "mine=",
+            "mine='run",
+            "native=run",
+        ] {
             let result = with_adapters(vec![ready("a")], &[wrong.to_owned()]);
             let error = result.err().unwrap_or_else(|| panic!("{wrong} was taken"));
             assert!(matches!(error, EngineError::Adapter { .. }), "{wrong}");

@@ -5,7 +5,7 @@ mod error;
 mod known;
 mod launch;
 
-pub use choose::{matchers, select, with_adapters};
+pub use choose::{NATIVE, NATIVE_CPU, matchers, select, with_adapters};
 pub use error::EngineError;
 pub use known::{AHEAD, CRANELIFT, POOLING, PULLEY, SLOW_COMPILERS};
 pub(crate) use launch::beside;

@@ -16,7 +16,7 @@ pub mod timing;
 mod traps;
 
 use crate::{
-    document::{Document, html, markdown},
+    document::{Document, Tone, html, markdown},
     records::Records,
     repeat::Repeat,
     results::Folder,
@@ -29,9 +29,25 @@ use std::path::Path;
 /// # Errors
 /// Usage if there are no records or they are damaged; if the files cannot be written.
 pub fn write(folder: &Path, target: &Path) -> Result<(Document, Vec<String>)> {
+    write_doubted(folder, target, None)
+}
+
+/// The same, with what speaks against the records before the verdict.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_doubted(
+    folder: &Path,
+    target: &Path,
+    doubt: Option<&str>,
+) -> Result<(Document, Vec<String>)> {
     let records = Records::read(folder)?;
     let command = Repeat::of("report").path(folder).to_string();
-    let document = sections::document(&records, command)?;
+    let mut document = sections::document(&records, command)?;
+    if let Some(doubt) = doubt {
+        document.verdict = format!("{doubt}; they say: {}", document.verdict);
+        document.tone = Tone::Bad;
+    }
     let target = Folder::create(Some(target), "report")?;
     let mut files = Vec::new();
     let mut file = |name: &str, text: &str| -> Result<()> {

@@ -28,6 +28,9 @@ pub use case::Case;
 pub use summary::Summary;
 pub use survey::{Survey, TrapReport};
 
+/// Name of the file of entries as they came.
+pub const LINES: &str = survey::LINES;
+
 /// Budget of everything that ends by itself.
 const TICKS: u64 = 3000;
 /// The same in fuel, for modules that are metered.

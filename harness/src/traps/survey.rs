@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// Name of the document in a results folder.
 pub const FILE: &str = "traps.json";
 /// Name of the file of its entries, written as they come.
-const LINES: &str = "traps.jsonl";
+pub(super) const LINES: &str = "traps.jsonl";
 
 /// What was found on all engines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -267,6 +267,16 @@ fn answers_of_targets_are_compared_bit_for_bit() {
         assert_eq!(cell["agree"], document["cases"]);
     }
 
+    assert_eq!(document["compared"], document["cases"]);
+
+    // What one target was not asked was not compared.
+    let asked = fs::read_to_string(two.join("outputs.jsonl")).unwrap();
+    let kept: Vec<&str> = asked.lines().take(3).collect();
+    fs::write(two.join("outputs.jsonl"), kept.join("\n") + "\n").unwrap();
+    let (exit, document) = outputs(&[&one, &two]);
+    assert_eq!((exit, &document["compared"]), (1, &2.into()));
+    fs::write(two.join("outputs.jsonl"), asked).unwrap();
+
     // One bit of one engine's output on one target.
     let mut planted_case = Value::Null;
     plant(&two, "outputs.jsonl", |text| {

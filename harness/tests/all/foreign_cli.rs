@@ -418,6 +418,59 @@ fn a_definition_judges_whatever_other_truth_a_contract_names() {
     assert!(failing(&document, "rmsnorm_eight").contains("L4"));
 }
 
+/// Where `assay` is called a pack of somebody else's may lie, with whatever names its files have.
+#[cfg(unix)]
+#[test]
+fn an_oracle_is_started_without_what_lies_in_the_current_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let script = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    let run = |set: &[(&str, &str)]| {
+        let mut command = crate::support::command(env!("CARGO_BIN_EXE_assay"));
+        command
+            .current_dir(folder.path())
+            .args(["conform", packs().join("foreign").to_str().unwrap()]);
+        command.args("--kernel gelu_erf --runtime wasmi --cases 1 --out results".split(' '));
+        command.env_remove("ASSAY_PYTHON").envs(set.iter().copied());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        said
+    };
+    script("python3", "echo > ran");
+    for path in ["", ":/nowhere", ".", "/nowhere:"] {
+        let said = run(&[("PATH", path)]);
+        assert!(
+            said.contains("no absolute folder of PATH"),
+            "{path:?}: {said}"
+        );
+    }
+    assert!(!folder.path().join("ran").exists());
+
+    let seen = folder.path().join("seen");
+    let seen = seen.to_str().unwrap();
+    let text = format!("(pwd; echo \"$PYTHONPATH $PYTHONHOME\") > {seen}");
+    let python = script("named", &text);
+    for python in [python.to_str().unwrap(), "./named"] {
+        run(&[
+            ("ASSAY_PYTHON", python),
+            ("PYTHONPATH", ":/some:relative:."),
+            ("PYTHONHOME", "here"),
+        ]);
+        assert_eq!(fs::read_to_string(seen).unwrap(), "/\n/some \n");
+        fs::remove_file(seen).unwrap();
+    }
+    // A module beside the pack, under the name of one that the oracle needs.
+    fs::write(folder.path().join("numpy.py"), "open('ran', 'w')").unwrap();
+    run(&[]);
+    assert!(!folder.path().join("ran").exists());
+}
+
 #[test]
 fn an_oracle_that_nobody_would_ask_is_wrong_use() {
     for (oracle, said) in [

@@ -498,6 +498,7 @@ mod needs_wamrc {
             let mut worker = Worker::start(&Launch {
                 id: "wamr.aot".to_owned(),
                 program: "sh".into(),
+                folder: None,
                 arguments: vec!["-c".into(), script.into()],
                 states_id: true,
                 time_limit: None,

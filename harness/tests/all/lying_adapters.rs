@@ -81,15 +81,23 @@ fn found(launches: &[Launch], own_seed: u64) -> Vec<Finding> {
 }
 
 fn found_in(pack: &Path, launches: &[Launch], own_seed: u64) -> Vec<Finding> {
+    found_by(&[adapter_launch("honest")], pack, launches, own_seed)
+}
+
+/// The same, where these engines say what kernels give.
+fn found_by(
+    references: &[Launch],
+    pack: &Path,
+    launches: &[Launch],
+    own_seed: u64,
+) -> Vec<Finding> {
     let pack = pack_in(pack);
     let plan = plan_of(&pack, own_seed);
     let output = Output {
         json: true,
         quiet: true,
     };
-    let reference = adapter_launch("honest");
-    let (reference, work) = (Some(&reference), &plan.work);
-    planted::on_all(launches, reference, &pack, work, own_seed, &output)
+    planted::on_all(launches, references, &pack, &plan.work, own_seed, &output)
 }
 
 fn failing<'a>(found: &'a [Finding], liar: &str) -> Vec<&'a str> {
@@ -141,6 +149,46 @@ fn nothing_is_planted_into_a_kernel_that_fails_by_itself() {
         assert_eq!(finding.outcome, Outcome::Unsupported, "{finding:?}");
         let said = "nothing was planted into swiglu_f32: L6, ";
         assert!(finding.detail.contains(said), "{finding:?}");
+    }
+}
+
+/// Where the harness's own engine has no memory, kernels are not what fails.
+#[test]
+fn an_engine_that_cannot_say_what_kernels_give_is_passed_over_and_without_any_that_is_an_error() {
+    let (unable, honest) = (adapter_launch("unable"), adapter_launch("honest"));
+    let found = |references: &[Launch]| {
+        found_by(references, &core_pack(), std::slice::from_ref(&honest), 3)
+    };
+    for finding in found(&[unable.clone(), honest.clone()]) {
+        assert_eq!(finding.outcome, Outcome::Pass, "{finding:?}");
+    }
+    for finding in found(&[unable.clone()]) {
+        assert_eq!(finding.outcome, Outcome::Error, "{finding:?}");
+        let said = "no engine of the harness can say what kernels give";
+        assert!(finding.detail.contains(said), "{finding:?}");
+    }
+}
+
+#[test]
+fn a_variant_that_an_engine_states_and_refuses_speaks_against_it() {
+    let (exit, document) = qualify(&["refuses-simd", "no-simd", "honest"]);
+    assert_eq!(exit, 1);
+    for (engine, due) in [
+        ("refuses-simd", "not-qualified"),
+        ("no-simd", "qualified"),
+        ("honest", "qualified"),
+    ] {
+        let engines = document["engines"].as_array().unwrap();
+        let id = format!("liar.{engine}");
+        let found = engines.iter().find(|entry| entry["id"] == id).unwrap();
+        assert_eq!(found["verdict"], due, "{found:#}");
+        let reasons = found["reasons"].to_string();
+        let refused = "kv_pack_q8 L1 fail (0 of 1 edge cases pass): edge:module: failed to do what";
+        assert_eq!(
+            reasons.contains(refused),
+            engine == "refuses-simd",
+            "{reasons}"
+        );
     }
 }
 

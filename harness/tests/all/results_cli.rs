@@ -175,3 +175,61 @@ fn a_kernel_that_traps_fails_although_its_pack_names_a_fallback() {
         );
     }
 }
+
+#[test]
+fn a_file_beyond_the_users_limit_is_a_failure_of_the_harness() {
+    let out = tempfile::tempdir().unwrap();
+    let whole = conform(out.path());
+    let mut command = support::command("sh");
+    command.args(["-c", "ulimit -f 10; exec \"$0\" \"$@\""]);
+    command.arg(whole.get_program()).args(whole.get_args());
+    assert_failed(&command.output().unwrap(), "File too large");
+}
+
+#[test]
+fn results_are_not_written_into_the_pack_that_they_are_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = fs::read(core_pack().join("kernels/swiglu_f32.wasm")).unwrap();
+    let pack = pack_of(folder.path(), "swiglu_f32", &module, None);
+    let outside = folder.path().join("outside");
+    let linked = folder.path().join("linked");
+    symlink(&pack, &linked).unwrap();
+    for out in [
+        pack.clone(),
+        pack.join("new/results"),
+        linked.join("results"),
+    ] {
+        for (command, more) in [
+            ("conform", ""),
+            ("qualify", ""),
+            ("mutate", ""),
+            ("bench", "--quick"),
+        ] {
+            let mut line = assay();
+            line.arg(command)
+                .arg(&pack)
+                .args(["--runtime", "wasmi", "--out"])
+                .arg(&out);
+            line.args(Some(more).filter(|more| !more.is_empty()));
+            let output = line.output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{command}: {stderr}");
+            assert!(stderr.contains("is in the pack"), "{command}: {stderr}");
+        }
+    }
+    // The usual folder is below the current one, which may be the pack.
+    let inside = assay()
+        .current_dir(&pack)
+        .args(["conform", ".", "--runtime", "wasmi"])
+        .output();
+    assert_eq!(inside.unwrap().status.code(), Some(2));
+    let mut beside = assay();
+    beside
+        .arg("conform")
+        .arg(&pack)
+        .args(["--runtime", "wasmi", "--cases", "1", "--out"]);
+    assert_eq!(
+        beside.arg(&outside).output().unwrap().status.code(),
+        Some(0)
+    );
+}

@@ -92,9 +92,8 @@ fn forge(run: &Path, record: &str, change: impl FnOnce(String) -> String) {
     let after = change(before.clone());
     assert_ne!(before, after, "{record}");
     fs::write(&path, &after).unwrap();
-    let path = run.join("run.json");
     let old = hex::encode(Sha256::digest(&before));
-    let text = fs::read_to_string(&path).unwrap();
+    let text = fs::read_to_string(run.join("run.json")).unwrap();
     assert!(text.contains(&old));
     let text = text
         .replace(&old, &hex::encode(Sha256::digest(&after)))
@@ -110,11 +109,24 @@ fn forge(run: &Path, record: &str, change: impl FnOnce(String) -> String) {
                 hex::encode(Sha256::digest(&after))
             ),
         );
-    // Its own digest is the last thing in it.
+    stamp(run, &text);
+}
+
+/// Writes the record of the run with this text, and its own digest, which is the last thing in it.
+fn stamp(run: &Path, text: &str) {
     let at = text.rfind("\"sha256\": \"").unwrap() + "\"sha256\": \"".len();
     let bare = format!("{}{}", &text[..at], &text[at + 64..]);
     let own = hex::encode(Sha256::digest(&bare));
-    fs::write(path, format!("{}{own}{}", &text[..at], &text[at + 64..])).unwrap();
+    let text = format!("{}{own}{}", &text[..at], &text[at + 64..]);
+    fs::write(run.join("run.json"), text).unwrap();
+}
+
+/// Changes the record of the run itself.
+fn forge_run(run: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(run.join("run.json")).unwrap();
+    let forged = text.replacen(from, to, 1);
+    assert_ne!(text, forged, "{from}");
+    stamp(run, &forged);
 }
 
 #[test]
@@ -270,6 +282,108 @@ fn a_verdict_that_does_not_follow_is_found_though_every_digest_fits() {
             "{document:#}"
         );
     }
+}
+
+/// What agrees with the sums, and not with each other.
+#[test]
+fn records_of_other_cases_engines_and_entries_contradict() {
+    fn lines(text: &str, change: impl FnOnce(Vec<&str>) -> Vec<String>) -> String {
+        change(text.lines().collect()).join("\n") + "\n"
+    }
+    let owned = |line: &&str| (*line).to_owned();
+    type Change<'a> = &'a dyn Fn(String) -> String;
+    let cut = |text: String| lines(&text, |all| all[..2].iter().map(owned).collect());
+    let fails = |text: String| text.replacen("\"outcome\":\"pass\"", "\"outcome\":\"fail\"", 1);
+    let other_status = |text: String| {
+        let from = text.find("\"sha256\"").unwrap();
+        let status = text[..from].rfind("\"status\":0").unwrap();
+        format!("{}\"status\":7{}", &text[..status], &text[status + 10..])
+    };
+    let other_engine = |text: String| {
+        lines(&text, |all| {
+            let mut first: Value = serde_json::from_str(all[0]).unwrap();
+            first["engines"]["wasmi"] = "9.9.9".into();
+            [first.to_string()]
+                .into_iter()
+                .chain(all[1..].iter().map(owned))
+                .collect()
+        })
+    };
+    let twice = |text: String| {
+        lines(&text, |all| {
+            let mut answered: Value = serde_json::from_str(all[1]).unwrap();
+            answered["case"] = "vector:another".into();
+            all.iter()
+                .map(owned)
+                .chain([answered.to_string()])
+                .collect()
+        })
+    };
+    let broken = |text: String| text.replacen("\"fresh\": \"sound\"", "\"fresh\": \"broken\"", 1);
+    let stranger = |text: String| {
+        let mut all: Value = serde_json::from_str(&text).unwrap();
+        let mut one = all[0].clone();
+        one["runtime"] = "v8".into();
+        all.as_array_mut().unwrap().push(one);
+        all.to_string()
+    };
+    let forged: [(&str, Change<'_>, &str); 7] = [
+        ("outputs.jsonl", &cut, "outputs.jsonl"),
+        ("outputs.jsonl", &other_status, "outputs.jsonl"),
+        ("outputs.jsonl", &other_engine, "qualify.json"),
+        ("outputs.jsonl", &twice, "results.jsonl"),
+        ("traps.jsonl", &fails, "traps.jsonl"),
+        ("traps.json", &broken, "traps.json"),
+        ("numerics.json", &stranger, "numerics.json"),
+    ];
+    for (number, (record, change, named)) in forged.into_iter().enumerate() {
+        let (_keep, run) = copy(false);
+        forge(&run, record, change);
+        let (exit, document) = verify(&run);
+        assert_eq!(exit, 1, "{number}: {record}");
+        assert!(
+            names(&document, named, "contradicts"),
+            "{number}: {document:#}"
+        );
+    }
+    for (from, to) in [
+        ("\"command\": \"qualify\"", "\"command\": \"probe\""),
+        ("\"wasmi\": \"2", "\"wasmi\": \"9"),
+        ("\"harness\": \"", "\"harness\": \"9"),
+    ] {
+        let (_keep, run) = copy(false);
+        forge_run(&run, from, to);
+        let (exit, document) = verify(&run);
+        let problems = document["problems"].as_array().unwrap();
+        assert!(exit == 1 && !problems.is_empty(), "{from}: {document:#}");
+    }
+    // A device that nobody asked for is none that a kernel is known to fit.
+    let (_keep, run) = copy(false);
+    let (server, embedded) = ("\"profile\": \"server\"", "\"profile\": \"embedded\"");
+    forge(&run, "qualify.json", |text| {
+        text.replacen(server, embedded, 1)
+    });
+    forge_run(&run, server, embedded);
+    let (exit, document) = verify(&run);
+    assert_eq!((exit, &document["follows"]), (1, &"not-qualified".into()));
+    assert_eq!(document["profile"], "embedded");
+}
+
+#[test]
+fn a_report_says_of_records_that_were_changed_that_they_were() {
+    let (_keep, run) = copy(true);
+    let path = run.join("qualify.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("not-qualified", "qualified")).unwrap();
+    let (exit, document) = json(&["report", run.to_str().unwrap()]);
+    assert_eq!(exit, 0);
+    let said = "the records are not those of a run: changed: qualify.json";
+    assert!(
+        document["verdict"].as_str().unwrap().starts_with(said),
+        "{document}"
+    );
+    let summary = fs::read_to_string(run.join("report/summary.md")).unwrap();
+    assert!(summary.contains(&format!("**{said}")), "{summary}");
 }
 
 #[test]

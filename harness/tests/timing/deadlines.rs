@@ -79,6 +79,7 @@ fn a_call_that_overruns_its_budget_ends_with_its_worker_and_the_next_module_has_
         id: "liar.hang".to_owned(),
         program: program.into(),
         arguments: vec![behaviour.into()],
+        folder: None,
         states_id: false,
         time_limit: None,
         stated: Default::default(),

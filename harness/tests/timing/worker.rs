@@ -11,6 +11,7 @@ fn launch(program: &str, arguments: &[&str]) -> Launch {
         id: "test".to_owned(),
         program: program.into(),
         arguments: arguments.iter().map(Into::into).collect(),
+        folder: None,
         states_id: false,
         time_limit: None,
         stated: Default::default(),

@@ -58,7 +58,7 @@ pub use store::{Change, StoredKey, TrustStore};
 pub use successor::Successor;
 pub use trust::TrustList;
 pub use user::LIST as TRUST_LIST_FILE;
-pub use write::{lock, write_file};
+pub use write::{lock, open_regular, write_file};
 
 /// The manifest.
 pub const MANIFEST_FILE: &str = "kernels.json";

@@ -1,6 +1,6 @@
 //! Files appear whole or not at all.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,13 +32,33 @@ pub(crate) fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
-/// Opens a file for reading. A pipe without a writer would be waited for without end, and what a device gives has none.
-pub(crate) fn open_regular(path: &Path) -> std::io::Result<std::fs::File> {
-    if !std::fs::metadata(path)?.is_file() {
-        let reason = "it is not a regular file: name one, or put what it gives into one";
-        return Err(std::io::Error::other(reason));
+/// Opens a file for reading.
+///
+/// # Errors
+/// The system's own, and if it is no regular file.
+pub fn open_regular(path: &Path) -> std::io::Result<File> {
+    regular(File::options().read(true), path)
+}
+
+/// Opens a regular file. A pipe without a writer would be waited for without end, and what a device gives has none.
+fn regular(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+        options.custom_flags(flags.bits().cast_signed());
     }
-    std::fs::File::open(path)
+    let reason = "it is not a regular file: name one, or put what it gives into one";
+    let other = || std::io::Error::other(reason);
+    // Nothing is asked of what is none: where a file is made none is there.
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(other());
+    }
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(other()),
+    }
 }
 
 /// Removes a file that need not be there.
@@ -68,12 +88,9 @@ pub fn lock(path: &Path) -> Result<Option<File>, Error> {
         std::fs::create_dir_all(folder)
             .map_err(|source| Error::io("make the folder", folder, source))?;
     }
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&beside)
-        .map_err(failed)?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    let file = regular(&mut options, &beside).map_err(failed)?;
     let started = Instant::now();
     loop {
         match file.try_lock() {
@@ -118,4 +135,26 @@ fn set_mode(file: &File, mode: u32) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn set_mode(_: &File, _: u32) -> std::io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_never_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("seen.lock");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let refused = open_regular(&pipe).unwrap_err();
+        assert!(refused.to_string().contains("not a regular file"));
+        let beside = folder.path().join("seen");
+        assert!(lock(&beside).is_err());
+        std::fs::remove_file(&pipe).unwrap();
+        assert!(lock(&beside).unwrap().is_some());
+        // What is no file at all is the system's to say.
+        let absent = open_regular(&folder.path().join("none")).unwrap_err();
+        assert!(is_absent(&absent));
+    }
 }

@@ -20,6 +20,8 @@ pub struct Launch {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Where it starts; `None`: in the current folder.
+    pub folder: Option<PathBuf>,
     /// Whether the worker must state this very id: an engine of this project, unlike one from outside, is what it is called.
     pub states_id: bool,
     /// When each worker that is started so has to have ended, if it has to.
@@ -110,6 +112,7 @@ impl Launch {
             id: id.to_owned(),
             program,
             arguments,
+            folder: None,
             states_id: false,
             time_limit: None,
             stated: Stated::default(),

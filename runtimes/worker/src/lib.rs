@@ -26,6 +26,7 @@ mod program;
 pub mod protocol;
 mod remote;
 mod server;
+mod start;
 #[cfg_attr(
     target_family = "wasm",
     allow(dead_code, reason = "there are no processes to contain")
@@ -46,4 +47,4 @@ pub use program::Program;
 pub use protocol::InstanceChoice;
 pub use remote::Remote;
 pub use server::serve;
-pub use system::keep_to_oneself;
+pub use system::{keep_to_oneself, outlive_large_files};

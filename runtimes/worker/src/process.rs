@@ -9,7 +9,7 @@ use super::{
 use std::{
     collections::VecDeque,
     io::{self, BufRead, BufReader, Read},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -36,9 +36,8 @@ pub(super) struct Process {
 impl Process {
     /// Starts it, within limits that it cannot raise.
     pub(super) fn start(launch: &Launch, limits: WorkerLimits) -> io::Result<Process> {
-        let mut command = Command::new(&launch.program);
+        let mut command = launch.command()?;
         command
-            .args(&launch.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -48,7 +47,7 @@ impl Process {
         let stderr = child.stderr.take();
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let keep = Arc::clone(&kept);
-        let stderr_reader = thread::spawn(move || {
+        let read = move || {
             let Some(stderr) = stderr else { return };
             let mut stderr = BufReader::new(stderr);
             loop {
@@ -65,8 +64,10 @@ impl Process {
                     }
                 }
             }
-        });
-        let pipes = pipes.inspect_err(|_| {
+        };
+        let reader = thread::Builder::new().spawn(read);
+        let both = pipes.and_then(|pipes| Ok((pipes, reader?)));
+        let (pipes, stderr_reader) = both.inspect_err(|_| {
             drop(child.kill());
             drop(child.wait());
         })?;

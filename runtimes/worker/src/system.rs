@@ -152,6 +152,19 @@ pub fn keep_to_oneself() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Has a file that would grow beyond the user's limit be an error of whoever writes it, as where a disk is full, and not the end of this process.
+/// Programs that it starts inherit that.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "a function of the C library")]
+pub fn outlive_large_files() {
+    // SAFETY: to ignore a signal runs no code when it comes.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// Other systems are not asked.
+#[cfg(not(target_os = "linux"))]
+pub fn outlive_large_files() {}
+
 /// Gives memory that was freed back to the system, so that what is resident is in use; whether that is known to have happened.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code, reason = "a function of the C library")]

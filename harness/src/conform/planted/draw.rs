@@ -12,6 +12,7 @@ use crate::conform::{
     run::{Session, Work},
     sequence::{Sequence, bytes},
     subject::{self, Prepared, Subject},
+    unable,
 };
 use crate::outcome::Outcome;
 use assay_worker::Launch;
@@ -71,11 +72,7 @@ const CHECKS: [(&str, Draw); COUNT] = [
 
 /// What is planted for each check: into a base module, and half of the time into a variant too. Nothing is planted into a kernel that fails by itself,
 /// for which an engine would have the blame.
-pub(super) fn plants<'a>(
-    reference: Option<&Launch>,
-    work: &'a [Work],
-    seed: u64,
-) -> Vec<Planting<'a>> {
+pub(super) fn plants<'a>(references: &[Launch], work: &'a [Work], seed: u64) -> Vec<Planting<'a>> {
     let judged = work
         .iter()
         .filter(|work| work.subject.standard.contract.is_ok());
@@ -87,19 +84,21 @@ pub(super) fn plants<'a>(
         let mut of = |works: &[&'a Work]| {
             let mut kernels = works.to_vec();
             placement::shuffle(&mut random, &mut kernels);
-            let mut planted =
-                Err("no kernel of the pack has calls that something can be planted in".to_owned());
+            let none = "no kernel of the pack has calls that something can be planted in";
+            let mut planted = Err((Outcome::Unsupported, none.to_owned()));
             for work in kernels {
-                planted = match plant(reference, work, (check, draw), &mut random) {
+                planted = match by_any(references, work, (check, draw), &mut random) {
                     Ok(plant) => Ok(plant),
                     Err(Unfit::Fails(why)) => {
                         left_out.push(format!("{}: {why}", work.subject.name()));
-                        Err(
-                            "every kernel that something can be planted in fails by itself"
-                                .to_owned(),
-                        )
+                        let all = "every kernel that something can be planted in fails by itself";
+                        Err((Outcome::Unsupported, all.to_owned()))
                     }
-                    Err(Unfit::Other(why)) => Err(why),
+                    Err(Unfit::Unable(why)) => {
+                        let nobody = "no engine of the harness can say what kernels give";
+                        Err((Outcome::Error, format!("{nobody}: {why}")))
+                    }
+                    Err(Unfit::Other(why)) => Err((Outcome::Unsupported, why)),
                 };
                 if planted.is_ok() {
                     break;
@@ -125,6 +124,8 @@ pub(super) fn plants<'a>(
 enum Unfit {
     /// It fails without a fault.
     Fails(String),
+    /// The engine that is to say what it gives cannot work.
+    Unable(String),
     /// Nothing can be, or nobody knows what is due.
     Other(String),
 }
@@ -135,9 +136,28 @@ impl From<String> for Unfit {
     }
 }
 
+/// [`plant`] with the first engine that can work.
+fn by_any<'a>(
+    references: &[Launch],
+    work: &'a Work,
+    check: (&'static str, Draw),
+    random: &mut Rng,
+) -> Result<Plant<'a>, Unfit> {
+    let mut planted = Err(Unfit::Other(
+        "there is no engine to compare with".to_owned(),
+    ));
+    for reference in references {
+        planted = plant(reference, work, check, random);
+        if !matches!(planted, Err(Unfit::Unable(_))) {
+            break;
+        }
+    }
+    planted
+}
+
 /// Draws a sequence of a kernel's cases, and what happens at one of its calls.
 fn plant<'a>(
-    reference: Option<&Launch>,
+    reference: &Launch,
     work: &'a Work,
     (check, draw): (&'static str, Draw),
     random: &mut Rng,
@@ -148,9 +168,14 @@ fn plant<'a>(
         true => Entry::Backward,
         false => Entry::Forward,
     };
-    let reference = reference.ok_or_else(|| "there is no engine to compare with".to_owned())?;
     let mut session = Session::new(reference);
-    let loaded = session.load(&work.subject).map_err(|(_, why)| why)?;
+    let loaded = session.load(&work.subject).map_err(|(outcome, why)| {
+        // Time that is over is no engine's failure.
+        match outcome == Outcome::Error && session.given_up(0).is_none() {
+            true => Unfit::Unable(why),
+            false => Unfit::Other(why),
+        }
+    })?;
     let (drawn, alone) = cases((&mut session, loaded), work, entry, random)?;
     let doublings = (CALLS[1] / CALLS[0]).ilog2();
     let calls = CALLS[0] << random.u32(..doublings);
@@ -255,6 +280,12 @@ fn cases(
     for &index in drawn.iter().chain(&forward) {
         let prepared = &work.cases[index];
         let (observed, gave) = session.one(&work.subject, loaded, prepared);
+        if let Some(why) = unable::in_case(&observed) {
+            return Err(match session.given_up(0) {
+                Some(limit) => Unfit::Other(limit),
+                None => Unfit::Unable(why),
+            });
+        }
         // Other people's kernels need have no gradient.
         if prepared.case.entry == Entry::Forward || work.subject.standard.same_source {
             fails(&judge::judge_alone(prepared, &observed))?;

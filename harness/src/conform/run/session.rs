@@ -10,6 +10,7 @@ use crate::{
         search,
         sequence::{self, Sequence},
         subject::{Prepared, Subject},
+        unable,
     },
     coverage::joined,
     outcome::Outcome,
@@ -228,11 +229,8 @@ impl<'a> Session<'a> {
             Report::Ran { cases, .. } => cases,
             Report::Skipped(_, reason) => return Err(reason),
         };
-        let lost = cases.iter().find_map(|observed| match &observed.ended {
-            Ended::Lost(reason) => Some(reason.clone()),
-            _ => None,
-        });
-        match (lost, &self.worker) {
+        let unable = cases.iter().find_map(unable::in_case);
+        match (unable, &self.worker) {
             (Some(reason), _) => Err(reason),
             (None, Err(reason)) => Err(reason.clone()),
             (None, Ok(worker)) => Ok(worker.gathered().to_vec()),
@@ -360,7 +358,9 @@ impl<'a> Session<'a> {
         self.begin(limits.map(|limits| limits.of_module(subject.ticks)));
         let mut loaded = match self.load(subject) {
             Ok(loaded) => loaded,
-            Err((outcome, reason)) => {
+            Err(refused) => {
+                let info = self.worker.as_ref().ok().map(Worker::info);
+                let (outcome, reason) = unable::refusal(info, subject, refused);
                 if outcome == Outcome::Error {
                     self.restart();
                 }

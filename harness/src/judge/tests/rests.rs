@@ -10,7 +10,7 @@ fn a_verdict_says_whose_truth_it_rests_on() {
         conform.truths = vec![truth.clone()];
         words(
             Word::Qualified,
-            &not_asked(20, &["kernel".to_owned()], 1, &conform),
+            &not_asked(20, &[], &["kernel".to_owned()], 1, &conform),
             None,
             &[],
         )
