@@ -12,13 +12,9 @@ use super::{
     },
     texts,
 };
-use runtime_api::{Budget, Info, Options};
-use runtime_call::{Form, Invocation, Observation, Outcome};
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::OnceLock,
-    time::Duration,
-};
+use runtime_api::{Budget, Form, Info, Options};
+use runtime_call::{Invocation, Observation, Outcome};
+use std::time::Duration;
 
 /// How long compiling, dropping and moving bytes may take beyond any budget.
 const WORK_TIME: Duration = Duration::from_secs(60);
@@ -29,7 +25,7 @@ pub const GRACE: Duration = Duration::from_millis(500);
 
 /// A running worker process.
 pub struct Worker {
-    launch: Launch,
+    pub(super) launch: Launch,
     info: Info,
     operations: Vec<String>,
     limits: WorkerLimits,
@@ -110,17 +106,6 @@ impl Worker {
     /// Whether the worker knows an optional operation.
     pub fn has_operation(&self, name: &str) -> bool {
         self.operations.iter().any(|known| known == name)
-    }
-
-    /// How memory is read that is compared and not looked at. A worker of this project knows a quick digest, whose seed is drawn for this process and
-    /// seen by no module; one from outside is asked for SHA-256, which it has to make of what it read.
-    pub fn digest_form(&self) -> Form {
-        static SEED: OnceLock<u64> = OnceLock::new();
-        if self.launch.states_id && self.has_operation("xxh3") {
-            Form::Xxh3(*SEED.get_or_init(|| RandomState::new().hash_one(0)))
-        } else {
-            Form::Sha256
-        }
     }
 
     /// Bytes that are resident in the worker and stand for no file (heap, stacks, linear memories), exactly; `None` where the system
@@ -292,7 +277,7 @@ impl Worker {
         &mut self,
         wasm: &[u8],
         options: &Options,
-        form: runtime_api::Form,
+        form: Form,
     ) -> Result<String, RunError> {
         let operation = Operation::Inspect {
             wasm: wasm.to_vec(),

@@ -11,6 +11,7 @@ struct Document;
 
 mod client;
 mod confinement;
+mod digest;
 mod error;
 mod executable;
 mod gather;
