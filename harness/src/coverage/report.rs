@@ -120,11 +120,9 @@ impl Coverage {
 
     /// Whether the blocks that ran and those that did not are all there are.
     pub fn adds_up(&self) -> bool {
-        let not_run = self.uncovered.iter().map(|one| one.block.instructions);
+        let mut not_run = self.uncovered.iter().map(|one| one.block.instructions);
         let blocks = self.ran.checked_add(self.uncovered.len() as u64);
-        let instructions = not_run.fold(Some(self.instructions_ran), |sum, one| {
-            sum?.checked_add(one)
-        });
+        let instructions = not_run.try_fold(self.instructions_ran, u64::checked_add);
         (blocks, instructions) == (Some(self.blocks), Some(self.instructions))
     }
 
