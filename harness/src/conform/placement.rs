@@ -70,6 +70,8 @@ pub enum Anchor {
     Scattered,
     /// A page of memory ends inside of this part, which has more than 16 bytes.
     AcrossPages(Part),
+    /// Each region begins at a multiple of this, as in arenas that align by pages.
+    Aligned(u32),
 }
 
 impl Place {
@@ -152,6 +154,7 @@ impl Place {
         };
         let arrangement = match listed.anchor {
             Anchor::Scattered => scattered(case, subject, arrangement, pages, &mut random)?,
+            Anchor::Aligned(to) => aligned(case, subject, arrangement, to)?,
             _ => arrangement,
         };
         let needed = arrangement.end(&case.tensors()).div_ceil(PAGE_BYTES) as u32;
@@ -251,12 +254,26 @@ pub(super) fn digest_of(form: Form, byte: u8, length: u32) -> Vec<u8> {
     digest
 }
 
+/// What a place holds. One in four is as a reset leaves memory, all zeros but for the guard bands; of the others each region may hold numbers as answers
+/// are, or a copy of the first input.
 fn contents(random: &mut Rng, arrangement: Arrangement) -> Arrangement {
+    let cleared = random.u8(..4) == 0;
+    let mut content = || {
+        let (kind, seed) = (random.u8(..4), random.u64(..));
+        match kind {
+            _ if cleared => Content::Byte(0),
+            0 => Content::Numbers(seed),
+            1 => Content::Input,
+            _ => Content::Pattern(seed),
+        }
+    };
+    let (output, scratch) = (content(), content());
+    let around = random.u8(..);
     Arrangement {
         guard: random.u64(1..),
-        output: Content::Pattern(random.u64(..)),
-        scratch: Content::Pattern(random.u64(..)),
-        around: random.u8(..),
+        output,
+        scratch,
+        around: if cleared { 0 } else { around },
         ..arrangement
     }
 }
@@ -295,6 +312,27 @@ fn scattered(
     Some(arrangement)
 }
 
+/// Distances between parts so that each begins at a multiple of `to`.
+fn aligned(
+    case: &Case,
+    subject: &Subject,
+    mut arrangement: Arrangement,
+    to: u32,
+) -> Option<Arrangement> {
+    arrangement.start = subject.heap_base.checked_next_multiple_of(to)?;
+    for place in 1..arrangement.order.len() {
+        let frame = Frame::arranged(&case.tensors(), subject.max_pages, &arrangement).ok()?;
+        let region = frame.region(arrangement.order[place]);
+        if region.size > 0 {
+            arrangement.gaps[place] = GUARD;
+            // The guard band is a part of the distance.
+            arrangement.holes[place] =
+                (region.offset + GUARD).next_multiple_of(to) - region.offset - GUARD;
+        }
+    }
+    Some(arrangement)
+}
+
 /// Puts an arrangement where it begins or ends, in a memory of at least so many pages; `None` if it does not fit.
 fn anchored(
     case: &Case,
@@ -308,6 +346,7 @@ fn anchored(
     arrangement.start = match anchor {
         Anchor::HeapBase => first,
         Anchor::Above(by) => subject.heap_base.checked_add(by)?,
+        Anchor::Aligned(to) => subject.heap_base.checked_next_multiple_of(to)?,
         Anchor::Apart { above, place, by } => {
             arrangement.gaps[place] = GUARD;
             arrangement.holes[place] = by;
@@ -337,7 +376,7 @@ fn anchored(
                 .ok()?
         }
     };
-    if anchor == Anchor::HeapBase {
+    if matches!(anchor, Anchor::HeapBase | Anchor::Aligned(_)) {
         arrangement.gaps[0] = 0;
     }
     fits(case, subject, &arrangement).then_some(Place { arrangement, pages })

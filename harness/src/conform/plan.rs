@@ -10,6 +10,7 @@ use super::{
     standard::Standard,
     subject::Subject,
     truths::{Oracles, Truth},
+    workspace,
 };
 use crate::{exit, registry, time_limits::TimeLimits};
 use anyhow::Result;
@@ -109,9 +110,11 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         let vectors_of = (own_vectors, vectors.len() - own_vectors);
         let mut modules = subjects(kernel);
         modules.extend(standing_in(pack, kernel));
+        plan.notes.extend(not_judged(kernel, &standard));
         let mut cases = cases::all(vectors, &standard, choice);
         if choice.cases > 0 && choice.device.is_none() {
             cases.extend(long::cases(&standard, &modules, choice));
+            cases.extend(workspace::cases(&standard, &modules[0], choice.own_seed));
         }
         plan.complete(
             &mut cases,
@@ -345,21 +348,37 @@ pub fn subjects(kernel: &PackKernel) -> Vec<Subject> {
     subjects
 }
 
-/// The module that a host runs in a kernel's place when that fails, if another kernel of the pack does: it has to answer as the kernel does.
-fn standing_in(pack: &Pack, kernel: &PackKernel) -> Option<Subject> {
+/// The modules that hosts run in a kernel's place when that fails, if another kernel of the pack does: each has to answer as the kernel does.
+fn standing_in(pack: &Pack, kernel: &PackKernel) -> Vec<Subject> {
     let Some(Fallback::Kernel(other)) = kernel.fallback() else {
-        return None;
+        return Vec::new();
     };
-    let other = subjects(pack.kernel(other)?).into_iter().next()?;
-    Some(Subject {
+    let standard = Arc::new(Standard {
+        same_source: false,
+        ..Standard::of(kernel, &[])
+    });
+    let modules = pack.kernel(other).map(subjects).unwrap_or_default();
+    let standing_in = modules.into_iter().map(|module| Subject {
         kernel: kernel.id().to_owned(),
-        variant: format!("fallback:{}", other.kernel),
-        standard: Arc::new(Standard {
-            same_source: false,
-            ..Standard::of(kernel, &[])
-        }),
-        ..other
-    })
+        variant: match module.variant.as_str() {
+            "base" => format!("fallback:{}", module.kernel),
+            variant => format!("fallback:{}+{variant}", module.kernel),
+        },
+        standard: standard.clone(),
+        ..module
+    });
+    standing_in.collect()
+}
+
+/// That a native form which stands in for a kernel is none that this project knows, if it is not.
+fn not_judged(kernel: &PackKernel, standard: &Standard) -> Option<String> {
+    match kernel.fallback()? {
+        Fallback::NativeReference(name) if standard.definition.is_none() => Some(format!(
+            "{}: it falls back to `{name}`, which is no part of the pack: nobody has judged that by the kernel's contract",
+            kernel.id()
+        )),
+        _ => None,
+    }
 }
 
 /// Whether the pack's manifest lets a subject run on an engine; the reason if not.

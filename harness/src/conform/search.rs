@@ -53,11 +53,15 @@ pub enum Extent {
     Time(Duration),
 }
 
+/// Draws of dimensions before they are given up.
+const TRIES: usize = 4;
 /// Draws for each word that stands before code which no case runs.
 const OF_A_WORD: u32 = 24;
 /// Such words, at most.
 const MOST_WORDS: usize = 96;
-/// Words that comparisons are with which came out one way only, at most, and draws for each.
+/// Words before blocks that only trap, at most.
+const MOST_TRAPS: usize = 32;
+/// Words that comparisons are with which came out one way only, at most, and draws for each of either.
 const MOST_COMPARED: usize = 16;
 const OF_COMPARED: u32 = 12;
 /// Draws after those, in a search that is not bounded by time.
@@ -321,7 +325,7 @@ fn of_module(
     Ok(found)
 }
 
-/// The word of each draw: those before code that did not run, the nearest first, and those that comparisons which came out one way only are with.
+/// The word of each draw: those before code that did not run, the nearest first, those before traps, and those that comparisons which came out one way only are with.
 fn leading(flagged: &Flagged, reached: &[u32], own: &Subject) -> Result<Vec<u32>, String> {
     let ledger = Ledger::built_in().map_err(|error| format!("failed to {error}"))?;
     let unreachable = ledger.offsets(&coverage::digest(&own.wasm));
@@ -330,14 +334,18 @@ fn leading(flagged: &Flagged, reached: &[u32], own: &Subject) -> Result<Vec<u32>
         .map_err(|error| format!("failed to decode the module: {error}"))?;
     let Leading {
         of_blocks,
-        mut of_comparisons,
+        of_traps,
+        of_comparisons,
     } = leading;
     // What is next to nothing every tensor has.
-    of_comparisons.retain(|word| word.wrapping_add(2) > 4);
-    let of_blocks = of_blocks.into_iter().take(MOST_WORDS);
-    let of_comparisons = of_comparisons.into_iter().take(MOST_COMPARED);
-    let draws = of_blocks.map(|word| (word, OF_A_WORD));
-    let draws = draws.chain(of_comparisons.map(|word| (word, OF_COMPARED)));
+    let says = |word: &u32| word.wrapping_add(2) > 4;
+    let of_traps = of_traps.into_iter().filter(says).take(MOST_TRAPS);
+    let of_comparisons = of_comparisons.into_iter().filter(says);
+    let of_comparisons = of_comparisons.take(MOST_COMPARED);
+    let draws = of_blocks.into_iter().take(MOST_WORDS);
+    let draws = draws.map(|word| (word, OF_A_WORD));
+    let of_others = of_traps.chain(of_comparisons);
+    let draws = draws.chain(of_others.map(|word| (word, OF_COMPARED)));
     Ok(draws
         .flat_map(|(word, draws)| std::iter::repeat_n(word, draws as usize))
         .collect())
@@ -374,10 +382,11 @@ fn of_definition(
 ) -> Option<Case> {
     let (first, further) = draws.split_first()?;
     let mut rng = draws_of(seed, first.number);
-    let mut case = match rng.u8(..3) {
+    let mut case = match rng.u8(..4) {
         0 => generate::case(kernel, rng.u64(..), first.number)?,
         _ => {
-            let dimensions = dimensions(first.words(words), &mut rng)?;
+            let used = generate::dimensions(kernel)?;
+            let dimensions = dimensions(first, words, used, &mut rng)?;
             generate::sized(kernel, dimensions, rng.u64(..))?
         }
     };
@@ -396,24 +405,29 @@ fn of_definition(
     })
 }
 
-/// Dimensions, some of them words of the dictionary; `None` if the tensors would be large.
-fn dimensions(words: &[u32], rng: &mut Rng) -> Option<[u32; 4]> {
-    let small: Vec<u32> = words
-        .iter()
-        .copied()
-        .filter(|word| (1..=8192).contains(word))
-        .collect();
-    let dimensions = std::array::from_fn(|_| match rng.u8(..3) {
-        0 if !small.is_empty() => small[rng.usize(..small.len())],
-        1 => 1 + rng.u32(..4),
-        // Log-uniform, up to 512.
-        _ => 2_f32.powf(rng.f32() * 9.0) as u32,
-    });
-    let elements = dimensions
-        .iter()
-        .map(|&size| u64::from(size))
-        .product::<u64>();
-    (elements <= MOST_ELEMENTS).then_some(dimensions)
+/// Dimensions, of which a kernel uses so many, some of them words of the dictionary; `None` if the tensors would be large. Each in turn is the word of a
+/// draw that has one.
+fn dimensions(draw: &Draw, words: &[u32], used: usize, rng: &mut Rng) -> Option<[u32; 4]> {
+    let is_size = |word: &u32| (1..=8192).contains(word);
+    let small: Vec<u32> = draw.words(words).iter().copied().filter(is_size).collect();
+    let own = draw.word.filter(is_size);
+    for _ in 0..TRIES {
+        let mut dimensions = [1; 4];
+        for (place, dimension) in dimensions[..used].iter_mut().enumerate() {
+            *dimension = match (rng.u8(..3), own) {
+                (_, Some(word)) if place == draw.number as usize % used => word,
+                (0, _) if !small.is_empty() => small[rng.usize(..small.len())],
+                (1, _) => 1 + rng.u32(..4),
+                // Log-uniform, up to 512.
+                _ => 2_f32.powf(rng.f32() * 9.0) as u32,
+            };
+        }
+        let elements = dimensions.iter().map(|&size| u64::from(size));
+        if elements.product::<u64>() <= MOST_ELEMENTS {
+            return Some(dimensions);
+        }
+    }
+    None
 }
 
 /// Puts words of the dictionary into the tensors, one into all elements or one into one, and now and then into a parameter.

@@ -6,6 +6,7 @@
 //! compares the regions of each call, and the rest of memory now and then and at the end.
 
 mod calls;
+mod changed;
 mod kept;
 mod plan;
 pub(super) mod planted;
@@ -29,7 +30,7 @@ use assay_worker::InstanceChoice;
 use fastrand::Rng;
 use kernel_abi::{KernelInfo, PAGE_BYTES, export};
 pub(super) use plan::bytes;
-use plan::{Init, LARGE_BYTES, Step};
+use plan::{Init, LARGE_BYTES, Step, room};
 use runtime_api::Kind;
 use runtime_call::{Call, Digest, Form, Invocation, Read, Write};
 use std::time::{Duration, Instant};
@@ -408,7 +409,7 @@ impl Living<'_> {
         let small = self
             .cases
             .iter()
-            .filter(|one| bytes(&one.case) <= LARGE_BYTES);
+            .filter(|one| room(&one.case) <= LARGE_BYTES);
         small
             .map(|one| one.first.pages)
             .max()

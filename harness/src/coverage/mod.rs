@@ -49,7 +49,9 @@ pub struct Flagged {
 pub struct Leading {
     /// Shortly before blocks that did not run, each once.
     pub of_blocks: Vec<u32>,
-    /// What comparisons are with that came out one way only, but for those.
+    /// Shortly before blocks that only trap, but for those: a call that traps there tells nothing, and fails.
+    pub of_traps: Vec<u32>,
+    /// What comparisons are with that came out one way only, but for both.
     pub of_comparisons: Vec<u32>,
 }
 
@@ -174,8 +176,7 @@ impl Flagged {
     }
 
     /// Words that the code has shortly before blocks that did not run, which it may compare with to get there, and those that comparisons which
-    /// came out one way only are with. Blocks at `unreachable`, in bytes from the start of the
-    /// module, and those that only trap are none that anybody looks for.
+    /// came out one way only are with. Blocks at `unreachable`, in bytes from the start of the module, are none that anybody looks for.
     ///
     /// # Errors
     /// If the module cannot be decoded.
@@ -186,15 +187,20 @@ impl Flagged {
     ) -> Result<Leading, BinaryReaderError> {
         let bodies = self.module.all_bodies()?;
         let mut of_blocks = Vec::new();
+        let mut of_traps = Vec::new();
         let mut number = 0;
         for (body, blocks) in bodies.iter().zip(&self.blocks) {
             for block in blocks {
                 let start = block.operators.start;
                 let offset = body.operators[start].bytes.start as u64;
-                if !block.only_traps && !is_set(flags, number) && !unreachable.contains(&offset) {
+                if !is_set(flags, number) && !unreachable.contains(&offset) {
                     let before = &body.operators[start.saturating_sub(LOOK_BACK)..start];
                     let operators = before.iter().rev().map(|placed| &placed.operator);
-                    of_blocks.extend(operators.flat_map(dictionary::of_operator));
+                    let words = operators.flat_map(dictionary::of_operator);
+                    match block.only_traps {
+                        true => of_traps.extend(words),
+                        false => of_blocks.extend(words),
+                    }
                 }
                 number += 1;
             }
@@ -212,9 +218,11 @@ impl Flagged {
         }
         let mut seen = HashSet::new();
         of_blocks.retain(|word| seen.insert(*word));
+        of_traps.retain(|word| seen.insert(*word));
         of_comparisons.retain(|word| seen.insert(*word));
         Ok(Leading {
             of_blocks,
+            of_traps,
             of_comparisons,
         })
     }

@@ -39,6 +39,13 @@ pub enum NotAsked {
         /// The modules that they are in.
         modules: usize,
     },
+    /// Blocks that only trap: nobody has shown that no call gets there.
+    Traps {
+        /// How many.
+        blocks: u64,
+        /// The modules that they are in.
+        modules: usize,
+    },
     /// Which code the cases ran.
     Coverage,
     /// Calls that run code which no case runs: nobody looked for them in these modules; in none where the list is empty.
@@ -115,7 +122,8 @@ fn of_kernels(judged: Vec<String>, all: usize, conform: &Conformance) -> Vec<Not
     let lists = lists.into_iter();
     let lists = lists.filter_map(|(names, of)| (!names.is_empty()).then(|| of(names)));
     let sequences = sequences(&conform.envelope);
-    let all = [code, search(conform), kernels, own, generated];
+    let traps = traps(&conform.coverage);
+    let all = [code, traps, search(conform), kernels, own, generated];
     all.into_iter()
         .flatten()
         .chain(lists)
@@ -135,6 +143,13 @@ fn code(coverage: &[Coverage]) -> Option<NotAsked> {
             modules: coverage.iter().filter(|module| open(module) > 0).count(),
         }),
     }
+}
+
+fn traps(coverage: &[Coverage]) -> Option<NotAsked> {
+    let open = |module: &Coverage| module.only_traps - module.only_traps_ran.min(module.only_traps);
+    let blocks = coverage.iter().map(open).sum();
+    let modules = coverage.iter().filter(|module| open(module) > 0).count();
+    (modules > 0).then_some(NotAsked::Traps { blocks, modules })
 }
 
 /// Whoever does not know which code ran is not told that nobody looked for calls that run more of it.
@@ -347,6 +362,7 @@ impl NotAsked {
         match self {
             NotAsked::Interruptions => "interruptions",
             NotAsked::Code { .. } => "code",
+            NotAsked::Traps { .. } => "traps",
             NotAsked::Coverage => "coverage",
             NotAsked::Search(_) => "search",
             NotAsked::GeneratedCases => "generated cases",
@@ -373,6 +389,13 @@ impl fmt::Display for NotAsked {
                 f,
                 "no case ran {blocks} of {all} basic blocks of code, in {modules} module{}",
                 if *modules == 1 { "" } else { "s" }
+            ),
+            NotAsked::Traps { blocks, modules } => write!(
+                f,
+                "{blocks} trapping block{} of code, in {modules} module{}, {} not shown unreachable",
+                if *blocks == 1 { "" } else { "s" },
+                if *modules == 1 { "" } else { "s" },
+                if *blocks == 1 { "was" } else { "were" }
             ),
             NotAsked::GeneratedCases => f.write_str("no generated case was asked"),
             NotAsked::Variants(modules) => {

@@ -193,3 +193,27 @@ fn a_choice_without_a_branch_is_found_by_what_it_compares_with() {
         document["reasons"]
     );
 }
+
+/// It traps in a block that only traps, which no case has to run, and which coverage counts apart.
+#[test]
+fn a_trap_at_one_size_is_found_by_what_stands_before_it() {
+    let code = format!(
+        "(if (i32.eq {COLUMNS} (i32.const 1009)) (then (local.set $i (i32.const 1)) (unreachable)))"
+    );
+    let module = with_epilogue("swiglu_f32", &code, "");
+    let command = ["conform", "--search", "3"];
+    let (exit, seen, document) = failing("swiglu_f32", &module, &command);
+    assert_eq!(exit, 1, "{}", document["reasons"]);
+    let found = |case: &String| case.starts_with("search:");
+    assert!(!seen.is_empty() && seen.iter().all(found), "{seen:?}");
+}
+
+#[test]
+fn regions_that_all_begin_at_pages_fail_among_places() {
+    let begins = "(i32.or (i32.or (i32.load (local.get $d)) (i32.load offset=8 (local.get $d))) (local.get $o))";
+    let condition = format!("(i32.eqz (i32.and {begins} (i32.const 4095)))");
+    let module = wrong_where("swiglu_f32", &condition);
+    let (exit, seen, document) = failing("swiglu_f32", &module, &["conform"]);
+    assert_eq!(exit, 1, "{}", document["reasons"]);
+    assert!(seen.contains("sequence:places"), "{seen:?}");
+}

@@ -23,11 +23,17 @@ pub enum Variation {
     Tensor,
     /// Number 1 has NaNs for an input, where the contract covers them; number 0 is the case itself.
     Nans,
+    /// Two elements of an input have changed places: numbers 1 and 2 are of either half of the first input; number 0 is the case itself.
+    Exchanged,
 }
 
 /// A case with another one's sizes and status, as far as the contract allows: two numbers differ, until there is nothing more to change.
 pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u32) -> Case {
     let mut varied = case.clone();
+    if variation == Variation::Exchanged {
+        exchange(&mut varied, number);
+        return varied;
+    }
     let free = free(case, contract, variation == Variation::Nans);
     match variation {
         Variation::Numbers => {
@@ -58,7 +64,7 @@ pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u3
                 bytes[at] ^= 0x40;
             }
         }
-        Variation::Tensor | Variation::Nans => {
+        Variation::Tensor | Variation::Nans | Variation::Exchanged => {
             let chosen = number.checked_sub(1).map(|chosen| chosen as usize);
             if let Some((region, range)) = chosen.and_then(|chosen| free.into_iter().nth(chosen))
                 && let Some(bytes) = input_mut(&mut varied, region)
@@ -75,6 +81,46 @@ pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u3
         }
     }
     varied
+}
+
+/// Exchanges two elements of a half of an input, which any sum of all of them takes for the same.
+fn exchange(case: &mut Case, number: u32) {
+    let Some(number) = number.checked_sub(1) else {
+        return;
+    };
+    let tensors: Vec<(Region, Range<usize>, usize)> = match &case.open {
+        Some(call) => call
+            .inputs
+            .iter()
+            .map(|tensor| {
+                let (_, width) = tensor.dtype.unit();
+                let bytes = tensor.offset..tensor.offset + tensor.bytes;
+                (tensor.region, bytes, width as usize)
+            })
+            .collect(),
+        None => vec![
+            (Region::A, 0..case.a.len(), 4),
+            (Region::B, 0..case.b.len(), 4),
+        ],
+    };
+    let present = tensors
+        .into_iter()
+        .filter(|(_, bytes, _)| !bytes.is_empty());
+    let Some((region, bytes, width)) = present.into_iter().nth(number as usize / 2) else {
+        return;
+    };
+    let Some(tensor) = input_mut(case, region).and_then(|input| input.get_mut(bytes)) else {
+        return;
+    };
+    let elements = tensor.len() / width;
+    let half = elements / 2;
+    let first = half * (number as usize % 2);
+    let (one, other) = (first + half / 8, first + half * 5 / 8);
+    for byte in 0..width {
+        if other > one && other < elements {
+            tensor.swap(one * width + byte, other * width + byte);
+        }
+    }
 }
 
 fn input_mut(case: &mut Case, region: Region) -> Option<&mut Vec<u8>> {
@@ -181,6 +227,19 @@ mod tests {
             assert_eq!(inputs.len() as u32, elements + 1, "{}", definition.kernel);
             assert_eq!(of(Variation::Element, 0), case);
             assert_eq!(of(Variation::Element, elements + 1), case);
+            let exchanged = of(Variation::Exchanged, 1);
+            // A half of less has no two elements.
+            if case.a.len() >= 16 {
+                assert_ne!(exchanged.a, case.a, "{}", definition.kernel);
+            }
+            let sorted = |bytes: &[u8]| {
+                let mut words: Vec<_> = bytes.chunks(4).map(<[u8]>::to_vec).collect();
+                words.sort();
+                words
+            };
+            assert_eq!(sorted(&exchanged.a), sorted(&case.a));
+            assert_eq!(exchanged.b, case.b);
+            assert_eq!(of(Variation::Exchanged, 0), case);
             for variation in [Variation::Tensor, Variation::Nans] {
                 assert_eq!(of(variation, 0), case);
                 let other = of(variation, 1);

@@ -39,12 +39,34 @@ pub enum Content {
     Byte(u8),
     /// Bytes that follow from a seed, finite and large as f32, f16 and i8.
     Pattern(u64),
+    /// Bytes that follow from a seed, as f32 numbers below 1/2 with either sign, as f16 below 2: what an ordinary answer looks like.
+    Numbers(u64),
+    /// The bytes of the first input, again and again: what a host leaves that computed in place before.
+    Input,
 }
 
 impl Content {
-    pub(crate) fn fill(self, bytes: &mut [u8]) {
+    pub(crate) fn fill(self, bytes: &mut [u8], input: &[u8]) {
         match self {
             Content::Byte(byte) => bytes.fill(byte),
+            Content::Input => {
+                let again = input.iter().cycle();
+                for (byte, of_input) in bytes.iter_mut().zip(again) {
+                    *byte = *of_input;
+                }
+            }
+            Content::Numbers(seed) => {
+                for (index, bytes) in (0u64..).zip(bytes.chunks_mut(8)) {
+                    let random = mixed(seed, index).to_le_bytes();
+                    for (place, (byte, random)) in bytes.iter_mut().zip(random).enumerate() {
+                        // The upper byte of a number of 16 bits is 0x3a to 0x3e, with either sign.
+                        *byte = match place % 2 {
+                            0 => random,
+                            _ => 0x3a + (random & 0x7f) % 5 + (random & 0x80),
+                        };
+                    }
+                }
+            }
             Content::Pattern(seed) => {
                 for (index, bytes) in (0u64..).zip(bytes.chunks_mut(8)) {
                     for (byte, random) in bytes.iter_mut().zip(mixed(seed, index).to_le_bytes()) {
@@ -164,12 +186,27 @@ mod tests {
     #[test]
     fn patterns_are_finite_and_differ_from_seed_to_seed() {
         let [mut one, mut two] = [[0; 64]; 2];
-        Content::Pattern(1).fill(&mut one);
-        Content::Pattern(2).fill(&mut two);
+        Content::Pattern(1).fill(&mut one, &[]);
+        Content::Pattern(2).fill(&mut two, &[]);
         assert_ne!(one, two);
         for bytes in one.chunks(4).map(|chunk| chunk.try_into().unwrap()) {
             let value = f32::from_le_bytes(bytes).abs();
             assert!((8.0..1e10).contains(&value), "{value}");
         }
+    }
+
+    #[test]
+    fn a_content_is_of_ordinary_numbers_or_a_copy_of_the_input() {
+        let mut bytes = [0; 64];
+        Content::Numbers(1).fill(&mut bytes, &[]);
+        for bytes in bytes.chunks(4).map(|chunk| chunk.try_into().unwrap()) {
+            let value = f32::from_le_bytes(bytes).abs();
+            assert!((1e-4..0.5).contains(&value), "{value}");
+        }
+        Content::Input.fill(&mut bytes, &[1, 2, 3]);
+        assert_eq!(bytes[..5], [1, 2, 3, 1, 2]);
+        let before = bytes;
+        Content::Input.fill(&mut bytes, &[]);
+        assert_eq!(bytes, before);
     }
 }

@@ -275,11 +275,12 @@ impl Frame {
             .copy_from_slice(tensors.params);
         frame.region_mut(placed.input_a).copy_from_slice(tensors.a);
         frame.region_mut(placed.input_b).copy_from_slice(tensors.b);
+        let (a, output, scratch) = (tensors.a, placed.output, placed.scratch);
         match tensors.output {
-            Output::Written(_) => arrangement.output.fill(frame.region_mut(placed.output)),
-            Output::Updated(bytes) => frame.region_mut(placed.output).copy_from_slice(bytes),
+            Output::Written(_) => arrangement.output.fill(frame.region_mut(output), a),
+            Output::Updated(bytes) => frame.region_mut(output).copy_from_slice(bytes),
         }
-        arrangement.scratch.fill(frame.region_mut(placed.scratch));
+        arrangement.scratch.fill(frame.region_mut(scratch), a);
         Ok(frame)
     }
 

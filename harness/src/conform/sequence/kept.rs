@@ -6,12 +6,11 @@ use super::{
     calls::there_and_back,
     plan::{Step, bytes},
     returned_zero,
-    varied::{Left, axes, ordinary, same, with_axis},
+    varied::{INPUTS, Left, axes, ordinary, same, with_axis},
 };
 use crate::conform::{
     judge::Layer,
-    placement::Place,
-    subject::{self, Placed, Prepared, Subject},
+    subject::{Placed, Prepared, Subject},
 };
 use assay_worker::InstanceChoice;
 use fastrand::Rng;
@@ -39,8 +38,13 @@ const GRADIENT: u32 = 64;
 /// What the calls are that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Base {
-    /// A case.
-    Case(usize),
+    /// A case; the first one of its entry is asked most.
+    Case {
+        /// Which.
+        index: usize,
+        /// Whether it is the first one.
+        first: bool,
+    },
     /// A call in which this axis is long.
     Axis(usize),
     /// A call and a gradient of the same sizes by turns.
@@ -72,8 +76,12 @@ pub(super) fn plan(cases: &[Prepared], subject: &Subject, random: &mut Rng) -> V
         let Some(index) = ordinary(cases, entry, (size, MOST_BYTES), within) else {
             continue;
         };
-        if !bases.contains(&Base::Case(index)) {
-            bases.push(Base::Case(index));
+        let of_entry = |base: &Base| matches!(base, Base::Case { index, .. } if cases[*index].case.entry == entry);
+        let is_it =
+            |base: &Base| matches!(base, Base::Case { index: other, .. } if *other == index);
+        if !bases.iter().any(is_it) {
+            let first = !bases.iter().any(of_entry);
+            bases.push(Base::Case { index, first });
         }
     }
     bases.extend((0..axes(subject)).map(Base::Axis));
@@ -85,26 +93,26 @@ pub(super) fn plan(cases: &[Prepared], subject: &Subject, random: &mut Rng) -> V
     steps.collect()
 }
 
-/// In which order the parts of two calls lie, so that they share a place of an input that is as large in both; `None` where there is none.
+/// In which order the parts of two calls lie, so that they share scratch and the place of an input that is as large in both; `None` where there is none.
 fn order_over(one: &Case, other: &Case) -> Option<[Part; 6]> {
     if one.params.len() != other.params.len() {
         return None;
     }
     let [d, p, a, b, output, scratch] = Part::ALL;
     if one.b.len() == other.b.len() && !one.b.is_empty() {
-        Some([d, p, b, a, output, scratch])
+        Some([d, p, scratch, b, a, output])
     } else if one.a.len() == other.a.len() {
-        Some(Part::ALL)
+        Some([d, p, scratch, a, b, output])
     } else {
         None
     }
 }
 
 /// A call at the place of all, and what it leaves on a fresh instance.
-struct One {
-    case: Case,
-    placed: Placed,
-    due: Left,
+pub(super) struct One {
+    pub(super) case: Case,
+    pub(super) placed: Placed,
+    pub(super) due: Left,
 }
 
 impl Living<'_> {
@@ -112,13 +120,25 @@ impl Living<'_> {
     pub(super) fn kept(&mut self, base: Base, seed: u64) -> Result<(), Why> {
         let mut random = Rng::with_seed(seed);
         let (case, gradient) = match base {
-            Base::Case(index) => (Some(self.cases[index].case.clone()), None),
+            Base::Case { index, .. } => (Some(self.cases[index].case.clone()), None),
             Base::Axis(axis) => (self.long(Entry::Forward, axis, &LENGTHS, seed), None),
             Base::Gradient => {
                 let both = [Entry::Forward, Entry::Backward];
-                let [case, gradient] = both.map(|entry| self.long(entry, 0, &[GRADIENT], seed));
-                // Without one, there is nothing that the others do not ask.
-                (case.filter(|_| gradient.is_some()), gradient)
+                let both = both.map(|entry| self.long(entry, 0, &[GRADIENT], seed));
+                match both {
+                    [Some(case), Some(gradient)] => {
+                        // As much scratch, so that it begins and ends in one place.
+                        let scratch_size = case.scratch_size.max(gradient.scratch_size);
+                        let both = [case, gradient].map(|case| Case {
+                            scratch_size,
+                            ..case
+                        });
+                        let [case, gradient] = both.map(Some);
+                        (case, gradient)
+                    }
+                    // Without one, there is nothing that the others do not ask.
+                    _ => (None, None),
+                }
             }
         };
         let Some(case) = case else {
@@ -147,7 +167,23 @@ impl Living<'_> {
             turns.extend([one, gradient]);
         }
         self.over_each_other(&turns)?;
-        self.nothing_in_nans(&calls[0], other_end(&calls), order)
+        let far = other_end(&calls);
+        match &gradients[..] {
+            [] => {
+                let first = matches!(base, Base::Case { first: true, .. });
+                self.changed(&calls, first, &mut random)?;
+                self.nothing_in_nans(&calls[0].case, [&calls[0], far], order)
+            }
+            [first, .., last] => {
+                let pair = [&calls[0], far];
+                self.nothing_in_nans(&first.case, pair, order)?;
+                self.nothing_in_nans(&calls[0].case, [first, last], order)?;
+                // Each gradient over what a forward call of other inputs left in scratch, and each forward call over what a gradient left.
+                let turns = [far, first, &calls[0], last, far, last, &calls[0], first];
+                self.over_each_other(&turns)
+            }
+            [_] => Ok(()),
+        }
     }
 
     /// A call in which an axis has the first of these lengths that fits, with room for whatever a kernel may keep.
@@ -186,6 +222,19 @@ impl Living<'_> {
                 cases.push(other);
             }
         }
+        // The last one has no input in common with the first.
+        let far = (1..=INPUTS).fold(case.clone(), |far, input| {
+            varied(&far, contract, Variation::Tensor, input)
+        });
+        if !cases.contains(&far) {
+            cases.push(far);
+        }
+        self.answered(cases, order)
+    }
+
+    /// Calls that are taken, each with what a fresh instance answers.
+    pub(super) fn answered(&mut self, cases: Vec<Case>, order: [Part; 6]) -> Result<Vec<One>, Why> {
+        let subject = self.exchange.subject;
         let mut ones = Vec::new();
         for case in cases {
             let Some(placed) = self.at_the_place(&case, order) else {
@@ -201,25 +250,20 @@ impl Living<'_> {
         Ok(ones)
     }
 
-    fn at_the_place(&self, case: &Case, order: [Part; 6]) -> Option<Placed> {
-        let subject = self.exchange.subject;
-        let place = Place {
-            arrangement: Arrangement {
-                order,
-                ..Arrangement::ordinary(subject.heap_base, Fill::SECOND)
-            },
-            pages: self.pages,
+    pub(super) fn at_the_place(&self, case: &Case, order: [Part; 6]) -> Option<Placed> {
+        let arrangement = Arrangement {
+            order,
+            ..Arrangement::ordinary(self.heap_base(), Fill::SECOND)
         };
-        subject::place(case, subject, &place).ok()
+        self.arranged(case, arrangement)
     }
 
-    /// Makes calls in this order on one instance; where the last one was of the same entry, only what the host passes is written.
-    fn over_each_other(&mut self, order: &[&One]) -> Result<(), Why> {
+    /// Makes calls in this order on one instance; of all but the first only what a host passes is written.
+    pub(super) fn over_each_other(&mut self, order: &[&One]) -> Result<(), Why> {
         let mut last: Option<&One> = None;
         for one in order {
-            let over = last.is_some_and(|last| last.case.entry == one.case.entry);
-            let left = self.call_over(one, last.is_none(), over)?;
-            let checked = one.placed.frame.check(&left.frame, true);
+            let left = self.call_over(one, last.is_none(), last.is_some())?;
+            let checked = one.placed.frame.check(&left.frame, one.due.status == 0);
             checked.map_err(|violation| Why::Wrong(Layer::L6, violation.to_string()))?;
             let pair = (&one.due, &left);
             let before =
@@ -271,29 +315,31 @@ impl Living<'_> {
         Ok(Left { status, frame })
     }
 
-    /// Whether what was called before shows in the bits of NaNs, which no comparison of numbers sees: each of two calls comes before the same one,
-    /// twice, each time on an instance of its own.
-    fn nothing_in_nans(&mut self, one: &One, other: &One, order: [Part; 6]) -> Result<(), Why> {
+    /// Whether what was called before shows in the bits of NaNs, which no comparison of numbers sees, in the answer to a call or in scratch: each of
+    /// two calls of either entry comes before the same one, twice, each time on an instance of its own.
+    fn nothing_in_nans(
+        &mut self,
+        case: &Case,
+        [one, other]: [&One; 2],
+        order: [Part; 6],
+    ) -> Result<(), Why> {
         let subject = self.exchange.subject;
         let Ok(contract) = &subject.standard.contract else {
             return Ok(());
         };
-        let case = varied(&one.case, contract, Variation::Nans, 1);
-        let placed = self.at_the_place(&case, order);
-        let Some(placed) = placed.filter(|_| case != one.case) else {
+        let with_nans = varied(case, contract, Variation::Nans, 1);
+        if with_nans == *case {
+            return Ok(());
+        }
+        let Some(nans) = self.answered(vec![with_nans], order)?.pop() else {
             return Ok(());
         };
-        let entry = subject.export(case.entry).to_owned();
-        let mut due = self.in_order(&entry, std::slice::from_ref(&placed), &[0])?;
-        let Some(due) = due.pop().filter(|due| due.status == 0) else {
-            return Ok(());
-        };
-        let nans = One { case, placed, due };
         let mut answers = Vec::new();
         for before in [one, other, one, other] {
             self.call_over(before, true, false)?;
-            let left = self.call_over(&nans, false, false)?;
-            answers.push(nans.placed.frame.output(&left.frame).to_vec());
+            let left = self.call_over(&nans, false, false)?.frame;
+            let frame = &nans.placed.frame;
+            answers.push([frame.output(&left), frame.scratch(&left)].concat());
         }
         let [first, second, third, fourth] = &answers[..] else {
             return Ok(());
@@ -310,26 +356,37 @@ impl Living<'_> {
 }
 
 /// The call that differs most from the first one.
-fn other_end(calls: &[One]) -> &One {
+pub(super) fn other_end(calls: &[One]) -> &One {
     &calls[calls.len() - 1]
 }
 
-/// What a host writes that passes a call: not scratch, and not an output that is written only.
+/// What a host writes that passes a call, and the guard bands: not scratch, and not an output that is written only, unless it has to stay.
 fn passed(one: &One) -> Vec<Write> {
     let frame = &one.placed.frame;
-    let start = frame.start();
-    let parts = Part::ALL.into_iter().filter(|part| match part {
-        Part::Scratch => false,
-        Part::Output => one.case.base.is_some(),
-        _ => true,
+    let image = frame.image();
+    let kept = |part: &Part| match part {
+        Part::Scratch => true,
+        Part::Output => one.case.base.is_none() && one.due.status == 0,
+        _ => false,
+    };
+    let kept = Part::ALL.into_iter().filter(kept);
+    let mut kept: Vec<_> = kept.map(|part| frame.region(part)).collect();
+    kept.retain(|region| region.size > 0);
+    kept.sort_by_key(|region| region.offset);
+    let mut writes = Vec::new();
+    let mut from = 0;
+    let ends = kept.iter().map(|region| {
+        let begin = (region.offset - frame.start()) as usize;
+        (begin, begin + region.size as usize)
     });
-    let regions = parts.map(|part| frame.region(part));
-    let writes = regions.filter(|region| region.size > 0).map(|region| {
-        let from = (region.offset - start) as usize;
-        Write::Bytes {
-            at: region.offset,
-            bytes: frame.image()[from..from + region.size as usize].to_vec(),
+    for (begin, end) in ends.chain([(image.len(), image.len())]) {
+        if begin > from {
+            writes.push(Write::Bytes {
+                at: frame.start() + from as u32,
+                bytes: image[from..begin].to_vec(),
+            });
         }
-    });
-    writes.collect()
+        from = end;
+    }
+    writes
 }

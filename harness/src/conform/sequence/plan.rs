@@ -39,6 +39,8 @@ const AFTER_LARGE: usize = 2;
 const PLACED_BYTES: usize = 16 << 10;
 /// The same of one that is tried over the end of a page, where larger tensors often lie.
 const ACROSS_BYTES: usize = 1 << 10;
+/// What arenas align their tensors by: pages of most machines, and of WebAssembly.
+const ALIGNMENTS: [u32; 2] = [0x1000, 0x1_0000];
 /// Memory from which on it is large: 8 MiB.
 const MANY_PAGES: u32 = 128;
 
@@ -109,7 +111,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
     }
     let mut random = placement::random(seed, &[&subject.kernel, "sequences"]);
     let small: Vec<usize> = (0..cases.len())
-        .filter(|&index| bytes(&cases[index].case) <= LARGE_BYTES)
+        .filter(|&index| room(&cases[index].case) <= LARGE_BYTES)
         .collect();
     let mut sequences = vec![("0", initial(cases, &mut random), {
         all(cases, &small, deep, &mut random)
@@ -160,6 +162,11 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
 /// Bytes of a case's tensors.
 pub(in crate::conform) fn bytes(case: &Case) -> usize {
     case.a.len() + case.b.len() + case.output_size as usize
+}
+
+/// The same with scratch, which takes as long to move.
+pub(super) fn room(case: &Case) -> usize {
+    bytes(case) + case.scratch_size as usize
 }
 
 pub(super) fn one_of(indices: &[usize], random: &mut Rng) -> usize {
@@ -233,7 +240,7 @@ fn all(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Vec
 /// One forward and one backward case of so many bytes at most that show much wherever they lie.
 fn placed(cases: &[Prepared], most_bytes: usize, random: &mut Rng) -> Vec<usize> {
     let chosen = |entry: Entry, random: &mut Rng| {
-        let fit = |case: &Case| case.entry == entry && is_plain(case) && bytes(case) <= most_bytes;
+        let fit = |case: &Case| case.entry == entry && is_plain(case) && room(case) <= most_bytes;
         // Sizes that are multiples of 16 end where the next region begins.
         let whole = |case: &Case| {
             let sizes = [case.a.len(), case.b.len(), case.output_size as usize];
@@ -287,6 +294,14 @@ fn places(cases: &[Prepared], placed: &[usize], across: &[usize], random: &mut R
                 steps.push(Step::Listed { index, listed });
             }
         }
+        for to in ALIGNMENTS {
+            let listed = Listed {
+                order: placement::index(random, Listed::ORDERS),
+                anchor: Anchor::Aligned(to),
+                seed: random.u64(..),
+            };
+            beyond.push(Step::Listed { index, listed });
+        }
     }
     steps.extend(beyond);
     steps
@@ -295,7 +310,7 @@ fn places(cases: &[Prepared], placed: &[usize], across: &[usize], random: &mut R
 /// Calls as hosts make them that keep their buffers: the same once more, then others of the same sizes at the same place; and refused
 /// calls several times.
 fn same_place(cases: &[Prepared], random: &mut Rng) -> Vec<Step> {
-    let is_small = |index: &usize| bytes(&cases[*index].case) <= PLACED_BYTES;
+    let is_small = |index: &usize| room(&cases[*index].case) <= PLACED_BYTES;
     let sizes = |index: usize| {
         let case = &cases[index].case;
         let lengths = [case.params.len(), case.a.len(), case.b.len()];
@@ -403,7 +418,7 @@ fn many(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Ve
             kind && case.tweaks.is_empty() && (!taken || stays(prepared))
         };
         let fitting = (0..cases.len()).filter(fit);
-        let Some(index) = fitting.min_by_key(|&index| bytes(&cases[index].case).abs_diff(size))
+        let Some(index) = fitting.min_by_key(|&index| room(&cases[index].case).abs_diff(size))
         else {
             continue;
         };

@@ -33,9 +33,11 @@ const VARIED_BYTES: usize = 512;
 /// The same where they have ordinary values, at most.
 const MUCH_VARIED_BYTES: usize = 3 << 10;
 /// Inputs of a call, at most.
-const INPUTS: u32 = 8;
+pub(super) const INPUTS: u32 = 8;
 /// The case itself among the calls.
 const FIRST: usize = 1;
+/// The largest power of two that an axis grows over, as a logarithm.
+const MOST_ROOM: u32 = 8;
 /// Memory that all of the calls have together, about.
 const MOST_BYTES: u32 = 1 << 19;
 
@@ -190,6 +192,7 @@ pub(super) fn name(variation: Variation, count: u32, case: &str) -> String {
         Variation::Element => "one element",
         Variation::Tensor => "an input",
         Variation::Nans => "NaNs",
+        Variation::Exchanged => "two elements that are exchanged",
     };
     format!("{count} calls that differ from {case} in {what}")
 }
@@ -257,10 +260,9 @@ impl Living<'_> {
 
     /// Makes the calls in which an axis grows as they come on one instance and the largest first on another.
     pub(super) fn growing(&mut self, axis: usize, seed: u64) -> Result<(), Why> {
-        let subject = self.exchange.subject;
-        // As what is decoded grows: from nothing, and from a drawn length to twice as much.
+        // As what is decoded grows: from nothing, and from a drawn length to twice as much; and over each size that room is made for at once.
         let drawn = 8 + (seed % 41) as u32;
-        let lengths = [
+        let decoded = vec![
             1,
             2,
             3,
@@ -271,9 +273,15 @@ impl Living<'_> {
             2 * drawn,
             2 * drawn + 1,
         ];
-        let grown = |length| with_axis(subject, Entry::Forward, (axis, length), seed);
-        let cases = lengths.map(grown);
-        let mut cases: Vec<Case> = cases.into_iter().flatten().collect();
+        let rooms = (3..=MOST_ROOM).flat_map(|power| [1 << power, (1 << power) + 1]);
+        self.growing_by(axis, seed, &decoded)?;
+        self.growing_by(axis, seed, &rooms.collect::<Vec<u32>>())
+    }
+
+    fn growing_by(&mut self, axis: usize, seed: u64, lengths: &[u32]) -> Result<(), Why> {
+        let subject = self.exchange.subject;
+        let grown = |length: &u32| with_axis(subject, Entry::Forward, (axis, *length), seed);
+        let mut cases: Vec<Case> = lengths.iter().filter_map(grown).collect();
         cases.dedup();
         let placed = self.side_by_side(cases.iter().cloned());
         if placed.len() < 2 {
@@ -292,7 +300,7 @@ impl Living<'_> {
     }
 
     /// Places calls behind each other, as many as there is room for, in memory and in a message to the worker.
-    fn side_by_side(&self, cases: impl Iterator<Item = Case>) -> Vec<Placed> {
+    pub(super) fn side_by_side(&self, cases: impl Iterator<Item = Case>) -> Vec<Placed> {
         let subject = self.exchange.subject;
         let mut placed: Vec<Placed> = Vec::new();
         let mut start = subject.heap_base;
