@@ -21,8 +21,10 @@ use kernel_cases::{
 };
 use runtime_call::{Arrangement, Content, Fill, Invocation, Part, Write};
 
-/// Tensors of calls of which parameters become others, and of all that engines which interpret are asked for, at most.
+/// Tensors of calls that engines which interpret are asked for, at most.
 const SMALL_BYTES: usize = 4 << 10;
+/// Tensors of calls of which parameters become others, at most: such calls are many.
+const MOST_BYTES: usize = 48 << 10;
 /// Of all but the first calls of an entry so many refusals are asked beside the most usual ones.
 const OTHERS: usize = 2;
 /// The most usual mistakes of those that are made: an output and an input that are too short.
@@ -45,8 +47,8 @@ impl Living<'_> {
         first: bool,
         random: &mut Rng,
     ) -> Result<(), Why> {
-        let is_small = bytes(&calls[0].case) <= SMALL_BYTES;
-        if self.interprets && !is_small {
+        let size = bytes(&calls[0].case);
+        if self.interprets && size > SMALL_BYTES {
             return Ok(());
         }
         let room = match first {
@@ -58,7 +60,7 @@ impl Living<'_> {
         self.initialised_otherwise(&calls[0], first)?;
         self.over_another_scratch(&calls[0])?;
         self.with_refused(&calls[0], other_end(calls), (room, random))?;
-        match is_small {
+        match size <= MOST_BYTES {
             true => self.params_in_place(&calls[0], (first, random)),
             false => Ok(()),
         }
@@ -305,12 +307,15 @@ fn as_large(params: &[u8]) -> Vec<Vec<u8>> {
         params.iter().copied().chain(more).collect()
     });
     let mut others = longer.to_vec();
+    // Any word may be a whole number, of either sign.
+    others.extend(words(params).flat_map(|(word, value)| {
+        [value ^ 1, value.wrapping_add(1)].map(|next| with_word(params, word, next))
+    }));
     let counting: Vec<(usize, u32)> = words(params)
         .filter(|(_, value)| *value <= MOST_COUNT)
         .collect();
     for (one, value) in &counting {
         let (one, value) = (*one, *value);
-        others.extend([value ^ 1, value + 1].map(|next| with_word(params, one, next)));
         for (other, second) in &counting {
             let (other, second) = (*other, *second);
             if other != one && value > 0 && second > 0 && value % 2 == 0 {
