@@ -53,9 +53,21 @@ use crate::{
 };
 use kernel_pack::{
     Dtype, Param,
-    contract::{Contract, Shape},
+    contract::{Array, Class, Contract, Shape},
 };
 use std::{collections::BTreeMap, sync::Arc};
+
+/// The smallest and the largest of the whole numbers that an input may hold; `None` for one that holds others, or one alone.
+pub(crate) fn whole_numbers(contract: &Contract, array: &Array) -> Option<(f64, f64)> {
+    let class = contract.domain_of_input(array).class;
+    match draw::whole(class, array.dtype) {
+        Class::Integers {
+            min: Some(min),
+            max: Some(max),
+        } if min < max && array.dtype.unit().0 == 1 => Some((min as f64, max as f64)),
+        _ => None,
+    }
+}
 
 /// A call of a kernel with an open contract.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@
 
 use crate::{
     case::{Case, Entry},
+    number,
     open::{self, Region, Tensor},
 };
 use kernel_pack::{
@@ -50,6 +51,10 @@ pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u3
                         *byte ^= by as u8;
                     }
                 }
+            } else if let Some(whole) = whole_numbers(case, contract).first() {
+                let middle = whole.count / 2;
+                whole.move_on(&mut varied, 0, (bits & 0xff).into());
+                whole.move_on(&mut varied, middle, (bits >> 8).into());
             }
         }
         Variation::Element => {
@@ -57,16 +62,36 @@ pub fn varied(case: &Case, contract: &Contract, variation: Variation, number: u3
             let mut places = free
                 .into_iter()
                 .flat_map(|(region, bytes)| bytes.step_by(2).map(move |at| (region, at)));
-            if let Some(place) = number.checked_sub(1)
-                && let Some((region, at)) = places.nth(place as usize)
+            let Some(place) = number.checked_sub(1) else {
+                return varied;
+            };
+            let of_floats = places.clone().count();
+            if let Some((region, at)) = places.nth(place as usize)
                 && let Some(bytes) = input_mut(&mut varied, region)
             {
                 bytes[at] ^= 0x40;
+            } else if let Some(mut place) = (place as usize).checked_sub(of_floats) {
+                for whole in whole_numbers(case, contract) {
+                    if place < whole.count {
+                        whole.move_on(&mut varied, place, whole.half());
+                        break;
+                    }
+                    place -= whole.count;
+                }
             }
         }
         Variation::Tensor | Variation::Nans | Variation::Exchanged => {
-            let chosen = number.checked_sub(1).map(|chosen| chosen as usize);
-            if let Some((region, range)) = chosen.and_then(|chosen| free.into_iter().nth(chosen))
+            let Some(chosen) = number.checked_sub(1).map(|chosen| chosen as usize) else {
+                return varied;
+            };
+            if variation == Variation::Tensor
+                && let Some(chosen) = chosen.checked_sub(free.len())
+                && let Some(whole) = whole_numbers(case, contract).get(chosen)
+            {
+                for place in 0..whole.count {
+                    whole.move_on(&mut varied, place, whole.half());
+                }
+            } else if let Some((region, range)) = free.into_iter().nth(chosen)
                 && let Some(bytes) = input_mut(&mut varied, region)
             {
                 match variation {
@@ -185,12 +210,104 @@ fn free(case: &Case, contract: &Contract, nans: bool) -> Vec<(Region, Range<usiz
         .collect()
 }
 
+/// An input of whole numbers, of which there is more than one that it may hold.
+struct Whole {
+    region: Region,
+    start: usize,
+    count: usize,
+    dtype: Dtype,
+    least: f64,
+    most: f64,
+}
+
+impl Whole {
+    /// Half of the numbers that it may hold.
+    fn half(&self) -> f64 {
+        ((self.most - self.least + 1.0) / 2.0).floor()
+    }
+
+    /// Makes an element so much larger, and where it is beyond the largest begins with the least one again.
+    fn move_on(&self, case: &mut Case, place: usize, by: f64) {
+        let (_, width) = self.dtype.unit();
+        let at = self.start + place * width as usize;
+        let bytes =
+            input_mut(case, self.region).and_then(|input| input.get_mut(at..at + width as usize));
+        let Some(bytes) = bytes else {
+            return;
+        };
+        let value = number::decode(self.dtype, bytes).first().copied();
+        let numbers = self.most - self.least + 1.0;
+        let moved = value.map(|value| self.least + (value - self.least + by) % numbers);
+        if let Some(moved) = moved.and_then(|moved| number::encode(self.dtype, moved)) {
+            bytes.copy_from_slice(&moved);
+        }
+    }
+}
+
+/// The inputs of whole numbers.
+fn whole_numbers(case: &Case, contract: &Contract) -> Vec<Whole> {
+    let Some(call) = &case.open else {
+        return Vec::new();
+    };
+    let whole = |tensor: &Tensor| {
+        let array = contract
+            .inputs
+            .iter()
+            .find(|array| array.name == tensor.name)?;
+        let (least, most) = open::whole_numbers(contract, array)?;
+        let (_, width) = tensor.dtype.unit();
+        Some(Whole {
+            region: tensor.region,
+            start: tensor.offset,
+            count: tensor.bytes / width as usize,
+            dtype: tensor.dtype,
+            least,
+            most,
+        })
+    };
+    call.inputs.iter().filter_map(whole).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::generate;
     use kernel_pack::contract::definitions;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn whole_numbers_vary_within_their_domain() {
+        let text = br#"{"id": "one", "inputs": [{"name": "x", "dtype": "i32", "shape": ["n"]}],
+            "outputs": [{"name": "y", "dtype": "i32", "shape": ["n"]}],
+            "params": {"n": {"type": "u32", "default": 1, "min": 64}},
+            "domain": {"x": {"class": "integers", "min": -2, "max": 9}}}"#;
+        let contract = std::sync::Arc::new(Contract::parse(text, "one.json").unwrap());
+        let case = open::sized(&contract, 128, 1).unwrap();
+        let values = |case: &Case| number::decode(Dtype::I32, &case.a);
+        let differ = |other: &Case| {
+            let pairs = values(&case).into_iter().zip(values(other));
+            pairs.filter(|(one, other)| one != other).count()
+        };
+        let of = |variation, number| {
+            let other = varied(&case, &contract, variation, number);
+            assert!(
+                values(&other)
+                    .iter()
+                    .all(|value| (-2.0..=9.0).contains(value))
+            );
+            differ(&other)
+        };
+        let elements = values(&case).len();
+        assert!(elements >= 64);
+        assert_eq!(
+            [0, 1, 2].map(|number| of(Variation::Tensor, number)),
+            [0, elements, 0]
+        );
+        assert!((1..=elements as u32).all(|number| of(Variation::Element, number) == 1));
+        assert_eq!(of(Variation::Element, elements as u32 + 1), 0);
+        assert_eq!(of(Variation::Numbers, 0x105), 2);
+        assert_eq!(of(Variation::Nans, 1), 0);
+    }
 
     #[test]
     fn calls_that_vary_have_the_same_sizes_and_differ() {

@@ -3,7 +3,8 @@
 
 use super::{
     Built,
-    draw::{Random, built, elements_of, plain, shaped, total, whole},
+    draw::{Random, built, elements_of, plain, shaped, total},
+    whole_numbers,
 };
 use crate::{
     case::{Case, Source},
@@ -160,10 +161,7 @@ impl Calls<'_> {
     fn extremes(&mut self) {
         let inputs = self.contract.inputs.iter().enumerate();
         let of: Vec<(usize, Dtype, Vec<f64>)> = inputs
-            .filter_map(|(index, input)| {
-                let class = self.contract.domain_of_input(input).class;
-                Some((index, input.dtype, notable(class, input.dtype)?))
-            })
+            .filter_map(|(index, input)| Some((index, input.dtype, notable(self.contract, input)?)))
             .collect();
         if of.is_empty() {
             return;
@@ -225,19 +223,11 @@ fn admits(class: Class, value: f64) -> bool {
 }
 
 /// Whole numbers of an input: the smallest, the largest, and of -1, 0 and 1 those between them. `None` for one that holds others.
-fn notable(class: Class, dtype: Dtype) -> Option<Vec<f64>> {
-    let Class::Integers {
-        min: Some(min),
-        max: Some(max),
-    } = whole(class, dtype)
-    else {
-        return None;
-    };
-    let between = [-1, 0, 1]
-        .into_iter()
-        .filter(|one| min < *one && *one < max);
-    let all = [min, max].into_iter().chain(between);
-    Some(all.map(|number| number as f64).collect())
+fn notable(contract: &Contract, input: &Array) -> Option<Vec<f64>> {
+    let (min, max) = whole_numbers(contract, input)?;
+    let between = [-1.0, 0.0, 1.0].into_iter();
+    let between = between.filter(|one| min < *one && *one < max);
+    Some([min, max].into_iter().chain(between).collect())
 }
 
 #[cfg(test)]
