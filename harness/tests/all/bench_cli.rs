@@ -319,7 +319,7 @@ fn an_adapter_without_the_operation_is_unsupported_and_a_run_without_numbers_fai
     let honest = adapter("honest");
     let (_, command) = honest.split_once('=').unwrap();
     let plain = format!(
-        "plain=sh -c '{command} | sed -u s/,.operations.:.[a-z,\\\"]*./,\\\"operations\\\":[]/'"
+        "plain=sh -c '{command} | sed -u s/,.operations.:.[a-z0-9,\\\"]*./,\\\"operations\\\":[]/'"
     );
     let (exit, document) = bench(
         &core_pack(),
