@@ -279,7 +279,7 @@ mod tests {
     fn whole_numbers_vary_within_their_domain() {
         let text = br#"{"id": "one", "inputs": [{"name": "x", "dtype": "i32", "shape": ["n"]}],
             "outputs": [{"name": "y", "dtype": "i32", "shape": ["n"]}],
-            "params": {"n": {"type": "u32", "default": 1, "min": 64}},
+            "params": {"n": {"type": "u32", "default": 64, "min": 64}},
             "domain": {"x": {"class": "integers", "min": -2, "max": 9}}}"#;
         let contract = std::sync::Arc::new(Contract::parse(text, "one.json").unwrap());
         let case = open::sized(&contract, 128, 1).unwrap();
