@@ -35,7 +35,7 @@ pub fn write(folder: &Path, target: &Path) -> Result<(Document, Vec<String>)> {
 /// The same, with what speaks against the records before the verdict.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_doubted(
     folder: &Path,
     target: &Path,
