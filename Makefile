@@ -91,7 +91,7 @@ bench: setup build ## measures the core pack on every engine that is ready, besi
 
 # Tests that are ignored because not every machine has what they need run here where it has; their set is built already. None is in an example
 # of the documentation, so those are not collected again.
-test_set = $(CARGO) test --locked --release $($(1)) $(ARGUMENTS) $(if $(ARGUMENTS),,&& scripts/test-ignored $(CARGO) test --locked --release $($(1)) --tests)
+test_set = $(CARGO) test --locked --release --no-fail-fast $($(1)) $(ARGUMENTS) $(if $(ARGUMENTS),,&& scripts/test-ignored $(CARGO) test --locked --release $($(1)) --tests)
 test: setup build ## runs all tests
 	$(call test_set,rust)
 	$(if $(ARGUMENTS),,$(call test_set,executables))
