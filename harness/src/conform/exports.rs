@@ -357,7 +357,7 @@ fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Stop> 
     }
 }
 
-/// SHA-256 of a piece of memory that holds [`FILL`], and `bytes` at `written`.
+/// A digest of a piece of memory that holds [`FILL`], and `bytes` at `written`.
 fn digest_with(read: &Read, written: u32, bytes: &[u8]) -> Vec<u8> {
     let mut piece = vec![FILL; read.length as usize];
     for (address, byte) in (u64::from(written)..).zip(bytes) {

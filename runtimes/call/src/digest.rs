@@ -58,11 +58,17 @@ impl Digest {
 mod tests {
     use super::*;
 
-    /// Values of other implementations: SHA-256 of FIPS 180-2, XXH3 of xxHash 0.8.
+    /// Values of other implementations: of FIPS 180-2, and of xxHash 0.8, which writes the highest byte first.
     #[test]
     fn digests_are_those_of_others() {
         let sha256 = hex(&Digest::of(Form::Sha256, b"abc"));
         assert!(sha256.starts_with("ba7816bf8f01cfea"), "{sha256}");
+        let xxh3 = hex(&Digest::of(Form::Xxh3(0), b""));
+        assert_eq!(xxh3, "7f498d4624c30160d8984701d306aa99");
+    }
+
+    #[test]
+    fn pieces_and_repeated_bytes_give_what_the_whole_does() {
         let mut pieces = Digest::new(Form::Xxh3(7));
         pieces.update(b"a");
         pieces.repeat(b'b', 10_000);

@@ -211,11 +211,7 @@ fn gradients(family: Family, seed: u64) -> Vec<[u32; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        case::Entry,
-        edge::native,
-        truth::{self, Verdict},
-    };
+    use crate::{case::Entry, generate::tests::answered_rightly};
     use std::collections::BTreeSet;
 
     /// What the names of a kernel's calls say: what is large, and the dimensions.
@@ -234,15 +230,7 @@ mod tests {
             for seed in 0..4 {
                 let cases = large(kernel.id, seed);
                 assert_eq!(cases, large(kernel.id, seed));
-                let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-                assert_eq!(names.len(), cases.len(), "{}", kernel.id);
-                for case in &cases {
-                    let ran = native::run(case);
-                    let of = format!("{} {} {seed}", kernel.id, case.name);
-                    assert_eq!((ran.status, ran.violation), (0, None), "{of}");
-                    let verdict = truth::judge(case, &ran.output);
-                    assert!(matches!(verdict, Verdict::Pass { .. }), "{of}: {verdict:?}");
-                }
+                answered_rightly(&cases, seed);
             }
         }
         assert!(large("softmax_f32", 1).is_empty());

@@ -15,6 +15,19 @@ fn cases(kernel: &'static str, count: u32) -> impl Iterator<Item = Case> {
     (0..count).map(move |index| case(kernel, 7, index).unwrap())
 }
 
+/// Calls of a kernel and a seed have names of their own, and the same source natively takes each and answers it rightly.
+pub(super) fn answered_rightly(cases: &[Case], seed: u64) {
+    let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names.len(), cases.len(), "{names:?}");
+    for case in cases {
+        let ran = native::run(case);
+        let of = format!("{} {} {seed}", case.kernel, case.name);
+        assert_eq!((ran.status, ran.violation), (0, None), "{of}");
+        let verdict = truth::judge(case, &ran.output);
+        assert!(matches!(verdict, Verdict::Pass { .. }), "{of}: {verdict:?}");
+    }
+}
+
 fn f32s(bytes: &[u8]) -> Vec<f32> {
     let (elements, _) = bytes.as_chunks();
     elements
