@@ -92,6 +92,8 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
                 vectors.extend(generate::together(kernel.id, choice.own_seed));
                 vectors.extend(generate::large(kernel.id, choice.own_seed));
                 vectors.extend(generate::alike(kernel.id, choice.own_seed));
+                let contract = standard.contract.iter();
+                vectors.extend(contract.flat_map(|one| open::special(one, kernel.id)));
             }
         }
         (None, Some(contract)) => {

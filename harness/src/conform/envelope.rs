@@ -27,6 +27,9 @@ pub struct OfEngine {
     pub sequence_calls: u64,
     /// Calls in sequences that were left to engines that compile.
     pub left_out: u64,
+    /// Those of the cases that were called once only, where ordinary calls lie: the engine interprets, and their tensors are large.
+    #[serde(default)]
+    pub once: u64,
     /// Bytes of the largest region of those cases.
     pub largest_region_bytes: u64,
     /// Parameters and axes of those cases, by name.
@@ -142,6 +145,7 @@ impl Envelopes {
         {
             let contract = judged.subject.standard.contract.as_ref().ok();
             own.add(&prepared.case, contract.map(AsRef::as_ref));
+            own.once += u64::from(judged.observed.is_some_and(|observed| observed.once));
         }
     }
 
@@ -218,6 +222,7 @@ mod tests {
             cases: 3,
             sequence_calls: 300,
             left_out,
+            once: 0,
             largest_region_bytes: to as u64,
             ranges: BTreeMap::from([("rows".to_owned(), Range { from, to })]),
         };

@@ -1,20 +1,19 @@
 //! Runs one prepared case on one engine and notes what came back, without judging it.
 
+mod loading;
+
+pub use loading::{Loaded, budget, load, load_with, options};
+
 use super::{
     placement::Place,
+    sequence::{LARGE_FOR_INTERPRETERS, bytes},
     subject::{self, Around, Placed, Prepared, Subject},
 };
 use assay_worker::{InstanceChoice, RunError, Worker, WorkerError};
 use kernel_abi::export;
 use kernel_cases::{case::Case, truth};
-use runtime_api::{Budget, BudgetKind, Error, Info, Limits, Options, TICK, Trap};
+use runtime_api::{Error, Kind, Trap};
 use runtime_call::{Call, Form, Invocation, Observation, Outcome, Read, Write};
-use std::time::Duration;
-
-/// What the harness allows a worker beyond the budgets of its calls, for moving memory and JSON on a loaded machine.
-const ALLOWANCE: Duration = Duration::from_secs(10);
-/// Fuel of a tick where an engine has fuel but no epochs and the manifest states no fuel: far above what a tick can burn.
-const FUEL_PER_TICK: u64 = 100_000_000;
 
 /// What came of a case on an engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +30,8 @@ pub struct Observed {
     pub lifecycle: Result<(), String>,
     /// Whether the case was run at all.
     pub ran: bool,
+    /// Whether it was run once only, where ordinary calls lie: what else is asked of it was left to engines that compile.
+    pub once: bool,
 }
 
 /// What a fresh instance makes of a case at its drawn place: what the same call has to give in whatever instance.
@@ -62,81 +63,6 @@ pub enum Ended {
     NotAsked(&'static str),
 }
 
-/// A subject loaded into a worker.
-#[derive(Clone, Copy, Debug)]
-pub struct Loaded {
-    pub(super) module: u64,
-    pub(super) budget: Budget,
-    /// What the watchdog allows a run beyond budgets in time.
-    pub(super) allowance: Duration,
-}
-
-/// Loads a subject, with the budget of its manifest in the kind that the engine honours: time, else fuel, else none
-/// and only the watchdog.
-///
-/// # Errors
-/// The engine's refusal, or the worker's end.
-pub fn load(worker: &mut Worker, subject: &Subject) -> Result<Loaded, RunError> {
-    let budget = budget(worker.info(), subject);
-    load_with(worker, subject, budget)
-}
-
-/// The same with a budget of one's own.
-///
-/// # Errors
-/// What the worker or the engine says.
-pub fn load_with(
-    worker: &mut Worker,
-    subject: &Subject,
-    budget: Budget,
-) -> Result<Loaded, RunError> {
-    let options = options(subject, budget.kind());
-    let in_time = TICK.saturating_mul(u32::try_from(subject.ticks).unwrap_or(u32::MAX));
-    let module = match &subject.code {
-        Some(code) => worker.load_code(&subject.wasm, code, &options)?,
-        None => worker.load(&subject.wasm, &options)?,
-    };
-    if let Some(flags) = &subject.flags {
-        worker.gather(module, &flags.export, flags.words, budget);
-    }
-    Ok(Loaded {
-        module,
-        budget,
-        allowance: match budget {
-            Budget::Epoch(_) => ALLOWANCE,
-            Budget::Fuel(_) | Budget::None => ALLOWANCE.saturating_add(in_time),
-        },
-    })
-}
-
-/// How a subject is compiled, here and ahead of time.
-pub fn options(subject: &Subject, metering: BudgetKind) -> Options {
-    Options {
-        limits: Limits {
-            max_memory_pages: subject.max_pages,
-            max_table_elements: subject.max_table_elements,
-            max_stack_bytes: subject.max_stack_bytes,
-        },
-        metering,
-    }
-}
-
-/// What a call of a subject may cost on an engine: time, else fuel, else nothing is counted and only the watchdog ends it.
-pub fn budget(info: &Info, subject: &Subject) -> Budget {
-    let can = |kind| info.capabilities.budgets.contains(&kind);
-    if can(BudgetKind::Epoch) {
-        Budget::Epoch(subject.ticks)
-    } else if can(BudgetKind::Fuel) {
-        Budget::Fuel(
-            subject
-                .fuel
-                .unwrap_or(subject.ticks.saturating_mul(FUEL_PER_TICK)),
-        )
-    } else {
-        Budget::None
-    }
-}
-
 /// Runs a case on fresh instances: where ordinary calls lie; at its drawn place with other fills and without parameters for
 /// `kernel_init`; and where the inputs hold NaNs with other NaNs. Besides what was seen, what the second run gave, if it returned.
 pub(super) fn observe(
@@ -151,6 +77,19 @@ pub(super) fn observe(
     let mut frame = first.frame;
     let mut lifecycle = first.lifecycle;
     let mut scratch = promised(case, first.status, &first.scratch);
+    if exchange.leaves_out(case) {
+        let observed = returned(prepared, first.status, first.output);
+        return (
+            Observed {
+                frame,
+                scratch,
+                lifecycle,
+                once: true,
+                ..observed
+            },
+            None,
+        );
+    }
     let second = match exchange.placed(case, &prepared.second) {
         Ok(second) => second,
         Err(ended) => return (unjudged(ended), None),
@@ -213,22 +152,32 @@ pub(super) fn observe(
             describe(&ended)
         )),
     };
-    let output = match &prepared.native {
-        Some(native) if native.output == first.output => None,
-        _ => Some(first.output),
-    };
+    let observed = returned(prepared, first.status, first.output);
     let observed = Observed {
-        ended: Ended::Status {
-            status: first.status,
-            output,
-        },
         frame,
         scratch,
         nan_bits,
         lifecycle,
-        ran: true,
+        ..observed
     };
     (observed, alone)
+}
+
+/// A case that returned, without what other runs of it say.
+fn returned(prepared: &Prepared, status: i32, output: Vec<u8>) -> Observed {
+    let output = match &prepared.native {
+        Some(native) if native.output == output => None,
+        _ => Some(output),
+    };
+    Observed {
+        ended: Ended::Status { status, output },
+        frame: Ok(()),
+        scratch: Ok(()),
+        nan_bits: None,
+        lifecycle: Ok(()),
+        ran: true,
+        once: false,
+    }
 }
 
 fn promised(case: &Case, status: i32, scratch: &[u8]) -> Result<(), String> {
@@ -259,6 +208,7 @@ fn unjudged(ended: Ended) -> Observed {
         nan_bits: None,
         lifecycle: Ok(()),
         ran: true,
+        once: false,
     }
 }
 
@@ -271,6 +221,7 @@ pub(super) fn lost_case(reason: String, ran: bool) -> Observed {
         nan_bits: None,
         lifecycle: Ok(()),
         ran,
+        once: false,
     }
 }
 
@@ -302,6 +253,16 @@ pub(super) struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
+    /// Whether the engine interprets, so that large calls take long.
+    pub(super) fn interprets(&self) -> bool {
+        self.worker.info().kind == Kind::Interpreter
+    }
+
+    /// Whether more than one call of a case is left to engines that compile.
+    pub(super) fn leaves_out(&self, case: &Case) -> bool {
+        self.interprets() && bytes(case) > LARGE_FOR_INTERPRETERS
+    }
+
     /// A call under the subject's budget.
     pub(super) fn call(&self, export: &str, arguments: Vec<u32>) -> Call {
         Call {

@@ -12,7 +12,7 @@ use super::{
     truths::{Oracles, Truth},
     workspace,
 };
-use crate::{exit, registry, time_limits::TimeLimits};
+use crate::{exit, parallel, registry, time_limits::TimeLimits};
 use anyhow::Result;
 use kernel_cases::case::Case;
 use kernel_pack::{Fallback, Feature, ModuleFacts, Pack, PackKernel, compat};
@@ -95,27 +95,22 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
         None => Vec::new(),
     };
     let (mut without_vectors, mut of_others) = (Vec::new(), Vec::new());
-    for kernel in selected {
-        let standard = Standard::of(kernel, &[]);
-        let mut vectors = cases::vectors_of(pack, kernel.id(), &standard)?;
-        let own_vectors = vectors.len();
-        let theirs = outside.iter().filter(|case| case.kernel == kernel.id());
-        vectors.extend(theirs.cloned());
-        if vectors.is_empty() {
+    let of_kernel = |kernel: &&PackKernel| drawn(pack, kernel, &outside, choice);
+    let all = parallel::each(&selected, parallel::processors(), of_kernel);
+    for (kernel, drawn) in selected.into_iter().zip(all) {
+        let Drawn {
+            standard,
+            modules,
+            vectors: vectors_of,
+            mut cases,
+        } = drawn?;
+        if vectors_of == (0, 0) {
             without_vectors.push(kernel.id());
         }
         if !standard.same_source {
             of_others.push(kernel.id());
         }
-        let vectors_of = (own_vectors, vectors.len() - own_vectors);
-        let mut modules = subjects(kernel);
-        modules.extend(standing_in(pack, kernel));
         plan.notes.extend(not_judged(kernel, &standard));
-        let mut cases = cases::all(vectors, &standard, choice);
-        if choice.cases > 0 && choice.device.is_none() {
-            cases.extend(long::cases(&standard, &modules, choice));
-            cases.extend(workspace::cases(&standard, &modules[0], choice.own_seed));
-        }
         plan.complete(
             &mut cases,
             pack,
@@ -157,6 +152,37 @@ pub fn plan(pack: &Pack, choice: &Choice<'_>) -> Result<Plan> {
     }
     plan.check_names(choice)?;
     Ok(plan)
+}
+
+/// What follows from a kernel, its vectors and seeds alone.
+struct Drawn {
+    standard: Standard,
+    modules: Vec<Subject>,
+    /// How many vectors are the pack's own, and how many are others'.
+    vectors: (usize, usize),
+    cases: Vec<Case>,
+}
+
+fn drawn(pack: &Pack, kernel: &PackKernel, outside: &[Case], choice: &Choice<'_>) -> Result<Drawn> {
+    let standard = Standard::of(kernel, &[]);
+    let mut vectors = cases::vectors_of(pack, kernel.id(), &standard)?;
+    let own = vectors.len();
+    let theirs = outside.iter().filter(|case| case.kernel == kernel.id());
+    vectors.extend(theirs.cloned());
+    let vectors_of = (own, vectors.len() - own);
+    let mut modules = subjects(kernel);
+    modules.extend(standing_in(pack, kernel));
+    let mut cases = cases::all(vectors, &standard, choice);
+    if choice.cases > 0 && choice.device.is_none() {
+        cases.extend(long::cases(&standard, &modules, choice));
+        cases.extend(workspace::cases(&standard, &modules[0], choice.own_seed));
+    }
+    Ok(Drawn {
+        standard,
+        modules,
+        vectors: vectors_of,
+        cases,
+    })
 }
 
 impl Plan {

@@ -31,12 +31,11 @@ use fastrand::Rng;
 use kernel_abi::{KernelInfo, PAGE_BYTES, export};
 pub(super) use plan::bytes;
 use plan::{Init, LARGE_BYTES, Step, room};
-use runtime_api::Kind;
 use runtime_call::{Call, Digest, Form, Invocation, Read, Write};
 use std::time::{Duration, Instant};
 
-/// Tensors of a case that engines which interpret are not asked for in sequences.
-const LARGE_FOR_INTERPRETERS: usize = 32 << 10;
+/// Tensors of a case that engines which interpret are asked for once, and not in sequences.
+pub(super) const LARGE_FOR_INTERPRETERS: usize = 8 << 10;
 /// Pages of a memory that engines which interpret are not asked for: many of them fill all of it first.
 const MANY_PAGES_FOR_INTERPRETERS: u32 = 1024;
 /// Memory is compared as a whole after one step of so many.
@@ -163,7 +162,7 @@ impl<'a> Living<'a> {
             memory: Vec::new(),
             pages: exchange.subject.minimum_pages,
             identity: None,
-            interprets: exchange.worker.info().kind == Kind::Interpreter,
+            interprets: exchange.interprets(),
             exchange,
             cases,
             alone,
@@ -185,7 +184,14 @@ impl Living<'_> {
             why,
         })?;
         let mut checks = Rng::with_seed(sequence.checks);
-        for (number, step) in (1..).zip(&sequence.steps) {
+        let asked = match self.interprets {
+            true => sequence.interpreted,
+            false => sequence.steps.len(),
+        };
+        let left = &sequence.steps[asked..];
+        let is_call = |step: &&Step| !matches!(step, Step::Info { .. } | Step::Grow);
+        self.left_out += left.iter().filter(is_call).count();
+        for (number, step) in (1..).zip(&sequence.steps[..asked]) {
             // Drawn, so that no call can know that nobody looks.
             let whole = checks.u32(..NOW_AND_THEN) == 0;
             self.step(*step, whole).map_err(|why| Stop {

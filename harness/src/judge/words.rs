@@ -4,7 +4,7 @@ use super::Word;
 use crate::{
     basics,
     conform::{
-        envelope::Envelope,
+        envelope::{Envelope, OfEngine},
         forms,
         judge::Layer,
         record::Entry,
@@ -24,6 +24,9 @@ use std::{
 
 /// Names that a list in a sentence has, at most.
 const MOST_NAMES: usize = 6;
+
+/// An engine, what it did, and what was due.
+type Share = (String, u64, u64);
 
 /// What nobody asked, so that a good verdict says nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +62,9 @@ pub enum NotAsked {
     /// Faults in kernels: none could be asked of these engines.
     Planted(Vec<String>),
     /// Calls of sequences that engines left out, with how many they made and how many were due.
-    Sequences(Vec<(String, u64, u64)>),
+    Sequences(Vec<Share>),
+    /// Cases that engines called in one place only, with how many they called in another one too and how many held.
+    Places(Vec<Share>),
     /// Kernels that were left out.
     Kernels {
         /// Those that were judged.
@@ -121,13 +126,29 @@ fn of_kernels(judged: Vec<String>, all: usize, conform: &Conformance) -> Vec<Not
     ];
     let lists = lists.into_iter();
     let lists = lists.filter_map(|(names, of)| (!names.is_empty()).then(|| of(names)));
-    let sequences = sequences(&conform.envelope);
+    let parts = [
+        (
+            shares(&conform.envelope, |engine| {
+                let made = engine.sequence_calls;
+                (made, made + engine.left_out)
+            }),
+            NotAsked::Sequences as fn(Vec<Share>) -> NotAsked,
+        ),
+        (
+            shares(&conform.envelope, |engine| {
+                (engine.cases - engine.once, engine.cases)
+            }),
+            NotAsked::Places,
+        ),
+    ];
+    let parts = parts.into_iter();
+    let parts = parts.filter_map(|(engines, of)| (!engines.is_empty()).then(|| of(engines)));
     let traps = traps(&conform.coverage);
     let all = [code, traps, search(conform), kernels, own, generated];
     all.into_iter()
         .flatten()
         .chain(lists)
-        .chain(sequences)
+        .chain(parts)
         .collect()
 }
 
@@ -201,18 +222,32 @@ fn not_compared(results: &[Entry]) -> Vec<String> {
     all.difference(&compared).cloned().collect()
 }
 
-fn sequences(envelope: &[Envelope]) -> Option<NotAsked> {
+/// What engines did of what was due, of all kernels together; those that did all of it are not named.
+fn shares(envelope: &[Envelope], share: fn(&OfEngine) -> (u64, u64)) -> Vec<Share> {
     let mut engines: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for engine in envelope.iter().flat_map(|kernel| &kernel.engines) {
+        let (done, due) = share(engine);
         let of = engines.entry(&engine.runtime).or_default();
-        of.0 += engine.sequence_calls;
-        of.1 += engine.sequence_calls + engine.left_out;
+        *of = (of.0 + done, of.1 + due);
     }
-    let short = engines.into_iter().filter(|(_, (made, due))| made < due);
-    let short: Vec<_> = short
-        .map(|(id, (made, due))| (id.to_owned(), made, due))
-        .collect();
-    (!short.is_empty()).then_some(NotAsked::Sequences(short))
+    let short = engines.into_iter().filter(|(_, (done, due))| done < due);
+    short
+        .map(|(id, (done, due))| (id.to_owned(), done, due))
+        .collect()
+}
+
+/// Engines with the same share stand together.
+fn shares_in_words(engines: &[Share], words: &str) -> String {
+    let mut by_share: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();
+    for (id, done, due) in engines {
+        by_share.entry((*done, *due)).or_default().push(id);
+    }
+    let shares = by_share.iter().map(|((done, due), ids)| {
+        let ids = ids.join(", ");
+        format!("{ids} {words} {done} of {due}")
+    });
+    let shares: Vec<String> = shares.collect();
+    shares.join("; ")
 }
 
 /// What was not run because time was over or modules were given up, with `unfinished` parts of a qualification; `None` if all was run.
@@ -370,6 +405,7 @@ impl NotAsked {
             NotAsked::Agreement(_) => "agreement",
             NotAsked::Planted(_) => "planted faults",
             NotAsked::Sequences(_) => "calls in sequences",
+            NotAsked::Places(_) => "places of large tensors",
             NotAsked::Kernels { .. } => "kernels",
             NotAsked::OtherTruth(_) => "another truth than the author's own",
         }
@@ -412,16 +448,14 @@ impl fmt::Display for NotAsked {
                 )
             }
             NotAsked::Sequences(engines) => {
-                let mut by_share: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();
-                for (id, made, due) in engines {
-                    by_share.entry((*made, *due)).or_default().push(id);
-                }
-                let shares = by_share.iter().map(|((made, due), ids)| {
-                    let ids = ids.join(", ");
-                    format!("{ids} made {made} of {due}")
-                });
-                let shares: Vec<String> = shares.collect();
-                write!(f, "{} calls in sequences", shares.join("; "))
+                write!(f, "{} calls in sequences", shares_in_words(engines, "made"))
+            }
+            NotAsked::Places(engines) => {
+                write!(
+                    f,
+                    "{} cases at a second place",
+                    shares_in_words(engines, "called")
+                )
             }
             NotAsked::Coverage => f.write_str("nobody knows which code the cases ran"),
             NotAsked::Search(modules) if modules.is_empty() => {

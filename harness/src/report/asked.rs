@@ -24,7 +24,7 @@ use serde::Serialize;
 /// One change for each thing that may not be asked, its name, and the words that are due.
 type Row = (fn(&mut Evidence), &'static str, &'static str);
 
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 12] = [
     (
         |seen| seen.interruptions = 0,
         "interruptions",
@@ -111,6 +111,21 @@ const ROWS: [Row; 11] = [
         },
         "calls in sequences",
         "one made 200 of 300 calls in sequences",
+    ),
+    (
+        |seen| {
+            seen.conform.envelope = vec![Envelope {
+                kernel: "kernel".to_owned(),
+                engines: vec![OfEngine {
+                    runtime: ENGINE.to_owned(),
+                    cases: 5,
+                    once: 2,
+                    ..OfEngine::default()
+                }],
+            }];
+        },
+        "places of large tensors",
+        "one called 3 of 5 cases at a second place",
     ),
 ];
 

@@ -1,9 +1,6 @@
 //! The calls of cases in a sequence, and what they must have left.
 
-use super::{
-    LARGE_FOR_INTERPRETERS, Living, MANY_PAGES_FOR_INTERPRETERS, Why, plan::bytes, planted::Effect,
-    returned_zero,
-};
+use super::{Living, MANY_PAGES_FOR_INTERPRETERS, Why, planted::Effect, returned_zero};
 use crate::conform::{
     judge::Layer,
     observe::{Ended, same_size},
@@ -29,8 +26,8 @@ impl Living<'_> {
         let (Some(alone), Some(place)) = (&alone[index], place) else {
             return Ok(());
         };
-        if self.interprets && bytes(case) > LARGE_FOR_INTERPRETERS {
-            self.left_out += 1;
+        if self.exchange.leaves_out(case) {
+            self.left_out += count;
             return Ok(());
         }
         // What is updated is another input in the second call.

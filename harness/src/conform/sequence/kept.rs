@@ -24,8 +24,8 @@ use runtime_call::{Arrangement, Fill, Invocation, Part, Write};
 /// Tensors of calls, about.
 const SMALL_BYTES: usize = 1 << 10;
 const LARGE_BYTES: usize = 24 << 10;
-/// Tensors of calls, at most: what engines that interpret take too.
-const MOST_BYTES: usize = LARGE_FOR_INTERPRETERS;
+/// Tensors of calls, at most.
+const MOST_BYTES: usize = 32 << 10;
 /// Calls that differ in one element.
 const ELEMENTS: usize = 4;
 /// Elements among which those are drawn.
@@ -144,6 +144,10 @@ impl Living<'_> {
         let Some(case) = case else {
             return Ok(());
         };
+        if bytes(&case) > self.most_bytes() {
+            self.left_out += 1;
+            return Ok(());
+        }
         let gradient = gradient.as_ref();
         let order = gradient.and_then(|gradient| order_over(&case, gradient));
         let order = order.unwrap_or(Part::ALL);
@@ -186,13 +190,21 @@ impl Living<'_> {
         }
     }
 
+    /// Tensors of calls on this engine, at most.
+    fn most_bytes(&self) -> usize {
+        match self.interprets {
+            true => LARGE_FOR_INTERPRETERS,
+            false => MOST_BYTES,
+        }
+    }
+
     /// A call in which an axis has the first of these lengths that fits, with room for whatever a kernel may keep.
     fn long(&self, entry: Entry, axis: usize, lengths: &[u32], seed: u64) -> Option<Case> {
         let subject = self.exchange.subject;
         let lengths = lengths.iter();
         let mut cases =
             lengths.filter_map(|length| with_axis(subject, entry, (axis, *length), seed));
-        let case = cases.find(|case| bytes(case) <= MOST_BYTES)?;
+        let case = cases.find(|case| bytes(case) <= self.most_bytes())?;
         let scratch = (bytes(&case) / 2).next_multiple_of(16) as u32;
         Some(Case {
             scratch_size: case.scratch_size.max(scratch),

@@ -51,6 +51,8 @@ pub struct Sequence {
     pub name: String,
     pub(super) init: Init,
     pub(super) steps: Vec<Step>,
+    /// How many of them engines that interpret are asked.
+    pub(super) interpreted: usize,
     /// What follows from it is after which steps memory is compared as a whole.
     pub(super) checks: u64,
 }
@@ -113,9 +115,10 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
     let small: Vec<usize> = (0..cases.len())
         .filter(|&index| room(&cases[index].case) <= LARGE_BYTES)
         .collect();
-    let mut sequences = vec![("0", initial(cases, &mut random), {
-        all(cases, &small, deep, &mut random)
-    })];
+    let init = initial(cases, &mut random);
+    let (steps, round) = all(cases, &small, deep, &mut random);
+    let for_interpreters = if deep { steps.len() } else { round };
+    let mut sequences = vec![("0", init, steps)];
     let inits = [
         ("1", Init::None),
         ("2", initial(cases, &mut random)),
@@ -151,6 +154,10 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
     ]);
     sequences.retain(|(_, _, steps)| !steps.is_empty());
     let named = sequences.into_iter().map(|(name, init, steps)| Sequence {
+        interpreted: match name {
+            "0" => for_interpreters,
+            _ => steps.len(),
+        },
         name: format!("{PREFIX}{name}"),
         init,
         steps,
@@ -210,12 +217,16 @@ fn at_place_of(of: usize, index: usize, random: &mut Rng) -> Step {
 }
 
 /// All small cases in a drawn order, again in another one, and so on; then the large ones, because memory does not shrink again, with small
-/// ones behind each.
-fn all(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Vec<Step> {
+/// ones behind each. Also as many of the steps as call each small case once, but no fewer than are asked.
+fn all(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> (Vec<Step>, usize) {
     let calls = if deep { DEEP_CALLS } else { CALLS };
     let mut steps = Vec::new();
     let mut round = small.to_vec();
+    let mut once = 0;
     for number in 0.. {
+        if number == 1 {
+            once = steps.len();
+        }
         if small.is_empty() || number >= 2 && steps.len() >= calls {
             break;
         }
@@ -234,7 +245,8 @@ fn all(cases: &[Prepared], small: &[usize], deep: bool, random: &mut Rng) -> Vec
             step(&mut steps, one_of(small, random), random);
         }
     }
-    steps
+    let once = once.max(calls).min(steps.len());
+    (steps, once)
 }
 
 /// One forward and one backward case of so many bytes at most that show much wherever they lie.

@@ -71,6 +71,7 @@ impl Sequence {
         Self {
             name: name.to_owned(),
             init: Init::None,
+            interpreted: steps.len(),
             steps,
             checks: random.u64(..),
         }

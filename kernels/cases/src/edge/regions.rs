@@ -232,6 +232,7 @@ pub(super) fn rows(table: &mut Table, good: &Call, element: usize, bad_params: &
             rows_of_absent(&mut table, lone, absent, inputs);
         }
     }
+    sizes_of_nothing(&mut table, lone.clone(), WORK);
 
     two_mistakes(&mut table, lone, element, bad_params);
 }
@@ -360,6 +361,16 @@ fn rows_of_absent(table: &mut Rows<'_>, lone: &Call, absent: Region, inputs: &[R
             INPUT,
             present().tweak(tweak),
         );
+    }
+    sizes_of_nothing(table, good(), absent);
+}
+
+/// Sizes of a region that lies nowhere: their low 8 or 16 bits say that it is absent.
+fn sizes_of_nothing(table: &mut Rows<'_>, lone: Call, absent: Region) {
+    for bit in [8, 16, 31] {
+        let name = format!("{}-nowhere-of-2^{bit}-bytes", absent.name);
+        let nowhere = lone.clone().set(absent.offset, 0);
+        table.row(name, INPUT, nowhere.set(absent.size, 1 << bit));
     }
 }
 

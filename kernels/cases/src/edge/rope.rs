@@ -172,7 +172,8 @@ fn parameter_rows(table: &mut Table, tensor: Tensor, good: &Call, shape: Shape) 
             );
         }
     }
-    for layout in [2, 3, u32::MAX] {
+    // Some whose low 8 or 16 bits say what the kernel takes.
+    for layout in [2, 3, 1 << 8, 1 << 16, (1 << 16) + 1, 1 << 31, u32::MAX] {
         let params = params(shape, layout, 0).to_le_bytes();
         table.row(format!("layout-{layout}"), PARAMS, good().params(params));
     }
@@ -181,7 +182,15 @@ fn parameter_rows(table: &mut Table, tensor: Tensor, good: &Call, shape: Shape) 
     } else {
         1
     };
-    for number in [highest + 1, highest + 2, u32::MAX] {
+    for number in [
+        highest + 1,
+        highest + 2,
+        1 << 8,
+        1 << 16,
+        (1 << 16) + 1,
+        1 << 31,
+        u32::MAX,
+    ] {
         let params = params(shape, 0, number).to_le_bytes();
         table.row(format!("table-{number}"), PARAMS, good().params(params));
     }

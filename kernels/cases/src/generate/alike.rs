@@ -14,6 +14,13 @@ use crate::{
 /// The start of their names.
 pub const PREFIX: &str = "alike:";
 
+/// Seeds of [`Class::Constant`] that are 1, 1.5 and 2.75.
+const ONE: u64 = 20;
+const ONE_AND_A_HALF: u64 = 22;
+const OTHER: u64 = 27;
+/// The exponent of gates whose sigmoid is 0 or 1: 2^43, and 2^5 or near it in f16.
+const LARGE_GATE: u8 = 170;
+
 /// Parts of the range of exponents, from each of which a parameter is taken.
 const PARTS: u64 = 8;
 
@@ -26,7 +33,13 @@ pub fn alike(kernel: &str, seed: u64) -> Vec<Case> {
     let seed = random(seed, salt + 11);
     let mut cases = Vec::new();
     for entry in [Entry::Forward, Entry::Backward] {
-        let calls = [constants(family), classes(), against(family, entry, seed)].concat();
+        let calls = [
+            constants(family),
+            classes(),
+            against(family, entry, seed),
+            halfway(family),
+        ]
+        .concat();
         for (number, (what, change)) in (0..).zip(calls) {
             let seed = random(seed, 100 + number);
             let mut draft = Draft {
@@ -71,6 +84,9 @@ enum Change {
         tensor: usize,
         exponent: u8,
     },
+    /// Of swiglu: gates so large that their sigmoid is 0 or 1, and all others 1.5. Half of such products lie halfway between two numbers with as many
+    /// bits, and say to which of them each place of the code rounds.
+    Halfway,
 }
 
 impl Change {
@@ -94,11 +110,28 @@ impl Change {
                 draft.scalar = scalar;
                 draft.tensors[tensor].class = Class::OneSize(exponent);
             }
+            Change::Halfway => {
+                draft.scalar = 1.0;
+                draft.tensors[1].class = Class::OneSize(LARGE_GATE);
+                Change::Constant {
+                    tensor: 0,
+                    value: ONE_AND_A_HALF,
+                }
+                .make(draft);
+            }
         }
     }
 }
 
 type Calls = Vec<(String, Change)>;
+
+/// What lies halfway between two numbers in a family that multiplies two tensors.
+fn halfway(family: Family) -> Calls {
+    match family {
+        Family::Swiglu(_) => vec![("halfway".to_owned(), Change::Halfway)],
+        _ => Vec::new(),
+    }
+}
 
 /// Each tensor all 1, and all 2.75.
 fn constants(family: Family) -> Calls {
@@ -107,7 +140,7 @@ fn constants(family: Family) -> Calls {
         Family::RmsNorm(_) | Family::Swiglu(_) => 3,
         Family::Lora(_) => 4,
     };
-    let values = [("one", 20), ("constant", 27)];
+    let values = [("one", ONE), ("constant", OTHER)];
     (0..tensors)
         .flat_map(|tensor| values.map(|(what, value)| (what, tensor, value)))
         .map(|(what, tensor, value)| {
@@ -214,6 +247,7 @@ mod tests {
         generate::tests::answered_rightly,
         truth::{self, Verdict},
     };
+    use half::f16;
 
     #[test]
     fn the_kernels_answer_them_rightly() {
@@ -226,6 +260,27 @@ mod tests {
             }
         }
         assert!(alike("softmax_f32", 1).is_empty());
+    }
+
+    /// Half of the answers that are not 0 lie halfway, so that rounding them up where they go down is seen at each place.
+    #[test]
+    fn rounding_the_wrong_way_is_seen() {
+        let cases = alike("swiglu_f16", 3);
+        let case = cases.iter().find(|case| case.name.ends_with("halfway"));
+        let case = case.unwrap();
+        let answer = native::run(case).output;
+        let exact = |at: usize| {
+            let gate = f16::from_le_bytes([case.b[at], case.b[at + 1]]).to_f32();
+            (gate > 0.0).then_some(gate * 1.5)
+        };
+        let places = (0..answer.len()).step_by(2);
+        let between = places.filter(|&at| {
+            let rounded = f16::from_le_bytes([answer[at], answer[at + 1]]);
+            exact(at).is_some_and(|exact| {
+                (exact - rounded.to_f32()).abs() * 2.0 == exact.log2().floor().exp2() / 1024.0
+            })
+        });
+        assert!(between.count() * 10 > answer.len() / 2, "{}", answer.len());
     }
 
     /// Taking a small parameter for 0 changes the answers.

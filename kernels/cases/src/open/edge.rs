@@ -34,6 +34,7 @@ pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
         cases.extend(regions(contract, &good, &values));
         cases.extend(overlaps_of_larger(contract, &good));
         cases.extend(refused_parameters(contract, &good, &values));
+        cases.extend(bounds(contract, &values));
         cases.extend(sizes::wrapping(contract, &good, &values));
         cases.extend(sizes::wrapped(contract, &good));
         cases.extend(sizes::parts(contract, &good, &values));
@@ -199,8 +200,19 @@ fn refused(contract: &Contract) -> impl Iterator<Item = (String, &str, Value)> {
         let axis = contract.axes.get(name);
         let mut refused: Vec<(&str, Value)> = Vec::new();
         match *param {
-            Param::U32 { min, max, .. } => {
+            Param::U32 { min, max, default } => {
                 let (min, max) = axis.map_or((min, max), |axis| (axis.min, axis.max));
+                // What a load of 8 or 16 bits in the place of 32 would take for the default.
+                for (what, more) in [
+                    ("2^8-more", 1 << 8),
+                    ("2^16-more", 1 << 16),
+                    ("2^31-more", 1 << 31),
+                ] {
+                    let value = i64::from(default) + more;
+                    if value > i64::from(max) && value <= u32::MAX.into() {
+                        refused.push((what, Value::Integer(value)));
+                    }
+                }
                 if min > 0 {
                     refused.push(("0", Value::Integer(0)));
                     refused.push(("below-min", Value::Integer(i64::from(min) - 1)));
@@ -242,6 +254,50 @@ fn refused(contract: &Contract) -> impl Iterator<Item = (String, &str, Value)> {
             .into_iter()
             .map(move |(what, value)| (format!("{name}-{what}"), name.as_str(), value))
     })
+}
+
+/// Each bound of a parameter by itself: a call that has to be taken. What it answers is not judged, because a domain may end before the bound.
+fn bounds(contract: &Arc<Contract>, values: &BTreeMap<String, Value>) -> Vec<Case> {
+    let mut random = Random::new(&contract.kernel, 0, u32::MAX - 6);
+    let mut cases = Vec::new();
+    for (name, param) in params::no_axes(contract) {
+        let (min, max) = match *param {
+            Param::U32 { min, max, .. } => (
+                (min > 0).then_some(Value::Integer(min.into())),
+                (max < u32::MAX).then_some(Value::Integer(max.into())),
+            ),
+            Param::I32 { min, max, .. } => (
+                (min > i32::MIN).then_some(Value::Integer(min.into())),
+                (max < i32::MAX).then_some(Value::Integer(max.into())),
+            ),
+            Param::F32 { min, max, .. } => (
+                (min > f32::MIN).then_some(Value::Float(min)),
+                (max < f32::MAX).then_some(Value::Float(max)),
+            ),
+        };
+        for (what, bound) in [("min", min), ("max", max)] {
+            let Some(bound) = bound else {
+                continue;
+            };
+            let mut values = values.clone();
+            values.insert(name.clone(), bound);
+            // Sizes and constraints may follow from it.
+            let Ok(built) = Built::new(contract, values) else {
+                continue;
+            };
+            if draw::total(&built) > FEW_ELEMENTS {
+                continue;
+            }
+            let data = draw::plain(contract, &built, &mut random);
+            let name = format!("edge:{name}-at-{what}");
+            let case = built.case(contract, Source::Edge, name, &data);
+            cases.push(Case {
+                stress: true,
+                ..case
+            });
+        }
+    }
+    cases
 }
 
 /// Each refused value by itself, with the tensors of the good call: parameters are looked at first.

@@ -1,8 +1,9 @@
 //! Special values that a contract covers: everywhere in an input, in one place, and in runs, as masks make them.
 
 use super::{
-    Built,
+    Built, Value,
     draw::{self, Random},
+    params,
 };
 use crate::{
     case::{Case, Source},
@@ -12,7 +13,7 @@ use kernel_pack::{
     Dtype,
     contract::{Class, Contract, Special},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Lengths of runs: those of vectors and of tiles.
 const RUNS: [usize; 5] = [256, 16, 64, 4, 1];
@@ -23,10 +24,34 @@ const LONG_RUN: usize = 1024;
 const LONG: u32 = 1100;
 /// Elements that all tensors of a call with runs may have together.
 const MOST_ELEMENTS: u64 = 1 << 14;
+/// Of so many elements beside each other one is special.
+const EVERY: usize = 3;
 /// Draws of a shape where no axes of the wanted lengths go together.
 const SHAPES: u32 = 24;
 /// Bits of each kind that come everywhere or in one place; further ones come in runs.
 const ALONE: usize = 4;
+
+/// The same for a definition that is known by heart, whose formula says what is right: named `special:`, the input and the values. Parameters that are no
+/// axes have their defaults: what they change of shapes no data says.
+pub fn special(contract: &Arc<Contract>, definition: &str) -> Vec<Case> {
+    let usual: BTreeMap<String, Value> = params::defaults(contract).collect();
+    let usual = super::params(contract, &usual);
+    let known = cases(contract).into_iter().map(|mut case| {
+        let words = case.params.chunks_exact_mut(4).zip(usual.chunks_exact(4));
+        for ((name, _), (word, usual)) in contract.params.iter().zip(words) {
+            if !contract.axes.contains_key(name) {
+                word.copy_from_slice(usual);
+            }
+        }
+        Case {
+            kernel: definition.to_owned(),
+            name: case.name.replacen("edge:", "special:", 1),
+            open: None,
+            ..case
+        }
+    });
+    known.collect()
+}
 
 /// The calls.
 pub(super) fn cases(contract: &Arc<Contract>) -> Vec<Case> {
@@ -94,6 +119,8 @@ enum Run {
     Last(usize),
     /// All but the first one, the one in the middle, the last one.
     AllBut(usize),
+    /// One of three that stand beside each other: each place of unrolled code has one beside ordinary values.
+    Every(usize),
     Whole,
 }
 
@@ -105,6 +132,9 @@ impl Run {
             Run::AllBut(1),
             Run::Whole,
             Run::Last(RUNS[0]),
+            Run::Every(0),
+            Run::Every(1),
+            Run::Every(2),
         ];
         let shorter = RUNS[1..].iter();
         all.extend(shorter.flat_map(|run| [Run::First(*run), Run::Last(*run)]));
@@ -118,6 +148,7 @@ impl Run {
             Run::First(run) => place < run,
             Run::Last(run) => place + run >= length,
             Run::AllBut(which) => place != length.saturating_sub(1) * which / 2,
+            Run::Every(which) => place % EVERY == which,
             Run::Whole => true,
         }
     }
@@ -216,7 +247,7 @@ impl Rows {
         .map(|(_, special)| draw::bits_of(dtype, special))
         .filter(|bits| !bits.is_empty())
         .collect();
-        let few = &Run::all()[..4];
+        let few = &Run::all()[..4 + EVERY];
         let others = few
             .iter()
             .flat_map(|run| kinds.iter().map(|bits| (bits.clone(), *run)));
