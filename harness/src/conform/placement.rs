@@ -196,6 +196,13 @@ impl Listed {
     /// How many orders there are.
     pub const ORDERS: usize = ORDERS.len();
 
+    /// The order in which a part is the last one.
+    pub fn last(part: Part) -> usize {
+        let orders = ORDERS.iter();
+        let mut lasts = orders.map(|order| order[order.len() - 1]);
+        lasts.position(|last| last == part).unwrap_or_default()
+    }
+
     /// Distances by so many bytes within an order, so many bytes above the heap base.
     pub fn apart(order: usize, above: u32, by: u32) -> Anchor {
         Anchor::Apart {

@@ -7,6 +7,7 @@
 
 mod calls;
 mod changed;
+mod ends;
 mod kept;
 mod plan;
 pub(super) mod planted;
@@ -242,6 +243,7 @@ impl Living<'_> {
             }
             Step::Kept { .. } => "calls over what the last one left".to_owned(),
             Step::Growing { axis, .. } => format!("calls in which axis {} grows", axis + 1),
+            Step::Ends { axis, .. } => format!("calls at the end of memory, by axis {}", axis + 1),
             Step::Info { .. } => format!("`{}`", export::INFO),
             Step::Grow => "memory grown by the host".to_owned(),
         }
@@ -398,6 +400,7 @@ impl Living<'_> {
             } => self.varied((entry, index), seed, (variation, count)),
             Step::Kept { base, seed } => self.kept(base, seed),
             Step::Growing { axis, seed } => self.growing(axis, seed),
+            Step::Ends { entry, axis, seed } => self.ends(entry, axis, seed),
             Step::Info { above } => self.info(above),
             Step::Grow => {
                 let limit = self.exchange.subject.max_pages;

@@ -219,8 +219,9 @@ pub(super) fn place(
         let at = *offset as u32;
         writes.push(Write::Bytes { at, bytes });
     }
-    let (reads, output) = reads(start, end, &placed);
     let address = offsets[0] as u32;
+    let scratch = scratch(&placed, &descriptor, address);
+    let (reads, output) = reads((start, end), placed.output, scratch);
     let (calls, entry) = calls(subject, &case, &placed, (fresh, address), budget, rng);
     Some(Drawn {
         invocation: Invocation {
@@ -239,14 +240,38 @@ pub(super) fn place(
     })
 }
 
+/// Where a kernel may leave what it likes: the scratch that the descriptor says, unless that lies over what is passed, so that the call is refused.
+fn scratch(placed: &Descriptor, told: &Descriptor, address: u32) -> Region {
+    let descriptor = Region {
+        offset: address,
+        size: Descriptor::SIZE as u32,
+    };
+    let passed = [
+        placed.input_a,
+        placed.input_b,
+        placed.output,
+        placed.params,
+        descriptor,
+    ];
+    let end = |region: Region| u64::from(region.offset) + u64::from(region.size);
+    let over = |other: Region| {
+        u64::from(told.scratch.offset) < end(other) && u64::from(other.offset) < end(told.scratch)
+    };
+    match passed.into_iter().any(over) {
+        true => placed.scratch,
+        false => told.scratch,
+    }
+}
+
 /// All of the frame but scratch; the output by itself.
-fn reads(start: u32, end: u64, placed: &Descriptor) -> (Vec<Read>, Option<usize>) {
-    let mut apart = [(placed.output, true), (placed.scratch, false)];
+fn reads((start, end): (u32, u64), output: Region, scratch: Region) -> (Vec<Read>, Option<usize>) {
+    let mut apart = [(output, true), (scratch, false)];
     apart.sort_by_key(|(region, _)| region.offset);
     let mut reads = Vec::new();
     let mut output = None;
     let mut at = u64::from(start);
     let rest = |reads: &mut Vec<Read>, until: u64, at: u64| {
+        let until = until.min(end);
         if until > at {
             reads.push(Read {
                 at: at as u32,
@@ -265,7 +290,7 @@ fn reads(start: u32, end: u64, placed: &Descriptor) -> (Vec<Read>, Option<usize>
                 form: Form::Bytes,
             });
         }
-        at = u64::from(region.offset) + u64::from(region.size);
+        at = at.max(u64::from(region.offset) + u64::from(region.size));
     }
     rest(&mut reads, end, at);
     (reads, output)

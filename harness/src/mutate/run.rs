@@ -129,7 +129,7 @@ impl OfModule<'_> {
         };
         let name = format!("{} ({})", own.kernel, own.variant);
         let mut session = Session::new(self.launch);
-        let holds = match session.lacks(&subject) {
+        let holds = match session.lacks(&subject).or(self.work.unjudged.clone()) {
             Some(reason) => Err(reason),
             None => judge::judge(&mut session, self.work, &subject),
         };

@@ -1,6 +1,6 @@
 //! Which calls the sequences of a module make.
 
-use super::{kept, varied};
+use super::{ends, kept, varied};
 use crate::conform::{
     placement::{self, Anchor, Listed},
     subject::{Prepared, Subject},
@@ -100,6 +100,12 @@ pub(super) enum Step {
     Kept { base: kept::Base, seed: u64 },
     /// Calls in which one axis grows, on an instance of their own, and in the other order on another one.
     Growing { axis: usize, seed: u64 },
+    /// Calls of each rest that an axis leaves, with each region last in memory.
+    Ends {
+        entry: Entry,
+        axis: usize,
+        seed: u64,
+    },
     /// `kernel_info`, so many bytes above the heap base.
     Info { above: u32 },
     /// The host grows memory by a page.
@@ -151,6 +157,7 @@ pub fn plan(cases: &[Prepared], subject: &Subject, seed: u64, deep: bool) -> Vec
         ("varied", Init::Each, varied::plan(cases, &mut random)),
         ("kept", Init::Each, kept::plan(cases, subject, &mut random)),
         ("growing", Init::Each, varied::growing(subject, &mut random)),
+        ("ends", Init::Each, ends::plan(subject, &mut random)),
     ]);
     sequences.retain(|(_, _, steps)| !steps.is_empty());
     let named = sequences.into_iter().map(|(name, init, steps)| Sequence {

@@ -49,18 +49,27 @@ pub(super) struct Left {
 
 /// Whether a call left the same where others came before it.
 pub(super) fn same(case: &Case, placed: &Placed, (one, other): (&Left, &Left)) -> Result<(), Why> {
-    if one.status != other.status {
-        let (one, other) = (Status(one.status), Status(other.status));
+    let answers = [one, other].map(|left| (left.status, placed.frame.output(&left.frame)));
+    same_answers(case, answers, "where others came before")
+}
+
+/// Whether two answers to a call are the same: a status, and the output.
+pub(super) fn same_answers(
+    case: &Case,
+    [one, other]: [(i32, &[u8]); 2],
+    wherever: &str,
+) -> Result<(), Why> {
+    if one.0 != other.0 {
+        let (one, other) = (Status(one.0), Status(other.0));
         return Err(Why::Wrong(
             Layer::L1,
-            format!("status {one}, and {other} where others came before"),
+            format!("status {one}, and {other} {wherever}"),
         ));
     }
-    let output = |left: &'_ Left| placed.frame.output(&left.frame).to_vec();
-    match truth::bits_differ(case, &output(one), &output(other)) {
-        Some(mismatch) if one.status == 0 => Err(Why::Wrong(
+    match truth::bits_differ(case, one.1, other.1) {
+        Some(mismatch) if one.0 == 0 => Err(Why::Wrong(
             Layer::L6,
-            format!("the output is another one where others came before: {mismatch}"),
+            format!("the output is another one {wherever}: {mismatch}"),
         )),
         _ => Ok(()),
     }

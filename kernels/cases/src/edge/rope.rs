@@ -225,6 +225,10 @@ fn parameter_rows(table: &mut Table, tensor: Tensor, good: &Call, shape: Shape) 
         ("theta-largest", f32::MAX),
         ("theta-smallest-normal", f32::MIN_POSITIVE),
         ("theta-denormal", f32::from_bits(1)),
+        // Far from a power of two, so that each term of a logarithm shows: the angles are huge.
+        ("theta-47-denormals", f32::from_bits(47)),
+        ("theta-tiny", 1.41 * f32::MIN_POSITIVE),
+        ("theta-small", 0.71 / 1024.0),
     ] {
         let params = Rope {
             theta,
