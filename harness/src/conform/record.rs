@@ -5,7 +5,8 @@ use super::{
     judge::{Judgement, Layer, Layers},
     observe::{Ended, Observed},
     run::Judged,
-    shrink,
+    shrink::{self, Smallest},
+    subject::Prepared,
 };
 use crate::{
     outcome::{Counts, Outcome},
@@ -53,7 +54,7 @@ pub struct Entry {
     /// For a failing case: the folder, below the results folder, that holds its bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<String>,
-    /// For a failing generated case: the smallest input found that still fails this layer.
+    /// For the first failing case that can be made smaller: the smallest call found that still fails this layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shrunk: Option<String>,
     /// For a failing case: the command that repeats it.
@@ -74,11 +75,11 @@ pub struct Recorder<'a> {
     failures: Vec<Entry>,
     listed: BTreeMap<(usize, String, Layer), u64>,
     written: BTreeSet<String>,
-    /// Generated cases that failed, for shrinking: the first per engine, module and layer.
+    /// Cases that failed, for shrinking: the first that can be made smaller, per engine, module and layer.
     pub to_shrink: Vec<ToShrink>,
 }
 
-/// A failing generated case to be made smaller.
+/// A failing case to be made smaller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToShrink {
     /// Index of the engine.
@@ -87,7 +88,7 @@ pub struct ToShrink {
     pub kernel: String,
     /// Variant.
     pub variant: String,
-    /// Case name, `generated:N`.
+    /// Name of the case.
     pub case: String,
     /// The layer that failed.
     pub layer: Layer,
@@ -290,7 +291,8 @@ impl<'a> Recorder<'a> {
                 && other.variant == subject.variant
                 && other.layer == layer
         });
-        if shrink::knows(&judged.name) && entry.outcome == Outcome::Fail && first_of_layer {
+        let knows = |prepared: &Prepared| shrink::knows(&subject.standard, &prepared.case, layer);
+        if entry.outcome == Outcome::Fail && first_of_layer && judged.case.is_some_and(knows) {
             self.to_shrink.push(ToShrink {
                 engine: judged.engine,
                 kernel: subject.kernel.clone(),
@@ -330,17 +332,18 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Writes the smallest input found of a failing case beside its own bytes.
+    /// Writes the smallest call found of a failing case beside its own bytes, and the one that its answer follows from.
     ///
     /// # Errors
     /// If the folder cannot be written.
-    pub fn write_shrunk(&self, of: &ToShrink, case: &Case) -> Result<()> {
+    pub fn write_shrunk(&self, of: &ToShrink, smallest: &Smallest) -> Result<()> {
         let name = folder_name(&self.runtimes[of.engine], &of.kernel, &of.variant, &of.case);
-        write_case(
-            self.folder,
-            &format!("{name}/smallest-{:?}", of.layer),
-            case,
-        )
+        let name = format!("{name}/smallest-{:?}", of.layer);
+        write_case(self.folder, &name, &smallest.case)?;
+        match &smallest.of {
+            Some(other) => write_case(self.folder, &format!("{name}-of"), other),
+            None => Ok(()),
+        }
     }
 
     /// The sums, then the failing cases; and how many pairs of case and layer ended in which way.
