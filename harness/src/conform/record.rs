@@ -90,8 +90,10 @@ pub struct ToShrink {
     pub variant: String,
     /// Name of the case.
     pub case: String,
-    /// The layer that failed.
-    pub layer: Layer,
+    /// The layers that failed, for the same reason.
+    pub layers: Vec<Layer>,
+    /// The reason.
+    pub detail: String,
 }
 
 /// A judged case on an engine: a line of [`LINES`].
@@ -285,21 +287,8 @@ impl<'a> Recorder<'a> {
             }
             None => None,
         };
-        let first_of_layer = !self.to_shrink.iter().any(|other| {
-            other.engine == judged.engine
-                && other.kernel == subject.kernel
-                && other.variant == subject.variant
-                && other.layer == layer
-        });
-        let knows = |prepared: &Prepared| shrink::knows(&subject.standard, &prepared.case, layer);
-        if entry.outcome == Outcome::Fail && first_of_layer && judged.case.is_some_and(knows) {
-            self.to_shrink.push(ToShrink {
-                engine: judged.engine,
-                kernel: subject.kernel.clone(),
-                variant: subject.variant.clone(),
-                case: judged.name.clone(),
-                layer,
-            });
+        if entry.outcome == Outcome::Fail {
+            self.keep_to_shrink(judged, layer, &entry.detail);
         }
         self.failures.push(Entry {
             case: Some(judged.name.clone()),
@@ -318,16 +307,46 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Adds what shrinking found to the entry of a failing case.
-    pub fn shrunk(&mut self, of: &ToShrink, what: String) {
+    /// Keeps a failing case to be made smaller, if it is the first of its module and layer that can be.
+    fn keep_to_shrink(&mut self, judged: &Judged<'_>, layer: Layer, detail: &str) {
+        let subject = judged.subject;
+        let knows = |prepared: &Prepared| shrink::knows(&subject.standard, &prepared.case, layer);
+        let of_module = |other: &&mut ToShrink| {
+            other.engine == judged.engine
+                && other.kernel == subject.kernel
+                && other.variant == subject.variant
+        };
+        let mut others = self.to_shrink.iter_mut().filter(of_module);
+        if others.any(|other| other.layers.contains(&layer)) || !judged.case.is_some_and(knows) {
+            return;
+        }
+        let mut others = self.to_shrink.iter_mut().filter(of_module);
+        let same = others.find(|other| other.case == judged.name && other.detail == detail);
+        // A call that does not return fails several layers at once.
+        if let Some(same) = same {
+            same.layers.push(layer);
+            return;
+        }
+        self.to_shrink.push(ToShrink {
+            engine: judged.engine,
+            kernel: subject.kernel.clone(),
+            variant: subject.variant.clone(),
+            case: judged.name.clone(),
+            layers: vec![layer],
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// Adds what shrinking found to the entries of a failing case.
+    pub fn shrunk(&mut self, of: &ToShrink, what: &str) {
         for failure in &mut self.failures {
             if failure.runtime == self.runtimes[of.engine]
                 && failure.kernel == of.kernel
                 && failure.variant == of.variant
                 && failure.case.as_deref() == Some(&of.case)
-                && failure.layer == of.layer
+                && of.layers.contains(&failure.layer)
             {
-                failure.shrunk = Some(what.clone());
+                failure.shrunk = Some(what.to_owned());
             }
         }
     }
@@ -338,12 +357,14 @@ impl<'a> Recorder<'a> {
     /// If the folder cannot be written.
     pub fn write_shrunk(&self, of: &ToShrink, smallest: &Smallest) -> Result<()> {
         let name = folder_name(&self.runtimes[of.engine], &of.kernel, &of.variant, &of.case);
-        let name = format!("{name}/smallest-{:?}", of.layer);
-        write_case(self.folder, &name, &smallest.case)?;
-        match &smallest.of {
-            Some(other) => write_case(self.folder, &format!("{name}-of"), other),
-            None => Ok(()),
+        for layer in &of.layers {
+            let name = format!("{name}/smallest-{layer:?}");
+            write_case(self.folder, &name, &smallest.case)?;
+            if let Some(other) = &smallest.of {
+                write_case(self.folder, &format!("{name}-of"), other)?;
+            }
         }
+        Ok(())
     }
 
     /// The sums, then the failing cases; and how many pairs of case and layer ended in which way.

@@ -161,7 +161,7 @@ struct Attempts<'a> {
     other: Option<Module<'a>>,
     limit: TimeLimit,
     truths: Option<Asking<'a>>,
-    /// Why nobody could say whether a case failed.
+    /// Why nobody can say whether a case fails.
     silent: Option<String>,
     smallest: Option<Smallest>,
     runs: u32,
@@ -267,8 +267,13 @@ impl Attempts<'_> {
 
     fn ran(&mut self, case: Case) -> Option<(Prepared, Observed)> {
         let prepared = subject::prepare(case, &self.module.subject, self.failing.seeds.1).ok()?;
-        let observed = self.module.ran(&prepared)?;
-        Some((prepared, observed))
+        match self.module.ran(&prepared) {
+            Ok(observed) => Some((prepared, observed)),
+            Err(reason) => {
+                self.silent = Some(reason);
+                None
+            }
+        }
     }
 
     fn judgement(&mut self, prepared: &Prepared, observed: &Observed) -> Option<Judgement> {
@@ -288,7 +293,7 @@ impl Attempts<'_> {
     /// L2 of an answer beside that of another engine: the first of them that it differs from, where a native build does not say more.
     fn disagreement(&mut self, prepared: &Prepared, observed: &Observed) -> Option<Judgement> {
         let beside = |other: &mut Module<'_>| {
-            let theirs = other.ran(prepared)?;
+            let theirs = other.ran(prepared).ok()?;
             let mut judged = judge::judge(prepared, &[observed, &theirs]).into_iter();
             judged.next()?.remove(&Layer::L2)
         };
@@ -322,9 +327,69 @@ impl Attempts<'_> {
 }
 
 impl Module<'_> {
-    /// What was seen of a case, unless the worker was lost.
-    fn ran(&mut self, prepared: &Prepared) -> Option<Observed> {
+    /// What was seen of a case, or why the worker was lost.
+    fn ran(&mut self, prepared: &Prepared) -> Result<Observed, String> {
         let (observed, _) = self.session.one(&self.subject, self.loaded, prepared);
-        (!matches!(observed.ended, Ended::Lost(_))).then_some(observed)
+        match observed.ended {
+            Ended::Lost(reason) => Err(reason),
+            _ => Ok(observed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conform::support;
+    use kernel_cases::{edge, truth::Verdict};
+
+    /// What data say of the kernels that are known by heart is what these take, and their oracles have an answer.
+    #[test]
+    fn smaller_calls_of_known_kernels_are_taken_and_judged() {
+        for kernel in kernel_core::KERNELS {
+            let subject = Subject {
+                max_pages: 4096,
+                ..support::subject(kernel.id)
+            };
+            let contract = subject.standard.contract.clone().unwrap();
+            let mut cases = generate::together(kernel.id, 3);
+            cases.extend(generate::alike(kernel.id, 3));
+            let understood = cases
+                .iter()
+                .filter_map(|case| Smaller::new(&contract, case));
+            let mut tried = 0;
+            for smaller in understood.step_by(7) {
+                let until = tried + 12;
+                let _ = smaller.search(&mut |case| {
+                    tried += 1;
+                    let prepared = subject::prepare(case, &subject, 1).unwrap();
+                    let status = prepared.native.map(|native| native.status);
+                    assert_eq!(status, Some(0), "{:?}", prepared.case);
+                    let truth = prepared.native_truth;
+                    let holds = matches!(truth, Some(Verdict::Pass { .. }));
+                    assert!(holds, "{truth:?} of {:?}", prepared.case);
+                    match tried < until {
+                        true => Continue(tried % 3 > 0),
+                        false => Break(()),
+                    }
+                });
+            }
+            assert!(tried >= 24, "{}: {tried}", kernel.id);
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_one_call_alone_is_not_made_smaller() {
+        let standard = Standard::of_source("rmsnorm_f32");
+        let drawn = generate::alike("rmsnorm_f32", 3);
+        let forward = drawn
+            .iter()
+            .find(|case| case.entry == kernel_cases::case::Entry::Forward);
+        let drawn = forward.unwrap();
+        assert!(knows(&standard, drawn, Layer::L4));
+        assert!(!knows(&standard, drawn, Layer::L5));
+        for case in edge::cases("rmsnorm_f32") {
+            assert!(!knows(&standard, &case, Layer::L4), "{}", case.name);
+        }
     }
 }

@@ -335,7 +335,7 @@ fn make_smaller(
         let relation = case.open.as_ref().and_then(|call| call.relation.as_ref());
         let failing = Failing {
             subject: &subject,
-            layer: failed.layer,
+            layer: failed.layers[0],
             case,
             of: relation.and_then(|relation| named(&relation.of)),
             kernel: pack.kernel(&failed.kernel),
@@ -357,7 +357,7 @@ fn make_smaller(
             }
             Err(reason) => reason,
         };
-        recorder.shrunk(&failed, what);
+        recorder.shrunk(&failed, &what);
     }
     Ok(())
 }

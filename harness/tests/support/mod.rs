@@ -258,6 +258,14 @@ pub(crate) fn with_prologue(module: &[u8], code: &str, fields: &str) -> Vec<u8> 
     wat::parse_str(format!("{before}\n{code}\n{after}\n{fields})")).unwrap()
 }
 
+/// How the function `kernel_forward` of a module is called in its text.
+pub(crate) fn forward_of(module: &[u8]) -> String {
+    let text = wasmprinter::print_bytes(module).unwrap();
+    let export = r#"(export "kernel_forward" (func "#;
+    let from = text.find(export).unwrap() + export.len();
+    text[from..].split(')').next().unwrap().to_owned()
+}
+
 /// Layers that fail, of the sums of a conformance document, with one of their details.
 pub(crate) fn failing_layers(document: &Value, runtime: &str) -> Vec<(String, String)> {
     document["results"]
