@@ -2,7 +2,7 @@
 
 use crate::{
     foreign_cli::{Variation, right},
-    support::{core_pack, forward_of, json, pack_of, root},
+    support::{adapter_with, core_pack, forward_of, json, pack_of, root},
 };
 use kernel_pack::{build::build_folder, sign::PackSigningKey, sign::sign_folder};
 use serde_json::Value;
@@ -26,6 +26,15 @@ fn after(module: &[u8], code: &str) -> Vec<u8> {
         )"#
     );
     wat::parse_str(format!("{}{entry})", &text[..end])).unwrap()
+}
+
+/// The module with a section at its end that the kernel's own has there too, by which the adapter knows one.
+fn with_end_of(module: &[u8], kernel: &str) -> Vec<u8> {
+    let honest = fs::read(right(kernel)).unwrap();
+    let mut changed = module.to_vec();
+    // A section of its own, named by the last byte of the other one.
+    changed.extend([0, 2, 1, honest[honest.len() - 1]]);
+    changed
 }
 
 /// The word of the parameters at this offset.
@@ -143,6 +152,33 @@ fn calls_that_contradict_each_other_are_made_smaller_together() {
         (one.len(), other.len()),
         (9 * params[0] as usize, 9 * others[0] as usize)
     );
+}
+
+/// No native build says what is right: the engine that answers otherwise is asked again.
+#[test]
+fn a_call_on_which_engines_disagree_is_made_smaller() {
+    let kernel = "fused_add_rmsnorm";
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own");
+    fs::create_dir(&own).unwrap();
+    let module = last_column(&fs::read(right(kernel)).unwrap(), 4);
+    fs::write(own.join("fused.wasm"), with_end_of(&module, kernel)).unwrap();
+    let adapter = adapter_with(&["own-kernels", own.to_str().unwrap()]);
+    let mut more = vec!["--adapter", &adapter, "--runtime", "liar.own-kernels"];
+    more.extend(ONE);
+    let pack = root().join("fixtures/packs/foreign");
+    let failures = failures(folder.path(), &pack, kernel, &more);
+    for (runtime, other) in [
+        ("wasmtime.cranelift", "liar.own-kernels"),
+        ("liar.own-kernels", "wasmtime.cranelift"),
+    ] {
+        let mut of_engine = failures.clone();
+        of_engine.retain(|entry| entry["runtime"] == runtime);
+        let entry = shrunk(&of_engine, "L2");
+        let said = entry["shrunk"].as_str().unwrap();
+        let due = format!("differs from {other}: index 8");
+        assert!(said.contains("a 36 bytes") && said.contains(&due), "{said}");
+    }
 }
 
 #[test]
