@@ -24,7 +24,8 @@ mod shown;
 mod sizes;
 #[cfg(feature = "generate")]
 mod smaller;
-#[cfg(all(test, feature = "generate"))]
+#[cfg(test)]
+#[cfg(feature = "generate")]
 mod smaller_tests;
 mod special;
 #[cfg(feature = "generate")]
