@@ -377,7 +377,7 @@ mod tests {
                 .iter()
                 .filter_map(|case| Smaller::new(&contract, case));
             let mut tried = 0;
-            for smaller in understood.step_by(7) {
+            for smaller in understood.step_by(3) {
                 let until = tried + 12;
                 let _ = smaller.search(&mut |case| {
                     tried += 1;
