@@ -139,6 +139,11 @@ impl Oracle {
         &self.name
     }
 
+    /// Nothing that is asked from now on is waited for longer.
+    pub fn end_by(&mut self, limit: TimeLimit) {
+        self.limit = limit;
+    }
+
     /// What the outputs of the call are, in its order.
     ///
     /// # Errors

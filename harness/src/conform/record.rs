@@ -5,7 +5,8 @@ use super::{
     judge::{Judgement, Layer, Layers},
     observe::{Ended, Observed},
     run::Judged,
-    shrink,
+    shrink::{self, Smallest},
+    subject::Prepared,
 };
 use crate::{
     outcome::{Counts, Outcome},
@@ -53,7 +54,7 @@ pub struct Entry {
     /// For a failing case: the folder, below the results folder, that holds its bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<String>,
-    /// For a failing generated case: the smallest input found that still fails this layer.
+    /// For the first failing case that can be made smaller: the smallest call found that still fails this layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shrunk: Option<String>,
     /// For a failing case: the command that repeats it.
@@ -74,11 +75,11 @@ pub struct Recorder<'a> {
     failures: Vec<Entry>,
     listed: BTreeMap<(usize, String, Layer), u64>,
     written: BTreeSet<String>,
-    /// Generated cases that failed, for shrinking: the first per engine, module and layer.
+    /// Cases that failed, for shrinking: the first that can be made smaller, per engine, module and layer.
     pub to_shrink: Vec<ToShrink>,
 }
 
-/// A failing generated case to be made smaller.
+/// A failing case to be made smaller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToShrink {
     /// Index of the engine.
@@ -87,10 +88,12 @@ pub struct ToShrink {
     pub kernel: String,
     /// Variant.
     pub variant: String,
-    /// Case name, `generated:N`.
+    /// Name of the case.
     pub case: String,
-    /// The layer that failed.
-    pub layer: Layer,
+    /// The layers that failed, for the same reason.
+    pub layers: Vec<Layer>,
+    /// The reason.
+    pub detail: String,
 }
 
 /// A judged case on an engine: a line of [`LINES`].
@@ -284,20 +287,8 @@ impl<'a> Recorder<'a> {
             }
             None => None,
         };
-        let first_of_layer = !self.to_shrink.iter().any(|other| {
-            other.engine == judged.engine
-                && other.kernel == subject.kernel
-                && other.variant == subject.variant
-                && other.layer == layer
-        });
-        if shrink::knows(&judged.name) && entry.outcome == Outcome::Fail && first_of_layer {
-            self.to_shrink.push(ToShrink {
-                engine: judged.engine,
-                kernel: subject.kernel.clone(),
-                variant: subject.variant.clone(),
-                case: judged.name.clone(),
-                layer,
-            });
+        if entry.outcome == Outcome::Fail {
+            self.keep_to_shrink(judged, layer, &entry.detail);
         }
         self.failures.push(Entry {
             case: Some(judged.name.clone()),
@@ -316,31 +307,64 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Adds what shrinking found to the entry of a failing case.
-    pub fn shrunk(&mut self, of: &ToShrink, what: String) {
+    /// Keeps a failing case to be made smaller, if it is the first of its module and layer that can be.
+    fn keep_to_shrink(&mut self, judged: &Judged<'_>, layer: Layer, detail: &str) {
+        let subject = judged.subject;
+        let knows = |prepared: &Prepared| shrink::knows(&subject.standard, &prepared.case, layer);
+        let of_module = |other: &&mut ToShrink| {
+            other.engine == judged.engine
+                && other.kernel == subject.kernel
+                && other.variant == subject.variant
+        };
+        let mut others = self.to_shrink.iter_mut().filter(of_module);
+        if others.any(|other| other.layers.contains(&layer)) || !judged.case.is_some_and(knows) {
+            return;
+        }
+        let mut others = self.to_shrink.iter_mut().filter(of_module);
+        let same = others.find(|other| other.case == judged.name && other.detail == detail);
+        // A call that does not return fails several layers at once.
+        if let Some(same) = same {
+            same.layers.push(layer);
+            return;
+        }
+        self.to_shrink.push(ToShrink {
+            engine: judged.engine,
+            kernel: subject.kernel.clone(),
+            variant: subject.variant.clone(),
+            case: judged.name.clone(),
+            layers: vec![layer],
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// Adds what shrinking found to the entries of a failing case.
+    pub fn shrunk(&mut self, of: &ToShrink, what: &str) {
         for failure in &mut self.failures {
             if failure.runtime == self.runtimes[of.engine]
                 && failure.kernel == of.kernel
                 && failure.variant == of.variant
                 && failure.case.as_deref() == Some(&of.case)
-                && failure.layer == of.layer
+                && of.layers.contains(&failure.layer)
             {
-                failure.shrunk = Some(what.clone());
+                failure.shrunk = Some(what.to_owned());
             }
         }
     }
 
-    /// Writes the smallest input found of a failing case beside its own bytes.
+    /// Writes the smallest call found of a failing case beside its own bytes, and the one that its answer follows from.
     ///
     /// # Errors
     /// If the folder cannot be written.
-    pub fn write_shrunk(&self, of: &ToShrink, case: &Case) -> Result<()> {
+    pub fn write_shrunk(&self, of: &ToShrink, smallest: &Smallest) -> Result<()> {
         let name = folder_name(&self.runtimes[of.engine], &of.kernel, &of.variant, &of.case);
-        write_case(
-            self.folder,
-            &format!("{name}/smallest-{:?}", of.layer),
-            case,
-        )
+        for layer in &of.layers {
+            let name = format!("{name}/smallest-{layer:?}");
+            write_case(self.folder, &name, &smallest.case)?;
+            if let Some(other) = &smallest.of {
+                write_case(self.folder, &format!("{name}-of"), other)?;
+            }
+        }
+        Ok(())
     }
 
     /// The sums, then the failing cases; and how many pairs of case and layer ended in which way.

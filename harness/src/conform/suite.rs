@@ -11,8 +11,8 @@ use super::{
     report::{Conformance, NotRun, TimeReport},
     request::Request,
     run::{self, EngineRun, Judged, Session, Work},
-    shrink,
-    truths::Truth,
+    shrink::{self, Failing},
+    truths::{Oracles, Truth},
 };
 use crate::{
     engine::{EngineReport, Status},
@@ -89,8 +89,7 @@ pub fn run(
 
     let held_back = held_back(device, &runs);
     let (mut reasons, not_run) = ran.missing(&runtimes, &plan.work, &runs, &held_back);
-    let seeds = (request.seed, request.own_seed);
-    make_smaller(&mut recorder, &launches, &plan.work, seeds)?;
+    make_smaller(&mut recorder, &launches, &plan.work, pack, request)?;
     let mut notes = plan.notes;
     notes.extend(notes_of(&runtimes, &runs, &plan.work));
 
@@ -305,38 +304,60 @@ impl OfModule {
     }
 }
 
-/// Makes the first failing generated case of each engine, module and layer smaller.
+/// Makes the first failing case of each engine, module and layer smaller.
 fn make_smaller(
     recorder: &mut Recorder<'_>,
     launches: &[Launch],
     work: &[Work],
-    seeds: (u64, u64),
+    pack: &Pack,
+    request: &Request,
 ) -> Result<()> {
-    for failed in std::mem::take(&mut recorder.to_shrink) {
+    let all = std::mem::take(&mut recorder.to_shrink);
+    if all.is_empty() {
+        return Ok(());
+    }
+    let selected = plan::select(pack, &request.kernels)?;
+    let mut oracles = Oracles::new(&request.oracles, &selected, request.limits)?;
+    for failed in all {
         let of_kernel = |work: &&Work| work.subject.kernel == failed.kernel;
-        let subject = work
+        let of_module = work
             .iter()
             .filter(of_kernel)
-            .find_map(|work| work.subject(&failed.variant));
-        if let Some(subject) = subject.filter(|subject| subject.standard.definition.is_some()) {
-            let bare = registry::without_code_cache(&launches[failed.engine]);
-            let mut session = match subject.code {
-                Some(_) => Session::confined(&bare),
-                None => Session::new(&launches[failed.engine]),
-            };
-            let smallest =
-                shrink::shrink(&mut session, &subject, failed.layer, &failed.case, seeds);
-            let what = match &smallest {
-                Some(smallest) => shrink::describe(smallest),
-                None => {
-                    "the failure did not repeat alone: it depends on what ran before".to_owned()
-                }
-            };
-            if let Some((case, _)) = &smallest {
-                recorder.write_shrunk(&failed, case)?;
+            .find_map(|work| Some((work.subject(&failed.variant)?, work)));
+        let Some((subject, work)) = of_module else {
+            continue;
+        };
+        let cases = work.cases.iter().map(|prepared| &prepared.case);
+        let named = |name: &str| cases.clone().find(|case| case.name == name);
+        let Some(case) = named(&failed.case) else {
+            continue;
+        };
+        let relation = case.open.as_ref().and_then(|call| call.relation.as_ref());
+        let failing = Failing {
+            subject: &subject,
+            layer: failed.layers[0],
+            case,
+            of: relation.and_then(|relation| named(&relation.of)),
+            kernel: pack.kernel(&failed.kernel),
+            seeds: (request.seed, request.own_seed),
+        };
+        let bare = registry::without_code_cache(&launches[failed.engine]);
+        let session = match subject.code {
+            Some(_) => Session::confined(&bare),
+            None => Session::new(&launches[failed.engine]),
+        };
+        let others = launches.iter().enumerate();
+        let others = others.filter(|(engine, _)| *engine != failed.engine);
+        let others = others.map(|(_, launch)| launch).collect();
+        let limit = request.limits.run;
+        let what = match shrink::shrink(&failing, session, others, (&mut oracles, limit)) {
+            Ok(smallest) => {
+                recorder.write_shrunk(&failed, &smallest)?;
+                smallest.describe()
             }
-            recorder.shrunk(&failed, what);
-        }
+            Err(reason) => reason,
+        };
+        recorder.shrunk(&failed, &what);
     }
     Ok(())
 }

@@ -9,16 +9,18 @@ use super::{
 };
 use crate::{exit, time_limits::TimeLimits};
 use anyhow::Result;
+use assay_worker::{Launch, TimeLimit};
 use kernel_cases::{
     case::{Binding, Case, Source},
     open::{Call, Expected, Strength, Values, contradicts},
 };
 use kernel_pack::{
     PackKernel, PackVariant,
-    contract::{Definition, Onnx, TruthSource},
+    contract::{Contract, Definition, Onnx, TruthSource},
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, HashSet},
     sync::Arc,
 };
@@ -104,6 +106,9 @@ impl Truth {
 
 /// An oracle, or why there is none, once it was needed.
 type Started = Option<Result<Oracle, String>>;
+
+/// How the engine of reference modules is started, once it was needed, or why it is not.
+pub type ReferenceEngine = OnceCell<Result<Launch, String>>;
 
 /// The oracles of a run, each started when it is first needed.
 pub struct Oracles {
@@ -198,7 +203,10 @@ impl Oracles {
                 truth.unjudged = Some(reason);
                 return truth;
             }
-            self.ask_open(kernel, standard, cases, &mut truth);
+            let engine = ReferenceEngine::default();
+            let (asked, unjudged) = Asking::new(self, kernel, contract, &engine).ask(cases);
+            truth.sources.extend(asked);
+            truth.unjudged = unjudged;
         }
         let binding = |source: &Case| {
             source.source == Source::Vector
@@ -230,18 +238,56 @@ impl Oracles {
         truth
     }
 
-    fn ask_open(
-        &mut self,
-        kernel: &PackKernel,
-        standard: &Standard,
-        cases: &mut [Case],
-        truth: &mut Truth,
-    ) {
-        let Ok(contract) = &standard.contract else {
-            return;
-        };
-        let (id, limit) = (kernel.id(), self.limits.run);
-        if let Some((command, started)) = self.own.get_mut(id) {
+    /// Nothing that is asked from now on is waited for longer.
+    pub fn end_by(&mut self, limit: TimeLimit) {
+        self.limits.run = limit;
+        let own = self.own.values_mut().map(|(_, started)| started);
+        for oracle in own.chain([&mut self.onnx]).flatten().flatten() {
+            oracle.end_by(limit);
+        }
+    }
+}
+
+/// The truths of a kernel's contract, as they answer call after call.
+pub struct Asking<'a> {
+    oracles: &'a mut Oracles,
+    kernel: &'a PackKernel,
+    contract: &'a Contract,
+    engine: &'a ReferenceEngine,
+    /// The author's reference module once it was needed, or why it is not asked.
+    reference: Option<Result<Interpreted<'a>, String>>,
+}
+
+impl<'a> Asking<'a> {
+    /// Of an open contract. The engine is one that nothing else is asked of.
+    pub fn new(
+        oracles: &'a mut Oracles,
+        kernel: &'a PackKernel,
+        contract: &'a Contract,
+        engine: &'a ReferenceEngine,
+    ) -> Self {
+        Self {
+            oracles,
+            kernel,
+            contract,
+            engine,
+            reference: None,
+        }
+    }
+
+    /// A further call, with what all of them say of it.
+    pub fn tell(&mut self, case: Case) -> Case {
+        let mut cases = [case];
+        self.ask(&mut cases);
+        let [case] = cases;
+        case
+    }
+
+    /// Keeps what each says with each case that has an answer. Besides who was asked, why the kernel is not judged if the user's own does not answer.
+    fn ask(&mut self, cases: &mut [Case]) -> (Vec<Asked>, Option<String>) {
+        let (id, limit) = (self.kernel.id(), self.oracles.limits.run);
+        let (mut sources, mut unjudged) = (Vec::new(), None);
+        if let Some((command, started)) = self.oracles.own.get_mut(id) {
             let oracle = started.get_or_insert_with(|| Oracle::of_user(id, command, limit));
             let name = match oracle {
                 Ok(oracle) => format!("oracle {}", oracle.name()),
@@ -251,27 +297,42 @@ impl Oracles {
                 Question::kernel(id, case, call)
             });
             // Whoever asks for an oracle wants its word, and not that of another truth.
-            if let Some(reason) = &asked.absent {
-                truth.unjudged = Some(format!("{name}: {reason}"));
-            }
-            truth.sources.push(asked);
+            unjudged = asked
+                .absent
+                .as_ref()
+                .map(|reason| format!("{name}: {reason}"));
+            sources.push(asked);
         }
-        for source in &contract.truth {
+        for source in &self.contract.truth {
             match source {
                 TruthSource::Onnx(onnx) => {
-                    let oracle = self.onnx.get_or_insert_with(|| Oracle::onnx(limit));
+                    let oracle = &mut self.oracles.onnx;
+                    let oracle = oracle.get_or_insert_with(|| Oracle::onnx(limit));
                     let asked = evaluate(oracle, &of_operator(onnx), cases, |case, call| {
                         Question::onnx(onnx, case, call)
                     });
-                    truth.sources.push(asked);
+                    sources.push(asked);
                 }
-                TruthSource::Reference(_) => {
-                    truth
-                        .sources
-                        .push(run_reference(kernel, cases, &self.limits));
-                }
+                TruthSource::Reference(_) => sources.push(self.ask_reference(cases)),
                 TruthSource::Builtin | TruthSource::Vectors => {}
             }
+        }
+        (sources, unjudged)
+    }
+
+    fn ask_reference(&mut self, cases: &mut [Case]) -> Asked {
+        let (kernel, limits) = (self.kernel, &self.oracles.limits);
+        let load = || load_reference(kernel, self.engine, limits);
+        match self.reference.get_or_insert_with(load) {
+            Ok(running) => ask_all(REFERENCE, Strength::Own, cases, |case, call| {
+                // It is asked about the answer, and not what it makes of a changed descriptor.
+                let case = Case {
+                    tweaks: Vec::new(),
+                    ..case.clone()
+                };
+                running.answer(&case).map(|output| call.decoded(&output))
+            }),
+            Err(reason) => absent(REFERENCE, Strength::Own, reason.clone()),
         }
     }
 }
@@ -376,12 +437,13 @@ fn agreeing(case: &Case, call: &Call, outputs: Vec<Values>) -> Result<Vec<Values
     Ok(outputs)
 }
 
-/// Runs the author's reference module on all cases that have an answer.
-fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -> Asked {
-    let absent = |reason: &str| absent(REFERENCE, Strength::Own, reason);
-    let Some(reference) = kernel.reference() else {
-        return absent("the pack has none");
-    };
+/// Loads the author's reference module.
+fn load_reference<'a>(
+    kernel: &PackKernel,
+    engine: &'a ReferenceEngine,
+    limits: &TimeLimits,
+) -> Result<Interpreted<'a>, String> {
+    let reference = kernel.reference().ok_or("the pack has none")?;
     let own = kernel.variants().iter().map(PackVariant::wasm);
     let judged = |wasm| (wasm, kernel.entry_point());
     let named = (reference.wasm(), reference.entry_point());
@@ -389,14 +451,14 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -
         .chain(own)
         .any(|wasm| own_code::is_same(judged(wasm), named))
     {
-        return absent(
+        return Err(
             "it is the kernel's own code, which says nothing of whether that is right; where a compiler made the same of both, compile the \
-             reference without optimisations (-O0), or list vectors",
+             reference without optimisations (-O0), or list vectors"
+                .to_owned(),
         );
     }
-    let Some(of_kernel) = super::plan::subjects(kernel).into_iter().next() else {
-        return absent("the kernel has no module");
-    };
+    let of_kernel = super::plan::subjects(kernel).into_iter().next();
+    let of_kernel = of_kernel.ok_or("the kernel has no module")?;
     let facts = reference.facts();
     let subject = Subject {
         variant: "reference".to_owned(),
@@ -408,21 +470,7 @@ fn run_reference(kernel: &PackKernel, cases: &mut [Case], limits: &TimeLimits) -
         ticks: of_kernel.ticks.saturating_mul(REFERENCE_TICKS),
         ..of_kernel
     };
-    let running = reference_engine(limits);
-    let running = running
-        .as_ref()
-        .map_err(Clone::clone)
-        .and_then(|launch| Interpreted::load(launch, subject, limits));
-    let mut running = match running {
-        Ok(running) => running,
-        Err(reason) => return absent(&reason),
-    };
-    ask_all(REFERENCE, Strength::Own, cases, |case, call| {
-        // It is asked about the answer, and not what it makes of a changed descriptor.
-        let case = Case {
-            tweaks: Vec::new(),
-            ..case.clone()
-        };
-        running.answer(&case).map(|output| call.decoded(&output))
-    })
+    let launch = engine.get_or_init(|| reference_engine(limits));
+    let launch = launch.as_ref().map_err(Clone::clone)?;
+    Interpreted::load(launch, subject, limits)
 }

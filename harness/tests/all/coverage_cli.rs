@@ -31,11 +31,8 @@ pub(crate) fn with_prologue_of(
     fields: &dyn Fn(&str) -> String,
 ) -> Vec<u8> {
     let module = module(kernel, "base");
-    let text = wasmprinter::print_bytes(&module).unwrap();
-    let export = r#"(export "kernel_forward" (func "#;
-    let from = text.find(export).unwrap() + export.len();
-    let forward = text[from..].split(')').next().unwrap();
-    crate::support::with_prologue(&module, code, &fields(forward))
+    let forward = crate::support::forward_of(&module);
+    crate::support::with_prologue(&module, code, &fields(&forward))
 }
 
 fn conform(pack: &Path, out: &Path, more: &[&str]) -> (i32, Value) {

@@ -36,17 +36,17 @@ fn read(path: &Path) -> Value {
 }
 
 /// The foreign pack with some kernels changed: each has a module, a contract and so many vectors of choice.
-struct Variation<'a> {
-    kernels: Vec<&'a str>,
-    module: &'a dyn Fn(&str) -> PathBuf,
+pub(crate) struct Variation<'a> {
+    pub(crate) kernels: Vec<&'a str>,
+    pub(crate) module: &'a dyn Fn(&str) -> PathBuf,
     /// Whether the contracts say what is right.
-    truth: bool,
-    vectors: usize,
+    pub(crate) truth: bool,
+    pub(crate) vectors: usize,
 }
 
 impl Variation<'_> {
     /// Makes the pack in `folder`, signed with the test key.
-    fn write(&self, folder: &Path) -> PathBuf {
+    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
         let pack = folder.join("pack");
         copy(&packs().join("foreign"), &pack);
         // The template stays text: the order of parameters is that of their struct.
@@ -114,7 +114,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The module as the pack has it.
-fn right(kernel: &str) -> PathBuf {
+pub(crate) fn right(kernel: &str) -> PathBuf {
     packs().join(format!("foreign/kernels/{kernel}.wasm"))
 }
 

@@ -39,6 +39,7 @@ mod pack_new_cli;
 mod profile_cli;
 mod report_cli;
 mod results_cli;
+mod shrink_cli;
 mod spec_cli;
 mod targets;
 mod traps_cli;

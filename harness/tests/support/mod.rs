@@ -121,13 +121,18 @@ pub(crate) fn assay_without_trust() -> Command {
 
 /// The example that is an adapter with a behaviour of choice, as `--adapter` takes it.
 pub(crate) fn adapter(behaviour: &str) -> String {
-    let launch = adapter_launch(behaviour);
+    adapter_with(&[behaviour])
+}
+
+/// The same with what the behaviour takes besides.
+pub(crate) fn adapter_with(words: &[&str]) -> String {
+    let (launch, behaviour) = (adapter_launch_with(words), words[0]);
     let words = std::iter::once(launch.program.to_str().unwrap())
         .chain(launch.arguments.iter().map(|word| word.to_str().unwrap()));
     format!("liar.{behaviour}={}", shlex::try_join(words).unwrap())
 }
 
-/// The same as a worker to start.
+/// One as a worker to start.
 pub(crate) fn adapter_launch(behaviour: &str) -> Launch {
     adapter_launch_with(&[behaviour])
 }
@@ -256,6 +261,14 @@ pub(crate) fn with_prologue(module: &[u8], code: &str, fields: &str) -> Vec<u8> 
     let module_end = text.rfind(')').unwrap();
     let (before, after) = (&text[..end], &text[end..module_end]);
     wat::parse_str(format!("{before}\n{code}\n{after}\n{fields})")).unwrap()
+}
+
+/// How the function `kernel_forward` of a module is called in its text.
+pub(crate) fn forward_of(module: &[u8]) -> String {
+    let text = wasmprinter::print_bytes(module).unwrap();
+    let export = r#"(export "kernel_forward" (func "#;
+    let from = text.find(export).unwrap() + export.len();
+    text[from..].split(')').next().unwrap().to_owned()
 }
 
 /// Layers that fail, of the sums of a conformance document, with one of their details.

@@ -1,6 +1,6 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `alike` those whose tensors hold what real ones often do, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit (`sizes`, `limits`, `special`), `vectors` reads an author's, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `alike` those whose tensors hold what real ones often do, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit (`sizes`, `limits`, `special`), `vectors` reads an author's, `smaller` makes a failing one smaller, `expected` holds outputs against a truth,
 //! `relation` against each other, `inverse` against what another kernel was given.
 //! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
@@ -22,6 +22,11 @@ mod relation;
 mod searched;
 mod shown;
 mod sizes;
+#[cfg(feature = "generate")]
+mod smaller;
+#[cfg(test)]
+#[cfg(feature = "generate")]
+mod smaller_tests;
 mod special;
 #[cfg(feature = "generate")]
 mod spread;
@@ -38,9 +43,11 @@ pub use expected::{Expected, Strength, Values, contradicts};
 pub(crate) use expected::{judge, judge_outputs};
 pub use inverse::{to_undo, undoing};
 pub use near::near;
-pub use relation::Relation;
+pub use relation::{Relation, following_as};
 pub use searched::{searched, with_axes};
 pub use special::special;
+#[cfg(feature = "generate")]
+pub use smaller::{Fails, Smaller};
 #[cfg(feature = "generate")]
 pub use spread::spread;
 #[cfg(feature = "generate")]
@@ -129,6 +136,15 @@ impl Tensor {
             .get(self.offset..self.offset + self.bytes)
             .unwrap_or_default()
     }
+
+    /// The bytes of an input in a case.
+    fn in_case<'a>(&self, case: &'a Case) -> &'a [u8] {
+        self.of(match self.region {
+            Region::A => &case.a,
+            Region::B => &case.b,
+            Region::Output => case.base.as_deref().unwrap_or_default(),
+        })
+    }
 }
 
 impl Call {
@@ -141,13 +157,27 @@ impl Call {
         outputs.collect()
     }
 
+    /// Values of axes and parameters, each as its type has it.
+    fn own_values(&self) -> BTreeMap<String, Value> {
+        let params = &self.contract.params;
+        let is_float = |name: &str| {
+            params
+                .iter()
+                .any(|(param, kind)| param == name && kind.kind() == "f32")
+        };
+        let values = self.values.iter().map(|(name, value)| {
+            let value = match is_float(name) {
+                true => Value::Float(*value as f32),
+                false => Value::Integer(*value as i64),
+            };
+            (name.clone(), value)
+        });
+        values.collect()
+    }
+
     /// The bytes of an input in a case.
     pub fn input<'a>(&self, case: &'a Case, tensor: &Tensor) -> &'a [u8] {
-        tensor.of(match tensor.region {
-            Region::A => &case.a,
-            Region::B => &case.b,
-            Region::Output => case.base.as_deref().unwrap_or_default(),
-        })
+        tensor.in_case(case)
     }
 }
 

@@ -1,30 +1,11 @@
 //! Where cases are placed.
 
 use super::*;
-use crate::conform::{standard::Standard, subject};
+use crate::conform::{subject, support};
 use std::collections::BTreeSet;
 
 fn subject() -> Subject {
-    Subject {
-        kernel: "lora_apply_f32".to_owned(),
-        named: "lora_apply_f32".to_owned(),
-        variant: "base".to_owned(),
-        features: Vec::new(),
-        wasm: Vec::new(),
-        entry_point: "kernel_forward".to_owned(),
-        heap_base: 1032,
-        minimum_pages: 1,
-        max_pages: 64,
-        max_table_elements: 0,
-        max_stack_bytes: 1 << 16,
-        ticks: 10,
-        fuel: None,
-        has_backward: true,
-        code: None,
-        standard: Standard::of_source("lora_apply_f32").into(),
-        state: Default::default(),
-        flags: None,
-    }
+    support::subject("lora_apply_f32")
 }
 
 #[test]

@@ -24,6 +24,8 @@ const USUAL_ELEMENTS: u64 = 1 << 15;
 pub(super) const MAX_ELEMENTS: u64 = 1 << 20;
 /// The length of an axis beside a long one.
 const SMALL: u32 = 2;
+/// By what a value is divided to be the scale of a block: a code is up to 127, or 8.
+pub(super) const CODES: f64 = 64.0;
 /// Draws of a shape before it is given up.
 pub(super) const TRIES: u32 = 400;
 
@@ -393,8 +395,7 @@ fn blocks(dtype: Dtype, elements: usize, class: Class, random: &mut Random) -> V
     let (per_block, block_bytes) = dtype.unit();
     let mut bytes = Vec::with_capacity(number::bytes_of(dtype, elements));
     for block in 0..elements.div_ceil(per_block as usize) {
-        // A code is up to 127, or 8.
-        let scale = value(class, random, block, elements) / 64.0;
+        let scale = value(class, random, block, elements) / CODES;
         bytes.extend(number::encode(Dtype::F16, scale).unwrap_or_default());
         bytes.extend((2..block_bytes).map(|_| random.next() as u8));
     }

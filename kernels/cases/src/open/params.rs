@@ -180,33 +180,37 @@ pub(super) fn meant(contract: &Contract, name: &str, param: &Param, word: u32) -
 /// Whether parameters are refused whatever the tensors are: by their length, by a value, or by a relation of theirs alone. What breaks a relation
 /// to an axis that only tensors tell is refused with those.
 pub(super) fn refused(contract: &Contract, bytes: &[u8]) -> bool {
-    let words: Vec<u32> = bytes
-        .chunks_exact(4)
-        .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
-        .collect();
-    if bytes.len() != 4 * contract.params.len() {
+    let Some(values) = read(contract, bytes) else {
         return true;
-    }
-    let values = contract
-        .params
-        .iter()
-        .zip(words)
-        .map(|((name, param), word)| {
-            let value = of_word(param, word);
-            let (low, high) = bounds(param);
-            let axis = contract.axes.get(name);
-            let taken =
-                (low..=high).contains(&value.real()) && axis.is_none_or(|axis| axis.takes(word));
-            (name.as_str(), (value, taken))
-        });
-    let values: BTreeMap<&str, (Value, bool)> = values.collect();
-    let with = |name: &str| values.get(name)?.0.integer();
+    };
+    let taken = |(name, param): &(String, Param)| {
+        let value = values[name];
+        let (low, high) = bounds(param);
+        let length = value.integer().and_then(|value| u32::try_from(value).ok());
+        let axis = contract.axes.get(name);
+        (low..=high).contains(&value.real())
+            && axis.is_none_or(|axis| length.is_some_and(|length| axis.takes(length)))
+    };
+    let with = |name: &str| values.get(name)?.integer();
     let mut relations = contract.constraints.iter().filter(|relation| {
         let mut names = relation.names().into_iter();
         names.all(|name| values.contains_key(name))
     });
-    values.values().any(|(_, taken)| !taken)
-        || relations.any(|relation| !contract.holds(relation, &with))
+    !contract.params.iter().all(taken) || relations.any(|relation| !contract.holds(relation, &with))
+}
+
+/// The values of the parameter struct; `None` if it is of another length.
+pub(super) fn read(contract: &Contract, bytes: &[u8]) -> Option<BTreeMap<String, Value>> {
+    let (words, rest) = bytes.as_chunks();
+    if words.len() != contract.params.len() || !rest.is_empty() {
+        return None;
+    }
+    let values = contract.params.iter().zip(words);
+    let values = values.map(|((name, param), word)| {
+        let value = of_word(param, u32::from_le_bytes(*word));
+        (name.clone(), value)
+    });
+    Some(values.collect())
 }
 
 fn of_word(param: &Param, word: u32) -> Value {

@@ -18,7 +18,21 @@ pub struct Relation {
     pub property: Property,
     /// The other case.
     pub of: String,
+    change: Change,
     rule: Rule,
+}
+
+/// What is changed in a call so that its answer follows.
+#[derive(Clone, Debug, PartialEq)]
+enum Change {
+    /// This axis, turned round.
+    Turned(String),
+    /// Nothing but the last row of this axis is left.
+    LastRow(String),
+    /// All elements, in the opposite order.
+    Backwards,
+    /// A tensor, times this; and by what the answer is multiplied then.
+    Times(String, f64, f64),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -41,48 +55,68 @@ pub(super) fn related(contract: &Arc<Contract>, case: &Case, seed: u64, index: u
     };
     let property = properties[index as usize % properties.len()];
     let mut random = Random::new(&contract.kernel, !seed, index);
-    let made = match property {
+    let changes: Vec<Change> = match property {
         Property::RowIndependent => {
-            let axis = row_axis(contract);
-            let rows = axis.and_then(|axis| last_row(case, call, axis));
-            let turned = axis.and_then(|axis| turned(case, call, axis));
+            let axis = row_axis(contract).map(str::to_owned);
+            let turned = axis.clone().map(Change::Turned);
+            let rows = axis.map(Change::LastRow);
             [turned, rows].into_iter().flatten().collect()
         }
-        Property::PermutesWith(axis) => turned(case, call, axis).into_iter().collect(),
-        Property::Elementwise => backwards(case, call).into_iter().collect(),
+        Property::PermutesWith(axis) => vec![Change::Turned(axis.clone())],
+        Property::Elementwise => vec![Change::Backwards],
         Property::LinearIn(name) => {
             let factor = random.pick(&[2.0, -1.0, -2.0]);
-            scaled(case, call, name, factor, factor)
-                .into_iter()
-                .collect()
+            vec![Change::Times(name.clone(), factor, factor)]
         }
         Property::ScaleInvariant(name) => {
             let factor = random.pick(&[4.0, 0.25]);
-            scaled(case, call, name, factor, 1.0).into_iter().collect()
+            vec![Change::Times(name.clone(), factor, 1.0)]
         }
         _ => Vec::new(),
     };
-    let made: Vec<(Case, Rule)> = made;
-    made.into_iter()
-        .enumerate()
-        .map(|(number, (made, rule))| {
-            let open = made.open.as_deref().cloned().map(|call| {
-                Arc::new(Call {
-                    relation: Some(Relation {
-                        property: property.clone(),
-                        of: case.name.clone(),
-                        rule,
-                    }),
-                    ..call
-                })
-            });
-            Case {
-                name: format!("{}/{}-{number}", case.name, name_of(property)),
-                open,
-                ..made
-            }
+    let made = changes
+        .into_iter()
+        .filter_map(|change| following(case, call, property, change));
+    made.enumerate()
+        .map(|(number, made)| Case {
+            name: format!("{}/{}-{number}", case.name, name_of(property)),
+            ..made
         })
         .collect()
+}
+
+/// The call that follows from another one as this case follows from its own; `None` if it follows from none, or if the other one cannot be changed so.
+pub fn following_as(case: &Case, other: &Case) -> Option<Case> {
+    let relation = case.open.as_ref()?.relation.as_ref()?;
+    let (property, change) = (&relation.property, relation.change.clone());
+    let made = following(other, other.open.as_ref()?, property, change)?;
+    Some(Case {
+        name: case.name.clone(),
+        ..made
+    })
+}
+
+/// A call with a change, related to what it was before.
+fn following(case: &Case, call: &Call, property: &Property, change: Change) -> Option<Case> {
+    let (made, rule) = match &change {
+        Change::Turned(axis) => turned(case, call, axis),
+        Change::LastRow(axis) => last_row(case, call, axis),
+        Change::Backwards => backwards(case, call),
+        Change::Times(name, factor, answer) => scaled(case, call, name, *factor, *answer),
+    }?;
+    let relation = Relation {
+        property: property.clone(),
+        of: case.name.clone(),
+        change,
+        rule,
+    };
+    let open = made.open.as_deref().cloned().map(|call| {
+        Arc::new(Call {
+            relation: Some(relation),
+            ..call
+        })
+    });
+    Some(Case { open, ..made })
 }
 
 /// Whether a property is about the answers of two calls.
@@ -157,24 +191,7 @@ fn rebuilt(
     data: &[Vec<u8>],
 ) -> Option<Case> {
     let contract = &call.contract;
-    let is_float = |name: &str| {
-        contract
-            .params
-            .iter()
-            .any(|(param, kind)| param == name && kind.kind() == "f32")
-    };
-    let mut all: std::collections::BTreeMap<String, Value> = call
-        .values
-        .iter()
-        .map(|(name, value)| {
-            let value = if is_float(name) {
-                Value::Float(*value as f32)
-            } else {
-                Value::Integer(*value as i64)
-            };
-            (name.clone(), value)
-        })
-        .collect();
+    let mut all = call.own_values();
     if let Some((name, value)) = values {
         all.insert(name.to_owned(), Value::Integer(value));
     }
