@@ -5,10 +5,13 @@ mod parameters;
 
 use super::{
     observe::{Ended, Exchange, same_size},
-    placement::digest_of,
+    placement::{Place, digest_of},
+    subject::{self, Placed},
 };
 use assay_worker::InstanceChoice;
-use kernel_abi::{ABI_VERSION, Descriptor, FLAG_HAS_BACKWARD, KernelInfo, PAGE_BYTES, export};
+use kernel_abi::{
+    ABI_VERSION, Descriptor, FLAG_HAS_BACKWARD, KernelInfo, PAGE_BYTES, Status, export,
+};
 use kernel_cases::case::{Case, Entry};
 use runtime_call::{Digest, Form, Invocation, Read, Write};
 
@@ -16,6 +19,8 @@ use runtime_call::{Digest, Form, Invocation, Read, Write};
 const FILL: u8 = 0xB3;
 /// Bytes that one thing asked here needs, at most; memory has so many.
 const SPAN: u64 = 4096;
+/// Calls that a gradient is asked for which there is none of.
+const DENIED: usize = 4;
 /// The largest parameter struct and its surroundings.
 const PARAMS: u64 = 64;
 
@@ -112,6 +117,9 @@ impl<'a, 'b> Asked<'a, 'b> {
         self.misplaced_init(cases)?;
         self.descriptors(gradient)?;
         self.own_parameters(cases, gradient)?;
+        if self.exchange.subject.has_backward && !gradient {
+            self.denied(cases)?;
+        }
         Ok(Says { gradient })
     }
 
@@ -314,6 +322,41 @@ impl<'a, 'b> Asked<'a, 'b> {
             })?;
             require(answer.untouched, || {
                 format!("`kernel_info` refused address {out} and changed memory")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// `kernel_backward` of a kernel that says it has no gradient: whatever it is passed, calls that the kernel takes too.
+    fn denied(&mut self, cases: &[&Case]) -> Result<(), Stop> {
+        let memory_end = u64::from(self.pages) * PAGE_BYTES;
+        let subject = self.exchange.subject;
+        let placed = cases.iter().filter(|case| case.expects_output());
+        let placed = placed.filter_map(|case| {
+            let place = Place::ordinary(case, subject);
+            subject::place(case, subject, &place).ok()
+        });
+        let fits = |placed: &Placed| placed.frame.end() <= memory_end;
+        let placed: Vec<Placed> = placed.filter(fits).take(DENIED).collect();
+        let frames = placed.iter().map(|placed| {
+            let frame = &placed.frame;
+            (
+                frame.descriptor_address(),
+                Some((frame.start(), frame.image())),
+            )
+        });
+        for (address, written) in frames.chain([(0, None)]) {
+            let answer = self.call(export::BACKWARD, vec![address], written, (0, 0))?;
+            require(answer.status == Status::NOT_IMPLEMENTED.0, || {
+                format!(
+                    "`kernel_info` states no gradient, and `{}` answered {} where {} is due",
+                    export::BACKWARD,
+                    answer.status,
+                    Status::NOT_IMPLEMENTED.0
+                )
+            })?;
+            require(answer.untouched, || {
+                format!("`{}` of no gradient changed memory", export::BACKWARD)
             })?;
         }
         Ok(())

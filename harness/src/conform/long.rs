@@ -52,6 +52,11 @@ const WHOLE: Room = Room {
     one: 1 << 14,
     total: 1 << 16,
 };
+const RESTS: Room = Room {
+    all: 1 << 16,
+    one: 1 << 13,
+    total: 1 << 15,
+};
 const MANY: Room = Room {
     all: 13 << 14,
     one: 9 << 14,
@@ -84,6 +89,7 @@ pub(super) fn cases(standard: &Standard, modules: &[Subject], choice: &Choice<'_
     }
     if choice.cases >= USUAL {
         long.whole(&tiles, &mut random);
+        long.rests(&tiles, &mut random);
     }
     // An axis of 2^17 has room beside one of 2^16.
     let mut left = MANY.all;
@@ -155,6 +161,29 @@ impl Long<'_> {
         for tile in ascending.iter().filter(|tile| is_likely(**tile)) {
             for axis in 0..AXES {
                 self.add(FORWARD, &[(axis, tile * 2)], (&WHOLE, &mut left), random);
+            }
+        }
+    }
+
+    /// A few elements into the second tile, and one less: what is left there is less than the vectors and the neighbours that a loop takes at once.
+    fn rests(&mut self, tiles: &[u32], random: &mut Rng) {
+        let ascending: BTreeSet<u32> = tiles.iter().copied().collect();
+        let (mut left, mut left_of_gradients) = (RESTS.all, RESTS.all / 2);
+        for tile in &ascending {
+            // Every axis has one of them, and the next tile another.
+            let from = random.u32(..AXES as u32) as usize;
+            for axis in 0..AXES {
+                for (number, value) in [tile + 1, tile + 2, tile + 3, tile - 1]
+                    .into_iter()
+                    .enumerate()
+                {
+                    let value = [(axis, value)];
+                    if (number + axis + from).is_multiple_of(2) {
+                        self.add(FORWARD, &value, (&RESTS, &mut left), random);
+                    } else {
+                        self.add(BACKWARD, &value, (&RESTS, &mut left_of_gradients), random);
+                    }
+                }
             }
         }
     }

@@ -262,6 +262,8 @@ impl Plant<'_> {
             ..self.subject.clone()
         };
         let fuel = subject.fuel.filter(|_| by_fuel);
+        // What was drawn may be less than an ordinary call of a slow kernel takes.
+        let fuel = fuel.map(|fuel| fuel.saturating_mul(patience));
         let counts = worker
             .info()
             .capabilities
@@ -359,7 +361,8 @@ impl Plant<'_> {
                 None => Tried::Told(format!("ended by {trap}")),
             };
         }
-        match deadline {
+        let drawn = self.fault == Fault::Endless && *trap == Trap::FuelExhausted;
+        match deadline || drawn && stop.step < self.at.step {
             true => Tried::Busy(self.untold(&stop)),
             false => Tried::Not(self.untold(&stop)),
         }

@@ -45,9 +45,9 @@ pub use inverse::{to_undo, undoing};
 pub use near::near;
 pub use relation::{Relation, following_as};
 pub use searched::{searched, with_axes};
-pub use special::special;
 #[cfg(feature = "generate")]
 pub use smaller::{Fails, Smaller};
+pub use special::special;
 #[cfg(feature = "generate")]
 pub use spread::spread;
 #[cfg(feature = "generate")]

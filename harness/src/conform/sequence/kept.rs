@@ -32,6 +32,9 @@ const ELEMENTS: usize = 4;
 const MOST_ELEMENTS: u32 = 1 << 13;
 /// Lengths that an axis of models has, the first of which the tensors fit.
 const LENGTHS: [u32; 6] = [2048, 1024, 512, 256, 128, 64];
+/// The same of a large call, and its tensors, at most.
+const LARGE_LENGTHS: [u32; 4] = [8192, 4096, 2048, 1024];
+const MUCH_BYTES: usize = 256 << 10;
 /// The length of an axis of calls by turns with gradients.
 const GRADIENT: u32 = 64;
 
@@ -49,6 +52,8 @@ pub(super) enum Base {
     Axis(usize),
     /// A call and a gradient of the same sizes by turns.
     Gradient,
+    /// A call in which this axis is as long as tables are that are worth being kept.
+    Large(usize),
 }
 
 /// Calls of an entry of about so many bytes, of which this is true.
@@ -86,6 +91,7 @@ pub(super) fn plan(cases: &[Prepared], subject: &Subject, random: &mut Rng) -> V
     }
     bases.extend((0..axes(subject)).map(Base::Axis));
     bases.extend(subject.has_backward.then_some(Base::Gradient));
+    bases.extend((0..axes(subject)).map(Base::Large));
     let steps = bases.into_iter().map(|base| Step::Kept {
         base,
         seed: random.u64(..),
@@ -122,6 +128,7 @@ impl Living<'_> {
         let (case, gradient) = match base {
             Base::Case { index, .. } => (Some(self.cases[index].case.clone()), None),
             Base::Axis(axis) => (self.long(Entry::Forward, axis, &LENGTHS, seed), None),
+            Base::Large(axis) => return self.kept_large(axis, seed, &mut random),
             Base::Gradient => {
                 let both = [Entry::Forward, Entry::Backward];
                 let both = both.map(|entry| self.long(entry, 0, &[GRADIENT], seed));
@@ -188,6 +195,43 @@ impl Living<'_> {
             }
             [_] => Ok(()),
         }
+    }
+
+    /// A large call, and right after it some that differ from it in all of an input, in real parameters or in an element.
+    fn kept_large(&mut self, axis: usize, seed: u64, random: &mut Rng) -> Result<(), Why> {
+        let subject = self.exchange.subject;
+        let variations = [
+            (Variation::Tensor, 1),
+            (Variation::Tensor, 2),
+            (Variation::Numbers, 1),
+            (Variation::Element, 1 + random.u32(..MOST_ELEMENTS)),
+        ];
+        if self.interprets {
+            self.left_out += 2 * variations.len();
+            return Ok(());
+        }
+        let mut lengths = LARGE_LENGTHS.into_iter();
+        let case = lengths.find_map(|length| {
+            let case = with_axis(subject, Entry::Forward, (axis, length), seed)?;
+            (bytes(&case) <= MUCH_BYTES).then_some(case)
+        });
+        let (Some(case), Ok(contract)) = (case, &subject.standard.contract) else {
+            return Ok(());
+        };
+        let others =
+            variations.map(|(variation, number)| varied(&case, contract, variation, number));
+        let mut cases = vec![case];
+        for other in others {
+            if !cases.contains(&other) {
+                cases.push(other);
+            }
+        }
+        let calls = self.answered(cases, Part::ALL)?;
+        let Some((first, others)) = calls.split_first() else {
+            return Ok(());
+        };
+        let turns: Vec<&One> = others.iter().flat_map(|other| [first, other]).collect();
+        self.over_each_other(&turns)
     }
 
     /// Tensors of calls on this engine, at most.

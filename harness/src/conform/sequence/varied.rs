@@ -36,8 +36,15 @@ const MUCH_VARIED_BYTES: usize = 3 << 10;
 pub(super) const INPUTS: u32 = 8;
 /// The case itself among the calls.
 const FIRST: usize = 1;
-/// The largest power of two that an axis grows over, as a logarithm.
-const MOST_ROOM: u32 = 8;
+/// What an axis grows over: powers of two, and half as much more; as much of it at once as has room.
+const ROOMS: [&[u32]; 4] = [
+    &[8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512],
+    &[768, 1024, 2048],
+    &[3072, 4096],
+    &[8192],
+];
+/// The same of engines that interpret, at most.
+const FEW_ROOMS: u32 = 257;
 /// Memory that all of the calls have together, about.
 const MOST_BYTES: u32 = 1 << 19;
 
@@ -282,9 +289,48 @@ impl Living<'_> {
             2 * drawn,
             2 * drawn + 1,
         ];
-        let rooms = (3..=MOST_ROOM).flat_map(|power| [1 << power, (1 << power) + 1]);
         self.growing_by(axis, seed, &decoded)?;
-        self.growing_by(axis, seed, &rooms.collect::<Vec<u32>>())
+        for rooms in ROOMS {
+            let rooms = rooms.iter().flat_map(|room| [*room, room + 1]);
+            let asked = |room: &u32| !self.interprets || *room <= FEW_ROOMS;
+            let rooms: Vec<u32> = rooms.filter(asked).collect();
+            self.growing_by(axis, seed, &rooms)?;
+        }
+        // What was kept of a longer call is no longer than the last one, which had other numbers.
+        let [long, short, other] = [2 * drawn, drawn, seed as u32 % drawn + 1];
+        self.shorter_between(axis, seed, [long, short])?;
+        self.shorter_between(axis, seed, [long, other])
+    }
+
+    /// A long call, a short one with other numbers, and the long one with those.
+    fn shorter_between(
+        &mut self,
+        axis: usize,
+        seed: u64,
+        [long, short]: [u32; 2],
+    ) -> Result<(), Why> {
+        let subject = self.exchange.subject;
+        let Ok(contract) = &subject.standard.contract else {
+            return Ok(());
+        };
+        for entry in [Entry::Forward, Entry::Backward] {
+            let of = |length: u32| with_axis(subject, entry, (axis, length), seed);
+            let (Some(first), Some(short)) = (of(long), of(short)) else {
+                continue;
+            };
+            let other = |case: &Case| varied(case, contract, Variation::Numbers, 1);
+            let cases = [first.clone(), other(&short), other(&first)];
+            let placed = self.side_by_side(cases.iter().cloned());
+            if placed.len() < cases.len() {
+                continue;
+            }
+            let entry = subject.export(entry).to_owned();
+            let one = self.in_order(&entry, &placed, &[0, 1, 2])?;
+            let other = self.in_order(&entry, &placed, &[2])?;
+            let pair = (&one[2], &other[2]);
+            same(&cases[2], &placed[2], pair).map_err(|why| why.of(&cases[2].name))?;
+        }
+        Ok(())
     }
 
     fn growing_by(&mut self, axis: usize, seed: u64, lengths: &[u32]) -> Result<(), Why> {

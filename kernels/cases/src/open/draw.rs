@@ -20,6 +20,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Elements that all tensors of a usual case may have together.
 const USUAL_ELEMENTS: u64 = 1 << 15;
+/// Elements of a call that is as small as can be, where the smallest shape is large.
+const ROOM_OF_LARGE: u64 = 1 << 16;
 /// Elements that all tensors of any case may have together.
 pub(super) const MAX_ELEMENTS: u64 = 1 << 20;
 /// The length of an axis beside a long one.
@@ -180,9 +182,17 @@ pub(super) fn total(built: &Built) -> u64 {
         .fold(u64::from(built.shape.scratch / 4), u64::saturating_add)
 }
 
-/// A shape that the contract allows, with at most so many elements, and parameters.
+/// A shape that the contract allows, with at most so many elements, and parameters. Where its axes have no room for so few, with some more: what asks for
+/// small calls has to ask a kernel of large tiles too.
 pub(super) fn built(contract: &Contract, random: &mut Random, most: u64) -> Option<Built> {
-    built_with(contract, &[], random, most)
+    let mut room = most;
+    loop {
+        let found = built_with(contract, &[], random, room);
+        if found.is_some() || room >= ROOM_OF_LARGE {
+            return found;
+        }
+        room = (8 * room).min(ROOM_OF_LARGE);
+    }
 }
 
 /// The same, with some of these words among the dimensions and the parameters.
