@@ -342,10 +342,29 @@ impl Answer {
     }
 }
 
+/// Whether all engines answered with the same bytes, as they mostly do: no NaN has to be looked for then.
+fn are_alike(observed: &[&Observed]) -> bool {
+    let mut answers = observed.iter().map(|observed| match &observed.ended {
+        Ended::Status { status, output } => {
+            Some((*status, output.as_ref().filter(|_| *status == 0)))
+        }
+        _ => None,
+    });
+    let first = answers.next().flatten();
+    first.is_some() && answers.all(|other| other == first)
+}
+
 /// L2: all engines give the same answer. Where they do not, the engines outside the majority fail; where there is no
 /// strict majority the native build of the same source has a vote, and if that decides nothing all fail. One engine
 /// alone agrees with nobody.
 fn agreement(prepared: &Prepared, observed: &[&Observed]) -> Vec<Judgement> {
+    if observed.len() > 1 && are_alike(observed) {
+        let judged = observed.iter().map(|observed| match &observed.nan_bits {
+            Some(what) => Judgement::fail(what.clone()),
+            None => Judgement::pass(),
+        });
+        return judged.collect();
+    }
     let answers: Vec<Option<Answer>> = observed
         .iter()
         .map(|observed| match &observed.ended {

@@ -330,10 +330,8 @@ impl Built {
     ) -> Case {
         let (inputs, outputs) = self.tensors(contract);
         let gather = |indices: &[usize]| -> Vec<u8> {
-            indices
-                .iter()
-                .flat_map(|index| data[*index].clone())
-                .collect()
+            let parts: Vec<&[u8]> = indices.iter().map(|index| &data[*index][..]).collect();
+            parts.concat()
         };
         Case {
             kernel: contract.kernel.clone(),

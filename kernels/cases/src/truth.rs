@@ -226,11 +226,9 @@ pub fn output_dtype(case: &Case) -> Option<Dtype> {
 
 /// An output of the case with every NaN in one encoding: equal bytes mean outputs that do not differ.
 pub fn canonical(case: &Case, output: &[u8]) -> Vec<u8> {
-    let parts = layout::parts(case, output, &[]);
-    parts
-        .into_iter()
-        .flat_map(|(layout, _, (output, _))| layout::canonical(layout, output))
-        .collect()
+    let parts = layout::parts(case, output, &[]).into_iter();
+    let parts = parts.map(|(layout, _, (output, _))| layout::canonical(layout, output));
+    parts.collect::<Vec<_>>().concat()
 }
 
 /// The case with every NaN of its inputs in another encoding (other sign, other payload, quiet stays quiet); `None` if they

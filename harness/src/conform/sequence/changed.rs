@@ -152,10 +152,10 @@ impl Living<'_> {
             // No call follows a refusal, so that what it gave says nothing.
             return Ok(None);
         };
-        let frame = observation.reads.into_iter().flat_map(|read| read.0);
+        let reads: Vec<Vec<u8>> = observation.reads.into_iter().map(|read| read.0).collect();
         Ok(Some(Left {
             status,
-            frame: frame.collect(),
+            frame: reads.concat(),
         }))
     }
 

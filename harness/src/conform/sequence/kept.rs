@@ -360,11 +360,8 @@ impl Living<'_> {
             returned_zero(export::INIT, returned.first().copied())?;
         }
         let status = *returned.last().ok_or_else(Why::missing)?;
-        let frame: Vec<u8> = observation
-            .reads
-            .into_iter()
-            .flat_map(|read| read.0)
-            .collect();
+        let reads: Vec<Vec<u8>> = observation.reads.into_iter().map(|read| read.0).collect();
+        let frame = reads.concat();
         if frame.len() != one.placed.frame.image().len() {
             return Err(Why::missing());
         }
