@@ -18,6 +18,7 @@ mod limits;
 mod near;
 mod params;
 mod property;
+mod random;
 mod relation;
 mod searched;
 mod shown;
