@@ -3,7 +3,7 @@
 use super::{
     Living, Why,
     plan::Step,
-    varied::{axes, same_answers, with_axis},
+    varied::{axes, same_answers},
 };
 use crate::conform::{
     placement::{Anchor, Listed, Place},
@@ -11,14 +11,19 @@ use crate::conform::{
 };
 use fastrand::Rng;
 use kernel_abi::REGION_ALIGNMENT;
-use kernel_cases::case::{Case, Entry};
+use kernel_cases::{
+    case::{Case, Entry},
+    generate, open,
+};
 use runtime_call::{Arrangement, Fill, Part};
 
 /// Lengths of an axis: each rest of a division by 16, and two vectors and one more.
 const LENGTHS: std::ops::RangeInclusive<u32> = 1..=17;
 const LONGER: u32 = 33;
-/// Draws of the other axes, of which that one is taken with which a region ends nearest to the end of memory.
-const DRAWS: u64 = 4;
+/// Lengths of the other axes, of which that one is taken with which a region ends nearest to the end of memory.
+const OTHERS: u32 = 3;
+/// Elements of a call of a contract that is data.
+const MOST_ELEMENTS: u64 = 1 << 15;
 
 /// One step for each entry and axis.
 pub(super) fn plan(subject: &Subject, random: &mut Rng) -> Vec<Step> {
@@ -45,12 +50,9 @@ impl Living<'_> {
                 self.left_out += parts.len();
                 continue;
             }
-            let draws = 0..DRAWS;
-            let cases: Vec<Case> = draws
-                .filter_map(|draw| {
-                    let seed = seed.wrapping_add(draw);
-                    with_axis(subject, entry, (axis, length), seed)
-                })
+            let others = 1..=OTHERS;
+            let cases: Vec<Case> = others
+                .filter_map(|others| call(subject, entry, (axis, length), others, seed))
                 .collect();
             for part in parts {
                 let of = |case: &Case| size(case, part);
@@ -91,6 +93,33 @@ impl Living<'_> {
         ];
         let wherever = format!("with {part:?} last in memory");
         same_answers(case, answers, &wherever).map_err(|why| why.of(&case.name))
+    }
+}
+
+/// A call in which an axis has this length and the others are short: as long as said, or by a contract that is data drawn.
+fn call(
+    subject: &Subject,
+    entry: Entry,
+    (axis, length): (usize, u32),
+    others: u32,
+    seed: u64,
+) -> Option<Case> {
+    let seed = seed.wrapping_add(others.into());
+    match (&subject.standard.definition, &subject.standard.contract) {
+        (Some(kernel), _) => {
+            let axes = generate::dimensions(kernel.id)?;
+            let of = |other: usize| match other {
+                _ if other == axis => length,
+                _ if other < axes => others,
+                _ => 1,
+            };
+            generate::shaped(kernel.id, entry, std::array::from_fn(of), seed)
+        }
+        (None, Ok(contract)) if entry == Entry::Forward => {
+            let name = format!("axis-{axis}-of-{length}");
+            open::with_axes(contract, &[(axis, length)], MOST_ELEMENTS, seed, name)
+        }
+        (None, _) => None,
     }
 }
 
