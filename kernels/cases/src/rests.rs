@@ -14,6 +14,8 @@ pub(crate) enum Calls {
     Few,
     /// 64 calls: each of 8 rests of any axis beside each of 8 of any other one.
     Many,
+    /// 128 calls of two axes: each of 32 rests of the first one beside each of 4 of the other, and each of 16 beside each of 8.
+    Both,
 }
 
 impl Calls {
@@ -21,6 +23,7 @@ impl Calls {
         match self {
             Calls::Few => 32,
             Calls::Many => 64,
+            Calls::Both => 128,
         }
     }
 }
@@ -39,6 +42,9 @@ impl Rests {
         if axis == 0 {
             return first;
         }
+        if self.calls == Calls::Both {
+            return other % 4 + 4 * (self.part(call) / 2);
+        }
         // Each axis has another factor, so that any two follow from the two numbers of the call by equations that have one solution.
         let turned = random(self.seed, 0) as u32 % (RESTS - 1);
         let factor = 1 + (axis - 1 + turned) % (RESTS - 1);
@@ -49,6 +55,9 @@ impl Rests {
     /// Which of four parts of longer lengths the first axis is in: each rest is in each part.
     pub(crate) fn part(self, call: u32) -> u32 {
         let (first, other) = (call % RESTS, call / RESTS);
+        if self.calls == Calls::Both {
+            return other / 4;
+        }
         (other ^ random(self.seed, u64::from(100 + first)) as u32) % 4
     }
 }
@@ -99,6 +108,18 @@ mod tests {
                     let met = pairs(few, (one, modulus), (other, 4));
                     assert_eq!(met, 4 * modulus as usize, "{one} {other}");
                 }
+            }
+            let both = Rests {
+                calls: Calls::Both,
+                seed,
+            };
+            for (columns, rows) in [(32, 4), (16, 8)] {
+                let of = |call| {
+                    let column = 8 * both.part(call) + both.rest(call, 0);
+                    (column % columns, both.rest(call, 1) % rows)
+                };
+                let met: BTreeSet<(u32, u32)> = (0..128).map(of).collect();
+                assert_eq!(met.len(), 128);
             }
             for rests in [few, many] {
                 let of = |call| (rests.rest(call, 0), rests.part(call));
