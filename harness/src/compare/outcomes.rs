@@ -18,12 +18,13 @@ use std::{
 };
 
 /// What follows from a run's own seed is called so.
-const OWN: [&str; 5] = [
+const OWN: [&str; 6] = [
     "drawn:",
     near::PREFIX,
     generate::SPREAD,
     generate::TOGETHER,
     generate::LARGE,
+    generate::CORNER,
 ];
 /// What follows from the code of a module is called so: with another one there are others.
 const OF_MODULE: [&str; 2] = ["long:", "search:"];

@@ -92,6 +92,7 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
                 vectors.extend(generate::together(kernel.id, choice.own_seed));
                 vectors.extend(generate::large(kernel.id, choice.own_seed));
                 vectors.extend(generate::alike(kernel.id, choice.own_seed));
+                vectors.extend(generate::corner(kernel.id, choice.own_seed));
                 let contract = standard.contract.iter();
                 vectors.extend(contract.flat_map(|one| open::special(one, kernel.id)));
             }
@@ -106,6 +107,8 @@ pub fn all(mut vectors: Vec<Case>, standard: &Standard, choice: &Choice<'_>) -> 
             if choice.cases >= USUAL {
                 vectors.extend(open::together(contract, choice.own_seed));
                 vectors.extend(open::alike(contract, choice.own_seed));
+                vectors.extend(open::meet(contract, choice.own_seed));
+                vectors.extend(open::corner(contract, choice.own_seed));
             }
         }
         (None, None) => {}

@@ -6,6 +6,7 @@
 
 mod alike;
 mod build;
+pub(crate) mod corner;
 mod draft;
 mod envelope;
 pub(crate) mod kinds;
@@ -17,6 +18,7 @@ mod together;
 pub(crate) mod values;
 
 pub use alike::{PREFIX as ALIKE, alike};
+pub use corner::{PREFIX as CORNER, corner};
 pub use large::{PREFIX as LARGE, large};
 pub use near::near;
 pub use spread::{PREFIX as SPREAD, spread};

@@ -11,6 +11,8 @@ pub mod generate;
 pub mod near;
 pub mod number;
 pub mod open;
+#[cfg(feature = "generate")]
+mod rests;
 pub mod tolerance;
 pub mod truth;
 pub mod vary;

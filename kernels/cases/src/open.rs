@@ -1,12 +1,14 @@
 //! Calls of kernels whose contract is data: what an author signed, in the place of what this project knows of its 13 kernels by heart.
 //!
-//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `alike` those whose tensors hold what real ones often do, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit (`sizes`, `limits`, `special`), `vectors` reads an author's, `smaller` makes a failing one smaller, `expected` holds outputs against a truth,
+//! `blunt` says whether right and wrong can be told apart at all, `ignored` whether each input and parameter shows, `shown` makes calls for that, `spread` those with values of every size, `alike` those whose tensors hold what real ones often do, `meet` those in which special values of two inputs do, `corner` those in which rests of two axes do, `together` those in which several things are large at once. `draw` makes shapes and values, `searched` with what a module has in its code, `edge` calls that are refused or at a limit (`sizes`, `limits`, `special`), `vectors` reads an author's, `smaller` makes a failing one smaller, `expected` holds outputs against a truth,
 //! `relation` against each other, `inverse` against what another kernel was given.
 //! Nothing here knows what a kernel computes: that comes from oracles, reference modules and vectors.
 
 #[cfg(feature = "generate")]
 mod alike;
 mod blunt;
+#[cfg(feature = "generate")]
+mod corner;
 mod draw;
 mod edge;
 #[cfg(test)]
@@ -15,6 +17,8 @@ mod expected;
 mod ignored;
 mod inverse;
 mod limits;
+#[cfg(feature = "generate")]
+mod meet;
 mod near;
 mod params;
 mod property;
@@ -40,9 +44,13 @@ mod vectors;
 #[cfg(feature = "generate")]
 pub use alike::alike;
 pub use blunt::blunt;
+#[cfg(feature = "generate")]
+pub use corner::corner;
 pub use expected::{Expected, Strength, Values, contradicts};
 pub(crate) use expected::{judge, judge_outputs};
 pub use inverse::{to_undo, undoing};
+#[cfg(feature = "generate")]
+pub use meet::meet;
 pub use near::near;
 pub use relation::{Relation, following_as};
 pub use searched::{searched, with_axes};

@@ -212,7 +212,7 @@ fn change(
 }
 
 /// Whether a class has a value among its ordinary ones.
-fn admits(class: Class, value: f64) -> bool {
+pub(super) fn admits(class: Class, value: f64) -> bool {
     match class {
         Class::Normal { scale } => value.abs() <= 8.0 * scale,
         Class::Uniform { min, max } => (min..=max).contains(&value),

@@ -276,7 +276,7 @@ fn dimension(axis: &Axis, random: &mut Random, bits: u32) -> u32 {
         7..10 => 1 + random.below(40) as u32,
         10..13 => {
             let block = 16 * (1 + random.below(16)) as u32;
-            block + random.pick(&[0, 1, u32::MAX])
+            block + 1 - random.pick(&[1, 0, 2])
         }
         13..15 => random.pick(&[2, 3, 5, 7, 13, 31, 61, 127, 251, 509, 1021]),
         _ => 1 << random.below(13),

@@ -127,17 +127,20 @@ fn choices(properties: usize) -> u32 {
     }
 }
 
-fn properties(contract: &Contract) -> Vec<Property<'_>> {
+/// Axes that may have several lengths, which do not follow from those of others.
+pub(super) fn free_axes(contract: &Contract) -> impl Iterator<Item = (&str, &Axis)> {
     let solved: BTreeSet<&str> = contract
         .constraints
         .iter()
         .filter_map(|constraint| Some(constraint.equation()?.0))
         .collect();
-    let axes = contract
-        .axes
-        .iter()
-        .filter(|(name, axis)| !axis.is_fixed() && !solved.contains(name.as_str()))
-        .map(|(name, axis)| Property::Axis(name, axis));
+    let axes = contract.axes.iter();
+    axes.map(|(name, axis)| (name.as_str(), axis))
+        .filter(move |(name, axis)| !axis.is_fixed() && !solved.contains(name))
+}
+
+fn properties(contract: &Contract) -> Vec<Property<'_>> {
+    let axes = free_axes(contract).map(|(name, axis)| Property::Axis(name, axis));
     let params = no_axes(contract).map(|(name, param)| Property::Param(name, param));
     axes.chain(params).collect()
 }
