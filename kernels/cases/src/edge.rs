@@ -44,6 +44,13 @@ pub fn cases(kernel: &str) -> Vec<Case> {
     table.into_cases()
 }
 
+/// Zeros that meet NaNs and infinities in blocks, heads and tensors that are longer than those of the tables. Named as the tables' rows.
+pub(crate) fn long_zeros(kernel: &str) -> Vec<Case> {
+    let mut table = Table::new(kernel);
+    zeros::long(&mut table);
+    table.into_cases()
+}
+
 #[cfg(test)]
 mod tests;
 

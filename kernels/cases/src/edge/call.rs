@@ -124,6 +124,10 @@ impl Table {
         }
     }
 
+    pub(super) fn kernel(&self) -> &str {
+        &self.kernel
+    }
+
     /// Adds a row: a call, and the status that is due.
     pub(super) fn row(&mut self, name: impl AsRef<str>, expect: Status, call: Call) {
         self.cases.push(Case {

@@ -5,7 +5,10 @@ use super::{
     lora::Tensors,
     values::{Float, f32_bytes, plain, with},
 };
-use kernel_abi::params::{Kv, RmsNorm, Rope, Swiglu};
+use kernel_abi::{
+    block::{ELEMENTS, Q4_BYTES, Q8_BYTES},
+    params::{Kv, RmsNorm, Rope, Swiglu},
+};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
@@ -40,12 +43,11 @@ pub(super) fn swiglu(table: &mut Table, float: Float) {
         .b(float.bytes(&three[2]))
         .backward();
     table.row("backward-zeros-meet-no-numbers", OK, call);
-    zero_rows_of_swiglu(table, float);
+    zero_rows_of_swiglu(table, float, 35, "row");
 }
 
-/// Rows that are 0 as a whole, as padding and masks make them, of one tensor at a time, beside an odd number of values in the others.
-fn zero_rows_of_swiglu(table: &mut Table, float: Float) {
-    let hidden = 35;
+/// Rows that are 0 as a whole, as padding and masks make them, or both of a tensor, of one tensor at a time, beside an odd number of values in the others.
+fn zero_rows_of_swiglu(table: &mut Table, float: Float, hidden: usize, what: &str) {
     let rows = 2;
     let params = Swiglu {
         rows: rows as u32,
@@ -53,39 +55,46 @@ fn zero_rows_of_swiglu(table: &mut Table, float: Float) {
         beta: 1.0,
     };
     let others = || strewn(plain(rows * hidden), 4, &[NAN, INF, -INF]);
-    let zeros = || [vec![0.0; hidden], plain(hidden)].concat();
+    let zeros = || zero_rows(hidden, what);
     let mut row = |name: &str, a: Vec<f32>, b: Vec<f32>, backward: bool| {
         let a = float.bytes(&a);
         let size = a.len();
         let call = Call::new(params.to_le_bytes(), a, size).b(float.bytes(&b));
-        table.row(name, OK, if backward { call.backward() } else { call });
+        let (entry, call) = match backward {
+            true => ("backward-", call.backward()),
+            false => ("", call),
+        };
+        table.row(format!("{entry}zero-{what}-of-{name}"), OK, call);
     };
-    row("zero-row-of-x-meets-no-numbers", zeros(), others(), false);
-    row(
-        "zero-row-of-gate-meets-no-numbers",
-        others(),
-        zeros(),
-        false,
-    );
+    row("x-meets-no-numbers", zeros(), others(), false);
+    row("gate-meets-no-numbers", others(), zeros(), false);
     let both = |dy: Vec<f32>, x: Vec<f32>| [dy, x].concat();
     row(
-        "backward-zero-row-of-dy-meets-no-numbers-in-x",
+        "dy-meets-no-numbers-in-x",
         both(zeros(), others()),
         plain(rows * hidden),
         true,
     );
     row(
-        "backward-zero-row-of-dy-meets-no-numbers-in-gate",
+        "dy-meets-no-numbers-in-gate",
         both(zeros(), plain(rows * hidden)),
         others(),
         true,
     );
     row(
-        "backward-zero-row-of-x-meets-no-numbers",
+        "x-meets-no-numbers",
         both(others(), zeros()),
         others(),
         true,
     );
+}
+
+/// Two rows, of which the first one is 0, or both are.
+fn zero_rows(hidden: usize, what: &str) -> Vec<f32> {
+    match what {
+        "row" => [vec![0.0; hidden], plain(hidden)].concat(),
+        _ => vec![0.0; 2 * hidden],
+    }
 }
 
 /// `values` with others at places that are so far from each other.
@@ -98,7 +107,11 @@ fn strewn(mut values: Vec<f32>, every: usize, others: &[f32]) -> Vec<f32> {
 }
 
 pub(super) fn rmsnorm(table: &mut Table, float: Float) {
-    let (rows, hidden) = (2, 67);
+    rmsnorm_of(table, float, 67);
+}
+
+fn rmsnorm_of(table: &mut Table, float: Float, hidden: usize) {
+    let rows = 2;
     let params = RmsNorm {
         eps: 1e-5,
         hidden: hidden as u32,
@@ -118,7 +131,7 @@ pub(super) fn rmsnorm(table: &mut Table, float: Float) {
     };
     // Of both rows the same columns are 0.
     let zeros = strewn(plain(hidden), 3, &[0.0, -0.0]).repeat(rows);
-    let zero_row = [vec![0.0; hidden], plain(hidden)].concat();
+    let zero_row = zero_rows(hidden, "row");
     let no_numbers = strewn(plain(hidden), 3, &[NAN, INF, -INF]);
     let nan = with(all(), 33, NAN);
     let zero_weight = with(plain(hidden), 33, 0.0);
@@ -163,7 +176,10 @@ pub(super) fn rmsnorm(table: &mut Table, float: Float) {
 
 /// Of floats alone: whether an element of a block is 0 or NaN, no code says.
 pub(super) fn rope(table: &mut Table, float: Float) {
-    let pairs = 34;
+    rope_of(table, float, 34);
+}
+
+fn rope_of(table: &mut Table, float: Float, pairs: usize) {
     let mut call = |name: &str, layout: u32, number: u32, x: &[f32], b: &[f32]| {
         let params = Rope {
             theta: 10_000.0,
@@ -206,14 +222,15 @@ pub(super) fn rope(table: &mut Table, float: Float) {
     );
 }
 
+/// Infinities and NaNs of f16.
+const NO_SCALES: [u16; 5] = [0x7c00, 0x7e00, 0xfc00, 0xfe01, 0x7c01];
+/// Two codes of Q4_0 that mean 0.
+const Q4_ZERO: u8 = 0x88;
+
 /// Blocks of so many bytes whose codes all mean 0, but for one, beside scales that are no numbers.
 pub(super) fn unpack(table: &mut Table, bytes: usize) {
-    let zero = if bytes == kernel_abi::block::Q4_BYTES {
-        0x88
-    } else {
-        0
-    };
-    let scales = [0x7c00u16, 0x7e00, 0xfc00, 0xfe01, 0x7c01];
+    let zero = if bytes == Q4_BYTES { Q4_ZERO } else { 0 };
+    let scales = NO_SCALES;
     let block = |(place, scale): (usize, u16)| {
         let mut block = vec![zero; bytes];
         block[..2].copy_from_slice(&scale.to_le_bytes());
@@ -233,10 +250,8 @@ pub(super) fn unpack(table: &mut Table, bytes: usize) {
     );
 }
 
-const ROWS: usize = 2;
-const IN: usize = 21;
-const RANK: usize = 5;
-const OUT: usize = 19;
+/// Rows, in, rank, out.
+const ADAPTER: [usize; 4] = [2, 21, 5, 19];
 const SCALE: f32 = 0.5;
 
 /// A column of a matrix with so many, all of it one value.
@@ -249,26 +264,35 @@ fn column(mut matrix: Vec<f32>, columns: usize, column: usize, value: f32) -> Ve
     matrix
 }
 
+/// An adapter without surprises, dy in the place of the base.
+fn adapter([rows, input, rank, output]: [usize; 4]) -> Tensors {
+    Tensors {
+        base: plain(rows * output),
+        ..Tensors::plain([rows, input, rank, output])
+    }
+}
+
 pub(super) fn lora(table: &mut Table, float: Float) {
-    let plain = Tensors {
-        base: plain(ROWS * OUT),
-        ..Tensors::plain([ROWS, IN, RANK, OUT])
-    };
+    let [rows, input, rank, output] = ADAPTER;
+    let plain = adapter(ADAPTER);
     let mut row = |name: &str, adapter: &Tensors| {
         table.row(name, OK, adapter.forward(float, SCALE));
     };
     // In a loop's whole rounds, and behind them.
-    for (place, what, value) in [(3, "nan", NAN), (IN - 1, "inf", INF)] {
+    for (place, what, value) in [(3, "nan", NAN), (input - 1, "inf", INF)] {
         let zero_x = Tensors {
-            x: column(plain.x.clone(), IN, place, 0.0),
-            a: with(plain.a.clone(), place * RANK + 1, value),
+            x: column(plain.x.clone(), input, place, 0.0),
+            a: with(plain.a.clone(), place * rank + 1, value),
             ..plain.clone()
         };
         row(&format!("zeros-of-x-meet-{what}-in-a"), &zero_x);
     }
-    for (place, what, value) in [(2 * OUT + 5, "nan", NAN), (RANK * OUT - 1, "inf", INF)] {
+    for (place, what, value) in [
+        (2 * output + 5, "nan", NAN),
+        (rank * output - 1, "inf", INF),
+    ] {
         let zero_product = Tensors {
-            x: vec![0.0; ROWS * IN],
+            x: vec![0.0; rows * input],
             b: with(plain.b.clone(), place, value),
             ..plain.clone()
         };
@@ -279,8 +303,8 @@ pub(super) fn lora(table: &mut Table, float: Float) {
     }
     let zero_adapter = Tensors {
         x: with(plain.x.clone(), 7, NAN),
-        a: vec![0.0; IN * RANK],
-        b: vec![0.0; RANK * OUT],
+        a: vec![0.0; input * rank],
+        b: vec![0.0; rank * output],
         ..plain.clone()
     };
     row("zero-adapter-meets-nan-in-x", &zero_adapter);
@@ -291,24 +315,162 @@ pub(super) fn lora(table: &mut Table, float: Float) {
         table.row(format!("backward-{name}"), OK, call);
     };
     let zero_dy = Tensors {
-        base: column(plain.base.clone(), OUT, 4, 0.0),
-        b: with(plain.b.clone(), OUT + 4, NAN),
+        base: column(plain.base.clone(), output, 4, 0.0),
+        b: with(plain.b.clone(), output + 4, NAN),
         ..plain.clone()
     };
     row("zeros-of-dy-meet-nan-in-b", &zero_dy);
     let no_dy = Tensors {
-        base: vec![0.0; ROWS * OUT],
-        a: with(plain.a.clone(), 3 * RANK + 2, NAN),
+        base: vec![0.0; rows * output],
+        a: with(plain.a.clone(), 3 * rank + 2, NAN),
         ..plain.clone()
     };
     row("dy-of-zeros-meets-nan-in-a", &no_dy);
     // The first rows of x and of A are 0.
     let zeros = |matrix: &[f32], length| [&vec![0.0; length][..], &matrix[length..]].concat();
     let zero_rows = Tensors {
-        x: zeros(&plain.x, IN),
-        a: zeros(&plain.a, RANK),
+        x: zeros(&plain.x, input),
+        a: zeros(&plain.a, rank),
         base: with(plain.base.clone(), 6, NAN),
         ..plain.clone()
     };
     row("zeros-of-x-and-a-meet-nan-in-dy", &zero_rows);
+}
+
+/// So many columns have 512 zeros and one more, those of an adapter 256.
+const LONG_ROW: usize = 513;
+const LONG_ADAPTER: [usize; 4] = [2, 257, 40, 257];
+
+/// Rows as these with as many zeros as code looks at together before it skips them: blocks, heads, tensors, adapters that nobody trained yet.
+pub(super) fn long(table: &mut Table) {
+    match table.kernel() {
+        "rope_f32" => rope_of(table, Float::F32, LONG_ROW / 2),
+        "rope_f16" => rope_of(table, Float::F16, LONG_ROW / 2),
+        "rmsnorm_f32" => rmsnorm_of(table, Float::F32, LONG_ROW),
+        "rmsnorm_f16" => rmsnorm_of(table, Float::F16, LONG_ROW),
+        "swiglu_f32" => long_swiglu(table, Float::F32),
+        "swiglu_f16" => long_swiglu(table, Float::F16),
+        "kv_unpack_q8" => long_unpack(table, Q8_BYTES, 0),
+        "kv_unpack_q4" => long_unpack(table, Q4_BYTES, Q4_ZERO),
+        "lora_apply_f32" => long_lora(table, Float::F32),
+        "lora_apply_f16" => long_lora(table, Float::F16),
+        _ => {}
+    }
+}
+
+fn long_swiglu(table: &mut Table, float: Float) {
+    for what in ["row", "tensor"] {
+        zero_rows_of_swiglu(table, float, LONG_ROW, what);
+    }
+}
+
+/// Blocks without any other code, more of them than a row of the table above has.
+fn long_unpack(table: &mut Table, bytes: usize, zero: u8) {
+    let blocks = 67;
+    let block = |scale: &u16| [&scale.to_le_bytes()[..], &vec![zero; bytes - 2]].concat();
+    let scales = NO_SCALES.iter().cycle().take(blocks);
+    let params = Kv {
+        rows: 1,
+        dim: (ELEMENTS * blocks) as u32,
+    };
+    let call = Call::new(
+        params.to_le_bytes(),
+        scales.flat_map(block).collect(),
+        4 * ELEMENTS * blocks,
+    );
+    table.row("zero-blocks-meet-scales-without-value", OK, call);
+}
+
+fn long_lora(table: &mut Table, float: Float) {
+    let [rows, input, rank, output] = LONG_ADAPTER;
+    let plain = adapter(LONG_ADAPTER);
+    // All but the last column, so that a row is not 0 as a whole.
+    let but_last = |matrix: &[f32], columns: usize| {
+        let mut matrix = matrix.to_vec();
+        for row in matrix.chunks_exact_mut(columns) {
+            row[..columns - 1].fill(0.0);
+        }
+        matrix
+    };
+    let zero_blocks = Tensors {
+        x: but_last(&plain.x, input),
+        a: with(plain.a.clone(), input / 2 * rank + 1, NAN),
+        ..plain.clone()
+    };
+    let zero_a = Tensors {
+        a: vec![0.0; input * rank],
+        ..plain.clone()
+    };
+    let zero_b = Tensors {
+        b: vec![0.0; rank * output],
+        ..plain.clone()
+    };
+    let nan_in_x = with(plain.x.clone(), 7, NAN);
+    let with_x = |adapter: &Tensors| Tensors {
+        x: nan_in_x.clone(),
+        ..adapter.clone()
+    };
+    let mut row = |name: &str, adapter: &Tensors| {
+        table.row(name, OK, adapter.forward(float, SCALE));
+    };
+    row("zero-blocks-of-x-meet-nan-in-a", &zero_blocks);
+    let zero_x = Tensors {
+        x: vec![0.0; rows * input],
+        b: with(plain.b.clone(), 2 * output + 5, NAN),
+        ..plain.clone()
+    };
+    row("zero-x-meets-nan-in-b", &zero_x);
+    let zero_adapter = Tensors {
+        a: vec![0.0; input * rank],
+        b: vec![0.0; rank * output],
+        ..plain.clone()
+    };
+    row("zero-adapter-meets-nan-in-x", &with_x(&zero_adapter));
+    row("zero-a-meets-nan-in-x", &with_x(&zero_a));
+    row("zero-b-meets-nan-in-x", &with_x(&zero_b));
+    let zero_a_meets_b = Tensors {
+        b: with(plain.b.clone(), output / 2, NAN),
+        ..zero_a.clone()
+    };
+    row("zero-a-meets-nan-in-b", &zero_a_meets_b);
+    let zero_b_meets_a = Tensors {
+        a: with(plain.a.clone(), input / 2 * rank, NAN),
+        ..zero_b.clone()
+    };
+    row("zero-b-meets-nan-in-a", &zero_b_meets_a);
+
+    let mut row = |name: &str, adapter: &Tensors| {
+        let call = adapter.gradient(float, SCALE, &adapter.base);
+        table.row(format!("backward-{name}"), OK, call);
+    };
+    row("zero-b-meets-nan-in-x", &with_x(&zero_b));
+    let zero_a_meets_dy = Tensors {
+        base: with(plain.base.clone(), 6, NAN),
+        ..zero_a
+    };
+    row("zero-a-meets-nan-in-dy", &zero_a_meets_dy);
+    let zero_blocks_of_dy = Tensors {
+        base: but_last(&plain.base, output),
+        b: with(plain.b.clone(), output + output / 2, NAN),
+        ..plain.clone()
+    };
+    row("zero-blocks-of-dy-meet-nan-in-b", &zero_blocks_of_dy);
+    let zero_dy = Tensors {
+        base: vec![0.0; rows * output],
+        a: with(plain.a.clone(), 3 * rank + 2, NAN),
+        ..plain.clone()
+    };
+    row("zero-dy-meets-nan-in-a", &zero_dy);
+    let zero_row_of_dy = Tensors {
+        base: [vec![0.0; output], plain.base[output..].to_vec()].concat(),
+        x: nan_in_x.clone(),
+        ..plain.clone()
+    };
+    row("zero-row-of-dy-meets-nan-in-x", &zero_row_of_dy);
+    let zero_row_of_x = Tensors {
+        x: [vec![0.0; input], plain.x[input..].to_vec()].concat(),
+        base: with(plain.base, 6, NAN),
+        ..plain
+    };
+    row("zero-row-of-x-meets-nan-in-dy", &zero_row_of_x);
 }

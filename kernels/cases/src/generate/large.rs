@@ -1,6 +1,8 @@
 //! Large calls of kernels that the harness knows by heart, whose sizes are what code counts wrongly: a rest of each length behind long rows, rows and tensors
 //! of exact powers of two, products of dimensions that no tensor has and 32 bits do not hold, and gradients of such sizes.
 
+mod also;
+
 use super::{
     build,
     draft::{Angles, Draft, Family, RopeTensor},
@@ -8,6 +10,7 @@ use super::{
 use crate::{
     case::{Case, Source},
     draw::{pick, random},
+    edge,
 };
 
 /// The start of their names.
@@ -24,8 +27,9 @@ const RESTS_OF_BLOCKS: u32 = 4;
 /// What 16 bits do not count.
 const BEYOND_16_BITS: u32 = 1 << 16;
 
-/// The calls, named `large:`, what is large, and the dimensions: `rest`, `row`, `whole`, `product`, and of gradients `backward-rest`, `backward-product`,
-/// `gradient`. Empty for a kernel that this harness has no contract for.
+/// The calls, named `large:`, what is large, and the dimensions: `rest`, `row`, `whole`, `product`, `signed`, `one-less`, `model`, `specials`, and of
+/// gradients `backward-rest`, `backward-product`, `backward-signed`, `backward-specials`, `gradient`. Behind them the edge cases of zeros that meet what is no
+/// number, once more and longer, under their own names. Empty for a kernel that this harness has no contract for.
 pub fn large(kernel: &str, seed: u64) -> Vec<Case> {
     let Some((kernel, family)) = Family::known(kernel) else {
         return Vec::new();
@@ -40,20 +44,34 @@ pub fn large(kernel: &str, seed: u64) -> Vec<Case> {
         ("backward-rest", gradients_with_rests(family, seed)),
         ("backward-product", gradient_of_product(family)),
         ("gradient", gradients(family, seed)),
+        ("signed", also::signed(family)),
+        ("backward-signed", also::gradient_of_signed(family)),
+        ("one-less", also::one_less(family, seed)),
+        ("model", also::models(family)),
+        ("specials", also::specials(family)),
+        ("backward-specials", also::gradients_with_specials(family)),
     ];
     let calls = kinds
         .into_iter()
         .flat_map(|(what, shapes)| shapes.into_iter().map(move |shape| (what, shape)));
+    let zeros = edge::long_zeros(kernel).into_iter().map(|case| Case {
+        source: Source::Drawn,
+        name: case.name.replacen("edge:", PREFIX, 1),
+        ..case
+    });
     (0..)
         .zip(calls)
         .map(|(number, (what, dimensions))| {
             let seed = random(seed, 1000 + number);
-            let draft = Draft {
+            let mut draft = Draft {
                 angles: pick(seed, 1, &[Angles::Computed, Angles::Given, Angles::Tables]),
                 layout: pick(seed, 2, &[0, 1]),
                 backward: what == "gradient" || what.starts_with("backward"),
                 ..Draft::plain(family, dimensions, seed)
             };
+            if what.ends_with("specials") {
+                also::strew(family, &mut draft);
+            }
             let used = &dimensions[..family.dimensions()];
             let shape: Vec<String> = used.iter().map(u32::to_string).collect();
             Case {
@@ -62,6 +80,7 @@ pub fn large(kernel: &str, seed: u64) -> Vec<Case> {
                 ..build::case(kernel, family, 0, &draft)
             }
         })
+        .chain(zeros)
         .collect()
 }
 
@@ -211,7 +230,12 @@ fn gradients(family: Family, seed: u64) -> Vec<[u32; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{case::Entry, generate::tests::answered_rightly};
+    use crate::{
+        case::Entry,
+        edge::native,
+        generate::tests::answered_rightly,
+        truth::{self, Verdict},
+    };
     use std::collections::BTreeSet;
 
     /// What the names of a kernel's calls say: what is large, and the dimensions.
@@ -230,10 +254,36 @@ mod tests {
             for seed in 0..4 {
                 let cases = large(kernel.id, seed);
                 assert_eq!(cases, large(kernel.id, seed));
-                answered_rightly(&cases, seed);
+                let (_, others): (Vec<Case>, Vec<Case>) = cases
+                    .into_iter()
+                    .partition(|case| case.name.contains("specials-"));
+                answered_rightly(&others, seed);
             }
         }
         assert!(large("softmax_f32", 1).is_empty());
+    }
+
+    /// Beside each other some values have no truth, which leaves all others.
+    #[test]
+    fn the_kernels_answer_strewn_specials_rightly_whatever_the_seed() {
+        for kernel in &kernel_core::KERNELS {
+            for seed in 0..16 {
+                let mut cases = large(kernel.id, seed);
+                cases.retain(|case| case.name.contains("specials-"));
+                let gradient = cases.iter().any(|case| case.entry == Entry::Backward);
+                assert_eq!(gradient, kernel.has_backward, "{}", kernel.id);
+                for case in cases {
+                    let ran = native::run(&case);
+                    let of = format!("{} {} {seed}", kernel.id, case.name);
+                    assert_eq!((ran.status, ran.violation), (0, None), "{of}");
+                    match truth::judge(&case, &ran.output) {
+                        Verdict::Pass { .. } => {}
+                        Verdict::NotApplicable(why) if why.ends_with("all others pass") => {}
+                        verdict => panic!("{of}: {verdict:?}"),
+                    }
+                }
+            }
+        }
     }
 
     #[test]
@@ -329,19 +379,20 @@ mod tests {
             let mut rests = BTreeSet::new();
             for seed in 0..16 {
                 let cases = large(kernel.id, seed);
-                let gradients = cases.iter().filter(|case| case.entry == Entry::Backward);
-                let others =
-                    ["backward-rest", "backward-product"].map(|what| shapes(&cases, what).len());
+                let is_gradient = |case: &&Case| case.entry == Entry::Backward;
+                let gradients = cases.iter().filter(is_gradient).count();
+                let others = ["rest", "product", "signed", "specials"]
+                    .map(|what| shapes(&cases, &format!("backward-{what}")).len());
                 let lora = kernel.id.starts_with("lora");
                 let size = |shape: &Vec<u64>| match lora {
                     true => shape[1].max(shape[3]),
                     false => shape.iter().product(),
                 };
                 let sizes: Vec<u64> = shapes(&cases, "gradient").iter().map(size).collect();
-                assert_eq!(
-                    gradients.count(),
-                    sizes.len() + others.iter().sum::<usize>()
-                );
+                let zeros = edge::long_zeros(kernel.id);
+                let others =
+                    others.iter().sum::<usize>() + zeros.iter().filter(is_gradient).count();
+                assert_eq!(gradients, sizes.len() + others);
                 assert!(sizes.iter().all(|size| *size >= 1 << 16), "{}", kernel.id);
                 rests.extend(sizes.into_iter().map(|size| size & 0xffff > 0));
             }

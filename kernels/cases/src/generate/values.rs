@@ -5,6 +5,8 @@ use crate::draw::random;
 use half::f16;
 use kernel_abi::block::ELEMENTS;
 
+/// The seed of [`Class::Constant`] that is 0.
+const ZERO: u64 = 16;
 /// The exponent of f32 up to which angles are accurate: they are below 2^17.
 const LARGEST_OF_ANGLES: u8 = 127 + 16;
 
@@ -58,6 +60,8 @@ pub(super) enum Class {
     OfBfloat,
     /// Both signs, and all of the exponent that f32 has for this, from 1 to 254; of f16 the one that lies as far in its range.
     OneSize(u8),
+    /// So many elements at a time of one class, half of them [`Class::Normal`]: zeros, specials, subnormals, any exponent, and others.
+    Strewn(u32),
 }
 
 /// The largest of the codes that a block's scale follows from; decides where ties are.
@@ -148,9 +152,35 @@ impl Values {
         circle(float, tangents)
     }
 
+    /// Which values element `index` has where they are strewn. Each 16 stretches have every kind once.
+    fn strewn(self, index: u64, length: u32) -> Self {
+        let stretch = index / u64::from(length);
+        let of_sixteen = random(self.seed ^ 4, stretch / 16);
+        // Of a row that is squared and summed all stays finite.
+        let exponents = if length > ELEMENTS as u32 { 174 } else { 254 };
+        let class = match (stretch ^ of_sixteen) % 16 {
+            0 => {
+                return Values {
+                    class: Class::Constant,
+                    seed: ZERO,
+                };
+            }
+            1 => Class::Specials,
+            2 => Class::Denormal,
+            3 => Class::OneSize((1 + (of_sixteen >> 8) % exponents) as u8),
+            4 => Class::Mixed,
+            5 => Class::Large,
+            6 => Class::Small,
+            7 => Class::SignedZeros,
+            _ => Class::Normal,
+        };
+        Values { class, ..self }
+    }
+
     fn f32(self, index: u64) -> f32 {
         let random = random(self.seed, index);
         match self.class {
+            Class::Strewn(length) => self.strewn(index, length).f32(index),
             Class::Constant => self.constant(),
             Class::Normal | Class::Ties | Class::BesideTies => 4.0 * signed_unit(random),
             Class::Positive => above_zero(random),
@@ -184,6 +214,7 @@ impl Values {
     fn f16(self, index: u64) -> f16 {
         let random = random(self.seed, index);
         match self.class {
+            Class::Strewn(length) => self.strewn(index, length).f16(index),
             Class::Constant => f16::from_f32(self.constant()),
             Class::Normal | Class::Ties | Class::BesideTies => {
                 f16::from_f32(4.0 * signed_unit(random))
