@@ -70,7 +70,7 @@ fn special_values_come_in_runs_along_each_axis() {
     let is_wrong = |row: &Vec<f64>| in_row(row) < 300 && row[..16].iter().all(below);
     assert!(along.iter().any(is_wrong));
     // Along the other axis, of the other sign, and in longer rows.
-    let across = rows(case("edge:runs-x-minus-inf-0-0"), 14);
+    let across = rows(case("edge:runs-x-minus-inf-0-0"), 17);
     assert_eq!(across.len(), 300);
     assert!(across[..16].iter().all(|row| below(&row[0])) && !below(&across[299][0]));
     assert!(
