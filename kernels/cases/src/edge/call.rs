@@ -124,6 +124,7 @@ impl Table {
         }
     }
 
+    #[cfg(feature = "generate")]
     pub(super) fn kernel(&self) -> &str {
         &self.kernel
     }
