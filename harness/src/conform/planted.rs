@@ -244,7 +244,7 @@ impl Plant<'_> {
         }
     }
 
-    /// Once, and with longer budgets where the machine may have been busy.
+    /// Once, and with longer budgets where the machine may have been busy, or the kernel is slow.
     fn patiently(&self, worker: &mut Worker, by_fuel: bool) -> Tried {
         let mut asked = self.once(worker, 1, by_fuel);
         for again in 1..TRIES {

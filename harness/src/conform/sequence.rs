@@ -145,8 +145,6 @@ struct Living<'a> {
     identity: Option<&'a Identity>,
     calls: usize,
     left_out: usize,
-    /// Whether the engine interprets, so that large calls take long.
-    interprets: bool,
     /// What was planted in the module, if something was.
     planted: Option<planted::Planted>,
     /// Calls of the entry point.
@@ -163,7 +161,6 @@ impl<'a> Living<'a> {
             memory: Vec::new(),
             pages: exchange.subject.minimum_pages,
             identity: None,
-            interprets: exchange.interprets(),
             exchange,
             cases,
             alone,
@@ -185,7 +182,7 @@ impl Living<'_> {
             why,
         })?;
         let mut checks = Rng::with_seed(sequence.checks);
-        let asked = match self.interprets {
+        let asked = match self.exchange.interprets() {
             true => sequence.interpreted,
             false => sequence.steps.len(),
         };

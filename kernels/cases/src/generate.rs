@@ -6,7 +6,7 @@
 
 mod alike;
 mod build;
-pub(crate) mod corner;
+mod corner;
 mod draft;
 mod envelope;
 pub(crate) mod kinds;

@@ -7,6 +7,10 @@ pub(crate) const RESTS: u32 = 8;
 /// Sums and products are those of the field with 8 elements, whose polynomial this is: x^3 + x + 1.
 const POLYNOMIAL: u32 = 0b1011;
 
+/// Lengths that two are equal at. A further one is drawn, up to [`MOST_EQUAL`].
+pub(crate) const EQUAL: [u32; 3] = [5, 16, 33];
+const MOST_EQUAL: u32 = 40;
+
 /// How many calls meet how many rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Calls {
@@ -60,6 +64,12 @@ impl Rests {
         }
         (other ^ random(self.seed, u64::from(100 + first)) as u32) % 4
     }
+}
+
+/// A size from 6 on that is none of the fixed ones.
+pub(crate) fn drawn_size(seed: u64) -> u32 {
+    let drawn = 6 + random(seed, 0) as u32 % (MOST_EQUAL - 6);
+    drawn + u32::from(EQUAL.contains(&drawn))
 }
 
 /// The product in the field.

@@ -11,7 +11,7 @@ pub(super) enum Tried {
     Told(String),
     /// It did not.
     Not(String),
-    /// It did not, and a busy machine explains it.
+    /// It did not, and a busy machine explains it, or a slow kernel that took the fuel before.
     Busy(String),
     /// Nobody can tell.
     Error(String),

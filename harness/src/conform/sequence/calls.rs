@@ -10,7 +10,7 @@ use crate::conform::{
 use assay_worker::InstanceChoice;
 use kernel_abi::{Status, export};
 use kernel_cases::truth;
-use runtime_call::{Form, Invocation, Read, Write};
+use runtime_call::{Fetched, Form, Invocation, Read, Write};
 
 impl Living<'_> {
     /// Calls a case at a place so many times. Scratch is compared where the call alone had the same place, because what it holds may be addresses.
@@ -85,7 +85,7 @@ impl Living<'_> {
             calls,
             reads,
         };
-        let much = self.interprets && placed.pages > MANY_PAGES_FOR_INTERPRETERS;
+        let much = self.exchange.interprets() && placed.pages > MANY_PAGES_FOR_INTERPRETERS;
         let room = invocation(Vec::new(), Vec::new(), Vec::new());
         // The manifest allows so much memory, and the machine need not have it.
         let has_room = !much
@@ -113,8 +113,7 @@ impl Living<'_> {
             .map_err(Why::Ended)?;
         returned_zero(export::INIT, returned.first().copied())?;
         same_size(placed.pages, observation.pages).map_err(|what| Why::Wrong(Layer::L6, what))?;
-        let after = observation.reads.into_iter().map(|read| read.0);
-        let after = after.collect::<Vec<_>>().concat();
+        let after = in_one_piece(observation.reads);
         self.compare(index, &placed, (&returned[1..], &after), false)
     }
 
@@ -160,6 +159,12 @@ impl Living<'_> {
         }
         Ok(())
     }
+}
+
+/// The bytes that were read, one after the other.
+pub(super) fn in_one_piece(reads: Vec<Fetched>) -> Vec<u8> {
+    let reads: Vec<Vec<u8>> = reads.into_iter().map(|read| read.0).collect();
+    reads.concat()
 }
 
 /// What writes pieces into memory, and what reads them back.

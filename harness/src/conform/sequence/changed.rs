@@ -3,7 +3,7 @@
 
 use super::{
     Ended, Living, Why,
-    calls::there_and_back,
+    calls::{in_one_piece, there_and_back},
     kept::{One, other_end},
     plan::bytes,
     varied::{Left, same},
@@ -48,7 +48,7 @@ impl Living<'_> {
         random: &mut Rng,
     ) -> Result<(), Why> {
         let size = bytes(&calls[0].case);
-        if self.interprets && size > SMALL_BYTES {
+        if self.exchange.interprets() && size > SMALL_BYTES {
             return Ok(());
         }
         let room = match first {
@@ -152,10 +152,9 @@ impl Living<'_> {
             // No call follows a refusal, so that what it gave says nothing.
             return Ok(None);
         };
-        let reads: Vec<Vec<u8>> = observation.reads.into_iter().map(|read| read.0).collect();
         Ok(Some(Left {
             status,
-            frame: reads.concat(),
+            frame: in_one_piece(observation.reads),
         }))
     }
 

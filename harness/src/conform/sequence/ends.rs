@@ -45,11 +45,12 @@ impl Living<'_> {
     pub(super) fn ends(&mut self, entry: Entry, axis: usize, seed: u64) -> Result<(), Why> {
         let subject = self.exchange.subject;
         let parts = [Part::A, Part::B, Part::Output, Part::Scratch];
-        for length in LENGTHS.chain([LONGER]) {
-            if self.interprets {
-                self.left_out += parts.len();
-                continue;
-            }
+        let lengths = LENGTHS.chain([LONGER]);
+        if self.exchange.interprets() {
+            self.left_out += lengths.count() * parts.len();
+            return Ok(());
+        }
+        for length in lengths {
             let others = 1..=OTHERS;
             let cases: Vec<Case> = others
                 .filter_map(|others| call(subject, entry, (axis, length), others, seed))

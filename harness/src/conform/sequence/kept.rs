@@ -3,7 +3,7 @@
 
 use super::{
     LARGE_FOR_INTERPRETERS, Living, Why,
-    calls::there_and_back,
+    calls::{in_one_piece, there_and_back},
     plan::{Step, bytes},
     returned_zero,
     varied::{INPUTS, Left, axes, ordinary, same, with_axis},
@@ -206,27 +206,17 @@ impl Living<'_> {
             (Variation::Numbers, 1),
             (Variation::Element, 1 + random.u32(..MOST_ELEMENTS)),
         ];
-        if self.interprets {
+        if self.exchange.interprets() {
             self.left_out += 2 * variations.len();
             return Ok(());
         }
-        let mut lengths = LARGE_LENGTHS.into_iter();
-        let case = lengths.find_map(|length| {
-            let case = with_axis(subject, Entry::Forward, (axis, length), seed)?;
-            (bytes(&case) <= MUCH_BYTES).then_some(case)
-        });
+        let case = self.first_fitting(Entry::Forward, axis, (&LARGE_LENGTHS, MUCH_BYTES), seed);
         let (Some(case), Ok(contract)) = (case, &subject.standard.contract) else {
             return Ok(());
         };
         let others =
             variations.map(|(variation, number)| varied(&case, contract, variation, number));
-        let mut cases = vec![case];
-        for other in others {
-            if !cases.contains(&other) {
-                cases.push(other);
-            }
-        }
-        let calls = self.answered(cases, Part::ALL)?;
+        let calls = self.answered(different(&case, others), Part::ALL)?;
         let Some((first, others)) = calls.split_first() else {
             return Ok(());
         };
@@ -236,7 +226,7 @@ impl Living<'_> {
 
     /// Tensors of calls on this engine, at most.
     fn most_bytes(&self) -> usize {
-        match self.interprets {
+        match self.exchange.interprets() {
             true => LARGE_FOR_INTERPRETERS,
             false => MOST_BYTES,
         }
@@ -244,16 +234,27 @@ impl Living<'_> {
 
     /// A call in which an axis has the first of these lengths that fits, with room for whatever a kernel may keep.
     fn long(&self, entry: Entry, axis: usize, lengths: &[u32], seed: u64) -> Option<Case> {
-        let subject = self.exchange.subject;
-        let lengths = lengths.iter();
-        let mut cases =
-            lengths.filter_map(|length| with_axis(subject, entry, (axis, *length), seed));
-        let case = cases.find(|case| bytes(case) <= self.most_bytes())?;
+        let case = self.first_fitting(entry, axis, (lengths, self.most_bytes()), seed)?;
         let scratch = (bytes(&case) / 2).next_multiple_of(16) as u32;
         Some(Case {
             scratch_size: case.scratch_size.max(scratch),
             ..case
         })
+    }
+
+    /// A call in which an axis has the first of these lengths with which its tensors have so many bytes at most.
+    fn first_fitting(
+        &self,
+        entry: Entry,
+        axis: usize,
+        (lengths, most): (&[u32], usize),
+        seed: u64,
+    ) -> Option<Case> {
+        let subject = self.exchange.subject;
+        let lengths = lengths.iter();
+        let mut cases =
+            lengths.filter_map(|length| with_axis(subject, entry, (axis, *length), seed));
+        cases.find(|case| bytes(case) <= most)
     }
 
     /// A case, and calls of its sizes that differ from it: each with what a fresh instance answers.
@@ -271,21 +272,13 @@ impl Living<'_> {
             (Variation::Tensor, 3),
         ];
         let kinds = kinds.into_iter().chain(drawn);
-        let mut cases = vec![case.clone()];
-        for (variation, number) in kinds.chain([(Variation::Tensor, 1)]) {
-            let other = varied(case, contract, variation, number);
-            if !cases.contains(&other) {
-                cases.push(other);
-            }
-        }
+        let kinds = kinds.chain([(Variation::Tensor, 1)]);
+        let others = kinds.map(|(variation, number)| varied(case, contract, variation, number));
         // The last one has no input in common with the first.
         let far = (1..=INPUTS).fold(case.clone(), |far, input| {
             varied(&far, contract, Variation::Tensor, input)
         });
-        if !cases.contains(&far) {
-            cases.push(far);
-        }
-        self.answered(cases, order)
+        self.answered(different(case, others.chain([far])), order)
     }
 
     /// Calls that are taken, each with what a fresh instance answers.
@@ -360,8 +353,7 @@ impl Living<'_> {
             returned_zero(export::INIT, returned.first().copied())?;
         }
         let status = *returned.last().ok_or_else(Why::missing)?;
-        let reads: Vec<Vec<u8>> = observation.reads.into_iter().map(|read| read.0).collect();
-        let frame = reads.concat();
+        let frame = in_one_piece(observation.reads);
         if frame.len() != one.placed.frame.image().len() {
             return Err(Why::missing());
         }
@@ -406,6 +398,17 @@ impl Living<'_> {
         }
         Ok(())
     }
+}
+
+/// A case, and those of others that are different, each once.
+fn different(case: &Case, others: impl IntoIterator<Item = Case>) -> Vec<Case> {
+    let mut cases = vec![case.clone()];
+    for other in others {
+        if !cases.contains(&other) {
+            cases.push(other);
+        }
+    }
+    cases
 }
 
 /// The call that differs most from the first one.

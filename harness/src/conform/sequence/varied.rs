@@ -292,7 +292,7 @@ impl Living<'_> {
         self.growing_by(axis, seed, &decoded)?;
         for rooms in ROOMS {
             let rooms = rooms.iter().flat_map(|room| [*room, room + 1]);
-            let asked = |room: &u32| !self.interprets || *room <= FEW_ROOMS;
+            let asked = |room: &u32| !self.exchange.interprets() || *room <= FEW_ROOMS;
             let rooms: Vec<u32> = rooms.filter(asked).collect();
             self.growing_by(axis, seed, &rooms)?;
         }

@@ -7,15 +7,12 @@ use super::{
 use crate::{
     case::{Case, Source},
     draw::{pick, random},
-    rests::{Calls, RESTS, Rests},
+    rests::{Calls, EQUAL, RESTS, Rests, drawn_size},
 };
 
 /// The start of their names.
 pub const PREFIX: &str = "corner:";
 
-/// Dimensions that two are equal at. A further one is drawn, up to [`MOST_EQUAL`].
-pub(crate) const EQUAL: [u32; 3] = [5, 16, 33];
-const MOST_EQUAL: u32 = 40;
 /// What all dimensions are equal at.
 const ALL_EQUAL: u32 = 5;
 
@@ -98,12 +95,6 @@ fn dimensions(family: Family, rests: Rests, number: u32) -> [u32; 4] {
     }
 }
 
-/// A size from 6 on that is none of the fixed ones.
-pub(crate) fn drawn_size(seed: u64) -> u32 {
-    let drawn = 6 + random(seed, 0) as u32 % (MOST_EQUAL - 6);
-    drawn + u32::from(EQUAL.contains(&drawn))
-}
-
 /// Names of what is equal, dimensions, and whether gradients are asked too.
 fn squares(family: Family, seed: u64) -> Vec<(String, [u32; 4], bool)> {
     // Of what a dimension counts, the length of the tensor is a multiple.
@@ -154,19 +145,14 @@ fn squares(family: Family, seed: u64) -> Vec<(String, [u32; 4], bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{case::Entry, generate::tests::answered_rightly};
+    use crate::{
+        case::Entry,
+        generate::tests::{answered_rightly, shapes_of},
+    };
     use std::collections::BTreeSet;
 
-    /// Dimensions of the calls whose names begin with this and a digit.
-    fn shapes(cases: &[Case], start: &str) -> Vec<Vec<u32>> {
-        let of = |case: &Case| {
-            let rest = case.name.strip_prefix(PREFIX)?.strip_prefix(start)?;
-            rest.starts_with(|first: char| first.is_ascii_digit())
-                .then_some(())?;
-            let shape = rest.rsplit('-').next()?;
-            Some(shape.split('x').map(|size| size.parse().unwrap()).collect())
-        };
-        cases.iter().filter_map(of).collect()
+    fn shapes(cases: &[Case], start: &str) -> Vec<Vec<u64>> {
+        shapes_of(cases, &format!("{PREFIX}{start}"))
     }
 
     #[test]
@@ -186,8 +172,8 @@ mod tests {
         for seed in 0..16 {
             for kernel in ["swiglu_f32", "rmsnorm_f16", "kv_pack_q8", "kv_unpack_q4"] {
                 let shapes = shapes(&corner(kernel, seed), "");
-                let met = |rows: u32, columns: u32| {
-                    let of = |shape: &Vec<u32>| (shape[0] % rows, shape[1] % columns);
+                let met = |rows: u64, columns: u64| {
+                    let of = |shape: &Vec<u64>| (shape[0] % rows, shape[1] % columns);
                     shapes.iter().map(of).collect::<BTreeSet<_>>().len()
                 };
                 assert_eq!(met(4, 8), 32, "{kernel}");
@@ -195,8 +181,8 @@ mod tests {
             let shapes = shapes(&corner("lora_apply_f32", seed), "");
             for one in 0..4 {
                 for other in one + 1..4 {
-                    let of = |shape: &Vec<u32>| (shape[one] % 8, shape[other] % 8);
-                    let met: BTreeSet<(u32, u32)> = shapes.iter().map(of).collect();
+                    let of = |shape: &Vec<u64>| (shape[one] % 8, shape[other] % 8);
+                    let met: BTreeSet<(u64, u64)> = shapes.iter().map(of).collect();
                     assert_eq!(met.len(), 64, "{one} {other}");
                 }
             }
@@ -207,7 +193,7 @@ mod tests {
     fn what_is_wrong_in_the_last_rest_of_both_is_seen_in_every_run() {
         for seed in 0..16 {
             for (start, rows, columns) in [("", (4, 3), (32, 29)), ("gradient-", (8, 5), (16, 9))] {
-                let wrong = |shape: &Vec<u32>| {
+                let wrong = |shape: &Vec<u64>| {
                     shape[0] % rows.0 == rows.1 && shape[1] % columns.0 == columns.1
                 };
                 let cases = corner("swiglu_f32", seed);
@@ -224,11 +210,11 @@ mod tests {
             let dimensions = squares[0].len();
             for one in 0..dimensions {
                 for other in one + 1..dimensions {
-                    let equal = |size: u32| {
-                        let is = |shape: &Vec<u32>| shape[one] == size && shape[other] == size;
+                    let equal = |size: u64| {
+                        let is = |shape: &Vec<u64>| shape[one] == size && shape[other] == size;
                         squares.iter().any(is)
                     };
-                    assert!(EQUAL.into_iter().all(equal), "{}", kernel.id);
+                    assert!(EQUAL.into_iter().map(u64::from).all(equal), "{}", kernel.id);
                 }
             }
             let gradients = cases.iter().filter(|case| case.entry == Entry::Backward);

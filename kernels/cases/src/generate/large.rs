@@ -233,19 +233,14 @@ mod tests {
     use crate::{
         case::Entry,
         edge::native,
-        generate::tests::answered_rightly,
+        generate::tests::{answered_rightly, shapes_of},
         truth::{self, Verdict},
     };
     use std::collections::BTreeSet;
 
-    /// What the names of a kernel's calls say: what is large, and the dimensions.
+    /// The dimensions of calls in which this is large.
     fn shapes(cases: &[Case], what: &str) -> Vec<Vec<u64>> {
-        let start = format!("{PREFIX}{what}-");
-        let of = |case: &Case| {
-            let shape = case.name.strip_prefix(&start)?;
-            Some(shape.split('x').map(|size| size.parse().unwrap()).collect())
-        };
-        cases.iter().filter_map(of).collect()
+        shapes_of(cases, &format!("{PREFIX}{what}-"))
     }
 
     #[test]

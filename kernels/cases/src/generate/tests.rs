@@ -28,6 +28,18 @@ pub(super) fn answered_rightly(cases: &[Case], seed: u64) {
     }
 }
 
+/// Dimensions of the calls whose names begin with this and a digit, and end with them.
+pub(super) fn shapes_of(cases: &[Case], start: &str) -> Vec<Vec<u64>> {
+    let of = |case: &Case| {
+        let rest = case.name.strip_prefix(start)?;
+        rest.starts_with(|first: char| first.is_ascii_digit())
+            .then_some(())?;
+        let shape = rest.rsplit('-').next()?;
+        Some(shape.split('x').map(|size| size.parse().unwrap()).collect())
+    };
+    cases.iter().filter_map(of).collect()
+}
+
 fn f32s(bytes: &[u8]) -> Vec<f32> {
     let (elements, _) = bytes.as_chunks();
     elements

@@ -8,11 +8,8 @@ use super::{
 };
 use crate::{
     case::{Case, Source},
-    generate::{
-        CORNER,
-        corner::{EQUAL, drawn_size},
-    },
-    rests::{Calls, RESTS, Rests},
+    generate::CORNER,
+    rests::{Calls, EQUAL, RESTS, Rests, drawn_size},
 };
 use kernel_pack::contract::{Axis, Contract};
 use std::sync::Arc;
